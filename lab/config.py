@@ -1,0 +1,167 @@
+"""From a config file and overrides to a typed experiment; the one place of the lab that imports by name.
+
+The `experiment` key names an Experiment class, and the class's own signature is the schema.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import inspect
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import ArgumentParser, Namespace
+
+from lab.config_errors import explain
+from lab.config_files import find, read
+from lab.devices import Device
+from lab.errors import ConfigError, nearest
+from lab.experiment import Experiment
+from lab.progress import notice
+from lab.reference import Reference
+from lab.settings import NonNegativeInt, PositiveInt
+
+
+@dataclass(frozen=True)
+class Common:
+    """Settings that every experiment has.
+
+    Args:
+        name: of the experiment; by default its file's name.
+        description: one line for `lab list`.
+        seed: of everything random in the run.
+        device: `auto` takes CUDA, then MPS, then the CPU.
+        threads: CPU threads for torch; null leaves the choice to torch.
+        reference: the published figure that the run is measured against.
+    """
+
+    name: str = ""
+    description: str = ""
+    seed: NonNegativeInt = 0
+    device: Device = "auto"
+    threads: PositiveInt | None = None
+    reference: Reference | None = None
+
+
+COMMON = tuple(field.name for field in fields(Common))
+
+
+class Config:
+    """A checked config: what the run will do, before anything has been built."""
+
+    def __init__(self, parser: ArgumentParser, values: Namespace, experiment: type[Experiment]) -> None:
+        self.parser, self.values, self.experiment = parser, values, experiment
+        self._built = vars(parser.instantiate(values))  # classes stay factories: no weights, data or environments yet
+
+    @property
+    def common(self) -> Common:
+        """The settings that the runner itself reads."""
+        return Common(**{key: self._built[key] for key in COMMON})
+
+    def build(self) -> Experiment:
+        """Return the experiment, not yet prepared. Raises ConfigError when its own settings contradict each other."""
+        return self.experiment(**{key: value for key, value in self._built.items() if key not in COMMON})
+
+    def as_dict(self) -> dict[str, Any]:
+        """All settings as plain values: written to YAML, they are a config that repeats the run."""
+        values = json.loads(self.parser.dump(self.values, format="json", skip_validation=True))
+        return {"experiment": f"{self.experiment.__module__}.{self.experiment.__qualname__}", **values}
+
+
+def load(name: str, overrides: Mapping[str, Any] | Sequence[str] = ()) -> Config:
+    """Read the experiment called `name` (or the YAML file of that path) and lay the overrides over it.
+
+    `overrides` is a mapping of dotted names to values, or command-line words (`--a.b=c`). Raises ConfigError, one
+    sentence, for anything that does not fit.
+    """
+    if str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))  # the user's own classes; last, so that they never hide the lab's
+    path = find(name)
+    values = read(path)
+    values.setdefault("name", path.stem)
+    cls = _import_class(values.pop("experiment", None), f"experiment in {path}")
+    if not (isinstance(cls, type) and issubclass(cls, Experiment)):
+        raise ConfigError(f"experiment in {path} must name an Experiment class, received {cls!r}")
+    for key, class_path in _class_paths(values):
+        _import_class(class_path, key)
+    words = overrides if not isinstance(overrides, Mapping) else [f"--{k}={_word(v)}" for k, v in overrides.items()]
+    parser = ArgumentParser(exit_on_error=False, add_help=False)
+    parser.add_argument("--config", action="config")
+    parser.add_class_arguments(Common, None)
+    parser.add_class_arguments(cls, None)
+    try:
+        parsed = parser.parse_args(["--config", json.dumps(values), *words])
+    # jsonargparse raises ArgumentError for what it foresees; odd values make it raise these others.
+    except (argparse.ArgumentError, TypeError, ValueError, KeyError, AttributeError, ImportError) as error:
+        raise ConfigError(explain(str(error), _known_keys(cls, values))) from error
+    parsed.pop("config")
+    config = Config(parser, parsed, cls)
+    for line in _dropped(values, config.as_dict()):
+        notice(line)
+    return config
+
+
+def _word(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _import_class(class_path: Any, key: str) -> Any:
+    """Import `package.module.Name`. Raises ConfigError, naming the nearest, when it is not there."""
+    module_name, _, name = str(class_path).rpartition(".")
+    if not module_name:
+        if class_path is not None and key.startswith("experiment"):
+            raise ConfigError(f"{key} must be the dotted path of a class, received {class_path!r}")
+        return None  # a short name: jsonargparse finds it among the classes that are imported
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name and not module_name.startswith(error.name):
+            raise ConfigError(f"{key}: {class_path} needs the package {error.name}, which is not installed") from error
+        raise ConfigError(f"{key}: there is no module {module_name!r}{nearest(module_name, sys.modules)}") from error
+    except Exception as error:  # the user's own module may fail in any way while it is imported
+        raise ConfigError(f"{key}: importing {module_name} failed with {type(error).__name__}: {error}") from error
+    if not hasattr(module, name):
+        raise ConfigError(f"{key}: {module_name} has no class {name!r}{nearest(name, dir(module))}")
+    return getattr(module, name)
+
+
+def _class_paths(values: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """Yield (dotted key, class path) for every class that `values` names."""
+    if isinstance(values, dict):
+        if isinstance(values.get("class_path"), str):
+            yield key, values["class_path"]
+        for name, value in values.items():
+            yield from _class_paths(value, key if name == "init_args" else f"{key}.{name}".lstrip("."))
+
+
+def _known_keys(cls: type, values: dict[str, Any]) -> set[str]:
+    """Names of all settings of the experiment and of the classes its config names: candidates for a typing slip."""
+    classes = [cls, Common, *(_import_class(path, key) for key, path in _class_paths(values))]
+    known: set[str] = set()
+    while classes:
+        one = classes.pop()
+        if not isinstance(one, type):
+            continue
+        known |= set(inspect.signature(one).parameters)
+        hints = inspect.get_annotations(one.__init__, eval_str=True) if hasattr(one, "__init__") else {}
+        classes += [hint for hint in hints.values() if hasattr(hint, "__dataclass_fields__")]
+    return known
+
+
+def _dropped(file: Any, final: Any, key: str = "") -> Iterator[str]:
+    """Yield a sentence for each class that an override replaced, with the settings that went with it."""
+    if not (isinstance(file, dict) and isinstance(final, dict)):
+        return
+    old, new = file.get("class_path"), final.get("class_path")
+    if old and new and old.rpartition(".")[2] != new.rpartition(".")[2]:
+        lost = [name for name, value in (file.get("init_args") or {}).items() if final["init_args"].get(name) != value]
+        if lost:
+            yield f"{key} is now {new.rpartition('.')[2]}: the config's {', '.join(lost)} for {old.rpartition('.')[2]} no longer apply"
+        return
+    for name in file:
+        yield from _dropped(file[name], final.get(name), key if name == "init_args" else f"{key}.{name}".lstrip("."))

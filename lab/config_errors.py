@@ -1,0 +1,73 @@
+"""jsonargparse's messages, nested and several lines long, as one sentence that names the key."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable
+
+from lab.errors import nearest
+
+_KEY = re.compile(r'Parser key "([^"]+)":')
+_UNKNOWN = re.compile(r"[Oo]ption '([^']+)' is not accepted|does not accept option '([^']+)'|unrecognized arguments: (.+)")
+_CLASS = re.compile(r"Expected a dot import path string: (\S+?)\.?(?:\s|$)")
+_RESTRICTED = re.compile(r"Not of type (\w+): (\S+) does not conform to restriction (.+?)(?:\.\s|$)", re.MULTILINE)
+_NOT_NUMBER = re.compile(r"Not of type (\w+): (?:invalid literal for int\(\) with base 10|could not convert string to float): (.+?)(?:\.\s|$)", re.MULTILINE)
+_TYPE = re.compile(r"Expected an? <class '([\w.]+)'>\. Got value: (.+?)(?:\. Got value|$)", re.MULTILINE)
+_CHOICE = re.compile(r"Expected an? typing\.Literal(\[.+?\])\. Got value: (.+?)(?:\. Got value|$)", re.MULTILINE)
+_MISSING = re.compile(r'Key "([^"]+)" is required')
+
+
+def explain(message: str, known_keys: Iterable[str]) -> str:
+    """Return one sentence for a parser's message: the key, what was expected, what was received, the nearest name."""
+    key = _key(message)
+    if match := _UNKNOWN.search(message):
+        name = next(group for group in match.groups() if group)
+        name = name.split()[0].lstrip("-").split("=")[0]
+        return f"unknown key {_join(key, name)!r}{_nearest_key(name, known_keys)}"
+    if match := _CLASS.search(message):
+        return f"{key}: unknown class {match[1]!r}{nearest(match[1], _class_names())}"
+    if match := _RESTRICTED.search(message):
+        return f"{key} must be {match[3].replace('v', '')}, received {match[2]}"
+    if match := _NOT_NUMBER.search(message):
+        return f"{key} must be a number ({match[1]}), received {match[2]}"
+    if match := _CHOICE.search(message):
+        return f"{key} must be one of {match[1].strip('[]')}, received {match[2]}"
+    if match := _TYPE.search(message):
+        return f"{key} must be of type {match[1]}, received {match[2]}"
+    if match := _MISSING.search(message):
+        return f"{_join(key, match[1])} is missing"
+    return " ".join(message.split())
+
+
+def _key(message: str) -> str:
+    """Join the nested keys; alternatives of a union repeat a key at the same depth, and the first one counts."""
+    path = ""
+    depth = -1
+    for line in message.splitlines():
+        indent = len(line) - len(line.lstrip())
+        for match in _KEY.finditer(line):
+            if indent <= depth and path:
+                return path
+            path, depth = _join(path, match[1]), indent
+    return path
+
+
+def _join(path: str, name: str) -> str:
+    return name if not path or name.startswith(path + ".") else f"{path}.{name}"
+
+
+def _nearest_key(name: str, known: Iterable[str]) -> str:
+    """Hint for a dotted name whose first or last part is slightly wrong."""
+    known = set(known)
+    for part in name.split("."):
+        if part not in known:
+            return nearest(part, known)
+    return ""
+
+
+def _class_names() -> set[str]:
+    """Names of all classes in the packages that configs draw from, as far as they are imported."""
+    packages = ("lab", "agents", "generative", "supervised", "torch.optim")
+    modules = [m for name, m in list(sys.modules.items()) if name.startswith(packages) and m is not None]
+    return {name for module in modules for name, value in vars(module).items() if isinstance(value, type)}

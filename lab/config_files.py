@@ -1,0 +1,83 @@
+"""Config files: found by name, read, and merged with what they extend. Imports nothing heavy, so `lab list` is quick."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lab.errors import ConfigError, nearest
+
+try:
+    from yaml import CSafeLoader as SafeLoader
+except ImportError:  # PyYAML built without libyaml: ten times slower, otherwise the same
+    from yaml import SafeLoader  # type: ignore[assignment]
+
+
+def shipped() -> dict[str, Path]:
+    """The lab's own experiments: name to file. Found beside `lab`, since others also call a package `configs`."""
+    folder = Path(str(resources.files("lab"))).parent / "configs"
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def find(name: str) -> Path:
+    """Return the file of an experiment, given its name or a path ending in .yaml or .yml."""
+    if name.endswith((".yaml", ".yml")):
+        if not Path(name).is_file():
+            raise ConfigError(f"there is no config file {name}")
+        return Path(name).resolve()
+    experiments = shipped()
+    if name not in experiments:
+        hint = nearest(name, experiments) or "; `lab list` shows them all"
+        raise ConfigError(f"unknown experiment {name!r}{hint}")
+    return experiments[name]
+
+
+def read(path: Path, chain: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """Read a config with all that it extends: `extends` names a file beside it, or one of the lab's experiments."""
+    if path in chain:
+        circle = " -> ".join(p.name for p in (*chain, path))
+        raise ConfigError(f"circular extends: {circle}")
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=SafeLoader)  # noqa: S506  # it is the safe one
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read {path}: {error}") from error
+    except yaml.YAMLError as error:
+        where = getattr(error, "problem_mark", None)
+        line = f" at line {where.line + 1}" if where else ""
+        raise ConfigError(f"{path} is not valid YAML{line}: {getattr(error, 'problem', error)}") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path} must hold keys and values, received {type(content).__name__}")
+    if "extends" not in content:
+        return content
+    parent = content.pop("extends")
+    if not isinstance(parent, str):
+        raise ConfigError(f"extends in {path} must be a file or an experiment's name, received {parent!r}")
+    beside = path.parent / parent
+    parent_path = beside.resolve() if parent.endswith((".yaml", ".yml")) else find(parent)
+    if not parent_path.is_file():
+        raise ConfigError(f"{path} extends {parent}, but there is no such file")
+    return merge(read(parent_path, (*chain, path)), content)
+
+
+def merge(parent: Any, child: Any) -> Any:
+    """Lay `child` over `parent`, key by key. Another class_path replaces the class with all its settings."""
+    if not (isinstance(parent, dict) and isinstance(child, dict)):
+        return child
+    if "class_path" in child and child["class_path"] != parent.get("class_path"):
+        return child
+    return {
+        key: merge(parent[key], child[key]) if key in parent and key in child else child.get(key, parent.get(key))
+        for key in {**parent, **child}
+    }
+
+
+def family(config: dict[str, Any]) -> str:
+    """Family of an experiment, read off its class names without importing them."""
+    for value in (config.get("experiment"), (config.get("model") or {}).get("class_path")):
+        root = str(value).split(".")[0]
+        if root in ("agents", "generative", "supervised"):
+            return root
+    return "custom"

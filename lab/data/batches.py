@@ -1,0 +1,60 @@
+"""Batches cut from tensors that live on the training device: no workers, no per-item Python."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lab.data.base import Batch
+from lab.errors import ConfigError
+
+
+class ImageBatches:
+    """Batches of uint8 images, given out as float32 in [0, 1].
+
+    Args:
+        images: `(N, C, H, W)`, uint8, on the training device.
+        labels: `(N,)`, int64, on the same device.
+        batch_size: images per batch.
+        seed: shuffles every epoch anew, as a pure function of (seed, epoch); None keeps the order.
+        drop_last: leave out a smaller last batch; by default when shuffling.
+    """
+
+    def __init__(
+        self, images: Tensor, labels: Tensor, *, batch_size: int, seed: int | None, drop_last: bool | None = None
+    ) -> None:
+        self.images, self.labels = images, labels
+        self.batch_size, self.seed = batch_size, seed
+        self.drop_last = seed is not None if drop_last is None else drop_last
+        self.epoch, self.batch = 0, 0
+        if self.drop_last and batch_size > len(images):
+            raise ConfigError(f"data.batch_size is {batch_size}, but there are only {len(images)} images to train on")
+
+    def __len__(self) -> int:
+        full, rest = divmod(len(self.images), self.batch_size)
+        return full + bool(rest and not self.drop_last)
+
+    def __iter__(self) -> Iterator[Batch]:
+        order = self._order()
+        # Counted before each yield: a state saved while the consumer works on a batch counts it as consumed.
+        for self.batch in range(self.batch + 1, len(self) + 1):
+            end = self.batch * self.batch_size
+            chosen = order[end - self.batch_size : end]
+            yield self.images[chosen].to(torch.float32).div_(255), self.labels[chosen]
+        self.epoch, self.batch = self.epoch + 1, 0
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"epoch": self.epoch, "batch": self.batch}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.epoch, self.batch = state["epoch"], state["batch"]
+
+    def _order(self) -> Tensor:
+        if self.seed is None:
+            return torch.arange(len(self.images), device=self.images.device)
+        # Drawn on the CPU, so that every kind of device sees the same order.
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        return torch.randperm(len(self.images), generator=generator).to(self.images.device)

@@ -1,0 +1,36 @@
+"""Where a run computes, and on how many threads."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+
+from lab.errors import ConfigError
+
+Device = Literal["auto", "cpu", "cuda", "mps"]
+
+
+def select_device(wish: Device) -> torch.device:
+    """Return the device for `wish`; `auto` takes CUDA, then MPS, then the CPU. Raises ConfigError if it is not there."""
+    there = [name for name, found in (("cuda", torch.cuda.is_available()), ("mps", _mps())) if found] + ["cpu"]
+    chosen = there[0] if wish == "auto" else wish
+    if chosen not in there:
+        raise ConfigError(f"device {wish!r} is not available here; available: {', '.join(there)}")
+    return torch.device(chosen, 0) if chosen == "cuda" else torch.device(chosen)
+
+
+def describe(device: torch.device) -> str:
+    """Name of the device as a person would say it."""
+    return f"cuda ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else device.type
+
+
+def use_threads(wish: int | None) -> int:
+    """Let torch compute on `wish` CPU threads, or as many as it likes for None; return the number in use."""
+    if wish is not None:
+        torch.set_num_threads(wish)
+    return torch.get_num_threads()
+
+
+def _mps() -> bool:
+    return torch.backends.mps.is_available()

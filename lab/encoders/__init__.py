@@ -1,0 +1,9 @@
+"""Encoders: one contract (`base`), one architecture per file, at home under every paradigm of the lab."""
+
+from lab.encoders.base import Encoder, EncoderFactory
+from lab.encoders.conv import Conv, ConvStage
+from lab.encoders.mlp import MLP
+from lab.encoders.resnet import ResNet
+from lab.spec import InputSpec
+
+__all__ = ["MLP", "Conv", "ConvStage", "Encoder", "EncoderFactory", "InputSpec", "ResNet"]

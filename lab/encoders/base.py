@@ -1,0 +1,55 @@
+"""The encoder contract: what every paradigm of the lab may rely on."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor, nn
+
+from lab.decoders import Decoder
+from lab.errors import ConfigError
+from lab.spec import InputSpec
+
+
+class Encoder(nn.Module, ABC):
+    """Turns a batch of inputs into one feature vector each. No head inside: the consumer adds its own.
+
+    Built as `Class(spec, *, settings)`. The settings are recorded in `self.settings`, so that an encoder can be
+    written to a file and rebuilt from it (`lab.encoders.files`).
+    """
+
+    spec: InputSpec
+    features_dim: int
+    settings: dict[str, Any]
+
+    def __new__(cls, *args: Any, **settings: Any) -> Encoder:
+        # Recorded here and not in each subclass: a setting that a subclass forgot would only be missed much
+        # later, by whoever loads the file. Stored past nn.Module.__setattr__, which needs __init__ first.
+        self: Encoder = super().__new__(cls)
+        self.__dict__["settings"] = settings
+        return self
+
+    def __init__(self, spec: InputSpec) -> None:
+        super().__init__()
+        self.spec = spec
+
+    @abstractmethod
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Encode `x` of shape `(B, *spec.shape)` into `(B, features_dim)`, float32.
+
+        `mask` is `(B, T)` and true where a sequence has a real element; images and vectors take none.
+        """
+
+    @abstractmethod
+    def features(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return the unpooled map `(B, C, H, W)` or sequence `(B, T, F)` under `forward`'s vector."""
+
+    def mirror(self, in_features: int) -> Decoder:
+        """Return a decoder from `(B, in_features)` back to logits of `spec.shape`, shaped like this encoder."""
+        raise ConfigError(f"{type(self).__name__} has no mirrored decoder; name one under model.decoder")
+
+
+EncoderFactory = Callable[[InputSpec], Encoder]
+"""How a config gives an encoder: a class and its settings, still waiting for the spec. Each call builds anew."""

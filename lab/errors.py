@@ -1,0 +1,57 @@
+"""Every error the lab raises on purpose: one hierarchy, one sentence each, one exit code per kind."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import ClassVar
+
+
+class LabError(Exception):
+    """Base of all expected failures. The command line prints the sentence and exits with `exit_code`."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class ConfigError(LabError):
+    """The request itself is wrong: an unknown name or key, a bad value, a device that is not there."""
+
+    exit_code = 2
+
+
+class DataError(LabError):
+    """A data set is missing, damaged, or cannot be downloaded."""
+
+    exit_code = 2
+
+
+class DivergedError(LabError):
+    """Training produced a NaN or an infinity; nothing after that point is worth keeping."""
+
+    exit_code = 3
+
+
+class EnvironmentFailed(LabError):
+    """An environment or a worker process failed during the run."""
+
+    exit_code = 4
+
+
+class CheckpointError(LabError):
+    """No checkpoint of the run can be trusted: none is there, or its bytes are not what was written."""
+
+    exit_code = 5
+
+
+class Interrupted(BaseException):
+    """A signal asked the run to end. A BaseException, so that no library's `except Exception` swallows it."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(signal_number)
+        self.exit_code = 128 + signal_number
+
+
+def nearest(name: str, candidates: Iterable[str]) -> str:
+    """Return the hint "; did you mean 'x'?" for the closest candidate, or "" when none is close."""
+    match = difflib.get_close_matches(name, list(candidates), n=1, cutoff=0.6)
+    return f"; did you mean {match[0]!r}?" if match else ""

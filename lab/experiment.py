@@ -1,0 +1,108 @@
+"""What the runner knows of an experiment: it can be prepared, trained, evaluated, saved and restored."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+from torch import Tensor
+
+from lab.data.base import DatasetInfo
+from lab.encoders.base import Encoder
+from lab.progress import Progress
+from lab.tracking.base import Tracker
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+State = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """What a run lends its experiment.
+
+    Args:
+        dir: the run folder.
+        seed: of the run.
+        device: to train on.
+        tracker: for metrics, by their own axes.
+        fast_dev_run: touch every stage, each for moments only.
+    """
+
+    dir: Path
+    seed: int
+    device: torch.device
+    tracker: Tracker
+    fast_dev_run: bool = False
+
+    def progress(self, stage: str, total: int, unit: str) -> Progress:
+        """Return a progress bar to be used in a `with` statement."""
+        return Progress(stage, total, unit)
+
+    def picture(self, name: str, image: Image | list[Image], *, axis: str, at: int) -> None:
+        """Save a picture as `media/<name>-<at>.png`, or the frames of a film as a GIF, and track it."""
+        path = self.dir / "media" / f"{name.replace('/', '-')}-{at:08d}"
+        path.parent.mkdir(exist_ok=True)
+        if isinstance(image, list):
+            path = path.with_suffix(".gif")
+            image[0].save(path, save_all=True, append_images=image[1:], duration=40, loop=0, optimize=True)
+        else:
+            path = path.with_suffix(".png")
+            image.save(path)
+        self.tracker.media(name, path, axis=axis, at=at)
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """How much was trained per second of `durations.train`."""
+
+    amount: float
+    unit: str
+
+
+class Experiment(ABC):
+    """One kind of experiment. Its constructor's signature is the schema of its config.
+
+    The runner calls `prepare`, `train`, `evaluate` in this order; `lab eval` calls `prepare`, `load_states`,
+    `evaluate`, and must come to the same figures.
+    """
+
+    family: ClassVar[str]
+    descriptions: Mapping[str, str] = {}
+    """What the metrics mean where the name alone does not say: protocol, samples, units."""
+
+    @abstractmethod
+    def prepare(self, seed: int, device: torch.device, *, fast_dev_run: bool = False) -> None:
+        """Build everything. What can be wrong with the config, the data or the environment is raised here,
+        as a LabError, before the run folder exists."""
+
+    @abstractmethod
+    def train(self, context: RunContext) -> Throughput:
+        """Train to the end."""
+
+    @abstractmethod
+    def evaluate(self, context: RunContext) -> dict[str, float]:
+        """Return the final metrics by flat names such as `test/accuracy`, and draw the final pictures."""
+
+    @abstractmethod
+    def states(self) -> dict[str, State]:
+        """Return what `evaluate` needs, by checkpoint name: always `final`, and `best` where one was chosen."""
+
+    @abstractmethod
+    def load_states(self, states: dict[str, State]) -> None:
+        """Take back what `states` returned."""
+
+    @property
+    @abstractmethod
+    def dataset(self) -> DatasetInfo:
+        """The data set or environment that is really used; known after `prepare`."""
+
+    @property
+    @abstractmethod
+    def encoder(self) -> Encoder:
+        """The trained encoder, for export."""

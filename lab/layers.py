@@ -1,0 +1,50 @@
+"""Building blocks that encoders and decoders share: activations, norms, stacks of dense layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from torch import nn
+
+from lab.errors import ConfigError
+
+Activation = Literal["relu", "leaky_relu", "tanh", "sigmoid", "gelu", "silu"]
+
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "relu": nn.ReLU,
+    "leaky_relu": lambda: nn.LeakyReLU(0.2),
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+}
+
+Norm = Literal["none", "batch", "group"]
+
+
+def normalisation(norm: Norm, channels: int) -> list[nn.Module]:
+    """Return the norm for maps of `channels`, as a list: empty for `none`."""
+    if norm == "batch":
+        return [nn.BatchNorm2d(channels)]
+    if norm == "group":
+        if channels % 8:
+            raise ConfigError(f"norm: group needs channels divisible by its 8 groups, received {channels}")
+        return [nn.GroupNorm(8, channels)]
+    return []
+
+
+def dense(
+    in_features: int, hidden: Sequence[int], activation: Activation, *, batch_norm: bool = False, dropout: float = 0.0
+) -> nn.Sequential:
+    """Linear layers `(B, in_features) -> (B, hidden[-1])`, each followed by its activation."""
+    layers: list[nn.Module] = []
+    for width in hidden:
+        layers.append(nn.Linear(in_features, width, bias=not batch_norm))
+        if batch_norm:
+            layers.append(nn.BatchNorm1d(width))
+        layers.append(ACTIVATIONS[activation]())
+        if dropout:
+            layers.append(nn.Dropout(dropout))
+        in_features = width
+    return nn.Sequential(*layers)

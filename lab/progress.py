@@ -1,0 +1,81 @@
+"""What the person at the terminal sees while a run works: a live bar, or plain lines where there is no terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as RichProgress
+
+PLAIN_LINE_EVERY = 5.0  # seconds
+BAR_REFRESH_EVERY = 0.25  # seconds
+
+console = Console(stderr=True, highlight=False)
+"""Everything said while working goes to stderr; stdout carries results alone."""
+
+
+def notice(text: str) -> None:
+    """Say one thing that must not be missed."""
+    console.print(f"[bold yellow]! {text}[/]" if console.is_terminal else f"! {text}", soft_wrap=True)
+
+
+class Progress:
+    """Progress of one stage: `with Progress("training", total, "steps") as progress: progress.update(done, metrics)`.
+
+    `update` may be called as often as one likes: it draws at most every quarter of a second.
+    """
+
+    def __init__(self, stage: str, total: int, unit: str) -> None:
+        self.stage, self.total, self.unit = stage, total, unit
+        self.started = self.drawn = time.monotonic()
+        self.bar: RichProgress | None = None
+
+    def __enter__(self) -> Progress:
+        if console.is_terminal:
+            self.bar = RichProgress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[rate]}"),
+                TimeRemainingColumn(compact=True),
+                TextColumn("[cyan]{task.fields[metrics]}"),
+                console=console,
+                transient=True,
+                auto_refresh=False,  # no second thread beside the training: each update draws for itself
+            )
+            self.task = self.bar.add_task(self.stage, total=self.total, rate="", metrics="")
+            self.bar.start()
+        else:
+            console.print(f"{self.stage}: {self.total:,} {self.unit}")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.bar:
+            self.bar.stop()
+
+    @property
+    def due(self) -> bool:
+        """Whether an update would be drawn now: ask before computing metrics that only the bar needs."""
+        return time.monotonic() - self.drawn >= (BAR_REFRESH_EVERY if self.bar else PLAIN_LINE_EVERY)
+
+    def update(self, done: int, metrics: Mapping[str, float] | None = None) -> None:
+        """Show that `done` of `total` units are finished, and the metrics beside it."""
+        if not self.due:
+            return
+        self.drawn = time.monotonic()
+        rate = done / (self.drawn - self.started)
+        shown = "  ".join(f"{name} {value:.4g}" for name, value in (metrics or {}).items())
+        if self.bar:
+            self.bar.update(self.task, completed=done, rate=f"{rate:,.0f} {self.unit}/s", metrics=shown, refresh=True)
+        else:
+            left = (self.total - done) / rate if rate else 0
+            console.print(
+                f"{self.stage}: {done:,}/{self.total:,} {self.unit} ({done / self.total:.0%})  "
+                f"{rate:,.0f}/s  {left // 60:.0f}:{left % 60:02.0f} left  {shown}",
+                soft_wrap=True,
+            )

@@ -1,0 +1,44 @@
+"""What a model is told about its data before it is built."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from lab.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """What one example looks like, without the batch dimension.
+
+    Args:
+        shape: `(C, H, W)` for images, `(T, F)` for sequences, `(F,)` for vectors.
+        dtype: how the model sees it, `float32` or `int64` (token ids).
+        vocab: number of token ids, for `int64` input.
+        sample_rate: samples per second, for audio.
+    """
+
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+    vocab: int | None = None
+    sample_rate: int | None = None
+
+    @property
+    def size(self) -> int:
+        """Numbers in one example."""
+        return math.prod(self.shape)
+
+    def require_image(self, who: str) -> tuple[int, int, int]:
+        """Return `(C, H, W)`, or raise ConfigError when this is not the shape of an image."""
+        if len(self.shape) != 3:
+            raise ConfigError(f"{who} needs images of shape (C, H, W), but the input has shape {self.shape}")
+        return self.shape  # type: ignore[return-value]
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """What a data set offers a model: the input, and the number of classes where examples are labelled."""
+
+    input: InputSpec
+    classes: int | None = None

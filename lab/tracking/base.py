@@ -1,0 +1,20 @@
+"""What a run tells the world while it works."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+
+class Tracker(Protocol):
+    """Receives a run's metrics and media. Every row carries its own axis: there is no global step."""
+
+    def log(self, metrics: Mapping[str, float], *, axis: str, at: int) -> None:
+        """Record `metrics`, named `group/name`, at position `at` of `axis` (env_steps, epoch or global_step)."""
+
+    def media(self, name: str, path: Path, *, axis: str, at: int) -> None:
+        """Record the picture or video in `path`, which is complete and stays."""
+
+    def finish(self, summary: Mapping[str, Any]) -> None:
+        """Record the final summary and let go of everything."""

@@ -1,0 +1,217 @@
+"""The Lightning kind of experiment: a model, its data, and how to train it."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import EarlyStopping as LightningEarlyStopping
+from pytorch_lightning.plugins.environments import LightningEnvironment
+
+from lab.data.base import DataModule, DatasetInfo
+from lab.encoders.base import Encoder
+from lab.errors import ConfigError, DivergedError
+from lab.experiment import Experiment, RunContext, State, Throughput
+from lab.model import Model, ModelFactory
+from lab.optimization import Optimization
+from lab.progress import Progress
+from lab.settings import PositiveInt
+
+
+@dataclass(frozen=True)
+class EarlyStopping:
+    """Stop when a validation metric has not improved for `patience` epochs (Prechelt 1998).
+
+    Args:
+        monitor: the metric.
+        patience: epochs without improvement.
+        mode: whether less (`min`) or more (`max`) is better.
+    """
+
+    monitor: str = "val/loss"
+    patience: PositiveInt = 5
+    mode: Literal["min", "max"] = "min"
+
+
+@dataclass(frozen=True)
+class TrainerSettings(Optimization):
+    """How to train: the optimization, and for how long.
+
+    Args:
+        max_epochs: passes over the training images.
+        precision: of arithmetic; `bf16-mixed` pays on recent GPUs.
+        early_stopping: null for none.
+        log_every: steps between two rows of training metrics.
+        pictures_every: epochs between two sets of pictures.
+    """
+
+    max_epochs: PositiveInt = 10
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    early_stopping: EarlyStopping | None = None
+    log_every: PositiveInt = 50
+    pictures_every: PositiveInt = 10
+
+
+class Training(Experiment):
+    """Trains a Lightning model on a data module.
+
+    Args:
+        model: the model's class and settings; its spec comes from the data.
+        data: the data set.
+        trainer: optimizer, schedule, epochs and the like.
+    """
+
+    def __init__(
+        self, *, model: ModelFactory, data: DataModule, trainer: TrainerSettings = TrainerSettings()  # noqa: B008  # frozen
+    ) -> None:
+        self.model_factory, self.data, self.settings = model, data, trainer
+
+    def prepare(self, seed: int, device: torch.device, *, fast_dev_run: bool = False) -> None:
+        self.data.prepare()
+        self.model = self.model_factory(self.data.spec)
+        self.model.optimization = self.settings
+        self.family = self.model.family  # type: ignore[misc]
+        self.settings.build(self.model.parameters(), 1)  # an optimizer whose settings contradict each other says so now
+        self.batches = self.data.train(device, seed)
+        self.validation, self.test = self.data.validation(device), self.data.test(device)
+        if self.settings.early_stopping and self.validation is None:
+            raise ConfigError("trainer.early_stopping needs validation data, but data.val_size is 0")
+
+    def train(self, context: RunContext) -> Throughput:
+        epochs = 1 if context.fast_dev_run else self.settings.max_epochs
+        per_epoch = min(2, len(self.batches)) if context.fast_dev_run else len(self.batches)
+        with context.progress("training", epochs * per_epoch, "batches") as progress:
+            reporter = Reporter(context, progress, self.settings)
+            callbacks: list[pl.Callback] = [reporter]
+            if stopping := self.settings.early_stopping:
+                callbacks.append(
+                    LightningEarlyStopping(stopping.monitor, patience=stopping.patience, mode=stopping.mode)
+                )
+            trainer = self._trainer(context, epochs, callbacks)
+            with quiet_lightning():
+                trainer.fit(self.model, self.batches, self.validation)  # type: ignore[arg-type]  # any iterable will do
+        return Throughput(reporter.examples, "examples")
+
+    def evaluate(self, context: RunContext) -> dict[str, float]:
+        total = 1 if context.fast_dev_run else len(self.test)
+        with context.progress("evaluating", total, "batches") as progress:
+            trainer = self._trainer(context, 1, [TestProgress(progress)])
+            with quiet_lightning():
+                trainer.test(self.model, self.test, verbose=False)  # type: ignore[arg-type]
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        draw(self.model, next(iter(self.data.test(context.device))), context, axis="epoch", at=self.settings.max_epochs)
+        return metrics
+
+    def states(self) -> dict[str, State]:
+        return {"final": dict(self.model.state_dict())}
+
+    def load_states(self, states: dict[str, State]) -> None:
+        self.model.load_state_dict(states["final"])
+
+    @property
+    def descriptions(self) -> Mapping[str, str]:  # type: ignore[override]
+        return self.model.descriptions
+
+    @property
+    def dataset(self) -> DatasetInfo:
+        return self.data.info
+
+    @property
+    def encoder(self) -> Encoder:
+        return self.model.encoder
+
+    def _trainer(self, context: RunContext, epochs: int, callbacks: list[pl.Callback]) -> pl.Trainer:
+        """Lightning's loop alone: what it would print, log or save, the runner does."""
+        limit = 1 if context.fast_dev_run else None
+        with quiet_lightning():
+            return pl.Trainer(
+                accelerator={"cuda": "gpu"}.get(context.device.type, context.device.type),
+                devices=1,
+                precision=self.settings.precision,
+                max_epochs=epochs,
+                limit_train_batches=2 if context.fast_dev_run else None,
+                limit_val_batches=limit,
+                limit_test_batches=limit,
+                num_sanity_val_steps=0,
+                callbacks=callbacks,
+                logger=False,
+                enable_progress_bar=False,
+                enable_model_summary=False,
+                enable_checkpointing=False,
+                default_root_dir=context.dir,
+                plugins=[LightningEnvironment()],  # one process, also inside a SLURM job
+            )
+
+
+class Reporter(pl.Callback):
+    """Tells the tracker and the progress bar how training goes, without Lightning's per-step logging (0.1 ms a value)."""
+
+    def __init__(self, context: RunContext, progress: Progress, settings: TrainerSettings) -> None:
+        self.context, self.progress, self.settings = context, progress, settings
+        self.step = self.examples = 0
+
+    def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, i: int) -> None:
+        self.step += 1
+        self.examples += len(batch[0])
+        log = self.step % self.settings.log_every == 0
+        if not (log or self.progress.due):
+            return
+        metrics = {f"train/{name}": value.item() for name, value in outputs.items()}
+        self.progress.update(self.step, {"epoch": trainer.current_epoch + 1, **metrics})
+        if log:
+            for name, value in metrics.items():
+                if value != value or abs(value) == float("inf"):
+                    raise DivergedError(f"{name} became {value} at step {self.step}")
+            metrics["train/learning_rate"] = trainer.optimizers[0].param_groups[0]["lr"]
+            self.context.tracker.log(metrics, axis="global_step", at=self.step)
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        metrics = {name: float(v) for name, v in trainer.callback_metrics.items() if name.startswith("val/")}
+        self.context.tracker.log(metrics, axis="epoch", at=trainer.current_epoch + 1)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        epoch = trainer.current_epoch + 1
+        if epoch % self.settings.pictures_every == 0 and epoch != trainer.max_epochs and isinstance(module, Model):
+            batches = trainer.val_dataloaders or trainer.train_dataloader
+            draw(module, next(iter(batches)), self.context, axis="epoch", at=epoch)  # type: ignore[call-overload]
+
+
+class TestProgress(pl.Callback):
+    """Moves the progress bar during evaluation."""
+
+    __test__ = False  # its name makes pytest look twice
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+
+    def on_test_batch_end(
+        self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, i: int, loader: int = 0
+    ) -> None:
+        self.progress.update(i + 1)
+
+
+def draw(model: Model, batch: Any, context: RunContext, *, axis: str, at: int) -> None:
+    """Draw the model's pictures, on random numbers of their own: drawing or not leaves the training the same."""
+    training = model.training
+    devices = [context.device] if context.device.type == "cuda" else []
+    with torch.random.fork_rng(devices), torch.no_grad():
+        torch.manual_seed(context.seed)
+        model.eval().to(context.device)
+        for name, picture in model.pictures(batch).items():
+            context.picture(f"samples/{name}", picture, axis=axis, at=at)
+    model.train(training)
+
+
+class quiet_lightning(warnings.catch_warnings):  # noqa: N801  # a context manager reads as a verb
+    """Silence Lightning's advice: it is about worker processes and loggers that the lab replaces on purpose."""
+
+    def __enter__(self) -> None:  # type: ignore[override]
+        super().__enter__()
+        logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+        warnings.filterwarnings("ignore", module="pytorch_lightning")
+        warnings.filterwarnings("ignore", module="lightning_fabric")
