@@ -10,6 +10,8 @@ from lab.errors import ConfigError
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 
+DEFAULT_THREADS = torch.get_num_threads()
+
 
 def select_device(wish: Device) -> torch.device:
     """Return the device for `wish`; `auto` takes CUDA, then MPS, then the CPU. Raises ConfigError if it is not there."""
@@ -26,9 +28,8 @@ def describe(device: torch.device) -> str:
 
 
 def use_threads(wish: int | None) -> int:
-    """Let torch compute on `wish` CPU threads, or as many as it likes for None; return the number in use."""
-    if wish is not None:
-        torch.set_num_threads(wish)
+    """Let torch compute on `wish` CPU threads, or as many as it chose at its start for None; return the number in use."""
+    torch.set_num_threads(wish or DEFAULT_THREADS)
     return torch.get_num_threads()
 
 

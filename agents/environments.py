@@ -1,0 +1,49 @@
+"""Gymnasium environments from settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import gymnasium as gym
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
+
+from lab.errors import ConfigError, nearest
+from lab.settings import PositiveInt
+
+
+@dataclass(frozen=True)
+class EnvSettings:
+    """Which environment, and how many copies of it.
+
+    Args:
+        id: as registered with Gymnasium; `module:Name-v0` imports your own module first.
+        num_envs: copies that are stepped together.
+        kwargs: for the environment's constructor.
+    """
+
+    id: str
+    num_envs: PositiveInt = 1
+    kwargs: dict[str, Any] = field(default_factory=dict)
+
+    def make(self, render_mode: str | None = None) -> gym.Env[Any, Any]:
+        """Make one environment. Raises ConfigError for an unknown id (with the nearest), bad kwargs or a missing extra."""
+        try:
+            return gym.make(self.id, render_mode=render_mode, **self.kwargs)
+        except gym.error.DependencyNotInstalled as error:
+            raise ConfigError(f"environment {self.id} needs another package: {error}") from error
+        except (gym.error.Error, ModuleNotFoundError) as error:
+            hint = nearest(self.id, gym.registry) or f" ({str(error).splitlines()[0]})"
+            raise ConfigError(f"unknown environment {self.id!r}{hint}") from error
+        except TypeError as error:
+            raise ConfigError(f"environment {self.id} does not take env.kwargs {self.kwargs}: {error}") from error
+
+    def make_vec(self) -> VecEnv:
+        """Make `num_envs` copies for SB3, which step one after the other and record episode returns."""
+        return DummyVecEnv([lambda: Monitor(self.make())] * self.num_envs)
+
+    def renders(self) -> bool:
+        """Whether pictures of the environment can be had."""
+        with self.make() as env:
+            return "rgb_array" in env.metadata.get("render_modes", [])
