@@ -18,7 +18,7 @@ from agents.extractor import EncoderExtractor
 from agents.losses import q_targets
 from lab.encoders.base import Encoder, EncoderFactory
 from lab.errors import ConfigError
-from lab.optimization import Schedule
+from lab.optimization import CONSTANT, Schedule
 from lab.settings import Fraction, NonNegativeInt, PositiveFloat, PositiveInt, Probability
 
 
@@ -60,7 +60,7 @@ class DQN(Agent, stable_baselines3.DQN):
         n_steps: PositiveInt = 1,
         average: Probability = 0.0,
         learning_rate: PositiveFloat = 1e-4,
-        learning_rate_schedule: Schedule = Schedule(),  # noqa: B008  # frozen
+        learning_rate_schedule: Schedule = CONSTANT,
         buffer_size: PositiveInt = 1_000_000,
         learning_starts: NonNegativeInt = 100,
         batch_size: PositiveInt = 32,
@@ -126,7 +126,7 @@ class DQN(Agent, stable_baselines3.DQN):
             values = self.q_net(data.observations).gather(1, data.actions.long())
             loss = F.smooth_l1_loss(values, targets)
             self.policy.optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             clip_grad_norm_(parameters, self.max_grad_norm)
             self.policy.optimizer.step()
             losses.append(loss.detach())

@@ -28,7 +28,7 @@ class EnvSettings:
     kwargs: dict[str, Any] = field(default_factory=dict)
 
     def make(self, render_mode: str | None = None) -> gym.Env[Any, Any]:
-        """Make one environment. Raises ConfigError for an unknown id (with the nearest), bad kwargs or a missing extra."""
+        """Make one environment. Raises ConfigError for an unknown id, bad kwargs or a missing package."""
         try:
             return gym.make(self.id, render_mode=render_mode, **self.kwargs)
         except gym.error.DependencyNotInstalled as error:
@@ -45,5 +45,6 @@ class EnvSettings:
 
     def renders(self) -> bool:
         """Whether pictures of the environment can be had."""
-        with self.make() as env:
-            return "rgb_array" in env.metadata.get("render_modes", [])
+        env = self.make()
+        env.close()
+        return "rgb_array" in env.metadata.get("render_modes", [])

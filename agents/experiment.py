@@ -53,7 +53,7 @@ class AgentExperiment(Experiment):
         env: EnvSettings,
         agent: AgentFactory,
         total_timesteps: PositiveInt,
-        evaluation: EvaluationSettings = EvaluationSettings(),  # noqa: B008  # frozen
+        evaluation: EvaluationSettings = EvaluationSettings(),
     ) -> None:
         self.env, self.agent_factory = env, agent
         self.total_timesteps, self.evaluation = total_timesteps, evaluation

@@ -7,7 +7,13 @@ from torch import Tensor
 
 
 def q_targets(
-    next_q_online: Tensor, next_q_target: Tensor, rewards: Tensor, dones: Tensor, discounts: Tensor | float, *, double: bool
+    next_q_online: Tensor,
+    next_q_target: Tensor,
+    rewards: Tensor,
+    dones: Tensor,
+    discounts: Tensor | float,
+    *,
+    double: bool,
 ) -> Tensor:
     """Return bootstrapped targets `(B, 1)` for Q-values.
 

@@ -12,7 +12,7 @@ from agents.agent import Agent, encoder_of, sb3_schedule
 from agents.extractor import EncoderExtractor
 from lab.encoders.base import Encoder, EncoderFactory
 from lab.errors import ConfigError
-from lab.optimization import Schedule
+from lab.optimization import CONSTANT, Schedule
 from lab.settings import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt
 
 
@@ -49,14 +49,14 @@ class PPO(Agent, stable_baselines3.PPO):
         share_encoder: bool = True,
         net_arch: Sequence[PositiveInt] = (),
         learning_rate: PositiveFloat = 3e-4,
-        learning_rate_schedule: Schedule = Schedule(),  # noqa: B008  # frozen
+        learning_rate_schedule: Schedule = CONSTANT,
         n_steps: PositiveInt = 2048,
         batch_size: PositiveInt = 64,
         n_epochs: PositiveInt = 10,
         gamma: Fraction = 0.99,
         gae_lambda: Fraction = 0.95,
         clip_range: PositiveFloat = 0.2,
-        clip_range_schedule: Schedule = Schedule(),  # noqa: B008  # frozen
+        clip_range_schedule: Schedule = CONSTANT,
         ent_coef: NonNegativeFloat = 0.0,
         vf_coef: NonNegativeFloat = 0.5,
         max_grad_norm: PositiveFloat = 0.5,

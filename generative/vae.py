@@ -107,7 +107,7 @@ class VAE(Model):
         x = torch.bernoulli(batch[0][:32])
         mean, _ = self(x)
         z = torch.randn(100, self.latent_dim, device=x.device)
-        pairs = torch.stack([x.unflatten(0, (-1, 16)), self.decoder(mean).sigmoid().unflatten(0, (-1, 16))], 1)
+        pairs = torch.stack([x.view(-1, 16, *x.shape[1:]), self.decoder(mean).sigmoid().view(-1, 16, *x.shape[1:])], 1)
         return {
             "samples": grid(self.decoder(z).sigmoid(), columns=10),
             "reconstructions": grid(pairs.flatten(0, 2), columns=16),

@@ -30,7 +30,9 @@ def publish(folder: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]
     plain = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
     write_atomic(staging / WEIGHTS, save(plain))
     write_json(staging / META, dict(meta))
-    files = {name: {"size": (staging / name).stat().st_size, "sha256": sha256(staging / name)} for name in (WEIGHTS, META)}
+    files = {
+        name: {"size": (staging / name).stat().st_size, "sha256": sha256(staging / name)} for name in (WEIGHTS, META)
+    }
     write_json(staging / MANIFEST, {"schema": 1, "files": files})
     sync_folder(staging)
     staging.rename(folder)

@@ -148,7 +148,7 @@ def _known_keys(cls: type, values: dict[str, Any]) -> set[str]:
         if not isinstance(one, type):
             continue
         known |= set(inspect.signature(one).parameters)
-        hints = inspect.get_annotations(one.__init__, eval_str=True) if hasattr(one, "__init__") else {}
+        hints = inspect.get_annotations(vars(one).get("__init__", one), eval_str=True)
         classes += [hint for hint in hints.values() if hasattr(hint, "__dataclass_fields__")]
     return known
 
@@ -157,11 +157,12 @@ def _dropped(file: Any, final: Any, key: str = "") -> Iterator[str]:
     """Yield a sentence for each class that an override replaced, with the settings that went with it."""
     if not (isinstance(file, dict) and isinstance(final, dict)):
         return
-    old, new = file.get("class_path"), final.get("class_path")
-    if old and new and old.rpartition(".")[2] != new.rpartition(".")[2]:
-        lost = [name for name, value in (file.get("init_args") or {}).items() if final["init_args"].get(name) != value]
+    old, new = (str(side.get("class_path", "")).rpartition(".")[2] for side in (file, final))
+    if old != new:
+        settings = final.get("init_args") or {}
+        lost = [name for name, value in (file.get("init_args") or {}).items() if settings.get(name) != value]
         if lost:
-            yield f"{key} is now {new.rpartition('.')[2]}: the config's {', '.join(lost)} for {old.rpartition('.')[2]} no longer apply"
+            yield f"{key} is now {new}: the config's {', '.join(lost)} for {old} no longer apply"
         return
     for name in file:
         yield from _dropped(file[name], final.get(name), key if name == "init_args" else f"{key}.{name}".lstrip("."))

@@ -9,10 +9,16 @@ from collections.abc import Iterable
 from lab.errors import nearest
 
 _KEY = re.compile(r'Parser key "([^"]+)":')
-_UNKNOWN = re.compile(r"[Oo]ption '([^']+)' is not accepted|does not accept option '([^']+)'|unrecognized arguments: (.+)")
+_UNKNOWN = re.compile(
+    r"[Oo]ption '([^']+)' is not accepted|does not accept option '([^']+)'|unrecognized arguments: (.+)"
+)
 _CLASS = re.compile(r"Expected a dot import path string: (\S+?)\.?(?:\s|$)")
 _RESTRICTED = re.compile(r"Not of type (\w+): (\S+) does not conform to restriction (.+?)(?:\.\s|$)", re.MULTILINE)
-_NOT_NUMBER = re.compile(r"Not of type (\w+): (?:invalid literal for int\(\) with base 10|could not convert string to float): (.+?)(?:\.\s|$)", re.MULTILINE)
+_NOT_NUMBER = re.compile(
+    r"Not of type (\w+): (?:invalid literal for int\(\) with base 10|could not convert string to float): "
+    r"(.+?)(?:\.\s|$)",
+    re.MULTILINE,
+)
 _TYPE = re.compile(r"Expected an? <class '([\w.]+)'>\. Got value: (.+?)(?:\. Got value|$)", re.MULTILINE)
 _CHOICE = re.compile(r"Expected an? typing\.Literal(\[.+?\])\. Got value: (.+?)(?:\. Got value|$)", re.MULTILINE)
 _MISSING = re.compile(r'Key "([^"]+)" is required')

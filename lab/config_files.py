@@ -1,4 +1,7 @@
-"""Config files: found by name, read, and merged with what they extend. Imports nothing heavy, so `lab list` is quick."""
+"""Config files: found by name, read, and merged with what they extend.
+
+Imports nothing heavy, so that `lab list` is quick.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,7 @@ def read(path: Path, chain: tuple[Path, ...] = ()) -> dict[str, Any]:
         circle = " -> ".join(p.name for p in (*chain, path))
         raise ConfigError(f"circular extends: {circle}")
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=SafeLoader)  # noqa: S506  # it is the safe one
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=SafeLoader)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read {path}: {error}") from error
     except yaml.YAMLError as error:
@@ -59,7 +62,8 @@ def read(path: Path, chain: tuple[Path, ...] = ()) -> dict[str, Any]:
     parent_path = beside.resolve() if parent.endswith((".yaml", ".yml")) else find(parent)
     if not parent_path.is_file():
         raise ConfigError(f"{path} extends {parent}, but there is no such file")
-    return merge(read(parent_path, (*chain, path)), content)
+    merged: dict[str, Any] = merge(read(parent_path, (*chain, path)), content)
+    return merged
 
 
 def merge(parent: Any, child: Any) -> Any:

@@ -31,11 +31,17 @@ class MLPDecoder(Decoder):
     """Fully connected layers of the widths in `hidden`, then one linear layer to the logits."""
 
     def __init__(
-        self, spec: InputSpec, in_features: int, *, hidden: Sequence[int] = (64, 64), activation: Activation = "relu"
+        self,
+        spec: InputSpec,
+        in_features: int,
+        *,
+        hidden: Sequence[int] = (64, 64),
+        activation: Activation = "relu",
+        batch_norm: bool = False,
     ) -> None:
         super().__init__(spec, in_features)
         widths = list(hidden)
-        self.layers = dense(in_features, widths, activation)
+        self.layers = dense(in_features, widths, activation, batch_norm=batch_norm)
         self.output = nn.Linear(widths[-1] if widths else in_features, spec.size)
 
     def forward(self, z: Tensor) -> Tensor:

@@ -14,7 +14,10 @@ DEFAULT_THREADS = torch.get_num_threads()
 
 
 def select_device(wish: Device) -> torch.device:
-    """Return the device for `wish`; `auto` takes CUDA, then MPS, then the CPU. Raises ConfigError if it is not there."""
+    """Return the device for `wish`; `auto` takes CUDA, then MPS, then the CPU.
+
+    Raises ConfigError, with the devices there are, for one that is not.
+    """
     there = [name for name, found in (("cuda", torch.cuda.is_available()), ("mps", _mps())) if found] + ["cpu"]
     chosen = there[0] if wish == "auto" else wish
     if chosen not in there:
@@ -28,7 +31,7 @@ def describe(device: torch.device) -> str:
 
 
 def use_threads(wish: int | None) -> int:
-    """Let torch compute on `wish` CPU threads, or as many as it chose at its start for None; return the number in use."""
+    """Let torch compute on `wish` CPU threads, or its own choice for None; return the number in use."""
     torch.set_num_threads(wish or DEFAULT_THREADS)
     return torch.get_num_threads()
 

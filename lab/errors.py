@@ -31,7 +31,7 @@ class DivergedError(LabError):
     exit_code = 3
 
 
-class EnvironmentFailed(LabError):
+class EnvironmentFailedError(LabError):
     """An environment or a worker process failed during the run."""
 
     exit_code = 4

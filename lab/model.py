@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from lab.data.base import Batch
+from lab.data.base import Batch, DataModule
 from lab.encoders.base import Encoder
 from lab.errors import DivergedError
 from lab.optimization import Optimization
@@ -45,6 +45,9 @@ class Model(pl.LightningModule, ABC):
     def pictures(self, batch: Batch) -> dict[str, Image]:
         """Return pictures by name (`samples`, `reconstructions`); drawn in eval mode without gradients."""
         return {}
+
+    def prepare_test(self, data: DataModule, device: torch.device, *, fast_dev_run: bool = False) -> None:
+        """Called before the test: the place to build what judges the model, such as statistics of the data."""
 
     def training_step(self, batch: Batch, batch_index: int) -> Any:
         losses = self.losses(batch)

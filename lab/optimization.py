@@ -52,6 +52,9 @@ class Schedule:
         return 1.0
 
 
+CONSTANT = Schedule()
+
+
 @dataclass(frozen=True)
 class Optimization:
     """Settings of one training.
@@ -81,5 +84,6 @@ class Optimization:
             return 0.0
         weights = [p for p in parameters if p.ndim > 1]
         return sum(
-            (self.l1 * w.abs().sum() + self.l2 / 2 * w.square().sum() for w in weights), start=torch.zeros(()).to(weights[0])
+            (self.l1 * w.abs().sum() + self.l2 / 2 * w.square().sum() for w in weights),
+            start=torch.zeros(()).to(weights[0]),
         )

@@ -47,7 +47,9 @@ def confusion_matrix(counts: Tensor) -> Image.Image:
                 dark = mistakes[i, j] > 0.6 * mistakes.max()
                 weight = "bold" if i == j else "normal"
                 colour = "white" if dark and i != j else "black"
-                axes.text(j, i, f"{int(counts[i, j])}", ha="center", va="center", color=colour, weight=weight, fontsize=9)
+                axes.text(
+                    j, i, f"{int(counts[i, j])}", ha="center", va="center", color=colour, weight=weight, fontsize=9
+                )
     axes.set(xlabel="predicted", ylabel="true", xticks=range(classes), yticks=range(classes))
     accuracy = float(counts.diagonal().sum() / counts.sum().clamp(min=1))
     axes.set_title(f"{int(counts.sum()):,} examples, {accuracy:.2%} correct")

@@ -67,7 +67,10 @@ def judge(
     within = f" (tolerance {reference.tolerance:g})" if reference.tolerance else ""
     if short <= reference.tolerance:
         return "met", f"{reference.metric} is {value:.6g}, published {reference.value:g}{within}"
-    return "missed", f"{reference.metric} is {value:.6g}, {short:.4g} short of the published {reference.value:g}{within}"
+    return (
+        "missed",
+        f"{reference.metric} is {value:.6g}, {short:.4g} short of the published {reference.value:g}{within}",
+    )
 
 
 def _at(settings: Mapping[str, Any], name: str) -> Any:

@@ -92,7 +92,9 @@ def evaluate(folder: Path) -> Summary:
     record = summary.read_summary(folder)
     config = load(str(folder / "config.yaml"))
     experiment, device = _prepared(config, fast_dev_run=record.fast_dev_run)
-    states = {path.name: checkpoint.load(path)[0] for path in (folder / "checkpoints").glob("*") if path.suffix != ".tmp"}
+    states = {
+        path.name: checkpoint.load(path)[0] for path in (folder / "checkpoints").glob("*") if path.suffix != ".tmp"
+    }
     if "final" not in states:
         raise CheckpointError(f"{folder} has no final checkpoint: the run did not finish training")
     experiment.load_states(states)
@@ -145,7 +147,9 @@ def _new_record(
         (folder / "config.yaml").write_text(text, encoding="utf-8")
         record.write()
     except OSError as error:
-        raise ConfigError(f"cannot write to the runs folder {runs}: {error.strerror}; choose one with --runs-dir") from error
+        raise ConfigError(
+            f"cannot write to the runs folder {runs}: {error.strerror}; choose one with --runs-dir"
+        ) from error
     return record
 
 

@@ -33,7 +33,8 @@ class InputSpec:
         """Return `(C, H, W)`, or raise ConfigError when this is not the shape of an image."""
         if len(self.shape) != 3:
             raise ConfigError(f"{who} needs images of shape (C, H, W), but the input has shape {self.shape}")
-        return self.shape  # type: ignore[return-value]
+        channels, height, width = self.shape
+        return channels, height, width
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,7 @@ def local_runs(folder: Path) -> Iterator[Summary]:
 
 
 def find_run(name: str, folder: Path) -> Path:
-    """Return a run's folder, given that folder, its id, the beginning of its id, or an experiment's name (the newest)."""
+    """Return a run's folder, given that folder, its id or its beginning, or an experiment (its newest)."""
     if (Path(name) / "summary.json").is_file():
         return Path(name).absolute()
     runs = list(local_runs(folder))

@@ -6,14 +6,14 @@ import logging
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.callbacks import EarlyStopping as LightningEarlyStopping
-from pytorch_lightning.plugins.environments import LightningEnvironment
 
-from lab.data.base import DataModule, DatasetInfo
+from lab.data.base import Batches, DataModule, DatasetInfo
 from lab.encoders.base import Encoder
 from lab.errors import ConfigError, DivergedError
 from lab.experiment import Experiment, RunContext, State, Throughput
@@ -67,7 +67,11 @@ class Training(Experiment):
     """
 
     def __init__(
-        self, *, model: ModelFactory, data: DataModule, trainer: TrainerSettings = TrainerSettings()  # noqa: B008  # frozen
+        self,
+        *,
+        model: ModelFactory,
+        data: DataModule,
+        trainer: TrainerSettings = TrainerSettings(),
     ) -> None:
         self.model_factory, self.data, self.settings = model, data, trainer
 
@@ -94,15 +98,16 @@ class Training(Experiment):
                 )
             trainer = self._trainer(context, epochs, callbacks)
             with quiet_lightning():
-                trainer.fit(self.model, self.batches, self.validation)  # type: ignore[arg-type]  # any iterable will do
+                trainer.fit(self.model, self.batches, self.validation)
         return Throughput(reporter.examples, "examples")
 
     def evaluate(self, context: RunContext) -> dict[str, float]:
+        self.model.prepare_test(self.data, context.device, fast_dev_run=context.fast_dev_run)
         total = 1 if context.fast_dev_run else len(self.test)
         with context.progress("evaluating", total, "batches") as progress:
             trainer = self._trainer(context, 1, [TestProgress(progress)])
             with quiet_lightning():
-                trainer.test(self.model, self.test, verbose=False)  # type: ignore[arg-type]
+                trainer.test(self.model, self.test, verbose=False)
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
         draw(self.model, next(iter(self.data.test(context.device))), context, axis="epoch", at=self.settings.max_epochs)
         return metrics
@@ -149,13 +154,15 @@ class Training(Experiment):
 
 
 class Reporter(pl.Callback):
-    """Tells the tracker and the progress bar how training goes, without Lightning's per-step logging (0.1 ms a value)."""
+    """Tells the tracker and the progress bar how training goes, without Lightning's slow per-step logging."""
 
     def __init__(self, context: RunContext, progress: Progress, settings: TrainerSettings) -> None:
         self.context, self.progress, self.settings = context, progress, settings
         self.step = self.examples = 0
 
-    def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, i: int) -> None:
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, i: int
+    ) -> None:
         self.step += 1
         self.examples += len(batch[0])
         log = self.step % self.settings.log_every == 0
@@ -178,7 +185,7 @@ class Reporter(pl.Callback):
         epoch = trainer.current_epoch + 1
         if epoch % self.settings.pictures_every == 0 and epoch != trainer.max_epochs and isinstance(module, Model):
             batches = trainer.val_dataloaders or trainer.train_dataloader
-            draw(module, next(iter(batches)), self.context, axis="epoch", at=epoch)  # type: ignore[call-overload]
+            draw(module, next(iter(cast(Batches, batches))), self.context, axis="epoch", at=epoch)
 
 
 class TestProgress(pl.Callback):
@@ -210,7 +217,7 @@ def draw(model: Model, batch: Any, context: RunContext, *, axis: str, at: int) -
 class quiet_lightning(warnings.catch_warnings):  # noqa: N801  # a context manager reads as a verb
     """Silence Lightning's advice: it is about worker processes and loggers that the lab replaces on purpose."""
 
-    def __enter__(self) -> None:  # type: ignore[override]
+    def __enter__(self) -> None:
         super().__enter__()
         logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
         warnings.filterwarnings("ignore", module="pytorch_lightning")

@@ -77,8 +77,8 @@ class Classifier(Model):
         predicted = logits.argmax(1)
         self.log("test/loss", F.cross_entropy(logits, labels), batch_size=len(x))
         for name, metric in self.test_metrics.items():
-            metric.update(predicted, labels)
-            self.log(name, metric)  # type: ignore[arg-type]
+            metric(predicted, labels)
+            self.log(name, metric)
         self.confusion.update(predicted, labels)
         self.mistakes.append(x[predicted != labels])
 

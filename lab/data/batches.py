@@ -40,9 +40,9 @@ class ImageBatches:
     def __iter__(self) -> Iterator[Batch]:
         order = self._order()
         # Counted before each yield: a state saved while the consumer works on a batch counts it as consumed.
-        for self.batch in range(self.batch + 1, len(self) + 1):
-            end = self.batch * self.batch_size
-            chosen = order[end - self.batch_size : end]
+        for batch in range(self.batch, len(self)):
+            self.batch = batch + 1
+            chosen = order[batch * self.batch_size : self.batch * self.batch_size]
             yield self.images[chosen].to(torch.float32).div_(255), self.labels[chosen]
         self.epoch, self.batch = self.epoch + 1, 0
 

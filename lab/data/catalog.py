@@ -65,10 +65,26 @@ CATALOG = {
                 "https://storage.googleapis.com/cvdf-datasets/mnist/",
             ),
             files=(
-                RemoteFile("train-images-idx3-ubyte.gz", 9912422, "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"),
-                RemoteFile("train-labels-idx1-ubyte.gz", 28881, "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"),
-                RemoteFile("t10k-images-idx3-ubyte.gz", 1648877, "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"),
-                RemoteFile("t10k-labels-idx1-ubyte.gz", 4542, "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"),
+                RemoteFile(
+                    "train-images-idx3-ubyte.gz",
+                    9912422,
+                    "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+                ),
+                RemoteFile(
+                    "train-labels-idx1-ubyte.gz",
+                    28881,
+                    "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+                ),
+                RemoteFile(
+                    "t10k-images-idx3-ubyte.gz",
+                    1648877,
+                    "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+                ),
+                RemoteFile(
+                    "t10k-labels-idx1-ubyte.gz",
+                    4542,
+                    "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+                ),
             ),
         ),
         Dataset(
@@ -96,7 +112,7 @@ def lookup(name: str) -> Dataset:
 def fetch(name: str, announce: Callable[[str], None] = lambda line: None) -> dict[str, Path]:
     """Return the data set's files by name, downloading what is missing and verifying all of them.
 
-    Raises DamagedData when a file that is there has the wrong bytes, Unavailable when no mirror could be reached.
+    Raises DamagedDataError when a file has the wrong bytes, UnavailableError when no mirror could be reached.
     """
     dataset = lookup(name)
     paths = {}
@@ -106,7 +122,7 @@ def fetch(name: str, announce: Callable[[str], None] = lambda line: None) -> dic
             announce(f"downloading {dataset.name}: {file.name} ({file.size / 1e6:.1f} MB) to {dataset.folder}")
             _download(dataset, file)
         if (found := sha256(path)) != file.sha256:
-            raise DamagedData(
+            raise DamagedDataError(
                 f"{path} is damaged: expected sha256 {file.sha256[:16]}..., received {found[:16]}...; "
                 f"delete it and run `lab data fetch {name}`"
             )
@@ -114,11 +130,11 @@ def fetch(name: str, announce: Callable[[str], None] = lambda line: None) -> dic
     return paths
 
 
-class Unavailable(DataError):
+class UnavailableError(DataError):
     """The data set is not here and cannot be downloaded now: the one case in which a fallback may stand in."""
 
 
-class DamagedData(DataError):
+class DamagedDataError(DataError):
     """The bytes are not the published ones. Never a reason for a fallback: something is wrong and must be seen."""
 
 
@@ -136,10 +152,11 @@ def _download(dataset: Dataset, file: RemoteFile) -> None:
                 path=dataset.folder,
                 downloader=pooch.HTTPDownloader(progressbar=_Bar(file), timeout=15),
             )
-            return
         except (OSError, ValueError) as error:  # requests' errors are OSErrors; a wrong hash is a ValueError
             problems.append(f"{mirror.split('/')[2]}: {_reason(error)}")
-    raise Unavailable(f"{dataset.name} could not be downloaded ({'; '.join(problems)})")
+        else:
+            return
+    raise UnavailableError(f"{dataset.name} could not be downloaded ({'; '.join(problems)})")
 
 
 def _reason(error: Exception) -> str:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lab.data.base import Batches, DataModule, DatasetInfo
 from lab.data.batches import ImageBatches
-from lab.data.catalog import Unavailable, fetch, lookup
+from lab.data.catalog import UnavailableError, fetch, lookup
 from lab.errors import ConfigError, DataError
 from lab.progress import notice
 from lab.settings import NonNegativeInt, PositiveInt
@@ -54,7 +54,7 @@ class Images(DataModule):
         name, reason = self.name, None
         try:
             splits, digest = LOADERS[name]()
-        except Unavailable as error:
+        except UnavailableError as error:
             if self.fallback == "none":
                 raise DataError(f"{error}, and data.fallback is none") from error
             name, reason = self.fallback, str(error)
@@ -83,7 +83,7 @@ class Images(DataModule):
 
 
 def load_mnist() -> tuple[tuple[Split, Split], str]:
-    """MNIST's 60,000 training and 10,000 test images. Raises Unavailable or DamagedData."""
+    """MNIST's 60,000 training and 10,000 test images. Raises UnavailableError or DamagedDataError."""
     files = fetch("mnist", announce=notice)
 
     def split(prefix: str) -> Split:

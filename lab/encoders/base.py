@@ -46,8 +46,11 @@ class Encoder(nn.Module, ABC):
     def features(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the unpooled map `(B, C, H, W)` or sequence `(B, T, F)` under `forward`'s vector."""
 
-    def mirror(self, in_features: int) -> Decoder:
-        """Return a decoder from `(B, in_features)` back to logits of `spec.shape`, shaped like this encoder."""
+    def mirror(self, in_features: int, *, batch_norm: bool | None = None) -> Decoder:
+        """Return a decoder from `(B, in_features)` back to logits of `spec.shape`, shaped like this encoder.
+
+        `batch_norm` by default is as in the encoder.
+        """
         raise ConfigError(f"{type(self).__name__} has no mirrored decoder; name one under model.decoder")
 
 

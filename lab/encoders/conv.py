@@ -38,8 +38,9 @@ class ConvStage:
 class Conv(Encoder):
     """Stages of convolution, norm, activation and dropout, then optional dense layers.
 
-    LeNet-5 (LeCun et al. 1998): stages `[{channels: 6, kernel: 5, max_pool: 2}, {channels: 16, kernel: 5, max_pool: 2}]`,
-    `hidden: [120, 84]`, `activation: tanh`. AlexNet (2012): larger kernels and strides, `hidden` with `dropout: 0.5`.
+    LeNet-5 (LeCun et al. 1998): `stages: [{channels: 6, kernel: 5, max_pool: 2}, {channels: 16, kernel: 5,
+    max_pool: 2}], hidden: [120, 84], activation: tanh`. AlexNet (2012): larger kernels and strides, and `hidden`
+    with `dropout: 0.5`.
     VGG (2014): `kernel: 3`, `repeat: 2` or 3, `max_pool: 2` in every stage.
 
     Args:
@@ -96,7 +97,7 @@ class Conv(Encoder):
             maps.append(x)
         return maps
 
-    def mirror(self, in_features: int) -> Decoder:
+    def mirror(self, in_features: int, *, batch_norm: bool | None = None) -> Decoder:
         return ConvDecoder(
             self.spec,
             in_features,
@@ -104,7 +105,7 @@ class Conv(Encoder):
             kernels=[stage.kernel for stage in self.plan][::-1],
             hidden=self.hidden[::-1],
             activation=self.activation,
-            batch_norm=self.norm == "batch",
+            batch_norm=self.norm == "batch" if batch_norm is None else batch_norm,
         )
 
 

@@ -33,7 +33,7 @@ class MLP(Encoder):
         dropout: Probability = 0.0,
     ) -> None:
         super().__init__(spec)
-        self.hidden, self.activation = list(hidden), activation
+        self.hidden, self.activation, self.batch_norm = list(hidden), activation, batch_norm
         self.layers = dense(spec.size, hidden, activation, batch_norm=batch_norm, dropout=dropout)
         self.features_dim = self.hidden[-1] if self.hidden else spec.size
 
@@ -44,5 +44,11 @@ class MLP(Encoder):
         """The same vector as `forward`: an MLP keeps no position."""
         return self(x)  # type: ignore[no-any-return]
 
-    def mirror(self, in_features: int) -> Decoder:
-        return MLPDecoder(self.spec, in_features, hidden=self.hidden[::-1], activation=self.activation)
+    def mirror(self, in_features: int, *, batch_norm: bool | None = None) -> Decoder:
+        return MLPDecoder(
+            self.spec,
+            in_features,
+            hidden=self.hidden[::-1],
+            activation=self.activation,
+            batch_norm=self.batch_norm if batch_norm is None else batch_norm,
+        )

@@ -98,12 +98,12 @@ class ResNet(Encoder):
             maps.append(x)
         return maps
 
-    def mirror(self, in_features: int) -> Decoder:
+    def mirror(self, in_features: int, *, batch_norm: bool | None = None) -> Decoder:
         return ConvDecoder(
             self.spec,
             in_features,
             shapes=self.shapes[::-1],
             kernels=[3] * len(self.blocks),
             activation=self.activation,
-            batch_norm=self.norm == "batch",
+            batch_norm=self.norm == "batch" if batch_norm is None else batch_norm,
         )

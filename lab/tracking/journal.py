@@ -18,7 +18,7 @@ class Journal:
 
     def log(self, metrics: Mapping[str, float], *, axis: str, at: int) -> None:
         row = {"time": round(time.time(), 3), "axis": axis, axis: at}
-        row |= {name: float(value) if math.isfinite(value) else None for name, value in metrics.items()}  # type: ignore[misc]
+        row |= {name: float(value) if math.isfinite(value) else None for name, value in metrics.items()}
         self.file.write(json.dumps(row, allow_nan=False) + "\n")
         self.file.flush()  # to the operating system: a killed run keeps its rows
 
