@@ -12,6 +12,9 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 from lab.errors import ConfigError, nearest
 from lab.settings import PositiveInt
 
+EXTRAS = ("box2d", "atari")
+"""The lab's extras, each named like the package in Gymnasium's complaint about it."""
+
 
 @dataclass(frozen=True)
 class EnvSettings:
@@ -32,7 +35,9 @@ class EnvSettings:
         try:
             return gym.make(self.id, render_mode=render_mode, **self.kwargs)
         except gym.error.DependencyNotInstalled as error:
-            raise ConfigError(f"environment {self.id} needs another package: {error}") from error
+            extra = next((name for name in EXTRAS if name in str(error).lower()), None)
+            remedy = f"pip install 'deep-learning-lab[{extra}]'" if extra else str(error)
+            raise ConfigError(f"environment {self.id} needs a package that is not installed: {remedy}") from error
         except (gym.error.Error, ModuleNotFoundError) as error:
             hint = nearest(self.id, gym.registry) or f" ({str(error).splitlines()[0]})"
             raise ConfigError(f"unknown environment {self.id!r}{hint}") from error

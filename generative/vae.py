@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lab.data.base import Batch
+from lab.data.base import Batch, DataModule
 from lab.decoders import DecoderFactory
 from lab.encoders.base import EncoderFactory
 from lab.model import Model
@@ -76,6 +76,10 @@ class VAE(Model):
             "reconstruction": reconstruction.detach(),
             "kl": divergence.detach(),
         }
+
+    def prepare_test(self, data: DataModule, device: torch.device, *, fast_dev_run: bool = False) -> None:
+        if fast_dev_run:
+            self.nll_samples = min(self.nll_samples, 5)
 
     def test_step(self, batch: Batch, batch_index: int) -> None:
         super().test_step(batch, batch_index)

@@ -11,9 +11,9 @@ import inspect
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from jsonargparse import ArgumentParser, Namespace
 
@@ -90,7 +90,7 @@ def load(name: str, overrides: Mapping[str, Any] | Sequence[str] = ()) -> Config
     for key, class_path in _class_paths(values):
         _import_class(class_path, key)
     words = overrides if not isinstance(overrides, Mapping) else [f"--{k}={_word(v)}" for k, v in overrides.items()]
-    parser = ArgumentParser(exit_on_error=False, add_help=False)
+    parser = ArgumentParser(exit_on_error=False, add_help=False, allow_abbrev=False)
     parser.add_argument("--config", action="config")
     parser.add_class_arguments(Common, None)
     parser.add_class_arguments(cls, None)
@@ -98,7 +98,8 @@ def load(name: str, overrides: Mapping[str, Any] | Sequence[str] = ()) -> Config
         parsed = parser.parse_args(["--config", json.dumps(values), *words])
     # jsonargparse raises ArgumentError for what it foresees; odd values make it raise these others.
     except (argparse.ArgumentError, TypeError, ValueError, KeyError, AttributeError, ImportError) as error:
-        raise ConfigError(explain(str(error), _known_keys(cls, values))) from error
+        top = {*COMMON, *inspect.signature(cls).parameters}
+        raise ConfigError(explain(str(error), top, _known_keys(cls, values))) from error
     parsed.pop("config")
     config = Config(parser, parsed, cls)
     for line in _dropped(values, config.as_dict()):
@@ -148,8 +149,13 @@ def _known_keys(cls: type, values: dict[str, Any]) -> set[str]:
         if not isinstance(one, type):
             continue
         known |= set(inspect.signature(one).parameters)
-        hints = inspect.get_annotations(vars(one).get("__init__", one), eval_str=True)
-        classes += [hint for hint in hints.values() if hasattr(hint, "__dataclass_fields__")]
+        try:
+            hints = get_type_hints(one if is_dataclass(one) else vars(one).get("__init__", one))
+        except NameError:  # types that are imported for type checkers alone
+            continue
+        # Also inside `X | None`.
+        nested = [part for hint in hints.values() for part in (hint, *get_args(hint))]
+        classes += [part for part in nested if isinstance(part, type) and is_dataclass(part)]
     return known
 
 

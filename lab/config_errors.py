@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import sys
 from collections.abc import Iterable
@@ -21,20 +22,32 @@ _NOT_NUMBER = re.compile(
 )
 _TYPE = re.compile(r"Expected an? <class '([\w.]+)'>\. Got value: (.+?)(?:\. Got value|$)", re.MULTILINE)
 _CHOICE = re.compile(r"Expected an? typing\.Literal(\[.+?\])\. Got value: (.+?)(?:\. Got value|$)", re.MULTILINE)
+_UNION = re.compile(r"Subtypes: [\[(](.+?)[\])]\n[\s\S]*?Given value: (.+?)(?:\. Got value|\n|$)")
+_GROUP = re.compile(r"Unable to load config '(.+?)'")
 _MISSING = re.compile(r'Key "([^"]+)" is required')
 
 
-def explain(message: str, known_keys: Iterable[str]) -> str:
-    """Return one sentence for a parser's message: the key, what was expected, what was received, the nearest name."""
+def explain(message: str, top_keys: Iterable[str], known_keys: Iterable[str]) -> str:
+    """Return one sentence for a parser's message: the key, what was expected, what was received, the nearest name.
+
+    `top_keys` may begin a dotted name, `known_keys` may stand in any place of one.
+    """
     key = _key(message)
     if match := _UNKNOWN.search(message):
         name = next(group for group in match.groups() if group)
         name = name.split()[0].lstrip("-").split("=")[0]
-        return f"unknown key {_join(key, name)!r}{_nearest_key(name, known_keys)}"
+        return f"unknown key {_join(key, name)!r}{_nearest_key(_join(key, name), top_keys, known_keys)}"
+    if (match := _GROUP.search(message)) and not _UNION.search(message):
+        return f"{key} must be a group of settings ({key}.name=value), received {match[1]}"
+    if (match := _UNION.search(message)) and not re.search("Callable|NestedArg", match[0]):
+        types = [name.rpartition(".")[2] for name in re.findall(r"<class '([\w.]+)'>", match[1])]
+        names = " or ".join("null" if name == "NoneType" else name for name in types)
+        return f"{key} must be of type {names}, received {match[2]}"
     if match := _CLASS.search(message):
         return f"{key}: unknown class {match[1]!r}{nearest(match[1], _class_names())}"
     if match := _RESTRICTED.search(message):
-        return f"{key} must be {match[3].replace('v', '')}, received {match[2]}"
+        bounds = re.sub(r"v([<>]=?)", r"\1 ", match[3])
+        return f"{key} must be {bounds}, received {match[2]}"
     if match := _NOT_NUMBER.search(message):
         return f"{key} must be a number ({match[1]}), received {match[2]}"
     if match := _CHOICE.search(message):
@@ -60,15 +73,17 @@ def _key(message: str) -> str:
 
 
 def _join(path: str, name: str) -> str:
-    return name if not path or name.startswith(path + ".") else f"{path}.{name}"
+    return name if not path or f"{name}.".startswith(f"{path}.") else f"{path}.{name}"
 
 
-def _nearest_key(name: str, known: Iterable[str]) -> str:
-    """Hint for a dotted name whose first or last part is slightly wrong."""
-    known = set(known)
-    for part in name.split("."):
-        if part not in known:
-            return nearest(part, known)
+def _nearest_key(name: str, top_keys: Iterable[str], known_keys: Iterable[str]) -> str:
+    """Hint for a dotted name of which one part is slightly wrong; it repeats the right parts."""
+    parts = name.split(".")
+    for i, part in enumerate(parts):
+        candidates = set(known_keys if i else top_keys)
+        if part not in candidates:
+            match = difflib.get_close_matches(part, candidates, n=1)
+            return f"; did you mean {'.'.join([*parts[:i], *match, *parts[i + 1 :]])!r}?" if match else ""
     return ""
 
 

@@ -6,14 +6,14 @@ import logging
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.callbacks import EarlyStopping as LightningEarlyStopping
 
-from lab.data.base import Batches, DataModule, DatasetInfo
+from lab.data.base import Batch, DataModule, DatasetInfo
 from lab.encoders.base import Encoder
 from lab.errors import ConfigError, DivergedError
 from lab.experiment import Experiment, RunContext, State, Throughput
@@ -80,7 +80,10 @@ class Training(Experiment):
         self.model = self.model_factory(self.data.spec)
         self.model.optimization = self.settings
         self.family = self.model.family  # type: ignore[misc]
-        self.settings.build(self.model.parameters(), 1)  # an optimizer whose settings contradict each other says so now
+        try:
+            self.settings.build(self.model.parameters(), 1)
+        except (ValueError, TypeError) as error:  # torch checks learning rates, betas and the like
+            raise ConfigError(f"trainer.optimizer: {error}") from error
         self.batches = self.data.train(device, seed)
         self.validation, self.test = self.data.validation(device), self.data.test(device)
         if self.settings.early_stopping and self.validation is None:
@@ -90,7 +93,8 @@ class Training(Experiment):
         epochs = 1 if context.fast_dev_run else self.settings.max_epochs
         per_epoch = min(2, len(self.batches)) if context.fast_dev_run else len(self.batches)
         with context.progress("training", epochs * per_epoch, "batches") as progress:
-            reporter = Reporter(context, progress, self.settings)
+            held_out = self.data.validation(context.device) or self.data.train(context.device, context.seed)
+            reporter = Reporter(context, progress, self.settings, shown=next(iter(held_out)))
             callbacks: list[pl.Callback] = [reporter]
             if stopping := self.settings.early_stopping:
                 callbacks.append(
@@ -156,8 +160,8 @@ class Training(Experiment):
 class Reporter(pl.Callback):
     """Tells the tracker and the progress bar how training goes, without Lightning's slow per-step logging."""
 
-    def __init__(self, context: RunContext, progress: Progress, settings: TrainerSettings) -> None:
-        self.context, self.progress, self.settings = context, progress, settings
+    def __init__(self, context: RunContext, progress: Progress, settings: TrainerSettings, shown: Batch) -> None:
+        self.context, self.progress, self.settings, self.shown = context, progress, settings, shown
         self.step = self.examples = 0
 
     def on_train_batch_end(
@@ -184,8 +188,7 @@ class Reporter(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         epoch = trainer.current_epoch + 1
         if epoch % self.settings.pictures_every == 0 and epoch != trainer.max_epochs and isinstance(module, Model):
-            batches = trainer.val_dataloaders or trainer.train_dataloader
-            draw(module, next(iter(cast(Batches, batches))), self.context, axis="epoch", at=epoch)
+            draw(module, self.shown, self.context, axis="epoch", at=epoch)
 
 
 class TestProgress(pl.Callback):

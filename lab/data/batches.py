@@ -13,7 +13,8 @@ from lab.errors import ConfigError
 
 
 class ImageBatches:
-    """Batches of uint8 images, given out as float32 in [0, 1].
+    """Batches of uint8 images, given out as float32 in [0, 1]. Each iteration is an epoch; the first one after
+    `load_state_dict` is the rest of the epoch that was saved.
 
     Args:
         images: `(N, C, H, W)`, uint8, on the training device.
@@ -29,7 +30,7 @@ class ImageBatches:
         self.images, self.labels = images, labels
         self.batch_size, self.seed = batch_size, seed
         self.drop_last = seed is not None if drop_last is None else drop_last
-        self.epoch, self.batch = 0, 0
+        self.epoch, self.batch, self.resume_at = 0, 0, 0
         if self.drop_last and batch_size > len(images):
             raise ConfigError(f"data.batch_size is {batch_size}, but there are only {len(images)} images to train on")
 
@@ -38,19 +39,22 @@ class ImageBatches:
         return full + bool(rest and not self.drop_last)
 
     def __iter__(self) -> Iterator[Batch]:
+        start, self.resume_at = self.resume_at, 0
+        # Not at the end of the loop: a consumer that counts to len() never asks for the end.
+        if self.batch and not start:
+            self.epoch += 1
         order = self._order()
-        # Counted before each yield: a state saved while the consumer works on a batch counts it as consumed.
-        for batch in range(self.batch, len(self)):
-            self.batch = batch + 1
+        for batch in range(start, len(self)):
+            self.batch = batch + 1  # a state saved while the consumer works on a batch counts it as consumed
             chosen = order[batch * self.batch_size : self.batch * self.batch_size]
             yield self.images[chosen].to(torch.float32).div_(255), self.labels[chosen]
-        self.epoch, self.batch = self.epoch + 1, 0
 
     def state_dict(self) -> dict[str, Any]:
         return {"epoch": self.epoch, "batch": self.batch}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.epoch, self.batch = state["epoch"], state["batch"]
+        self.resume_at = self.batch % len(self)
 
     def _order(self) -> Tensor:
         if self.seed is None:

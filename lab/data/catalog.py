@@ -141,6 +141,7 @@ class DamagedDataError(DataError):
 def _download(dataset: Dataset, file: RemoteFile) -> None:
     import pooch  # 0.3 s, and only here
 
+    pooch.get_logger().setLevel("WARNING")  # we have said what is downloaded, and where to
     problems = []
     for mirror in dataset.mirrors:
         try:
