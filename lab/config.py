@@ -94,17 +94,26 @@ def load(name: str, overrides: Mapping[str, Any] | Sequence[str] = ()) -> Config
     parser.add_argument("--config", action="config")
     parser.add_class_arguments(Common, None)
     parser.add_class_arguments(cls, None)
-    try:
-        parsed = parser.parse_args(["--config", json.dumps(values), *words])
-    # jsonargparse raises ArgumentError for what it foresees; odd values make it raise these others.
-    except (argparse.ArgumentError, TypeError, ValueError, KeyError, AttributeError, ImportError) as error:
-        top = {*COMMON, *inspect.signature(cls).parameters}
-        raise ConfigError(explain(str(error), top, _known_keys(cls, values))) from error
-    parsed.pop("config")
-    config = Config(parser, parsed, cls)
-    for line in _dropped(values, config.as_dict()):
-        notice(line)
-    return config
+
+    def parse(words: Sequence[str]) -> Config:
+        try:
+            parsed = parser.parse_args(["--config", json.dumps(values), *words])
+        # jsonargparse raises ArgumentError for what it foresees; odd values make it raise these others.
+        except (argparse.ArgumentError, TypeError, ValueError, KeyError, AttributeError, ImportError) as error:
+            top = {*COMMON, *inspect.signature(cls).parameters}
+            raise ConfigError(explain(str(error), top, _known_keys(cls, values))) from error
+        parsed.pop("config")
+        return Config(parser, parsed, cls)
+
+    config = parse(words)
+    replaced = list(_replaced(parse(()).as_dict(), config.as_dict())) if words else []
+    for place, old, new in replaced:
+        # jsonargparse would carry over what both classes know by name (Adam's weight_decay of 0 into AdamW).
+        lost = _replace_class(values, place, new)
+        if lost:
+            key = ".".join(part for part in place if part != "init_args")
+            notice(f"{key} is now {new.rpartition('.')[2]}: the config's {', '.join(lost)} for {old} no longer apply")
+    return parse(words) if replaced else config
 
 
 def _word(value: Any) -> str:
@@ -159,16 +168,22 @@ def _known_keys(cls: type, values: dict[str, Any]) -> set[str]:
     return known
 
 
-def _dropped(file: Any, final: Any, key: str = "") -> Iterator[str]:
-    """Yield a sentence for each class that an override replaced, with the settings that went with it."""
-    if not (isinstance(file, dict) and isinstance(final, dict)):
+def _replaced(before: Any, after: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str, str]]:
+    """Yield (place, short name of the old class, path of the new class) for each class that overrides replaced."""
+    if not (isinstance(before, dict) and isinstance(after, dict)):
         return
-    old, new = (str(side.get("class_path", "")).rpartition(".")[2] for side in (file, final))
-    if old != new:
-        settings = final.get("init_args") or {}
-        lost = [name for name, value in (file.get("init_args") or {}).items() if settings.get(name) != value]
-        if lost:
-            yield f"{key} is now {new}: the config's {', '.join(lost)} for {old} no longer apply"
+    old, new = before.get("class_path"), after.get("class_path")
+    if old and new and old != new:
+        yield place, old.rpartition(".")[2], new
         return
-    for name in file:
-        yield from _dropped(file[name], final.get(name), key if name == "init_args" else f"{key}.{name}".lstrip("."))
+    for name in before:
+        yield from _replaced(before[name], after.get(name), (*place, name))
+
+
+def _replace_class(values: dict[str, Any], place: tuple[str, ...], class_path: str) -> list[str]:
+    """Put `class_path` without settings at `place` of a config; return the names of the settings that were there."""
+    for part in place[:-1]:
+        values = values.setdefault(part, {})
+    before = values.get(place[-1]) or {}
+    values[place[-1]] = {"class_path": class_path}
+    return list(before.get("init_args") or {})

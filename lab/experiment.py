@@ -45,8 +45,8 @@ class RunContext:
         return Progress(stage, total, unit)
 
     def picture(self, name: str, image: Image | list[Image], *, axis: str, at: int) -> None:
-        """Save a picture as `media/<name>-<at>.png`, or the frames of a film as a GIF, and track it."""
-        path = self.dir / "media" / f"{name.replace('/', '-')}-{at:08d}"
+        """Save a picture called `group/name` as `media/<name>-<at>.png`, or a film's frames as GIF, and track it."""
+        path = self.dir / "media" / f"{name.rpartition('/')[2]}-{at:08d}"
         path.parent.mkdir(exist_ok=True)
         if isinstance(image, list):
             path = path.with_suffix(".gif")

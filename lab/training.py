@@ -213,7 +213,7 @@ def draw(model: Model, batch: Any, context: RunContext, *, axis: str, at: int) -
         torch.manual_seed(context.seed)
         model.eval().to(context.device)
         for name, picture in model.pictures(batch).items():
-            context.picture(f"samples/{name}", picture, axis=axis, at=at)
+            context.picture(f"pictures/{name}", picture, axis=axis, at=at)
     model.train(training)
 
 

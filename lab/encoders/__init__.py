@@ -3,7 +3,8 @@
 from lab.encoders.base import Encoder, EncoderFactory
 from lab.encoders.conv import Conv, ConvStage
 from lab.encoders.mlp import MLP
+from lab.encoders.pretrained import Pretrained
 from lab.encoders.resnet import ResNet
 from lab.spec import InputSpec
 
-__all__ = ["MLP", "Conv", "ConvStage", "Encoder", "EncoderFactory", "InputSpec", "ResNet"]
+__all__ = ["MLP", "Conv", "ConvStage", "Encoder", "EncoderFactory", "InputSpec", "Pretrained", "ResNet"]

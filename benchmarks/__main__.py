@@ -1,0 +1,27 @@
+"""`make bench`: all benchmarks, or those named: `make bench ARGS="startup overhead --pairs 3"`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import platform
+
+import torch
+
+NAMES = ("startup", "overhead", "loader", "agents")
+
+parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)} (default: all)")
+parser.add_argument("--pairs", type=int, default=5, help="pairs of measurements per ratio (default: 5)")
+options = parser.parse_args()
+if unknown := set(options.names) - set(NAMES):
+    parser.error(f"unknown benchmark {', '.join(unknown)}; known: {', '.join(NAMES)}")
+
+os.environ["WANDB_MODE"] = os.environ.get("WANDB_MODE", "offline")
+print(
+    f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, "
+    f"Python {platform.python_version()}, torch {torch.__version__}"
+)
+for name in options.names or NAMES:
+    importlib.import_module(f"benchmarks.{name}").measure(options.pairs)

@@ -1,0 +1,52 @@
+"""Ratios measured in one run: absolute times on shared machines drift, the ratio of neighbours much less."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Seconds of ours over seconds of the other, pair by pair."""
+
+    name: str
+    minimum: float
+    median: float
+    maximum: float
+    ours: float
+    other: float
+    pairs: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.name}: {self.median:.3f} (min {self.minimum:.3f}, max {self.maximum:.3f}, {self.pairs} pairs; "
+            f"medians {self.ours:.3f} s against {self.other:.3f} s)"
+        )
+
+
+def alternate(name: str, ours: Callable[[], float], other: Callable[[], float], pairs: int) -> Ratio:
+    """Time `ours` and `other` in turns, each pair in the other order than the last, after one of each unmeasured."""
+    ours(), other()
+    times: list[tuple[float, float]] = []
+    for i in range(pairs):
+        if i % 2:
+            b, a = other(), ours()
+        else:
+            a, b = ours(), other()
+        times.append((a, b))
+    ratios = [a / b for a, b in times]
+    result = Ratio(
+        name,
+        min(ratios),
+        statistics.median(ratios),
+        max(ratios),
+        statistics.median(a for a, _ in times),
+        statistics.median(b for _, b in times),
+        pairs,
+    )
+    print(result, flush=True)
+    print(json.dumps(asdict(result)), flush=True)
+    return result

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from lab.data.catalog import CATALOG, data_dir
+
+REAL_DATA = data_dir() if all((data_dir() / "mnist" / f.name).is_file() for f in CATALOG["mnist"].files) else None
+
+
+@pytest.fixture(autouse=True)
+def clean_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test works in an empty folder, on one thread, and without anything of the user's: keys, runs, data."""
+    for name in [name for name in os.environ if name.startswith(("WANDB_", "LAB_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    monkeypatch.setenv("NETRC", str(tmp_path / "no-netrc"))
+    monkeypatch.setenv("LAB_DATA_DIR", str(tmp_path / "data"))
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def mnist(monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder with the real MNIST files; skips where they are absent."""
+    if REAL_DATA is None:
+        pytest.skip("needs MNIST: run `lab data fetch mnist`, or set LAB_DATA_DIR")
+    monkeypatch.setenv("LAB_DATA_DIR", str(REAL_DATA))
+    return REAL_DATA

@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+import gzip
+import hashlib
+import struct
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from itertools import islice
+from pathlib import Path
+
+import pytest
+import torch
+
+from lab.data import catalog
+from lab.data.batches import ImageBatches
+from lab.data.catalog import DamagedDataError, Dataset, RemoteFile, UnavailableError, fetch
+from lab.data.images import Images, read_idx
+from lab.errors import ConfigError, DataError
+
+CPU = torch.device("cpu")
+
+
+def batches(count: int = 10, size: int = 3, seed: int | None = 0) -> ImageBatches:
+    images = torch.arange(count, dtype=torch.uint8).view(count, 1, 1, 1)
+    return ImageBatches(images, torch.arange(count), batch_size=size, seed=seed)
+
+
+def order(loader: ImageBatches, limit: int | None = None) -> list[int]:
+    return [int(label) for _, labels in islice(loader, limit) for label in labels]
+
+
+def test_order_is_a_function_of_seed_and_epoch() -> None:
+    first, again, other = batches(), batches(), batches(seed=1)
+    epochs = [order(first) for _ in range(3)]
+    assert epochs == [order(again) for _ in range(3)]
+    assert epochs[0] != epochs[1]
+    assert epochs[0] != order(other)
+    assert sorted(order(batches(size=5))) == list(range(10))
+
+
+def test_an_epoch_that_was_not_exhausted_costs_none_of_the_next() -> None:
+    """Lightning counts to len() and never asks for the end."""
+    counted, exhausted = batches(), batches()
+    epochs = [order(counted, limit=3) for _ in range(3)]
+    assert epochs == [order(exhausted) for _ in range(3)]
+    assert all(len(epoch) == 9 for epoch in epochs)
+
+
+@pytest.mark.parametrize("consumed", [0, 1, 2, 3, 4, 7])
+def test_state_resumes_at_the_next_batch(consumed: int) -> None:
+    whole = batches()
+    everything = [int(label) for _ in range(4) for _, labels in whole for label in labels]
+    first = batches()
+    epoch: Iterator[object] = iter(first)
+    for i in range(consumed):
+        if i and i % 3 == 0:
+            epoch = iter(first)
+        next(epoch)
+    resumed = batches()
+    resumed.load_state_dict(first.state_dict())
+    rest = [int(label) for _ in range(3) for _, labels in resumed for label in labels]
+    assert rest == everything[3 * consumed :][: len(rest)]
+    assert len(rest) >= 18
+
+
+def test_images_come_as_unit_floats_and_labels_belong_to_them() -> None:
+    for x, labels in batches(count=10, size=4, seed=None):
+        assert x.dtype == torch.float32
+        assert torch.allclose(x.flatten() * 255, labels.float())
+
+
+def test_the_last_smaller_batch_is_kept_for_evaluation_alone() -> None:
+    assert [len(x) for x, _ in batches(seed=None)] == [3, 3, 3, 1]
+    assert [len(x) for x, _ in batches(seed=0)] == [3, 3, 3]
+    with pytest.raises(ConfigError, match=r"batch_size is 11, but there are only 10"):
+        batches(size=11)
+
+
+def test_digits_are_always_there() -> None:
+    data = Images(name="digits", batch_size=64)
+    data.prepare()
+    assert data.info.fallback is None
+    assert data.spec.input.shape == (1, 28, 28)
+    x, labels = next(iter(data.test(CPU)))
+    assert x.shape[1:] == (1, 28, 28)
+    assert 0 <= float(x.min()) < float(x.max()) <= 1
+    assert len(labels.unique()) == 10
+    sizes = [
+        len(data.train(CPU, 0)) * 64,
+        *(sum(len(y) for _, y in s) for s in (data.validation(CPU), data.test(CPU)) if s),
+    ]
+    assert sizes == [18 * 64, 129, 500]
+
+
+def test_mnist(mnist: Path) -> None:
+    data = Images()
+    data.prepare()
+    assert (data.info.name, data.info.fallback) == ("mnist", None)
+    labels = torch.cat([labels for _, labels in data.test(CPU)])
+    # The published counts of the test digits.
+    assert labels.bincount().tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+    validation = data.validation(CPU)
+    assert validation is not None
+    assert sum(len(y) for _, y in validation) == 5000
+
+
+def test_unknown_names_are_refused() -> None:
+    with pytest.raises(ConfigError, match="did you mean 'mnist'"):
+        Images(name="minst")
+
+
+def test_idx_files(tmp_path: Path) -> None:
+    path = tmp_path / "x.gz"
+    path.write_bytes(gzip.compress(b"\0\0\x08\x02" + struct.pack(">II", 2, 3) + bytes(range(6))))
+    assert read_idx(path).tolist() == [[0, 1, 2], [3, 4, 5]]
+    path.write_bytes(gzip.compress(b"\0\0\x08\x02" + struct.pack(">II", 2, 3) + bytes(5)))
+    with pytest.raises(DataError, match="not an IDX file"):
+        read_idx(path)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    """A loopback server and the folder it serves."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as httpd:
+        threading.Thread(target=httpd.serve_forever, daemon=True).start()
+        yield folder, f"http://127.0.0.1:{httpd.server_port}/"
+        httpd.shutdown()
+
+
+def register(monkeypatch: pytest.MonkeyPatch, content: bytes, *mirrors: str) -> Dataset:
+    file = RemoteFile("a.bin", len(content), hashlib.sha256(content).hexdigest())
+    dataset = Dataset("tiny", "a test", "none", mirrors, (file,))
+    monkeypatch.setitem(catalog.CATALOG, "tiny", dataset)
+    return dataset
+
+
+def test_download_goes_on_to_the_next_mirror(server: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, address = server
+    (folder / "a.bin").write_bytes(b"right")
+    dataset = register(monkeypatch, b"right", "http://127.0.0.1:9/", address + "missing/", address)
+    said: list[str] = []
+    paths = fetch("tiny", announce=said.append)
+    assert paths["a.bin"].read_bytes() == b"right"
+    assert dataset.present()
+    assert len(said) == 1
+    fetch("tiny", announce=said.append)
+    assert len(said) == 1, "what is there is not downloaded again"
+
+
+def test_a_wrong_download_is_never_kept(server: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, address = server
+    (folder / "a.bin").write_bytes(b"wrong")
+    dataset = register(monkeypatch, b"right", address)
+    with pytest.raises(UnavailableError, match="wrong sha256"):
+        fetch("tiny")
+    assert not list(dataset.folder.glob("*"))
+    (folder / "a.bin").write_bytes(b"right")
+    assert fetch("tiny")["a.bin"].read_bytes() == b"right", "a retry works"
+
+
+def test_a_damaged_file_is_an_error_and_no_reason_to_fall_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = catalog.CATALOG["mnist"].folder / "train-images-idx3-ubyte.gz"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"not MNIST")
+    with pytest.raises(DamagedDataError, match=r"expected sha256 440fcabf73cc546f\.\.\., received .*; delete it"):
+        Images().prepare()
+
+
+def unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = catalog.CATALOG["mnist"]
+    monkeypatch.setitem(
+        catalog.CATALOG, "mnist", Dataset("mnist", entry.title, entry.licence, ("http://127.0.0.1:9/",), entry.files)
+    )
+
+
+def test_fallback_is_announced_and_recorded(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unreachable(monkeypatch)
+    data = Images()
+    data.prepare()
+    assert data.info.name == "digits"
+    assert data.info.fallback == "mnist could not be downloaded (127.0.0.1:9: no connection)"
+    assert "uses scikit-learn's digits instead" in capsys.readouterr().err
+
+
+def test_no_fallback_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    unreachable(monkeypatch)
+    with pytest.raises(DataError, match=r"data\.fallback is none"):
+        Images(fallback="none").prepare()

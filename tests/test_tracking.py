@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from lab.tracking import Journal, Trackers, WandbFollower, read_journal
+from lab.tracking.redact import BLANK, redact
+from lab.tracking.wandb import chosen_mode
+
+
+def follower(tmp_path: Path, **config: Any) -> WandbFollower:
+    return WandbFollower(tmp_path, name="test", run_id="a-run", config=config)
+
+
+def records(folder: Path) -> str:
+    """All records of the offline run in `folder`, as W&B itself prints them."""
+    (run,) = folder.glob("wandb/offline-run-*/*.wandb")
+    return subprocess.run(
+        ["wandb", "leet", "inspect", "--json", str(run)], capture_output=True, text=True, check=True
+    ).stdout
+
+
+def test_journal_is_strict_json_with_an_axis_in_every_row(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "metrics.jsonl")
+    journal.log({"train/loss": 0.5, "train/kl": float("nan")}, axis="global_step", at=3)
+    journal.log({"val/loss": float("inf")}, axis="epoch", at=1)
+    journal.finish({})
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"cut": ')
+    rows = list(read_journal(tmp_path / "metrics.jsonl"))
+    for row in rows:
+        assert abs(row.pop("time") - time.time()) < 60
+    assert rows == [
+        {"axis": "global_step", "global_step": 3, "train/loss": 0.5, "train/kl": None},
+        {"axis": "epoch", "epoch": 1, "val/loss": None},
+    ]
+
+
+def test_secrets_are_blanked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_SERVICE_TOKEN", "hunter2hunter2")
+    key = "0123456789abcdef" * 2 + "01234567"
+    given = {
+        "api_key": "abc",
+        "nested": [{"password": "x", "tokens": 3}, key, f"--key={key}"],
+        "address": "https://user:secret@example.org/x",
+        "said": "the token is hunter2hunter2!",
+        "lr": 0.1,
+        "name": "vae",
+    }
+    assert redact(given) == {
+        "api_key": BLANK,
+        "nested": [{"password": BLANK, "tokens": 3}, BLANK, f"--key={BLANK}"],
+        "address": f"https://user:{BLANK}@example.org/x",
+        "said": f"the token is {BLANK}!",
+        "lr": 0.1,
+        "name": "vae",
+    }
+
+
+def test_mode(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("WANDB_MODE")
+    assert chosen_mode() == "offline"
+    (tmp_path / "netrc").write_text("machine api.wandb.ai login user password x\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    assert chosen_mode() == "online"
+    monkeypatch.setenv("WANDB_BASE_URL", "https://wandb.example.org")
+    assert chosen_mode() == "offline"
+    monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
+    assert chosen_mode() == "online"
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    assert chosen_mode() == "disabled"
+
+
+def test_offline_run_holds_rows_axes_media_and_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    one = follower(tmp_path, api_key="do-not-tell", lr=0.25)
+    Image.new("RGB", (4, 4)).save(tmp_path / "picture.png")
+    one.log({"train/loss": 1.5}, axis="global_step", at=10)
+    one.log({"val/loss": 2.5}, axis="epoch", at=1)
+    one.media("samples/grid", tmp_path / "picture.png", axis="epoch", at=1)
+    one.finish({"status": "completed", "metrics": {"test/nll": 90.0}, "reference": {"verdict": "met"}})
+    assert one.problem is None
+    assert os.environ["WANDB_MODE"] == "offline"
+    told = records(tmp_path)
+    assert "do-not-tell" not in told
+    for expected in ("train/*", "global_step", "val/*", "samples/grid", "test/nll", "0.25", "verdict"):
+        assert expected in told, expected
+    (raw,) = tmp_path.glob("wandb/offline-run-*/*.wandb")
+    assert b"do-not-tell" not in raw.read_bytes()
+
+
+def test_without_wandb_the_run_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    both = Trackers([Journal(tmp_path / "metrics.jsonl"), one := follower(tmp_path)])
+    one.thread.join(10)
+    both.log({"train/loss": 1.0}, axis="global_step", at=1)
+    both.finish({"status": "completed"})
+    assert one.problem is not None
+    assert "Nothing is lost" in capsys.readouterr().err
+    assert len(list(read_journal(tmp_path / "metrics.jsonl"))) == 1
+
+
+@pytest.fixture
+def silent_server() -> Iterator[str]:
+    """Accepts connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        held = []
+
+        def accept() -> None:
+            try:
+                while True:
+                    held.append(server.accept()[0])
+            except OSError:
+                return
+
+        threading.Thread(target=accept, daemon=True).start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        for connection in held:
+            connection.close()
+        server.shutdown(socket.SHUT_RDWR)
+
+
+def online(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setenv("WANDB_MODE", "online")
+    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+    monkeypatch.setenv("WANDB_BASE_URL", address)
+
+
+@pytest.mark.parametrize("kind", ["refusing", "hanging"])
+def test_unreachable_server_means_offline_and_never_a_wait_in_training(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, silent_server: str
+) -> None:
+    online(monkeypatch, "http://127.0.0.1:9" if kind == "refusing" else silent_server)
+    one = follower(tmp_path)
+    started = time.monotonic()
+    for step in range(100):
+        one.log({"train/loss": 1.0}, axis="global_step", at=step)
+    assert time.monotonic() - started < 0.5, "a row is handed over, not sent"
+    one.finish({"status": "completed"})
+    assert one.mode == "offline"
+    assert one.problem is None
+    assert records(tmp_path).count('"train/loss"') >= 100 or "train/loss" in records(tmp_path)
+
+
+def test_wandb_dying_in_the_middle_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    both = Trackers([Journal(tmp_path / "metrics.jsonl"), one := follower(tmp_path)])
+    one.wait_started(20)
+    children = Path(f"/proc/{os.getpid()}/task/{one.thread.native_id}/children")
+    if not children.exists():
+        pytest.skip("needs Linux, to find the process that is to die")
+    for task in Path(f"/proc/{os.getpid()}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            if "wandb" in Path(f"/proc/{child}/cmdline").read_text():
+                os.kill(int(child), signal.SIGKILL)
+    for step in range(2000):
+        both.log({"train/loss": 1.0}, axis="global_step", at=step)
+        if one.problem:
+            break
+        time.sleep(0.002)
+    both.finish({"status": "completed"})
+    assert one.problem is not None
+    rows = list(read_journal(tmp_path / "metrics.jsonl"))
+    assert rows[-1]["global_step"] == len(rows) - 1
+
+
+def test_summary_json_is_what_is_handed_over(tmp_path: Path) -> None:
+    seen: list[Any] = []
+
+    class Recorder:
+        def log(self, metrics: Any, *, axis: str, at: int) -> None:
+            seen.append((dict(metrics), axis, at))
+
+        def media(self, name: str, path: Path, *, axis: str, at: int) -> None:
+            seen.append((name, path.name, axis, at))
+
+        def finish(self, summary: Any) -> None:
+            seen.append(json.loads(json.dumps(summary)))
+
+    both = Trackers([Recorder(), Recorder()])
+    both.log({"a/b": 1.0}, axis="epoch", at=1)
+    both.media("a/c", tmp_path / "x.png", axis="epoch", at=1)
+    both.finish({"status": "completed"})
+    assert seen[0::2] == seen[1::2]
+    assert len(seen) == 6
