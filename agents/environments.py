@@ -33,7 +33,9 @@ class EnvSettings:
     def make(self, render_mode: str | None = None) -> gym.Env[Any, Any]:
         """Make one environment. Raises ConfigError for an unknown id, bad kwargs or a missing package."""
         try:
-            return gym.make(self.id, render_mode=render_mode, **self.kwargs)
+            # Not even None where none is asked for: many own environments take no render_mode.
+            chosen: dict[str, Any] = {"render_mode": render_mode} if render_mode else {}
+            return gym.make(self.id, **chosen, **self.kwargs)
         except gym.error.DependencyNotInstalled as error:
             extra = next((name for name in EXTRAS if name in str(error).lower()), None)
             remedy = f"pip install 'deep-learning-lab[{extra}]'" if extra else str(error)

@@ -84,9 +84,10 @@ def load(name: str, overrides: Mapping[str, Any] | Sequence[str] = ()) -> Config
     path = find(name)
     values = read(path)
     values.setdefault("name", path.stem)
-    cls = _import_class(values.pop("experiment", None), f"experiment in {path}")
+    named = values.pop("experiment", None)
+    cls = _import_class(named, f"experiment in {path}")
     if not (isinstance(cls, type) and issubclass(cls, Experiment)):
-        raise ConfigError(f"experiment in {path} must name an Experiment class, received {cls!r}")
+        raise ConfigError(f"experiment in {path} must be the dotted path of an Experiment class, received {named!r}")
     for key, class_path in _class_paths(values):
         _import_class(class_path, key)
     words = overrides if not isinstance(overrides, Mapping) else [f"--{k}={_word(v)}" for k, v in overrides.items()]
@@ -124,8 +125,6 @@ def _import_class(class_path: Any, key: str) -> Any:
     """Import `package.module.Name`. Raises ConfigError, naming the nearest, when it is not there."""
     module_name, _, name = str(class_path).rpartition(".")
     if not module_name:
-        if class_path is not None and key.startswith("experiment"):
-            raise ConfigError(f"{key} must be the dotted path of a class, received {class_path!r}")
         return None  # a short name: jsonargparse finds it among the classes that are imported
     try:
         module = importlib.import_module(module_name)

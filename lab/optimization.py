@@ -60,14 +60,15 @@ class Optimization:
     """Settings of one training.
 
     Args:
-        optimizer: any class of torch.optim with its settings; `SGD` takes `momentum`, `AdamW` `weight_decay`.
+        optimizer: any class of torch.optim with its settings; `SGD` takes `momentum`, `AdamW` `weight_decay`;
+            null for Adam with torch's defaults.
         schedule: of the learning rate.
         gradient_clip_norm: largest Euclidean norm of the whole gradient (Pascanu et al. 2013); null for no limit.
         l1: weight of the sum of absolute weights in the loss.
         l2: weight of half the sum of squared weights in the loss.
     """
 
-    optimizer: OptimizerFactory = torch.optim.Adam
+    optimizer: OptimizerFactory | None = None
     schedule: Schedule = field(default_factory=Schedule)
     gradient_clip_norm: PositiveFloat | None = None
     l1: NonNegativeFloat = 0.0
@@ -75,7 +76,7 @@ class Optimization:
 
     def build(self, parameters: Iterable[nn.Parameter], total_steps: int) -> tuple[Optimizer, LambdaLR]:
         """Return an optimizer for `parameters` and its schedule, to be stepped after every optimizer step."""
-        optimizer = self.optimizer(parameters)
+        optimizer = (self.optimizer or torch.optim.Adam)(parameters)
         return optimizer, LambdaLR(optimizer, lambda step: self.schedule.factor(step, total_steps))
 
     def penalty(self, parameters: Iterable[nn.Parameter]) -> Tensor | float:

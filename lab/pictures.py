@@ -40,7 +40,7 @@ def confusion_matrix(counts: Tensor) -> Image.Image:
     figure = Figure(figsize=(1.5 + 0.55 * classes, 1.2 + 0.55 * classes), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    drawn = axes.imshow(100 * mistakes, cmap="Reds", vmin=0, vmax=max(1.0, 100 * float(mistakes.max())))
+    drawn = axes.imshow(100 * mistakes.numpy(), cmap="Reds", vmin=0, vmax=max(1.0, 100 * float(mistakes.max())))
     for i in range(classes):
         for j in range(classes):
             if counts[i, j]:

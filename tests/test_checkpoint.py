@@ -17,12 +17,13 @@ STATE = {"weight": torch.arange(6.0).view(2, 3).T, "step": torch.tensor(7)}
 
 
 def test_what_was_published_comes_back(tmp_path: Path) -> None:
-    checkpoint.publish(tmp_path / "final", STATE, {"epoch": 3})
-    tensors, meta = checkpoint.load(tmp_path / "final")
+    folder = tmp_path / "checkpoints"
+    checkpoint.publish(folder / "final", STATE, {"epoch": 3})
+    tensors, meta = checkpoint.load(folder / "final")
     assert meta == {"epoch": 3}
     assert tensors.keys() == STATE.keys()
     assert all(torch.equal(tensors[name], STATE[name]) for name in STATE)
-    assert [path.name for path in tmp_path.iterdir()] == ["final"]
+    assert [path.name for path in folder.iterdir()] == ["final"]
 
 
 @pytest.mark.parametrize("name", ["state.safetensors", "meta.json", "manifest.json"])
@@ -36,7 +37,8 @@ def test_damage_is_noticed(name: str, damage: str, tmp_path: Path) -> None:
     else:
         middle = len(content) // 2
         flipped = content[:middle] + bytes([content[middle] ^ 0xFF]) + content[middle + 1 :]
-        path.write_bytes({"truncate": content[:-3], "empty": b"", "flip": flipped}[damage])
+        damaged: dict[str, bytes] = {"truncate": bytes(content[:-3]), "empty": b"", "flip": bytes(flipped)}
+        path.write_bytes(damaged[damage])
     with pytest.raises(CheckpointError, match=r"damaged|no valid checkpoint"):
         checkpoint.load(tmp_path / "final")
 

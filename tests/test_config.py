@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -37,15 +36,6 @@ def test_bad_input_is_one_sentence(name: str, words: list[str], message: str) ->
     assert str(error.value) == message
 
 
-@pytest.fixture
-def write() -> Iterator[object]:
-    def write(name: str, text: str) -> str:
-        Path(name).write_text(text)
-        return name
-
-    return write
-
-
 FILES = [
     ("a: [1", "is not valid YAML at line"),
     ("- 1", "must hold keys and values, received list"),
@@ -54,10 +44,10 @@ FILES = [
     ("extends: none.yaml", "but there is no such file"),
     ("extends: mnist-vae", "unknown experiment 'mnist-vae'"),
     ("extends: bad.yaml", "circular extends: bad.yaml -> bad.yaml"),
-    ("description: x", "must be the dotted path of a class, received None"),
+    ("description: x", "must be the dotted path of an Experiment class, received None"),
     ("experiment: lab.training.Traning", "has no class 'Traning'; did you mean 'Training'?"),
     ("experiment: lab.trainin.Training", "there is no module 'lab.trainin'; did you mean 'lab.training'?"),
-    ("experiment: lab.encoders.MLP", "must name an Experiment class"),
+    ("experiment: lab.encoders.MLP", "must be the dotted path of an Experiment class, received 'lab.encoders.MLP'"),
     ("extends: vae-mnist\nmodel: {class_path: generative.vae.VEA}", "has no class 'VEA'; did you mean 'VAE'?"),
     ("extends: vae-mnist\nmodell: 3", "unknown key 'modell'; did you mean 'model'?"),
     ("extends: vae-mnist\nreference: {metric: x}", None),

@@ -51,7 +51,7 @@ def test_an_epoch_that_was_not_exhausted_costs_none_of_the_next() -> None:
 @pytest.mark.parametrize("consumed", [0, 1, 2, 3, 4, 7])
 def test_state_resumes_at_the_next_batch(consumed: int) -> None:
     whole = batches()
-    everything = [int(label) for _ in range(4) for _, labels in whole for label in labels]
+    everything = [int(label) for _ in range(7) for _, labels in whole for label in labels]
     first = batches()
     epoch: Iterator[object] = iter(first)
     for i in range(consumed):
@@ -86,7 +86,7 @@ def test_digits_are_always_there() -> None:
     x, labels = next(iter(data.test(CPU)))
     assert x.shape[1:] == (1, 28, 28)
     assert 0 <= float(x.min()) < float(x.max()) <= 1
-    assert len(labels.unique()) == 10
+    assert set(labels.tolist()) == set(range(10))
     sizes = [
         len(data.train(CPU, 0)) * 64,
         *(sum(len(y) for _, y in s) for s in (data.validation(CPU), data.test(CPU)) if s),

@@ -54,7 +54,7 @@ def consumers(factory: EncoderFactory, pixels: Tensor) -> Iterator[tuple[str, En
         yield type(model).__name__, model.encoder, lambda model=model: model.eval().encoder(unit)
     ppo = PPO(DummyVecEnv([Pixels]), 0, device, encoder=factory, n_steps=4, batch_size=4)
     policy = ppo.policy
-    yield "PPO", ppo.encoder, lambda: policy.extract_features(pixels, policy.pi_features_extractor)  # type: ignore[arg-type]
+    yield "PPO", ppo.encoder, lambda: policy.extract_features(pixels, policy.pi_features_extractor)
     dqn = DQN(DummyVecEnv([Pixels]), 0, device, encoder=factory, buffer_size=10)
     for name, net in (("online", dqn.q_net), ("target", dqn.q_net_target)):
         extractor: Any = net.features_extractor

@@ -28,7 +28,10 @@ def records(folder: Path) -> str:
     """All records of the offline run in `folder`, as W&B itself prints them."""
     (run,) = folder.glob("wandb/offline-run-*/*.wandb")
     return subprocess.run(
-        ["wandb", "leet", "inspect", "--json", str(run)], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(run)],
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
 
 

@@ -29,7 +29,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def lab(site: Path, *words: str) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"PYTHONPATH": str(site)}
-    done = subprocess.run([sys.executable, "-c", SCRIPT, *words], capture_output=True, text=True, env=environment)
+    done = subprocess.run([sys.executable, "-P", "-c", SCRIPT, *words], capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     assert str(site) in done.stdout.splitlines()[0], "this is the wheel's lab, not the checkout's"
     return done

@@ -44,7 +44,7 @@ class Conv(Encoder):
     VGG (2014): `kernel: 3`, `repeat: 2` or 3, `max_pool: 2` in every stage.
 
     Args:
-        stages: fine to coarse.
+        stages: fine to coarse; null for two, of 32 and 64 channels, that each halve the resolution.
         hidden: widths of dense layers after pooling; empty for none.
         activation: after every layer.
         norm: `batch` (Ioffe & Szegedy 2015), `group` (8 groups, Wu & He 2018) or `none`, before each activation.
@@ -56,7 +56,7 @@ class Conv(Encoder):
         self,
         spec: InputSpec,
         *,
-        stages: Sequence[ConvStage] = (ConvStage(32, stride=2), ConvStage(64, stride=2)),
+        stages: Sequence[ConvStage] | None = None,
         hidden: Sequence[PositiveInt] = (),
         activation: Activation = "relu",
         norm: Norm = "none",
@@ -64,10 +64,10 @@ class Conv(Encoder):
         pool: ImagePool = "flatten",
     ) -> None:
         super().__init__(spec)
-        if not stages:
+        if stages is not None and not stages:
             raise ConfigError("Conv needs at least one stage, received none")
         channels, *size = spec.require_image("Conv")
-        self.plan = list(stages)
+        self.plan = list(stages or (ConvStage(32, stride=2), ConvStage(64, stride=2)))
         self.hidden, self.activation, self.norm, self.pool = list(hidden), activation, norm, pool
         self.blocks = nn.ModuleList()
         self.shapes: list[tuple[int, int, int]] = [(channels, *size)]  # type: ignore[list-item]  # input of each stage, then the output

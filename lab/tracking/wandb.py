@@ -10,6 +10,7 @@ import contextlib
 import netrc
 import os
 import queue
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -83,6 +84,8 @@ class WandbFollower:
         # Whatever goes wrong inside W&B (it raises OSErrors, its own and RuntimeErrors) stays here.
         except Exception as error:
             self._give_up(f"{type(error).__name__}: {error}".splitlines()[0][:200])
+            with contextlib.suppress(Exception):
+                sys.modules["wandb"].teardown()  # or its hook at exit would print the same once more, as a traceback
 
     def _start(self) -> None:
         # Read by wandb when it is first used: all its files stay inside the run folder.
