@@ -22,7 +22,7 @@ _NOT_NUMBER = re.compile(
 )
 _TYPE = re.compile(r"Expected an? <class '([\w.]+)'>\. Got value: (.+?)(?:\. Got value|$)", re.MULTILINE)
 _CHOICE = re.compile(r"Expected an? typing\.Literal(\[.+?\])\. Got value: (.+?)(?:\. Got value|$)", re.MULTILINE)
-_UNION = re.compile(r"Subtypes: [\[(](.+?)[\])]\n[\s\S]*?Given value: (.+?)(?:\. Got value|\n|$)")
+_UNION = re.compile(r"Subtypes: [\[(]([^\n]+)[\])]\n(?:(?!Subtypes)[\s\S])*?Given value: (.+?)(?:\. Got value|\n|$)")
 _GROUP = re.compile(r"Unable to load config '(.+?)'")
 _MISSING = re.compile(r'Key "([^"]+)" is required')
 
