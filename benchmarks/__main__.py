@@ -14,7 +14,9 @@ NAMES = ("startup", "overhead", "loader", "agents")
 parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
 parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)} (default: all)")
 parser.add_argument("--pairs", type=int, default=5, help="pairs of measurements per ratio (default: 5)")
+parser.add_argument("--threads", type=int, default=1, help="CPU threads for torch (default: 1, which drifts least)")
 options = parser.parse_args()
+torch.set_num_threads(options.threads)
 if unknown := set(options.names) - set(NAMES):
     parser.error(f"unknown benchmark {', '.join(unknown)}; known: {', '.join(NAMES)}")
 

@@ -18,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         options, rest = _parser().parse_known_args(words)
-        if rest and options.command not in ("run", "show"):
+        if rest and options.command not in ("run", "show", "eval"):
             raise ConfigError(f"`lab {options.command}` does not take {rest[0]!r}")
         code: int = options.action(options, rest)
         sys.stdout.flush()
@@ -75,7 +75,8 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("runs", _runs, "the runs on this machine")
     runs_dir(sub)
     as_json(sub, "as JSON")
-    sub = command("eval", _eval, "evaluate a run again, from its checkpoint")
+    sub = command("eval", _eval, "evaluate a run again, from its checkpoint", epilog=overrides)
+    sub.add_argument("--device", metavar="D", help="auto, cpu, cuda or mps")
     sub.add_argument(
         "run", metavar="RUN", help="a run folder, a run's id or its beginning, or an experiment (its newest run)"
     )
@@ -190,12 +191,13 @@ def _eval(options: argparse.Namespace, rest: list[str]) -> int:
     from lab.summary import find_run, read_summary, runs_folder
 
     folder = find_run(options.run, runs_folder(options.runs_dir))
-    recorded, again = read_summary(folder), evaluate(folder)
+    words = _words(options, rest)
+    recorded, again = read_summary(folder), evaluate(folder, words)
     (_stderr() if options.json else _stdout()).print(comparison(recorded, again))
     same = recorded.metrics == again.metrics
     if options.json:
         print(json.dumps({"run_id": again.run_id, "metrics": again.metrics, "same": same}, allow_nan=False))
-    return 0 if same else 1
+    return 0 if same or words else 1
 
 
 def _data(options: argparse.Namespace, rest: list[str]) -> int:
@@ -247,8 +249,8 @@ def _words(options: argparse.Namespace, rest: list[str]) -> list[str]:
             own = ["--seed", "--device", "--fast-dev-run", "--runs-dir", "--json"]
             if hint := nearest(word, own):
                 raise ConfigError(f"unknown option {word}{hint}")
-    known = [f"--{name}={value}" for name in ("seed", "device") if (value := getattr(options, name)) is not None]
-    return [*rest, *known]
+    settings = {name: getattr(options, name, None) for name in ("seed", "device")}
+    return [*rest, *(f"--{name}={value}" for name, value in settings.items() if value is not None)]
 
 
 def _stdout() -> Any:

@@ -83,21 +83,25 @@ def run(
     return record
 
 
-def evaluate(folder: Path) -> Summary:
+def evaluate(folder: Path, overrides: Mapping[str, Any] | Sequence[str] = ()) -> Summary:
     """Evaluate a finished run again, from its config and its checkpoints alone; nothing in its folder changes.
 
-    The figures are those of the run itself, on the same kind of device and versions. Raises CheckpointError when
-    there is no valid checkpoint.
+    Without overrides the figures are those of the run itself, on the same kind of device and versions. With them
+    the evaluation can be another one: more episodes, more importance samples. Raises CheckpointError when there is
+    no valid checkpoint, or it does not fit the settings.
     """
     record = summary.read_summary(folder)
-    config = load(str(folder / "config.yaml"))
+    config = load(str(folder / "config.yaml"), overrides)
     experiment, device = _prepared(config, fast_dev_run=record.fast_dev_run)
     states = {
         path.name: checkpoint.load(path)[0] for path in (folder / "checkpoints").glob("*") if path.suffix != ".tmp"
     }
     if "final" not in states:
         raise CheckpointError(f"{folder} has no final checkpoint: the run did not finish training")
-    experiment.load_states(states)
+    try:
+        experiment.load_states(states)
+    except RuntimeError as error:  # torch lists every key, line by line
+        raise CheckpointError(f"the checkpoint in {folder} does not fit the settings: {str(error)[:200]}") from error
     seed_everything(record.seed)
     with _timed(record, "evaluate"):
         context = RunContext(folder, record.seed, device, Trackers([]), record.fast_dev_run)
