@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -43,6 +44,7 @@ def play_episodes(agent: Agent, settings: EnvSettings, seeds: Sequence[int]) -> 
 
 def film(agent: Agent, settings: EnvSettings, seed: int, *, width: int = 320, limit: int = 250) -> list[Image.Image]:
     """Film a deterministic episode: every second frame, `limit` of them at most, with the return so far drawn in."""
+    os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # pygame draws into memory, and need not look for a screen
     env = settings.make(render_mode="rgb_array")
     observation, _ = env.reset(seed=seed)
     frames: list[Image.Image] = []
