@@ -135,6 +135,8 @@ class DQN(Agent, stable_baselines3.DQN):
             with torch.no_grad():
                 for mean, now in zip(self.averaged_policy.parameters(), self.policy.parameters(), strict=True):
                     mean.lerp_(now, 1 - self.average)
+                for kept, new in zip(self.averaged_policy.buffers(), self.policy.buffers(), strict=True):
+                    kept.copy_(new)  # a batch norm's statistics
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
         self.logger.record("train/loss", torch.stack(losses).mean().item())
         self.logger.record("train/q_value", values.mean().item())

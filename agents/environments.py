@@ -32,6 +32,8 @@ class EnvSettings:
 
     def make(self, render_mode: str | None = None) -> gym.Env[Any, Any]:
         """Make one environment. Raises ConfigError for an unknown id, bad kwargs or a missing package."""
+        if "render_mode" in self.kwargs:
+            raise ConfigError("env.kwargs must not hold render_mode: the lab chooses it when it films an episode")
         try:
             # Not even None where none is asked for: many own environments take no render_mode.
             chosen: dict[str, Any] = {"render_mode": render_mode} if render_mode else {}
@@ -43,8 +45,10 @@ class EnvSettings:
         except (gym.error.Error, ModuleNotFoundError) as error:
             hint = nearest(self.id, gym.registry) or f" ({str(error).splitlines()[0]})"
             raise ConfigError(f"unknown environment {self.id!r}{hint}") from error
-        except TypeError as error:
-            raise ConfigError(f"environment {self.id} does not take env.kwargs {self.kwargs}: {error}") from error
+        except Exception as error:  # an environment's own code may fail in any way
+            raise ConfigError(
+                f"environment {self.id} cannot be made with env.kwargs {self.kwargs}: {type(error).__name__}: {error}"
+            ) from error
 
     def make_vec(self) -> VecEnv:
         """Make `num_envs` copies for SB3, which step one after the other and record episode returns."""

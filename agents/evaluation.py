@@ -55,7 +55,7 @@ def film(agent: Agent, settings: EnvSettings, seed: int, *, width: int = 320, li
             frame = frame.resize((width, frame.height * width // frame.width), Image.Resampling.LANCZOS)
             ImageDraw.Draw(frame).text((6, 4), f"step {step}   return {total:.0f}", fill=(40, 40, 40))
             frames.append(frame)
-        observation, reward, terminated, truncated, _ = env.step(agent.act(observation[None])[0])
+        observation, reward, terminated, truncated, _ = env.step(agent.act(np.asarray(observation)[None])[0])
         total, step, over = total + float(reward), step + 1, terminated or truncated
     env.close()
     return frames

@@ -11,6 +11,7 @@ from stable_baselines3.common.logger import Logger
 from agents.agent import Agent, AgentFactory
 from agents.environments import EnvSettings
 from agents.evaluation import Episodes, film, play_episodes
+from agents.extractor import input_spec
 from agents.reporting import Reporter, TrackerWriter
 from lab.data.base import DatasetInfo
 from lab.encoders.base import Encoder
@@ -60,7 +61,9 @@ class AgentExperiment(Experiment):
 
     def prepare(self, seed: int, device: torch.device, *, fast_dev_run: bool = False) -> None:
         self.seed = seed
-        self.agent: Agent = self.agent_factory(self.env.make_vec(), seed, device)
+        environments = self.env.make_vec()
+        input_spec(environments.observation_space)  # says what cannot be encoded better than SB3 would
+        self.agent: Agent = self.agent_factory(environments, seed, device)
         self.best_state: State = {}
         self.episodes = 2 if fast_dev_run else self.evaluation.episodes
         if fast_dev_run:
@@ -94,10 +97,13 @@ class AgentExperiment(Experiment):
         self.agent.acting_policy.load_state_dict(self.best_state)
         metrics |= _figures("best", play_episodes(self.agent, self.env, seeds))
         self.agent.acting_policy.load_state_dict(final)
-        if self.evaluation.video and self.env.renders():
-            frames = film(self.agent, self.env, seeds[0], limit=10 if context.fast_dev_run else 250)
-            context.picture("eval/episode", frames, axis="env_steps", at=self.total_timesteps)
         return metrics
+
+    def draw(self, context: RunContext) -> None:
+        if self.evaluation.video and self.env.renders():
+            (seed,) = episode_seeds(self.seed, "judge", 1)
+            frames = film(self.agent, self.env, seed, limit=10 if context.fast_dev_run else 250)
+            context.picture("eval/episode", frames, axis="env_steps", at=self.total_timesteps)
 
     def states(self) -> dict[str, State]:
         return {"final": dict(self.agent.acting_policy.state_dict()), "best": self.best_state}

@@ -36,7 +36,7 @@ class PPO(Agent, stable_baselines3.PPO):
         vf_coef: weight of the value loss.
         max_grad_norm: largest norm of the gradient.
         target_kl: stop the passes over a rollout once the policy has moved this far; null for never.
-        ortho_init: orthogonal initialisation of all layers, the encoder's too; turn it off for a pretrained one.
+        ortho_init: orthogonal initialisation of all layers, the encoder's too unless it is pretrained.
     """
 
     def __init__(
@@ -63,9 +63,9 @@ class PPO(Agent, stable_baselines3.PPO):
         target_kl: PositiveFloat | None = None,
         ortho_init: bool = True,
     ) -> None:
-        if (n_steps * env.num_envs) % batch_size:
+        if batch_size < 2 or (n_steps * env.num_envs) % batch_size:
             raise ConfigError(
-                f"agent.batch_size must divide a rollout of {n_steps} steps x {env.num_envs} environments "
+                f"agent.batch_size must be at least 2 and divide a rollout of {n_steps} x {env.num_envs} "
                 f"= {n_steps * env.num_envs} transitions, received {batch_size}"
             )
         super().__init__(
@@ -92,6 +92,11 @@ class PPO(Agent, stable_baselines3.PPO):
             seed=seed,
             device=device,
         )
+
+        for extractor in (self.policy.pi_features_extractor, self.policy.vf_features_extractor):
+            inner = encoder_of(extractor)
+            if inner.pretrained and ortho_init:
+                inner.load_state_dict(encoder(inner.spec).state_dict())
 
     @property
     def encoder(self) -> Encoder:

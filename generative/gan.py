@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -10,10 +11,12 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from generative.judge import Judge, frechet_distance
+from generative.judge import FEATURES, Judge, frechet_distance
 from lab.data.base import Batch, DataModule
 from lab.decoders import DecoderFactory
+from lab.devices import own_randomness
 from lab.encoders.base import EncoderFactory
+from lab.errors import ConfigError
 from lab.model import Model
 from lab.pictures import grid
 from lab.settings import PositiveInt, Probability
@@ -35,7 +38,7 @@ class GAN(Model):
         average: decay, per step, of the weight average of the generator that draws all samples (Yazici et al. 2019);
             0 draws with the last weights.
         spectral: spectral norm on all layers of the discriminator (Miyato et al. 2018); the exported encoder is plain.
-        fid_samples: generated images behind `test/classifier_fid`; as many test images stand against them.
+        fid_samples: generated images behind `test/classifier_fid`, at most as many as there are test images.
     """
 
     family = "generative"
@@ -52,6 +55,8 @@ class GAN(Model):
         fid_samples: PositiveInt = 10_000,
     ) -> None:
         super().__init__(spec)
+        if fid_samples < 2 * FEATURES:
+            raise ConfigError(f"model.fid_samples must be at least {2 * FEATURES}, received {fid_samples}")
         self.automatic_optimization = False
         self.latent_dim, self.fid_samples = latent_dim, fid_samples
         self.encoder = encoder(spec.input)
@@ -70,8 +75,8 @@ class GAN(Model):
         self.real_features: list[Tensor] = []
         self.real_correct: list[Tensor] = []
         self.descriptions = {
-            "test/classifier_fid": f"Fréchet distance between {fid_samples:,} samples and as many test images in the "
-            "features of the lab's own small classifier: lower is better; not the Inception FID of publications",
+            "test/classifier_fid": f"Fréchet distance between samples and test images, at most {fid_samples:,} of "
+            "each, in the features of the lab's own small classifier: lower is better; not the published Inception FID",
             "test/classifier_fid_real": "the same between real training and test images: what a perfect generator gets",
             "test/classes_found": f"classes that make up at least 3 % of {CLASS_SAMPLES:,} samples, by that classifier",
             "test/rarest_class": "share of the rarest class among these samples",
@@ -122,17 +127,14 @@ class GAN(Model):
 
     def prepare_test(self, data: DataModule, device: torch.device, *, fast_dev_run: bool = False) -> None:
         """Train the judge on the real training images. It stays with the model, so a second test is judged alike."""
-        self.judge.to(device).requires_grad_(True)
-        with torch.random.fork_rng([device] if device.type == "cuda" else []):
-            torch.manual_seed(0)
-            if not self.judge.trained:
-                self.judge = Judge(self.spec).to(device)  # drawn from seed 0, whatever the run's seed
-                self.judge.learn(data.train(device, seed=0), limit=2 if fast_dev_run else None)
+        if not self.judge.trained:
+            with own_randomness(device, seed=0):  # the same judge whatever the run's seed
+                self.judge = Judge(self.spec).to(device)
+                self.judge.learn(data, device, limit=2 if fast_dev_run else None)
         self.judge.requires_grad_(False).eval()
         with torch.no_grad():
-            batches = list(data.train(device, seed=1))
-            features = [self.judge(x)[0] for x, _ in batches[: max(1, self.fid_samples // len(batches[0][0]))]]
-        self.training_features = torch.cat(features)
+            batches = islice(data.train(device, seed=1, batch_size=500), -(-self.fid_samples // 500))
+            self.training_features = torch.cat([self.judge(x)[0] for x, _ in batches])[: self.fid_samples]
         self.real_features, self.real_correct = [], []
 
     def test_step(self, batch: Batch, batch_index: int) -> None:
@@ -167,7 +169,7 @@ class GAN(Model):
         return torch.randn(count, self.latent_dim, device=self.device)
 
     def _discriminator(self) -> list[nn.Parameter]:
-        return [*self.encoder.parameters(), *self.head.parameters()]
+        return [p for p in (*self.encoder.parameters(), *self.head.parameters()) if p.requires_grad]
 
     def _step(self, optimizer: Any, loss: Tensor, parameters: list[nn.Parameter]) -> None:
         optimizer.zero_grad()

@@ -108,13 +108,14 @@ class VAE(Model):
 
     def pictures(self, batch: Batch) -> dict[str, Image]:
         """Samples, reconstructions (original above its reconstruction) and a traversal of the busiest latents."""
-        x = torch.bernoulli(batch[0][:32])
+        columns = min(16, len(batch[0]))
+        x = torch.bernoulli(batch[0][: min(32, len(batch[0]) // columns * columns)])
         mean, _ = self(x)
         z = torch.randn(100, self.latent_dim, device=x.device)
-        pairs = torch.stack([x.view(-1, 16, *x.shape[1:]), self.decoder(mean).sigmoid().view(-1, 16, *x.shape[1:])], 1)
+        pairs = torch.stack([part.view(-1, columns, *x.shape[1:]) for part in (x, self.decoder(mean).sigmoid())], 1)
         return {
             "samples": grid(self.decoder(z).sigmoid(), columns=10),
-            "reconstructions": grid(pairs.flatten(0, 2), columns=16),
+            "reconstructions": grid(pairs.flatten(0, 2), columns=columns),
             "traversals": grid(self._traverse(batch[0]), columns=11),
         }
 

@@ -9,6 +9,7 @@ import argparse
 import importlib
 import inspect
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
@@ -24,7 +25,7 @@ from lab.errors import ConfigError, nearest
 from lab.experiment import Experiment
 from lab.progress import notice
 from lab.reference import Reference
-from lab.settings import NonNegativeInt, PositiveInt
+from lab.settings import PositiveInt, Seed
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Common:
 
     name: str = ""
     description: str = ""
-    seed: NonNegativeInt = 0
+    seed: Seed = 0
     device: Device = "auto"
     threads: PositiveInt | None = None
     reference: Reference | None = None
@@ -107,6 +108,8 @@ def load(name: str, overrides: Mapping[str, Any] | Sequence[str] = ()) -> Config
         return Config(parser, parsed, cls)
 
     config = parse(words)
+    if not re.fullmatch(r"[^/\\.][^/\\]*", config.common.name):
+        raise ConfigError(f"name must be one folder's name, received {config.common.name!r}")
     replaced = list(_replaced(parse(()).as_dict(), config.as_dict())) if words else []
     for place, old, new in replaced:
         # jsonargparse would carry over what both classes know by name (Adam's weight_decay of 0 into AdamW).
@@ -118,7 +121,9 @@ def load(name: str, overrides: Mapping[str, Any] | Sequence[str] = ()) -> Config
 
 
 def _word(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+    if hasattr(value, "item"):
+        value = value.item()  # a numpy or torch scalar
+    return str(value) if isinstance(value, str | Path) else json.dumps(value)
 
 
 def _import_class(class_path: Any, key: str) -> Any:

@@ -40,8 +40,8 @@ def explain(message: str, top_keys: Iterable[str], known_keys: Iterable[str]) ->
     if (match := _GROUP.search(message)) and not _UNION.search(message):
         return f"{key} must be a group of settings ({key}.name=value), received {match[1]}"
     if (match := _UNION.search(message)) and not re.search("Callable|NestedArg", match[0]):
-        types = [name.rpartition(".")[2] for name in re.findall(r"<class '([\w.]+)'>", match[1])]
-        names = " or ".join("null" if name == "NoneType" else name for name in types)
+        types = re.sub(r"<class '([\w.]+)'>", r"\1", match[1]).replace("NoneType", "null")
+        names = re.sub(r"\b(?:\w+\.)+(\w+)", r"\1", types).replace(", ", " or ")
         return f"{key} must be of type {names}, received {match[2]}"
     if match := _CLASS.search(message):
         return f"{key}: unknown class {match[1]!r}{nearest(match[1], _class_names())}"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import torch
@@ -31,9 +34,27 @@ def describe(device: torch.device) -> str:
 
 
 def use_threads(wish: int | None) -> int:
-    """Let torch compute on `wish` CPU threads, or its own choice for None; return the number in use."""
+    """Let torch compute on `wish` CPU threads, or its own choice for None; return the number in use.
+
+    Raises ConfigError for more than there are CPUs.
+    """
+    if wish is not None and wish > (there := os.cpu_count() or 1):
+        raise ConfigError(f"threads must be at most {there}, the CPUs of this machine, received {wish}")
     torch.set_num_threads(wish or DEFAULT_THREADS)
     return torch.get_num_threads()
+
+
+@contextmanager
+def own_randomness(device: torch.device, seed: int) -> Iterator[None]:
+    """Draw random numbers from `seed` inside the block, and leave those outside as if it had not been there."""
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        mps = torch.mps.get_rng_state() if device.type == "mps" else None  # fork_rng does not know this one
+        torch.manual_seed(seed)
+        try:
+            yield
+        finally:
+            if mps is not None:
+                torch.mps.set_rng_state(mps)
 
 
 def _mps() -> bool:

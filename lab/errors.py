@@ -31,12 +31,6 @@ class DivergedError(LabError):
     exit_code = 3
 
 
-class EnvironmentFailedError(LabError):
-    """An environment or a worker process failed during the run."""
-
-    exit_code = 4
-
-
 class CheckpointError(LabError):
     """No checkpoint of the run can be trusted: none is there, or its bytes are not what was written."""
 

@@ -68,7 +68,7 @@ class Throughput:
 class Experiment(ABC):
     """One kind of experiment. Its constructor's signature is the schema of its config.
 
-    The runner calls `prepare`, `train`, `evaluate` in this order; `lab eval` calls `prepare`, `load_states`,
+    The runner calls `prepare`, `train`, `evaluate`, `draw` in this order; `lab eval` calls `prepare`, `load_states`,
     `evaluate`, and must come to the same figures.
     """
 
@@ -87,7 +87,11 @@ class Experiment(ABC):
 
     @abstractmethod
     def evaluate(self, context: RunContext) -> dict[str, float]:
-        """Return the final metrics by flat names such as `test/accuracy`, and draw the final pictures."""
+        """Return the final metrics by flat names such as `test/accuracy`."""
+
+    @abstractmethod
+    def draw(self, context: RunContext) -> None:
+        """Draw the final pictures; called after `evaluate`, and not by `lab eval`."""
 
     @abstractmethod
     def states(self) -> dict[str, State]:

@@ -73,7 +73,7 @@ class Model(pl.LightningModule, ABC):
 
     def require_finite(self, losses: Mapping[str, Tensor]) -> None:
         """Raise DivergedError before a NaN reaches the weights. On the CPU alone: elsewhere each look is a wait,
-        and the reporter looks at every row it logs."""
+        and the reporter looks at every row it logs, and at the end of every epoch."""
         if self.device.type == "cpu":
             for name, value in losses.items():
                 if not math.isfinite(value.item()):

@@ -59,22 +59,23 @@ def panel(run: Summary) -> RenderableType:
     return Panel(Group(*lines), title=escape(title), border_style=colour, expand=False)
 
 
-def comparison(recorded: Summary, again: Summary) -> RenderableType:
-    """Figures of an evaluation beside the recorded ones."""
+def comparison(recorded: Summary, again: Summary, *, changed: bool) -> RenderableType:
+    """Figures of an evaluation beside the recorded ones; `changed` where its settings are other ones."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("metric", "recorded", "now", ""):
         table.add_column(title, justify="left" if title == "metric" else "right")
     for name, value in again.metrics.items():
         before = recorded.metrics.get(name)
         table.add_row(escape(name), str(before), str(value), "same" if before == value else "differs")
-    verdict = (
-        "all figures are the same"
-        if recorded.metrics == again.metrics
-        else (
+    if changed:
+        verdict = "evaluated with other settings than the run's own"
+    elif recorded.metrics == again.metrics:
+        verdict = "all figures are the same"
+    else:
+        verdict = (
             f"figures differ: recorded on {recorded.device} with torch {recorded.versions.get('torch')}, "
             f"now on {again.device}; device, threads and versions can each change the last digits"
         )
-    )
     return Group(Text(f"{recorded.name}, run {recorded.run_id}", style="bold"), table, Text(verdict))
 
 
@@ -101,10 +102,10 @@ def _wandb(run: Summary) -> str:
 
 
 def _next(run: Summary) -> list[tuple[str, str]]:
-    name, folder = run.name, near(run.dir)
+    folder = near(run.dir)
     return [
         (f"lab eval {folder}", "evaluate its checkpoint again"),
-        (f"lab run {name} --seed {run.seed + 1}", "another seed"),
         (f"lab run {folder}/config.yaml", "exactly this run once more"),
+        (f"lab run {folder}/config.yaml --seed {run.seed + 1}", "the same with another seed"),
         ("lab runs", "all runs beside each other"),
     ]

@@ -20,11 +20,13 @@ from lab.devices import describe, select_device, use_threads
 from lab.encoders.files import save_encoder
 from lab.errors import CheckpointError, ConfigError, DivergedError, Interrupted
 from lab.experiment import Experiment, RunContext
+from lab.progress import notice
 from lab.reference import judge
 from lab.signals import signals_as_exceptions
 from lab.summary import Summary
 from lab.tracking import Journal, Trackers, WandbFollower
 from lab.tracking.redact import redact
+from lab.tracking.wandb import chosen_mode
 
 
 def run(
@@ -42,11 +44,12 @@ def run(
     summary and raised as they are.
     """
     started = time.perf_counter()
-    config = load(name, overrides)
+    wandb_mode = chosen_mode()
+    config = load(str(name), overrides)
     experiment, device = _prepared(config, fast_dev_run=fast_dev_run)
     record = _new_record(config, experiment, device, summary.runs_folder(runs_dir), fast_dev_run=fast_dev_run)
     journal = Journal(record.dir / "metrics.jsonl")
-    wandb = WandbFollower(record.dir, name=record.name, run_id=record.run_id, config=config.as_dict())
+    wandb = WandbFollower(record.dir, name=record.name, run_id=record.run_id, config=config.as_dict(), mode=wandb_mode)
     tracker = Trackers([journal, wandb])
     announce(record)
     context = RunContext(record.dir, record.seed, device, tracker, fast_dev_run)
@@ -64,6 +67,9 @@ def run(
             with _timed(record, "evaluate"):
                 seed_everything(record.seed)
                 record.metrics = summary.finite(experiment.evaluate(context))
+            if missing := [name for name, value in record.metrics.items() if value is None]:
+                raise DivergedError(f"{', '.join(missing)}: not finite at the end of training")
+            _draw(experiment, context)
         record.descriptions, record.status = dict(experiment.descriptions), "completed"
     except BaseException as error:
         record.status, record.error = _status_of(error), f"{type(error).__name__}: {error}"[:500]
@@ -77,6 +83,7 @@ def run(
             fast_dev_run=fast_dev_run,
         )
         record.reference |= {"verdict": verdict, "reason": reason}
+        record.write()  # before W&B is waited for: whatever happens there, this stays
         tracker.finish(asdict(record))
         record.wandb = {"mode": wandb.mode, "url": wandb.address, "problem": wandb.problem}
         record.write()
@@ -100,8 +107,9 @@ def evaluate(folder: Path, overrides: Mapping[str, Any] | Sequence[str] = ()) ->
         raise CheckpointError(f"{folder} has no final checkpoint: the run did not finish training")
     try:
         experiment.load_states(states)
-    except RuntimeError as error:  # torch lists every key, line by line
-        raise CheckpointError(f"the checkpoint in {folder} does not fit the settings: {str(error)[:200]}") from error
+    except (RuntimeError, KeyError) as error:  # torch lists every key, line by line
+        reason = " ".join(str(error).split())[:160]
+        raise CheckpointError(f"the checkpoint in {folder} does not fit the settings: {reason}") from error
     seed_everything(record.seed)
     with _timed(record, "evaluate"):
         context = RunContext(folder, record.seed, device, Trackers([]), record.fast_dev_run)
@@ -164,6 +172,13 @@ def _timed(record: Summary, stage: str) -> Iterator[None]:
         yield
     finally:
         record.durations[stage] = round(time.perf_counter() - started, 3)
+
+
+def _draw(experiment: Experiment, context: RunContext) -> None:
+    try:
+        experiment.draw(context)
+    except Exception as error:  # a picture that fails must not cost the figures
+        notice(f"the final pictures could not be drawn: {type(error).__name__}: {error}")
 
 
 def _status_of(error: BaseException) -> summary.Status:

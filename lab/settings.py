@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     NonNegativeFloat = float
     Fraction = float
     Probability = float
+    Seed = int
 else:
     from jsonargparse.typing import ClosedUnitInterval as Fraction
     from jsonargparse.typing import NonNegativeInt, PositiveInt, restricted_number_type
@@ -22,6 +23,7 @@ else:
     _finite = ("<", math.inf)
     PositiveFloat = restricted_number_type("FinitePositiveFloat", float, [(">", 0), _finite])
     NonNegativeFloat = restricted_number_type("FiniteNonNegativeFloat", float, [(">=", 0), _finite])
+    Seed = restricted_number_type("Seed", int, [(">=", 0), ("<", 2**32)])
     Probability = restricted_number_type("Probability", float, [(">=", 0), ("<", 1)])
 
-__all__ = ["Fraction", "NonNegativeFloat", "NonNegativeInt", "PositiveFloat", "PositiveInt", "Probability"]
+__all__ = ["Fraction", "NonNegativeFloat", "NonNegativeInt", "PositiveFloat", "PositiveInt", "Probability", "Seed"]

@@ -84,13 +84,20 @@ def read_summary(folder: Path) -> Summary:
     try:
         values = json.loads((folder / "summary.json").read_text())
         known = {f.name for f in fields(Summary)}
+        numbers = [*values["metrics"].values(), *values["durations"].values(), values["seed"]]
+        if not all(value is None or isinstance(value, int | float) for value in numbers):
+            raise TypeError("figures must be numbers")  # joins the others below
+        if not isinstance(values["reference"], dict) or not isinstance(values["dataset"], dict):
+            raise TypeError("reference and dataset must be objects")
         return Summary(**{**{k: v for k, v in values.items() if k in known}, "run_dir": str(folder)})
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
         raise ConfigError(f"{folder} is not a run: no readable summary.json in it") from error
 
 
 def local_runs(folder: Path) -> Iterator[Summary]:
-    """Yield all readable runs under a runs folder, oldest first."""
+    """Yield all readable runs under a runs folder, oldest first. Raises ConfigError when it is not a folder."""
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"the runs folder {folder} is not a folder")
     for path in sorted(folder.glob("*/*/summary.json"), key=lambda path: path.parent.name):
         try:
             yield read_summary(path.parent)
@@ -103,9 +110,13 @@ def find_run(name: str, folder: Path) -> Path:
     if (Path(name) / "summary.json").is_file():
         return Path(name).absolute()
     runs = list(local_runs(folder))
-    for run in reversed(runs):
-        if run.run_id.startswith(name) or run.name == name:
-            return run.dir
+    if newest := [run for run in runs if run.name == name]:
+        return newest[-1].dir
+    matching = [run for run in runs if name and run.run_id.startswith(name)]
+    if len(matching) > 1:
+        raise ConfigError(f"{len(matching)} runs begin with {name!r}: {', '.join(run.run_id for run in matching[:5])}")
+    if matching:
+        return matching[0].dir
     known = [run.run_id for run in runs] + [run.name for run in runs]
     raise ConfigError(f"no run {name!r} in {folder}{nearest(name, known) or '; `lab runs` lists them'}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,13 +15,16 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.callbacks import EarlyStopping as LightningEarlyStopping
 
 from lab.data.base import Batch, DataModule, DatasetInfo
+from lab.devices import own_randomness
 from lab.encoders.base import Encoder
-from lab.errors import ConfigError, DivergedError
+from lab.errors import ConfigError, DivergedError, nearest
 from lab.experiment import Experiment, RunContext, State, Throughput
 from lab.model import Model, ModelFactory
 from lab.optimization import Optimization
 from lab.progress import Progress
 from lab.settings import PositiveInt
+
+Precision = Literal["32-true", "bf16-mixed"]
 
 
 @dataclass(frozen=True)
@@ -44,14 +48,14 @@ class TrainerSettings(Optimization):
 
     Args:
         max_epochs: passes over the training images.
-        precision: of arithmetic; `bf16-mixed` pays on recent GPUs.
+        precision: of arithmetic in training; `bf16-mixed` pays on recent GPUs. Evaluation is always in float32.
         early_stopping: null for none.
         log_every: steps between two rows of training metrics.
         pictures_every: epochs between two sets of pictures.
     """
 
     max_epochs: PositiveInt = 10
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    precision: Precision = "32-true"
     early_stopping: EarlyStopping | None = None
     log_every: PositiveInt = 50
     pictures_every: PositiveInt = 10
@@ -86,35 +90,51 @@ class Training(Experiment):
             raise ConfigError(f"trainer.optimizer: {error}") from error
         self.batches = self.data.train(device, seed)
         self.validation, self.test = self.data.validation(device), self.data.test(device)
-        if self.settings.early_stopping and self.validation is None:
+        self.first_batch = next(iter(self.validation or self.data.train(device, seed)))
+        self._check_early_stopping(device)
+
+    def _check_early_stopping(self, device: torch.device) -> None:
+        stopping = self.settings.early_stopping
+        if stopping is None:
+            return
+        if self.validation is None:
             raise ConfigError("trainer.early_stopping needs validation data, but data.val_size is 0")
+        with own_randomness(device, seed=0), torch.no_grad():
+            names = [f"val/{name}" for name in self.model.to(device).eval().losses(self.first_batch)]
+            self.model.train()
+        if stopping.monitor not in names:
+            hint = nearest(stopping.monitor, names)
+            raise ConfigError(
+                f"trainer.early_stopping.monitor must be one of {', '.join(names)}, received {stopping.monitor}{hint}"
+            )
 
     def train(self, context: RunContext) -> Throughput:
         epochs = 1 if context.fast_dev_run else self.settings.max_epochs
         per_epoch = min(2, len(self.batches)) if context.fast_dev_run else len(self.batches)
         with context.progress("training", epochs * per_epoch, "batches") as progress:
-            held_out = self.data.validation(context.device) or self.data.train(context.device, context.seed)
-            reporter = Reporter(context, progress, self.settings, shown=next(iter(held_out)))
+            reporter = Reporter(context, progress, self.settings, shown=self.first_batch)
             callbacks: list[pl.Callback] = [reporter]
             if stopping := self.settings.early_stopping:
                 callbacks.append(
                     LightningEarlyStopping(stopping.monitor, patience=stopping.patience, mode=stopping.mode)
                 )
-            trainer = self._trainer(context, epochs, callbacks)
+            trainer = self._trainer(context, epochs, callbacks, precision=self.settings.precision)
             with quiet_lightning():
                 trainer.fit(self.model, self.batches, self.validation)
+        self.epochs = reporter.epoch
         return Throughput(reporter.examples, "examples")
 
     def evaluate(self, context: RunContext) -> dict[str, float]:
         self.model.prepare_test(self.data, context.device, fast_dev_run=context.fast_dev_run)
         total = 1 if context.fast_dev_run else len(self.test)
         with context.progress("evaluating", total, "batches") as progress:
-            trainer = self._trainer(context, 1, [TestProgress(progress)])
+            trainer = self._trainer(context, 1, [TestProgress(progress)], precision="32-true")  # figures are exact ones
             with quiet_lightning():
                 trainer.test(self.model, self.test, verbose=False)
-        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        draw(self.model, next(iter(self.data.test(context.device))), context, axis="epoch", at=self.settings.max_epochs)
-        return metrics
+        return {name: float(value) for name, value in trainer.callback_metrics.items()}
+
+    def draw(self, context: RunContext) -> None:
+        draw(self.model, next(iter(self.test)), context, axis="epoch", at=self.epochs)
 
     def states(self) -> dict[str, State]:
         return {"final": dict(self.model.state_dict())}
@@ -134,14 +154,16 @@ class Training(Experiment):
     def encoder(self) -> Encoder:
         return self.model.encoder
 
-    def _trainer(self, context: RunContext, epochs: int, callbacks: list[pl.Callback]) -> pl.Trainer:
+    def _trainer(
+        self, context: RunContext, epochs: int, callbacks: list[pl.Callback], *, precision: Precision
+    ) -> pl.Trainer:
         """Lightning's loop alone: what it would print, log or save, the runner does."""
         limit = 1 if context.fast_dev_run else None
         with quiet_lightning():
             return pl.Trainer(
                 accelerator={"cuda": "gpu"}.get(context.device.type, context.device.type),
                 devices=1,
-                precision=self.settings.precision,
+                precision=precision,
                 max_epochs=epochs,
                 limit_train_batches=2 if context.fast_dev_run else None,
                 limit_val_batches=limit,
@@ -162,12 +184,14 @@ class Reporter(pl.Callback):
 
     def __init__(self, context: RunContext, progress: Progress, settings: TrainerSettings, shown: Batch) -> None:
         self.context, self.progress, self.settings, self.shown = context, progress, settings, shown
-        self.step = self.examples = 0
+        self.step = self.examples = self.epoch = 0
+        self.latest: dict[str, Any] = {}
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, i: int
     ) -> None:
         self.step += 1
+        self.latest = outputs
         self.examples += len(batch[0])
         log = self.step % self.settings.log_every == 0
         if not (log or self.progress.due):
@@ -175,9 +199,7 @@ class Reporter(pl.Callback):
         metrics = {f"train/{name}": value.item() for name, value in outputs.items()}
         self.progress.update(self.step, {"epoch": trainer.current_epoch + 1, **metrics})
         if log:
-            for name, value in metrics.items():
-                if value != value or abs(value) == float("inf"):
-                    raise DivergedError(f"{name} became {value} at step {self.step}")
+            self._require_finite(metrics)
             metrics["train/learning_rate"] = trainer.optimizers[0].param_groups[0]["lr"]
             self.context.tracker.log(metrics, axis="global_step", at=self.step)
 
@@ -186,9 +208,15 @@ class Reporter(pl.Callback):
         self.context.tracker.log(metrics, axis="epoch", at=trainer.current_epoch + 1)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        epoch = trainer.current_epoch + 1
+        self.epoch = epoch = trainer.current_epoch + 1
+        self._require_finite({f"train/{name}": value.item() for name, value in self.latest.items()})
         if epoch % self.settings.pictures_every == 0 and epoch != trainer.max_epochs and isinstance(module, Model):
             draw(module, self.shown, self.context, axis="epoch", at=epoch)
+
+    def _require_finite(self, metrics: dict[str, float]) -> None:
+        for name, value in metrics.items():
+            if not math.isfinite(value):
+                raise DivergedError(f"{name} became {value} at step {self.step}")
 
 
 class TestProgress(pl.Callback):
@@ -208,9 +236,7 @@ class TestProgress(pl.Callback):
 def draw(model: Model, batch: Any, context: RunContext, *, axis: str, at: int) -> None:
     """Draw the model's pictures, on random numbers of their own: drawing or not leaves the training the same."""
     training = model.training
-    devices = [context.device] if context.device.type == "cuda" else []
-    with torch.random.fork_rng(devices), torch.no_grad():
-        torch.manual_seed(context.seed)
+    with own_randomness(context.device, context.seed), torch.no_grad():
         model.eval().to(context.device)
         for name, picture in model.pictures(batch).items():
             context.picture(f"pictures/{name}", picture, axis=axis, at=at)

@@ -70,6 +70,7 @@ class Classifier(Model):
 
     def on_test_epoch_start(self) -> None:
         self.mistakes = []
+        self.confusion.reset()
 
     def test_step(self, batch: Batch, batch_index: int) -> None:
         x, labels = batch

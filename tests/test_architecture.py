@@ -23,7 +23,7 @@ LAYERS = [  # each may import those before it, and its own
     {"model", "config", "panel"},
     {"training"},
     {"runner"},
-    {"cli", ""},  # "" is lab/__init__.py, which hands out the runner when asked
+    {"cli", "commands", ""},  # "" is lab/__init__.py, which hands out the runner when asked
 ]
 
 

@@ -23,7 +23,7 @@ BAD = [
     ("vae-mnist", ["--trainer.optimizer.lr=nan"], "trainer.optimizer.lr must be of type float or Tensor, received nan"),
     ("vae-mnist", ["--trainer=3"], "trainer must be a group of settings (trainer.name=value), received 3"),
     ("vae-mnist", ["--threads=0"], "threads must be of type PositiveInt or null, received 0"),
-    ("vae-mnist", ["--seed=1.5"], "seed must be a number (NonNegativeInt), received '1.5'"),
+    ("vae-mnist", ["--seed=1.5"], "seed must be a number (Seed), received '1.5'"),
     ("ppo-cartpole", ["--agent.gamma=1.5"], "agent.gamma must be >= 0 and <= 1, received 1.5"),
     ("ppo-cartpole", ["--total_timesteps=-1"], "total_timesteps must be > 0, received -1"),
 ]

@@ -61,7 +61,11 @@ def test_a_run_from_end_to_end(name: str) -> None:
     assert run.throughput["value"] > 0
     check_folder(run)
 
+    before = {path: path.stat().st_mtime_ns for path in run.dir.rglob("*")}
     again = lab.evaluate(run.dir)
+    assert {path: path.stat().st_mtime_ns for path in run.dir.rglob("*")} == before, (
+        "evaluation leaves the run as it is"
+    )
     assert again.metrics == run.metrics, "evaluation from the checkpoint gives the same figures"
 
     repeated = lab.run(str(run.dir / "config.yaml"), runs_dir="runs", fast_dev_run=True)

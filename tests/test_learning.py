@@ -114,7 +114,7 @@ def test_a_collapsed_generator_fails_the_judge() -> None:
     data.prepare()
     judge = Judge(data.spec)
     cpu = torch.device("cpu")
-    judge.learn(data.train(cpu, 0))
+    judge.learn(data, cpu)
     images, labels = next(iter(data.test(cpu)))
     with torch.no_grad():
         real, logits = judge.eval()(images)
@@ -188,6 +188,8 @@ def test_q_targets_closed_form() -> None:
     rewards, dones = torch.tensor([[1.0], [2.0]]), torch.tensor([[0.0], [0.0]])
     assert q_targets(online, target, rewards, dones, 0.5, double=True).flatten().tolist() == [11.0, 17.0]
     assert q_targets(online, target, rewards, dones, 0.5, double=False).flatten().tolist() == [11.0, 22.0]
+    per_sample = torch.tensor([[0.5], [0.1]])  # n-step returns are cut short at an episode's end
+    assert q_targets(online, target, rewards, dones, per_sample, double=True).flatten().tolist() == [11.0, 5.0]
     assert q_targets(online, target, rewards, torch.ones(2, 1), 0.5, double=True).flatten().tolist() == [1.0, 2.0]
 
 
@@ -267,3 +269,33 @@ def test_divergence_is_named_and_recorded() -> None:
     (run,) = local_runs(runs_folder("runs"))
     assert run.status == "diverged"
     assert run.verdict == "not-comparable"
+
+
+def test_the_judge_is_the_same_whatever_the_generators_settings() -> None:
+    def real_distance(**overrides: Any) -> Any:
+        settings = DIGITS | {"model.fid_samples": 300, "trainer.max_epochs": 1}
+        run = lab.run("gan-mnist", settings | overrides, runs_dir="runs")
+        return run.metrics["test/classifier_fid_real"], run.metrics["test/judge_accuracy"]
+
+    assert real_distance() == real_distance(**{"data.batch_size": 64, "seed": 5})
+
+
+def test_a_diverged_evaluation_is_no_completed_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(VAE, "negative_log_likelihood", lambda self, x: torch.full((len(x),), torch.nan))
+    with pytest.raises(DivergedError, match="test/nll: not finite"):
+        lab.run("vae-mnist", DIGITS, runs_dir="runs", fast_dev_run=True)
+
+
+def test_a_picture_that_fails_does_not_cost_the_figures(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(VAE, "pictures", lambda self, batch: 1 / 0)
+    run = lab.run("vae-mnist", DIGITS, runs_dir="runs", fast_dev_run=True)
+    assert run.status == "completed"
+    assert run.metrics["test/nll"]
+    assert "could not be drawn: ZeroDivisionError" in capsys.readouterr().err
+
+
+def test_ppo_plays_with_discrete_observations() -> None:
+    run = lab.run("ppo-cartpole", {"env.id": "FrozenLake-v1"}, runs_dir="runs", fast_dev_run=True)
+    assert run.status == "completed"

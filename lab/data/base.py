@@ -57,8 +57,8 @@ class DataModule(ABC):
         """Obtain and verify the data. Raises DataError; writes nothing but the download itself."""
 
     @abstractmethod
-    def train(self, device: torch.device, seed: int) -> Batches:
-        """Shuffled training batches; the order is a pure function of (seed, epoch)."""
+    def train(self, device: torch.device, seed: int, *, batch_size: int | None = None) -> Batches:
+        """Shuffled training batches, by default of the configured size; the order follows from (seed, epoch)."""
 
     @abstractmethod
     def validation(self, device: torch.device) -> Batches | None:

@@ -140,6 +140,7 @@ class DamagedDataError(DataError):
 
 def _download(dataset: Dataset, file: RemoteFile) -> None:
     import pooch  # 0.3 s, and only here
+    import requests
 
     pooch.get_logger().setLevel("WARNING")  # we have said what is downloaded, and where to
     problems = []
@@ -153,8 +154,10 @@ def _download(dataset: Dataset, file: RemoteFile) -> None:
                 path=dataset.folder,
                 downloader=pooch.HTTPDownloader(progressbar=_Bar(file), timeout=15),
             )
-        except (OSError, ValueError) as error:  # requests' errors are OSErrors; a wrong hash is a ValueError
+        except (requests.RequestException, ValueError) as error:  # a wrong hash is a ValueError
             problems.append(f"{mirror.split('/')[2]}: {_reason(error)}")
+        except OSError as error:  # the disk, not the network: no fallback helps
+            raise DataError(f"cannot write {dataset.name} to {dataset.folder}: {error}") from error
         else:
             return
     raise UnavailableError(f"{dataset.name} could not be downloaded ({'; '.join(problems)})")

@@ -70,8 +70,8 @@ class Images(DataModule):
         self._train, self._validation = (images[:kept], labels[:kept]), (images[kept:], labels[kept:])
         self.spec = DataSpec(InputSpec(tuple(images.shape[1:])), classes=10)
 
-    def train(self, device: torch.device, seed: int) -> Batches:
-        return ImageBatches(*_on(self._train, device), batch_size=self.batch_size, seed=seed)
+    def train(self, device: torch.device, seed: int, *, batch_size: int | None = None) -> Batches:
+        return ImageBatches(*_on(self._train, device), batch_size=batch_size or self.batch_size, seed=seed)
 
     def validation(self, device: torch.device) -> Batches | None:
         if not len(self._validation[0]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 from torch import Tensor, nn
 
@@ -23,6 +23,10 @@ class Encoder(nn.Module, ABC):
     spec: InputSpec
     features_dim: int
     settings: dict[str, Any]
+    pretrained = False
+    """Whether the weights come from a file: who initialises weights anew must put these back."""
+    frozen = False
+    """Whether the weights and all statistics must stay as they are."""
 
     def __new__(cls, *args: Any, **settings: Any) -> Encoder:
         # Recorded here and not in each subclass: a setting that a subclass forgot would only be missed much
@@ -34,6 +38,10 @@ class Encoder(nn.Module, ABC):
     def __init__(self, spec: InputSpec) -> None:
         super().__init__()
         self.spec = spec
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode; a frozen encoder stays in eval mode, or its batch norms would go on learning."""
+        return super().train(mode and not self.frozen)
 
     @abstractmethod
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:

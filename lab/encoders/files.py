@@ -8,11 +8,12 @@ from __future__ import annotations
 import copy
 import dataclasses
 import json
+from argparse import ArgumentError
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import safetensors
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
@@ -68,7 +69,7 @@ def load_encoder(folder: Path, *, classes: Iterable[type[Encoder]] = ()) -> Enco
             raise ConfigError(f"{folder} holds a {name}; pass that class in `classes` to load it{nearest(name, known)}")
         encoder = known[name](InputSpec(**{**spec, "shape": tuple(spec["shape"])}), **_typed(known[name], settings))
         encoder.load_state_dict(load_file(folder / WEIGHTS))
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, safetensors.SafetensorError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, ArgumentError, SafetensorError) as error:
         raise CheckpointError(f"no encoder can be loaded from {folder}: {error}") from error
     return encoder.eval()
 

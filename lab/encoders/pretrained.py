@@ -13,11 +13,9 @@ from lab.spec import InputSpec
 class Pretrained(Encoder):
     """Stands for the encoder of an earlier run: building it gives that encoder, of its own class, with its weights.
 
-    Under PPO, set `agent.ortho_init: false`, or the weights are drawn anew.
-
     Args:
         path: a run's `encoder` folder; the encoder must be of one of the lab's own classes.
-        freeze: keep the weights as they are.
+        freeze: keep the weights and the statistics of batch norms as they are.
     """
 
     def __new__(cls, spec: InputSpec, *, path: str, freeze: bool = False) -> Any:
@@ -25,9 +23,12 @@ class Pretrained(Encoder):
         # is the very Conv or MLP that was loaded, with no wrapper in between.
         from lab.encoders.files import load_encoder
 
+        if not Path(path).is_dir():
+            raise ConfigError(f"there is no encoder folder {path}")
         encoder = load_encoder(Path(path))
         if encoder.spec.shape != spec.shape:
             raise ConfigError(f"the encoder in {path} takes inputs of {encoder.spec.shape}, received {spec.shape}")
+        encoder.pretrained, encoder.frozen = True, freeze
         return encoder.train().requires_grad_(not freeze)
 
     def __init__(self, spec: InputSpec, *, path: str, freeze: bool = False) -> None:

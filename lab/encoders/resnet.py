@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from lab.decoders import ConvDecoder, Decoder
 from lab.encoders.base import Encoder
 from lab.encoders.pooling import ImagePool, pool_image, pooled_size
+from lab.errors import ConfigError
 from lab.layers import ACTIVATIONS, Activation, Norm, normalisation
 from lab.settings import PositiveInt
 from lab.spec import InputSpec
@@ -64,6 +65,8 @@ class ResNet(Encoder):
     ) -> None:
         super().__init__(spec)
         in_channels, height, width = spec.require_image("ResNet")
+        if not channels:
+            raise ConfigError("ResNet needs at least one stage of channels, received none")
         self.pool, self.activation, self.norm = pool, activation, norm
         self.stem = nn.Sequential(
             nn.Conv2d(in_channels, channels[0], 3, 1, 1, bias=norm == "none"),

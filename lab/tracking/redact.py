@@ -6,10 +6,12 @@ import os
 import re
 from typing import Any
 
-SECRET_NAME = re.compile(r"(api_?key|token|secret|passw|credential|private_?key)", re.IGNORECASE)
+SECRET_NAME = re.compile(
+    r"(?:^|[_.-])(?:api[_-]?key|token|secret|passw(?:or)?d|credentials?|private[_-]?key)(?:$|[_.-])", re.IGNORECASE
+)
 SECRET_VALUE = re.compile(
     r"(://[^/\s:@]+:)[^@\s/]+(?=@)"  # user:password in an address
-    r"|\b(?:wandb_v\d_\w{20,}|[0-9a-f]{40}|gh[pousr]_\w{20,}|hf_\w{20,}|sk-[\w-]{20,}|AKIA[0-9A-Z]{16})\b"
+    r"|(?<![/\w])(?:wandb_v\d_\w{20,}|[0-9a-f]{40}|gh[pousr]_\w{20,}|hf_\w{20,}|sk-[\w-]{20,}|AKIA[0-9A-Z]{16})(?![/\w])"
 )
 BLANK = "[redacted]"
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from lab.errors import ConfigError, nearest
 from lab.progress import notice
 from lab.tracking.redact import redact
 
@@ -26,14 +27,18 @@ START_TIMEOUT = 8  # seconds until an online start is given up and the run is re
 FINISH_TIMEOUT = 30  # seconds granted to the last upload
 
 
+hung = threading.Event()
+"""Set once W&B has stopped answering: it would hold up the interpreter's exit as well, and the command may not wait."""
+
+
 class WandbFollower:
     """Mirrors the journal to one W&B run, on whichever side of the network the user has chosen.
 
     Offline unless an API key is there or WANDB_MODE says otherwise; `WANDB_MODE=disabled` turns it off.
     """
 
-    def __init__(self, folder: Path, *, name: str, run_id: str, config: dict[str, Any]) -> None:
-        self.mode = chosen_mode()
+    def __init__(self, folder: Path, *, name: str, run_id: str, config: dict[str, Any], mode: str) -> None:
+        self.mode = mode
         self.address: str | None = None
         self.problem: str | None = None
         self.folder, self.name, self.run_id, self.config = folder, name, run_id, redact(config)
@@ -62,6 +67,7 @@ class WandbFollower:
         self.thread.join(START_TIMEOUT + FINISH_TIMEOUT)
         if self.thread.is_alive():
             self._give_up("it does not answer")
+            hung.set()
 
     def _post(self, call: Callable[[], None]) -> None:
         if self.problem is None and self.thread.is_alive():
@@ -157,9 +163,18 @@ class WandbFollower:
 
 
 def chosen_mode() -> str:
-    """`online`, `offline` or `disabled`: WANDB_MODE, else online where there is a key, else offline."""
-    mode = os.environ.get("WANDB_MODE", "")
-    if mode in ("online", "offline", "disabled"):
+    """`online`, `offline` or `disabled`: WANDB_MODE, else online where there is a key, else offline.
+
+    Raises ConfigError for a mode that does not exist: a slip must not send what was meant to stay.
+    """
+    mode = os.environ.get("WANDB_MODE", "").lower()
+    mode = {"dryrun": "offline", "run": "online"}.get(mode, mode)  # W&B's old names
+    if os.environ.get("WANDB_DISABLED", "").lower() in ("true", "1"):
+        mode = "disabled"
+    modes = ("online", "offline", "disabled")
+    if mode and mode not in modes:
+        raise ConfigError(f"WANDB_MODE must be one of {', '.join(modes)}, received {mode!r}{nearest(mode, modes)}")
+    if mode:
         return mode
     return "online" if os.environ.get("WANDB_API_KEY") or _key_in_netrc() else "offline"
 

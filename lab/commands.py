@@ -1,0 +1,206 @@
+"""What each `lab` command does. Heavy imports happen inside, when a command needs them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from lab.errors import ConfigError, nearest
+
+
+def list_(options: argparse.Namespace, rest: list[str]) -> int:
+    """Print the experiments with their published references."""
+    from lab import config_files
+
+    rows = []
+    for name, path in config_files.shipped().items():
+        config = config_files.read(path)
+        rows.append(
+            {
+                "name": name,
+                "family": config_files.family(config),
+                "description": config.get("description", ""),
+                "reference": config.get("reference"),
+            }
+        )
+    if options.json:
+        print(json.dumps(rows))
+        return 0
+
+    def reference(row: dict[str, Any]) -> str:
+        found = row["reference"]
+        return f"{found['metric']} {found['value']:g} ({found['source']})" if found else "no published figure"
+
+    _table(rows, {"experiment": "name", "family": "family", "what": "description", "reference": reference})
+    return 0
+
+
+def run(options: argparse.Namespace, rest: list[str]) -> int:
+    """Run an experiment to its end and print its panel."""
+    from dataclasses import asdict
+
+    from lab.panel import announcement, panel
+    from lab.progress import console
+    from lab.runner import run as run_experiment
+
+    show = console.print if options.json else _stdout().print
+    summary = run_experiment(
+        options.name,
+        _words(options, rest),
+        runs_dir=options.runs_dir,
+        fast_dev_run=options.fast_dev_run,
+        announce=lambda record: console.print(announcement(record)),
+    )
+    show(panel(summary))
+    if options.json:
+        print(json.dumps(asdict(summary), allow_nan=False))
+    return 0
+
+
+def show(options: argparse.Namespace, rest: list[str]) -> int:
+    """Print the resolved config."""
+    import yaml
+
+    from lab.config import load
+
+    print(
+        yaml.safe_dump(load(options.name, _words(options, rest)).as_dict(), sort_keys=False, allow_unicode=True), end=""
+    )
+    return 0
+
+
+def runs(options: argparse.Namespace, rest: list[str]) -> int:
+    """Print the runs on this machine."""
+    from dataclasses import asdict
+
+    from lab.summary import local_runs, runs_folder
+
+    folder = runs_folder(options.runs_dir)
+    runs = list(local_runs(folder))
+    if options.json:
+        print(json.dumps([asdict(run) for run in runs]))
+        return 0
+    if not runs:
+        print(f"no runs in {folder} yet; start one with `lab run NAME`")
+        return 0
+
+    def result(run: dict[str, Any]) -> str:
+        metric = run["reference"].get("metric") or next(iter(run["metrics"]), "")
+        value = run["metrics"].get(metric)
+        return f"{metric} {value:.5g}" if value is not None else ""
+
+    _table(
+        [asdict(run) for run in runs],
+        {
+            "run": "run_id",
+            "experiment": "name",
+            "status": "status",
+            "seed": "seed",
+            "result": result,
+            "verdict": lambda run: run["reference"].get("verdict", "none"),
+            "train": lambda run: f"{run['durations'].get('train', 0):.0f} s",
+            "device": "device",
+        },
+    )
+    return 0
+
+
+def eval_(options: argparse.Namespace, rest: list[str]) -> int:
+    """Evaluate a run again and print both sets of figures."""
+    from lab.panel import comparison
+    from lab.runner import evaluate
+    from lab.summary import find_run, read_summary, runs_folder
+
+    folder = find_run(options.run, runs_folder(options.runs_dir))
+    words = _words(options, rest)
+    recorded, again = read_summary(folder), evaluate(folder, words)
+    (_stderr() if options.json else _stdout()).print(comparison(recorded, again, changed=bool(words)))
+    same = recorded.metrics == again.metrics
+    if options.json:
+        print(json.dumps({"run_id": again.run_id, "metrics": again.metrics, "same": same}, allow_nan=False))
+    return 0 if same or words else 1
+
+
+def data(options: argparse.Namespace, rest: list[str]) -> int:
+    """List the data sets, or fetch some."""
+    from lab.data.catalog import CATALOG, data_dir, fetch
+
+    if options.what == "fetch":
+        for name in options.names or CATALOG:
+            files = fetch(name, announce=lambda line: print(f"lab: {line}", file=sys.stderr))
+            print(f"{name}: {next(iter(files.values())).parent if files else 'comes with scikit-learn'}, verified")
+        return 0
+    if options.names:
+        raise ConfigError("`lab data list` takes no names")
+    rows = [
+        {
+            "name": dataset.name,
+            "title": dataset.title,
+            "size": dataset.size,
+            "licence": dataset.licence,
+            "folder": str(dataset.folder) if dataset.files else None,
+            "present": dataset.present(),
+        }
+        for dataset in CATALOG.values()
+    ]
+    if options.json:
+        print(json.dumps(rows))
+        return 0
+
+    def where(row: dict[str, Any]) -> str:
+        if row["folder"] is None:
+            return "comes with scikit-learn"
+        return (
+            row["folder"]
+            if row["present"]
+            else f"not here; `lab data fetch {row['name']}` puts it into {row['folder']}"
+        )
+
+    def size(row: dict[str, Any]) -> str:
+        return f"{row['size'] / 1e6:.1f} MB" if row["size"] else "-"
+
+    _table(rows, {"data set": "name", "what": "title", "size": size, "licence": "licence", "where": where})
+    print(f"data folder: {data_dir()} (set LAB_DATA_DIR to change it)")
+    return 0
+
+
+def _words(options: argparse.Namespace, rest: list[str]) -> list[str]:
+    """Overrides for the config: what `lab` itself did not take, and --seed and --device, which are settings too."""
+    for word in rest:
+        if word.startswith("--config="):
+            raise ConfigError("--config is not an option: name the file instead of the experiment, or use extends")
+        if word.startswith("--") and "=" not in word and "." not in word:
+            own = ["--seed", "--device", "--fast-dev-run", "--runs-dir", "--json", "--config"]
+            if word in own:
+                raise ConfigError(f"`lab {options.command}` does not take {word}")
+            if hint := nearest(word, own):
+                raise ConfigError(f"unknown option {word}{hint}")
+    settings = {name: getattr(options, name, None) for name in ("seed", "device")}
+    return [*rest, *(f"--{name}={value}" for name, value in settings.items() if value is not None)]
+
+
+def _stdout() -> Any:
+    from rich.console import Console
+
+    # Where output goes to a file or a pipe there is no width to respect.
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+
+
+def _stderr() -> Any:
+    from lab.progress import console
+
+    return console
+
+
+def _table(rows: Sequence[dict[str, Any]], columns: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in columns:
+        table.add_column(title, overflow="fold")
+    for row in rows:
+        table.add_row(*(str(row[c]) if isinstance(c, str) else c(row) for c in columns.values()))
+    _stdout().print(table)
