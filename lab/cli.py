@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from lab import commands
 from lab.errors import ConfigError, Interrupted, LabError
 
 
