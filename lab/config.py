@@ -23,7 +23,6 @@ from lab.config_files import find, read
 from lab.devices import Device
 from lab.errors import ConfigError, nearest
 from lab.experiment import Experiment
-from lab.progress import notice
 from lab.reference import Reference
 from lab.settings import PositiveInt, Seed
 
@@ -57,6 +56,8 @@ class Config:
 
     def __init__(self, parser: ArgumentParser, values: Namespace, experiment: type[Experiment]) -> None:
         self.parser, self.values, self.experiment = parser, values, experiment
+        self.notes: list[str] = []
+        """What the person who wrote the overrides should know, once it is clear that they are right."""
         self._built = vars(parser.instantiate(values))  # classes stay factories: no weights, data or environments yet
 
     @property
@@ -111,13 +112,19 @@ def load(name: str, overrides: Mapping[str, Any] | Sequence[str] = ()) -> Config
     if not re.fullmatch(r"[^/\\.][^/\\]*", config.common.name):
         raise ConfigError(f"name must be one folder's name, received {config.common.name!r}")
     replaced = list(_replaced(parse(()).as_dict(), config.as_dict())) if words else []
+    notes = []
     for place, old, new in replaced:
         # jsonargparse would carry over what both classes know by name (Adam's weight_decay of 0 into AdamW).
         lost = _replace_class(values, place, new)
         if lost:
             key = ".".join(part for part in place if part != "init_args")
-            notice(f"{key} is now {new.rpartition('.')[2]}: the config's {', '.join(lost)} for {old} no longer apply")
-    return parse(words) if replaced else config
+            notes.append(
+                f"{key} is now {new.rpartition('.')[2]}: the config's {', '.join(lost)} for {old} no longer apply"
+            )
+    if replaced:
+        config = parse(words)
+        config.notes = notes
+    return config
 
 
 def _word(value: Any) -> str:

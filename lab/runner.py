@@ -47,6 +47,8 @@ def run(
     wandb_mode = chosen_mode()
     config = load(str(name), overrides)
     experiment, device = _prepared(config, fast_dev_run=fast_dev_run)
+    for line in config.notes:
+        notice(line)
     record = _new_record(config, experiment, device, summary.runs_folder(runs_dir), fast_dev_run=fast_dev_run)
     journal = Journal(record.dir / "metrics.jsonl")
     wandb = WandbFollower(record.dir, name=record.name, run_id=record.run_id, config=config.as_dict(), mode=wandb_mode)
