@@ -26,15 +26,18 @@ clean:
 
 # One stamp for each set of extras: pip runs again only when what is to be installed has changed.
 $(VENV)/.run: pyproject.toml constraints.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	@echo "installing into $(VENV), a few minutes the first time"
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
 	touch $@
 
 $(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test]"
+	@echo "installing into $(VENV), a few minutes the first time"
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test]"
 	touch $@ $(VENV)/.run
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test,dev]"
+	@echo "installing into $(VENV), a few minutes the first time"
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test,dev]"
 	touch $@ $(VENV)/.run $(VENV)/.test
 
 $(BIN)/python:

@@ -9,7 +9,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from generative.judge import FEATURES, Judge, frechet_distance
 from lab.data.base import Batch, DataModule
@@ -19,7 +18,7 @@ from lab.encoders.base import EncoderFactory
 from lab.errors import ConfigError
 from lab.model import Model
 from lab.pictures import grid
-from lab.settings import PositiveInt, Probability
+from lab.settings import PositiveInt
 from lab.spec import DataSpec
 
 if TYPE_CHECKING:
@@ -35,8 +34,6 @@ class GAN(Model):
         encoder: the discriminator's trunk.
         generator: from noise to logits of pixels; null for the encoder's mirror with batch norm.
         latent_dim: length of the noise vector, drawn from N(0, 1).
-        average: decay, per step, of the weight average of the generator that draws all samples (Yazici et al. 2019);
-            0 draws with the last weights.
         spectral: spectral norm on all layers of the discriminator (Miyato et al. 2018); the exported encoder is plain.
         fid_samples: generated images behind `test/classifier_fid`, at most as many as there are test images.
     """
@@ -50,7 +47,6 @@ class GAN(Model):
         encoder: EncoderFactory,
         generator: DecoderFactory | None = None,
         latent_dim: PositiveInt = 64,
-        average: Probability = 0.999,
         spectral: bool = True,
         fid_samples: PositiveInt = 10_000,
     ) -> None:
@@ -64,8 +60,6 @@ class GAN(Model):
         self.generator = (
             generator(spec.input, latent_dim) if generator else self.encoder.mirror(latent_dim, batch_norm=True)
         )
-        follow = get_ema_multi_avg_fn(average)  # type: ignore[no-untyped-call]
-        self.averaged = AveragedModel(self.generator, multi_avg_fn=follow, use_buffers=True)
         if spectral:
             for module in [*self.encoder.modules(), self.head]:
                 if isinstance(module, nn.Conv2d | nn.Linear):
@@ -84,21 +78,21 @@ class GAN(Model):
         }
 
     def forward(self, z: Tensor) -> Tensor:
-        """Return images `(B, C, H, W)` in [0, 1] for noise `(B, latent_dim)`, by the averaged generator."""
-        return torch.sigmoid(self.averaged(z))
+        """Return images `(B, C, H, W)` in [0, 1] for noise `(B, latent_dim)`."""
+        return torch.sigmoid(self.generator(z))
 
     def score(self, x: Tensor) -> Tensor:
         """Return the discriminator's logits `(B, 1)`: positive for real."""
         return self.head(self.encoder(x))  # type: ignore[no-any-return]
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Both losses of the averaged generator on fresh noise."""
+        """Both losses on fresh noise; the training step computes the same ones, each with its own gradients."""
         real, fake = self.score(batch[0]), self.score(self(self._noise(len(batch[0]))))
         return {"loss": discriminator_loss(real, fake), "generator_loss": generator_loss(fake)}
 
     def training_step(self, batch: Batch, batch_index: int) -> Any:
         generator_optimizer, discriminator_optimizer = self.optimizers()  # type: ignore[attr-defined]
-        fake = torch.sigmoid(self.generator(self._noise(len(batch[0]))))
+        fake = self(self._noise(len(batch[0])))
 
         real_score, fake_score = self.score(batch[0]), self.score(fake.detach())
         loss = discriminator_loss(real_score, fake_score)
@@ -107,7 +101,6 @@ class GAN(Model):
         score = self.score(fake)
         loss_generator = generator_loss(score)
         self._step(generator_optimizer, loss_generator, list(self.generator.parameters()))
-        self.averaged.update_parameters(self.generator)
         for schedule in self.lr_schedulers():  # type: ignore[union-attr]
             schedule.step()
 

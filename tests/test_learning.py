@@ -131,7 +131,6 @@ def test_a_collapsed_generator_fails_the_judge() -> None:
 
 def test_gan_moves_towards_the_data() -> None:
     overrides = DIGITS | {"model.encoder.stages": [{"channels": 8, "kernel": 5, "stride": 2}], "model.latent_dim": 8}
-    overrides["model.average"] = 0.9
     start = lab.run("gan-mnist", overrides, runs_dir="runs", fast_dev_run=True)
     run = lab.run("gan-mnist", overrides | {"trainer.max_epochs": 15}, runs_dir="runs")
     assert (run.metrics["test/classes_found"] or 0) >= 4
