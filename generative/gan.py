@@ -124,7 +124,7 @@ class GAN(Model):
             with own_randomness(device, seed=0):  # the same judge whatever the run's seed
                 self.judge = Judge(self.spec).to(device)
                 self.judge.learn(data, device, limit=2 if fast_dev_run else None)
-        self.judge.requires_grad_(False).eval()
+        self.judge.to(device).requires_grad_(False).eval()
         with torch.no_grad():
             batches = islice(data.train(device, seed=1, batch_size=500), -(-self.fid_samples // 500))
             self.training_features = torch.cat([self.judge(x)[0] for x, _ in batches])[: self.fid_samples]
