@@ -18,6 +18,7 @@ from lab import checkpoint, summary
 from lab.config import Config, load
 from lab.devices import describe, select_device, use_threads
 from lab.encoders.files import save_encoder
+from lab.encoders.pretrained import stand_in
 from lab.errors import CheckpointError, ConfigError, DivergedError, Interrupted
 from lab.experiment import Experiment, RunContext
 from lab.progress import notice
@@ -101,7 +102,8 @@ def evaluate(folder: Path, overrides: Mapping[str, Any] | Sequence[str] = ()) ->
     """
     record = summary.read_summary(folder)
     config = load(str(folder / "config.yaml"), overrides)
-    experiment, device = _prepared(config, fast_dev_run=record.fast_dev_run)
+    with stand_in(folder / "encoder"):
+        experiment, device = _prepared(config, fast_dev_run=record.fast_dev_run)
     states = {
         path.name: checkpoint.load(path)[0] for path in (folder / "checkpoints").glob("*") if path.suffix != ".tmp"
     }

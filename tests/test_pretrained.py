@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,8 @@ def test_a_classifiers_encoder_in_a_vae_and_a_gan() -> None:
         assert lab.evaluate(frozen.dir).metrics == frozen.metrics
     tuned = carry(source, "vae-mnist", False, **DIGITS)
     assert not same(weights(tuned.dir), weights(source.dir))
+    shutil.rmtree(source.dir)
+    assert lab.evaluate(tuned.dir).metrics == tuned.metrics, "a run is evaluated from what it holds itself"
 
 
 @pytest.mark.parametrize("name", ["ppo-cartpole", "dqn-cartpole"])

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
 from lab.encoders.base import Encoder
 from lab.errors import ConfigError
 from lab.spec import InputSpec
+
+_stand_in: ContextVar[Path | None] = ContextVar("_stand_in", default=None)
+
+
+@contextmanager
+def stand_in(folder: Path) -> Iterator[None]:
+    """Build Pretrained encoders from `folder` instead of their own path: a finished run is evaluated from what it
+    holds itself, also when the run that its encoder came from is gone."""
+    token = _stand_in.set(folder)
+    try:
+        yield
+    finally:
+        _stand_in.reset(token)
 
 
 class Pretrained(Encoder):
@@ -23,9 +39,10 @@ class Pretrained(Encoder):
         # is the very Conv or MLP that was loaded, with no wrapper in between.
         from lab.encoders.files import load_encoder
 
-        if not Path(path).is_dir():
-            raise ConfigError(f"there is no encoder folder {path}")
-        encoder = load_encoder(Path(path))
+        folder = _stand_in.get() or Path(path)
+        if not folder.is_dir():
+            raise ConfigError(f"there is no encoder folder {folder}")
+        encoder = load_encoder(folder)
         if encoder.spec.shape != spec.shape:
             raise ConfigError(f"the encoder in {path} takes inputs of {encoder.spec.shape}, received {spec.shape}")
         encoder.pretrained, encoder.frozen = True, freeze
