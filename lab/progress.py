@@ -13,6 +13,8 @@ from rich.progress import Progress as RichProgress
 PLAIN_LINE_EVERY = 5.0  # seconds
 BAR_REFRESH_EVERY = 0.25  # seconds
 
+BAR_COLUMNS = 58  # of the terminal, for all but the metrics
+
 console = Console(stderr=True, highlight=False)
 """Everything said while working goes to stderr; stdout carries results alone."""
 
@@ -37,7 +39,7 @@ class Progress:
         if console.is_terminal:
             self.bar = RichProgress(
                 TextColumn("{task.description}"),
-                BarColumn(),
+                BarColumn(bar_width=12),
                 MofNCompleteColumn(),
                 TextColumn("{task.fields[rate]}"),
                 TimeRemainingColumn(compact=True),
@@ -71,7 +73,8 @@ class Progress:
         rate = done / (self.drawn - self.started)
         shown = "  ".join(f"{name} {value:.4g}" for name, value in (metrics or {}).items())
         if self.bar:
-            self.bar.update(self.task, completed=done, rate=f"{rate:,.0f} {self.unit}/s", metrics=shown, refresh=True)
+            fitting = _fitting(metrics or {}, console.width - BAR_COLUMNS)
+            self.bar.update(self.task, completed=done, rate=f"{rate:,.0f}/s", metrics=fitting, refresh=True)
         else:
             left = (self.total - done) / rate if rate else 0
             console.print(
@@ -79,3 +82,14 @@ class Progress:
                 f"{rate:,.0f}/s  {left // 60:.0f}:{left % 60:02.0f} left  {shown}",
                 soft_wrap=True,
             )
+
+
+def _fitting(metrics: Mapping[str, float], width: int) -> str:
+    """The first metrics that fit whole into `width`: half a number would be another number."""
+    shown = ""
+    for name, value in metrics.items():
+        longer = f"{shown}  {name.rpartition('/')[2]} {value:.4g}".strip()
+        if len(longer) > width:
+            break
+        shown = longer
+    return shown

@@ -57,7 +57,7 @@ class WandbFollower:
         self._post(lambda: self._log({name: self._media(path), axis: at}, axis))
 
     def finish(self, summary: Mapping[str, Any]) -> None:
-        """Hand over the summary and wait for the upload, but no longer than FINISH_TIMEOUT."""
+        """Hand over the summary and wait for the upload, within the two timeouts above."""
         if not self.thread.is_alive():
             return
         final = redact({key: summary[key] for key in ("status", "reference", "metrics") if key in summary})
