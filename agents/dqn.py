@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from gymnasium import spaces
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.vec_env import VecEnv
+from torch import nn
 from torch.nn.utils import clip_grad_norm_
 
 from agents.agent import Agent, encoder_of, sb3_schedule
@@ -144,6 +145,11 @@ class DQN(Agent, stable_baselines3.DQN):
     @property
     def acting_policy(self) -> BasePolicy:
         return self.averaged_policy
+
+    @property
+    def learned_modules(self) -> dict[str, nn.Module]:
+        averaged = {"averaged_policy": self.averaged_policy} if self.average else {}
+        return {"policy": self.policy, **averaged}
 
     @property
     def encoder(self) -> Encoder:

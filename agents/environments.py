@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 import gymnasium as gym
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
+from agents.resumable import Method, Resumable, choose_method, has_native_state
+from agents.workers import AsyncEnvs
 from lab.errors import ConfigError, nearest
-from lab.settings import PositiveInt
+from lab.settings import PositiveFloat, PositiveInt
 
 EXTRAS = ("box2d", "atari")
 """The lab's extras, each named like the package in Gymnasium's complaint about it."""
@@ -24,11 +27,19 @@ class EnvSettings:
         id: as registered with Gymnasium; `module:Name-v0` imports your own module first.
         num_envs: copies that are stepped together.
         kwargs: for the environment's constructor.
+        vectorization: `sync` steps the copies one after the other; `async` each in a process of its own.
+        timeout: seconds within which a worker of `async` must answer.
+        resume: how a resumed run gets an environment back to where it was; `auto` takes the first that fits of `native`
+            (from its own state) and `replay` (of the episode's actions from its seed). `boundary` begins new episodes
+            at every checkpoint, in every run: for episodes too long to replay.
     """
 
     id: str
     num_envs: PositiveInt = 1
     kwargs: dict[str, Any] = field(default_factory=dict)
+    vectorization: Literal["sync", "async"] = "sync"
+    timeout: PositiveFloat = 60.0
+    resume: Literal["auto", "native", "replay", "boundary"] = "auto"
 
     def make(self, render_mode: str | None = None) -> gym.Env[Any, Any]:
         """Make one environment. Raises ConfigError for an unknown id, bad kwargs or a missing package."""
@@ -50,9 +61,27 @@ class EnvSettings:
                 f"environment {self.id} cannot be made with env.kwargs {self.kwargs}: {type(error).__name__}: {error}"
             ) from error
 
-    def make_vec(self) -> VecEnv:
-        """Make `num_envs` copies for SB3, which step one after the other and record episode returns."""
-        return DummyVecEnv([lambda: Monitor(self.make())] * self.num_envs)
+    def method(self) -> tuple[Method, str | None]:
+        """Return how a resumed run gets these environments back, and why it is inexact where it is."""
+        if self.resume == "native" and not has_native_state(env := self.make()):
+            raise ConfigError(f"env.resume is native, but the state of {env} cannot be read; auto, replay or boundary")
+        return choose_method(self.make) if self.resume == "auto" else (self.resume, None)
+
+    def make_vec(self, seed: int, method: Method) -> VecEnv:
+        """Make `num_envs` copies for SB3 that record episode returns and can be resumed by `method`."""
+        makers = [partial(self._make_resumable, seed, copy, method) for copy in range(self.num_envs)]
+        if self.vectorization == "async":
+            return AsyncEnvs(makers, timeout=self.timeout)
+        return DummyVecEnv(makers)  # type: ignore[arg-type]
+
+    def _make_resumable(self, seed: int, copy: int, method: Method) -> Resumable:
+        return Resumable(Monitor(self.make()), seed=seed, copy=copy, method=method)
+
+    def max_episode_steps(self) -> int | None:
+        """The time limit of an episode; None where there is none."""
+        env = self.make()
+        env.close()
+        return env.spec.max_episode_steps if env.spec else None
 
     def renders(self) -> bool:
         """Whether pictures of the environment can be had."""

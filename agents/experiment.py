@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,10 +15,17 @@ from agents.environments import EnvSettings
 from agents.evaluation import Episodes, film, play_episodes
 from agents.extractor import input_spec
 from agents.reporting import Reporter, TrackerWriter
+from agents.state import agent_state, load_agent_state, load_pending_rows, load_randomness, load_replay, replay_rows
 from lab.data.base import DatasetInfo
+from lab.divergence import require_finite_gradients
 from lab.encoders.base import Encoder
+from lab.errors import ConfigError
 from lab.experiment import Experiment, RunContext, State, Throughput
+from lab.saving import Cadence, CheckpointSettings, Rows
 from lab.settings import PositiveInt
+
+SAVE_EVERY = 10_000  # environment steps, where the config does not say
+BOUNDARY_EPISODES = 20  # episodes at least between two boundaries: each of them cuts the episodes short
 
 
 @dataclass(frozen=True)
@@ -47,6 +56,7 @@ class AgentExperiment(Experiment):
     """
 
     family = "agents"
+    length = "total_timesteps"
 
     def __init__(
         self,
@@ -60,11 +70,13 @@ class AgentExperiment(Experiment):
         self.total_timesteps, self.evaluation = total_timesteps, evaluation
 
     def prepare(self, seed: int, device: torch.device, *, fast_dev_run: bool = False) -> None:
-        self.seed = seed
-        environments = self.env.make_vec()
+        self.seed, self.fast_dev_run = seed, fast_dev_run
+        self.method, self._inexact = self.env.method()
+        environments = self.env.make_vec(seed, self.method)
         input_spec(environments.observation_space)  # says what cannot be encoded better than SB3 would
         self.agent: Agent = self.agent_factory(environments, seed, device)
         self.best_state: State = {}
+        self.rows_saved = 0
         self.episodes = 2 if fast_dev_run else self.evaluation.episodes
         if fast_dev_run:
             self.total_timesteps = self.agent.shortest_run
@@ -75,20 +87,79 @@ class AgentExperiment(Experiment):
             "best/return_mean": "the same for the best policy of the run, which was chosen on other seeds",
         }
 
+    def cadence(self, wish: CheckpointSettings) -> Cadence:
+        if wish.epochs:
+            raise ConfigError("checkpoint.epochs: an agent's training has no epochs; set checkpoint.steps")
+        if self.method != "boundary":
+            return Cadence(1 if self.fast_dev_run else wish.steps or SAVE_EVERY)
+        longest = self.env.max_episode_steps() or 0
+        least = BOUNDARY_EPISODES * longest * self.env.num_envs
+        if wish.steps and wish.steps < least:
+            raise ConfigError(
+                f"checkpoint.steps must be at least {least} where env.resume is boundary: each checkpoint ends the "
+                f"episodes, which are up to {longest} steps long in {self.env.num_envs} copies, received {wish.steps}"
+            )
+        return Cadence(wish.steps or max(SAVE_EVERY, least), neutral=False)
+
     def train(self, context: RunContext) -> Throughput:
-        with context.progress("training", self.total_timesteps, "steps") as progress:
+        restored = context.restored.state if context.restored else None
+        start = restored["agent"]["plain"]["num_timesteps"] if restored else 0
+        with context.progress("training", self.total_timesteps, "steps", start=start) as progress:
             choose_on = episode_seeds(self.seed, "choose", self.evaluation.best_episodes)
             reporter = Reporter(
                 context.tracker,
                 progress,
                 every=self.evaluation.every,
                 play=lambda: play_episodes(self.agent, self.env, choose_on),
+                begin=lambda: load_randomness(self.agent, restored["agent"]) if restored else None,
+                safe_point=lambda: self._safe_point(context, reporter),
             )
             self.agent.set_logger(Logger(None, [TrackerWriter(context.tracker)]))
-            self.agent.learn(self.total_timesteps, callback=reporter, log_interval=None)  # type: ignore[arg-type]
+            self.agent.policy.optimizer.register_step_pre_hook(self._watch_gradient)
+            if restored:
+                self._restore(reporter, restored, context)
+            left = self.total_timesteps - self.agent.num_timesteps
+            if left > 0:
+                self.agent.learn(left, callback=reporter, log_interval=None, reset_num_timesteps=restored is None)  # type: ignore[arg-type]
+                self._save(context, reporter)
             self.best_state = reporter.best_state
-        self.agent.get_env().close()  # type: ignore[union-attr]
+        self.agent.vec_env.close()
         return Throughput(self.agent.num_timesteps, "env steps")
+
+    def _safe_point(self, context: RunContext, reporter: Reporter) -> None:
+        assert context.saver is not None
+        if self.method == "boundary" and context.saver.due(self.agent.num_timesteps):
+            self.agent.begin_episodes()
+        context.saver.safe_point(self.agent.num_timesteps, *self._state(reporter))
+
+    def _save(self, context: RunContext, reporter: Reporter) -> None:
+        assert context.saver is not None
+        context.saver.save(self.agent.num_timesteps, *self._state(reporter))
+
+    def _state(self, reporter: Reporter) -> tuple[Callable[[], Any], Callable[[], Rows] | None]:
+        def state() -> dict[str, Any]:
+            return {"agent": agent_state(self.agent), "reporter": reporter.state_dict()}
+
+        def rows() -> Rows:
+            assert self.agent.replay is not None
+            before, self.rows_saved = self.rows_saved, self.agent.rows_added
+            return replay_rows(self.agent.replay, before, self.rows_saved)
+
+        return state, rows if self.agent.replay else None
+
+    def _restore(self, reporter: Reporter, state: dict[str, Any], context: RunContext) -> None:
+        assert context.restored is not None
+        reporter.load_state_dict(state["reporter"])
+        load_agent_state(self.agent, state["agent"])
+        load_pending_rows(self.agent, state["agent"]["logged"])
+        if self.agent.replay:
+            self.rows_saved = self.agent.rows_added
+            load_replay(self.agent.replay, context.restored.segments, self.rows_saved)
+        if self.method == "none":
+            self.agent.begin_episodes()
+
+    def _watch_gradient(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
+        require_finite_gradients(optimizer, f"the update after step {self.agent.num_timesteps:,}")
 
     def evaluate(self, context: RunContext) -> dict[str, float]:
         seeds = episode_seeds(self.seed, "judge", self.episodes)
@@ -111,6 +182,10 @@ class AgentExperiment(Experiment):
     def load_states(self, states: dict[str, State]) -> None:
         self.agent.acting_policy.load_state_dict(states["final"])
         self.best_state = states["best"]
+
+    @property
+    def inexact(self) -> str | None:
+        return self._inexact
 
     @property
     def dataset(self) -> DatasetInfo:

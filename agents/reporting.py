@@ -18,6 +18,7 @@ from lab.progress import Progress
 from lab.tracking.base import Tracker
 
 LOG_EVERY = 1_000  # environment steps
+KEPT = ("next_log", "next_evaluation", "best_return", "best_state")
 
 
 class TrackerWriter(KVWriter):
@@ -41,19 +42,46 @@ class TrackerWriter(KVWriter):
 class Reporter(BaseCallback):
     """Between rollouts, when the agent is in one piece: log, show progress, and now and then look for the best policy.
 
-    `play` evaluates the acting policy on the seeds that choose the best.
+    Args:
+        every: steps between two evaluations.
+        play: evaluates the acting policy on the seeds that choose the best.
+        begin: called once before all else when training begins, with the agent's generators still untouched.
+        safe_point: called last at each of these places.
     """
 
-    def __init__(self, tracker: Tracker, progress: Progress, *, every: int, play: Callable[[], Episodes]) -> None:
+    def __init__(
+        self,
+        tracker: Tracker,
+        progress: Progress,
+        *,
+        every: int,
+        play: Callable[[], Episodes],
+        begin: Callable[[], None],
+        safe_point: Callable[[], None],
+    ) -> None:
         super().__init__()
         self.tracker, self.progress, self.every, self.play = tracker, progress, every, play
+        self.begin, self.safe_point = begin, safe_point
         self.next_log, self.next_evaluation = LOG_EVERY, every
         self.best_return, self.best_state = -math.inf, cast(State, {})
+        self.first = True
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what must survive an interruption."""
+        return {name: getattr(self, name) for name in KEPT}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take back what `state_dict` returned."""
+        for name in KEPT:
+            setattr(self, name, state[name])
 
     def _on_step(self) -> bool:
         return True
 
     def _on_rollout_start(self) -> None:
+        if self.first:
+            self.first = False
+            self.begin()
         if self.num_timesteps >= self.next_log:
             self._log()
             self.next_log = self.num_timesteps + LOG_EVERY
@@ -62,6 +90,7 @@ class Reporter(BaseCallback):
             self.next_evaluation += self.every
         if self.progress.due:
             self.progress.update(self.num_timesteps, self._recent())
+        self.safe_point()
 
     def _on_training_end(self) -> None:
         self._log()

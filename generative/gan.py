@@ -96,22 +96,22 @@ class GAN(Model):
 
         real_score, fake_score = self.score(batch[0]), self.score(fake.detach())
         loss = discriminator_loss(real_score, fake_score)
+        self.require_finite({"discriminator_loss": loss})
         self._step(discriminator_optimizer, loss, self._discriminator())
 
         score = self.score(fake)
         loss_generator = generator_loss(score)
+        self.require_finite({"generator_loss": loss_generator})
         self._step(generator_optimizer, loss_generator, list(self.generator.parameters()))
         for schedule in self.lr_schedulers():  # type: ignore[union-attr]
             schedule.step()
 
-        losses = {
+        return {
             "discriminator_loss": loss.detach(),
             "generator_loss": loss_generator.detach(),
             "score_real": real_score.detach().sigmoid().mean(),
             "score_fake": fake_score.detach().sigmoid().mean(),
         }
-        self.require_finite(losses)
-        return losses
 
     def configure_optimizers(self) -> Any:
         steps = int(self.trainer.estimated_stepping_batches)

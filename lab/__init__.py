@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lab.resume import resume
     from lab.runner import evaluate, run
 
-__all__ = ["evaluate", "run"]
+__all__ = ["evaluate", "resume", "run"]
 
 
 def __getattr__(name: str) -> Any:
     # Loaded when first used: the runner imports torch (2 s), which `lab list` and `lab --help` never need.
     if name in __all__:
-        from lab import runner
+        import importlib
 
-        return getattr(runner, name)
+        module = importlib.import_module("lab.resume" if name == "resume" else "lab.runner")
+        return getattr(module, name)
     raise AttributeError(f"module 'lab' has no attribute {name!r}")

@@ -5,28 +5,31 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import Any
 
 from lab import commands
-from lab.errors import ConfigError, Interrupted, LabError
+from lab.errors import ConfigError, EnvironmentFailedError, Interrupted, LabError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return its exit code: 0 done, 1 a check failed, 2 bad input, 3 diverged, 5 no
-    valid checkpoint, 128+n ended by signal n."""
+    """Run one command; return its exit code: 0 done, 1 a check failed, 2 bad input, 3 diverged, 4 an
+    environment failed, 5 no valid checkpoint, 128+n ended by signal n."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         options, rest = _parser().parse_known_args(words)
-        if rest and options.command not in ("run", "show", "eval"):
+        if rest and options.command not in ("run", "show", "eval", "resume", "verify"):
             raise ConfigError(f"`lab {options.command}` does not take {rest[0]!r}")
         code: int = options.action(options, rest)
         sys.stdout.flush()
     except LabError as error:
+        if isinstance(error, EnvironmentFailedError) and error.__cause__ is not None:
+            traceback.print_exception(error.__cause__)  # the environment's own: where its author has to look
         _say(f"error: {error}")
         return error.exit_code
     except (Interrupted, KeyboardInterrupt) as error:
-        _say("interrupted; what was recorded until here is kept")
+        _say("interrupted; what was recorded until here is kept, and `lab resume` goes on from the last checkpoint")
         return getattr(error, "exit_code", 130)
     except BrokenPipeError:  # `lab list | head -1`: whoever read our output has enough of it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -72,6 +75,17 @@ def _parser() -> argparse.ArgumentParser:
             sub.add_argument("--fast-dev-run", action="store_true", help="touch every stage, in seconds")
             runs_dir(sub)
             as_json(sub, "print the summary as the last line of stdout")
+    sub = command("resume", commands.resume, "go on with a run that was killed or interrupted", epilog=overrides)
+    sub.add_argument(
+        "run",
+        metavar="RUN",
+        nargs="?",
+        default="",
+        help="a run folder, a run's id or its beginning, or an experiment (default: the newest unfinished run)",
+    )
+    sub.add_argument("--force", action="store_true", help="with other settings (a new run) or versions (inexact)")
+    runs_dir(sub)
+    as_json(sub, "print the summary as the last line of stdout")
     sub = command("runs", commands.runs, "the runs on this machine")
     runs_dir(sub)
     as_json(sub, "as JSON")

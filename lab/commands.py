@@ -60,6 +60,32 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
     return 0
 
 
+def resume(options: argparse.Namespace, rest: list[str]) -> int:
+    """Go on with a run and print its panel."""
+    from dataclasses import asdict
+
+    from lab.panel import announcement, panel
+    from lab.progress import console
+    from lab.resume import newest_unfinished
+    from lab.resume import resume as resume_run
+    from lab.summary import find_run, runs_folder
+
+    if options.run.startswith("--"):  # argparse gives an override to the place of RUN where that is left out
+        rest, options.run = [options.run, *rest], ""
+    runs = runs_folder(options.runs_dir)
+    folder = find_run(options.run, runs) if options.run else newest_unfinished(runs)
+    summary = resume_run(
+        folder,
+        _words(options, rest),
+        force=options.force,
+        announce=lambda record: console.print(announcement(record)),
+    )
+    (console.print if options.json else _stdout().print)(panel(summary))
+    if options.json:
+        print(json.dumps(asdict(summary), allow_nan=False))
+    return 0
+
+
 def show(options: argparse.Namespace, rest: list[str]) -> int:
     """Print the resolved config."""
     import yaml

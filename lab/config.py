@@ -12,7 +12,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -24,6 +24,7 @@ from lab.devices import Device
 from lab.errors import ConfigError, nearest
 from lab.experiment import Experiment
 from lab.reference import Reference
+from lab.saving import CheckpointSettings
 from lab.settings import PositiveInt, Seed
 
 
@@ -37,6 +38,7 @@ class Common:
         seed: of everything random in the run.
         device: `auto` takes CUDA, then MPS, then the CPU.
         threads: CPU threads for torch; null leaves the choice to torch.
+        checkpoint: how often the run saves itself.
         reference: the published figure that the run is measured against.
     """
 
@@ -45,6 +47,7 @@ class Common:
     seed: Seed = 0
     device: Device = "auto"
     threads: PositiveInt | None = None
+    checkpoint: CheckpointSettings = field(default_factory=CheckpointSettings)
     reference: Reference | None = None
 
 

@@ -31,6 +31,18 @@ class DivergedError(LabError):
     exit_code = 3
 
 
+class EnvironmentFailedError(LabError):
+    """An environment raised an error, returned a NaN, or its worker process died or stopped answering."""
+
+    exit_code = 4
+
+
+class SavingError(LabError):
+    """The disk did not take what the run had to write. What was there before is intact."""
+
+    exit_code = 1
+
+
 class CheckpointError(LabError):
     """No checkpoint of the run can be trusted: none is there, or its bytes are not what was written."""
 

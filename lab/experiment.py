@@ -5,15 +5,19 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
 
+from lab.checkpoint import Checkpoint
 from lab.data.base import DatasetInfo
 from lab.encoders.base import Encoder
+from lab.files import write_atomic
 from lab.progress import Progress
+from lab.saving import Cadence, CheckpointSettings, Saver
 from lab.tracking.base import Tracker
 
 if TYPE_CHECKING:
@@ -32,6 +36,8 @@ class RunContext:
         device: to train on.
         tracker: for metrics, by their own axes.
         fast_dev_run: touch every stage, each for moments only.
+        saver: to be told of every safe point in training; None where nothing is trained.
+        restored: the checkpoint to go on from; None at a run's beginning.
     """
 
     dir: Path
@@ -39,21 +45,25 @@ class RunContext:
     device: torch.device
     tracker: Tracker
     fast_dev_run: bool = False
+    saver: Saver | None = None
+    restored: Checkpoint | None = None
 
-    def progress(self, stage: str, total: int, unit: str) -> Progress:
-        """Return a progress bar to be used in a `with` statement."""
-        return Progress(stage, total, unit)
+    def progress(self, stage: str, total: int, unit: str, *, start: int = 0) -> Progress:
+        """Return a progress bar to be used in a `with` statement; `start` units were done in an earlier session."""
+        return Progress(stage, total, unit, start=start)
 
     def picture(self, name: str, image: Image | list[Image], *, axis: str, at: int) -> None:
         """Save a picture called `group/name` as `media/<name>-<at>.png`, or a film's frames as GIF, and track it."""
         path = self.dir / "media" / f"{name.rpartition('/')[2]}-{at:08d}"
         path.parent.mkdir(exist_ok=True)
+        drawn = BytesIO()
         if isinstance(image, list):
             path = path.with_suffix(".gif")
-            image[0].save(path, save_all=True, append_images=image[1:], duration=40, loop=0, optimize=True)
+            image[0].save(drawn, "GIF", save_all=True, append_images=image[1:], duration=40, loop=0, optimize=True)
         else:
             path = path.with_suffix(".png")
-            image.save(path)
+            image.save(drawn, "PNG")
+        write_atomic(path, drawn.getvalue())  # on the disk before any checkpoint that comes after it
         self.tracker.media(name, path, axis=axis, at=at)
 
 
@@ -68,11 +78,13 @@ class Throughput:
 class Experiment(ABC):
     """One kind of experiment. Its constructor's signature is the schema of its config.
 
-    The runner calls `prepare`, `train`, `evaluate`, `draw` in this order; `lab eval` calls `prepare`, `load_states`,
-    `evaluate`, and must come to the same figures.
+    The runner calls `prepare`, `cadence`, `train`, `evaluate`, `draw` in this order; `lab eval` calls `prepare`,
+    `load_states`, `evaluate`, and must come to the same figures.
     """
 
     family: ClassVar[str]
+    length: ClassVar[str]
+    """The setting that says how long to train, by its dotted name: a finished run may be resumed with more of it."""
     descriptions: Mapping[str, str] = {}
     """What the metrics mean where the name alone does not say: protocol, samples, units."""
 
@@ -82,8 +94,13 @@ class Experiment(ABC):
         as a LabError, before the run folder exists."""
 
     @abstractmethod
+    def cadence(self, wish: CheckpointSettings) -> Cadence:
+        """Return how often to save, in the steps that `train` counts. Raises ConfigError where `wish` cannot be met."""
+
+    @abstractmethod
     def train(self, context: RunContext) -> Throughput:
-        """Train to the end."""
+        """Train to the end, from the beginning or from `context.restored`, telling `context.saver` of every safe
+        point. Whatever happens from there on must follow from the state given at that point alone."""
 
     @abstractmethod
     def evaluate(self, context: RunContext) -> dict[str, float]:
@@ -100,6 +117,11 @@ class Experiment(ABC):
     @abstractmethod
     def load_states(self, states: dict[str, State]) -> None:
         """Take back what `states` returned."""
+
+    @property
+    def inexact(self) -> str | None:
+        """Why a resumed run may differ from one that was never interrupted; None where it cannot, on the CPU."""
+        return None
 
     @property
     @abstractmethod

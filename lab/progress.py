@@ -30,8 +30,8 @@ class Progress:
     `update` may be called as often as one likes: it draws at most every quarter of a second.
     """
 
-    def __init__(self, stage: str, total: int, unit: str) -> None:
-        self.stage, self.total, self.unit = stage, total, unit
+    def __init__(self, stage: str, total: int, unit: str, *, start: int = 0) -> None:
+        self.stage, self.total, self.unit, self.start = stage, total, unit, start
         self.started = self.drawn = time.monotonic()
         self.bar: RichProgress | None = None
 
@@ -51,7 +51,8 @@ class Progress:
             self.task = self.bar.add_task(self.stage, total=self.total, rate="", metrics="")
             self.bar.start()
         else:
-            console.print(f"{self.stage}: {self.total:,} {self.unit}")
+            done = f", {self.start:,} done" if self.start else ""
+            console.print(f"{self.stage}: {self.total:,} {self.unit}{done}")
         return self
 
     def __exit__(
@@ -70,7 +71,7 @@ class Progress:
         if not self.due:
             return
         self.drawn = time.monotonic()
-        rate = done / (self.drawn - self.started)
+        rate = (done - self.start) / (self.drawn - self.started)
         shown = "  ".join(f"{name} {value:.4g}" for name, value in (metrics or {}).items())
         if self.bar:
             fitting = _fitting(metrics or {}, console.width - BAR_COLUMNS)

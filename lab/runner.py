@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import yaml
 
 from lab import checkpoint, summary
+from lab.checkpoint import Checkpoint
+from lab.compatibility import surroundings
 from lab.config import Config, load
 from lab.devices import describe, select_device, use_threads
 from lab.encoders.files import save_encoder
@@ -22,7 +22,10 @@ from lab.encoders.pretrained import stand_in
 from lab.errors import CheckpointError, ConfigError, DivergedError, Interrupted
 from lab.experiment import Experiment, RunContext
 from lab.progress import notice
+from lab.randomness import seed_everything
 from lab.reference import judge
+from lab.run_folder import locked, media_names
+from lab.saving import Cadence, Saver
 from lab.signals import signals_as_exceptions
 from lab.summary import Summary
 from lab.tracking import Journal, Trackers, WandbFollower
@@ -47,20 +50,58 @@ def run(
     started = time.perf_counter()
     wandb_mode = chosen_mode()
     config = load(str(name), overrides)
-    experiment, device = _prepared(config, fast_dev_run=fast_dev_run)
+    job = prepare(config, fast_dev_run=fast_dev_run)
     for line in config.notes:
         notice(line)
-    record = _new_record(config, experiment, device, summary.runs_folder(runs_dir), fast_dev_run=fast_dev_run)
+    record = _new_record(job, summary.runs_folder(runs_dir))
+    record.durations["setup"] = time.perf_counter() - started
+    with locked(record.dir):
+        announce(record)
+        return carry_out(job, record, wandb_mode)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A checked config and what was built from it, ready to train."""
+
+    config: Config
+    experiment: Experiment
+    device: torch.device
+    cadence: Cadence
+    fast_dev_run: bool
+
+
+def carry_out(job: Job, record: Summary, wandb_mode: str, restored: Checkpoint | None = None) -> Summary:
+    """Train from the beginning or from a checkpoint, evaluate, and record it all in the run folder, which is locked."""
+    experiment, config, started = job.experiment, job.config, time.perf_counter()
     journal = Journal(record.dir / "metrics.jsonl")
-    wandb = WandbFollower(record.dir, name=record.name, run_id=record.run_id, config=config.as_dict(), mode=wandb_mode)
+    wandb = WandbFollower(
+        record.dir, name=record.name, run_id=record.run_id, config=config.as_dict(), mode=wandb_mode, rows=journal.rows
+    )
     tracker = Trackers([journal, wandb])
-    announce(record)
-    context = RunContext(record.dir, record.seed, device, tracker, fast_dev_run)
+
+    def meta() -> dict[str, Any]:
+        return {
+            "run_id": record.run_id,
+            "config": redact(config.as_dict()),
+            "surroundings": surroundings(job.device),
+            "journal": journal.position(),
+            "media": media_names(record.dir),
+            "train_seconds": trained_before + time.perf_counter() - train_began,
+            "fast_dev_run": job.fast_dev_run,
+        }
+
+    saver: Saver | None = None
+    trained_before = restored.meta["train_seconds"] if restored else 0.0
     try:
-        with signals_as_exceptions():
+        with signals_as_exceptions() as stop:
+            saver = Saver(record.dir / "checkpoints", meta, stop, job.cadence, restored)
+            context = RunContext(record.dir, record.seed, job.device, tracker, job.fast_dev_run, saver, restored)
             wandb.wait_started(5)
-            record.durations["setup"] = round(time.perf_counter() - started, 3)
-            with _timed(record, "train"):
+            record.durations["setup"] = round(record.durations["setup"] + time.perf_counter() - started, 3)
+            record.write()
+            train_began = time.perf_counter()
+            with _timed(record, "train", trained_before), stop.deferred():
                 throughput = experiment.train(context)
             rate = throughput.amount / record.durations["train"]
             record.throughput = {"value": round(rate, 2), "unit": f"{throughput.unit}/s"}
@@ -83,9 +124,10 @@ def run(
             record.metrics,
             dataset=experiment.dataset,
             settings=config.as_dict(),
-            fast_dev_run=fast_dev_run,
+            fast_dev_run=job.fast_dev_run,
         )
         record.reference |= {"verdict": verdict, "reason": reason}
+        record.resume |= saver.position() if saver else {}
         record.write()  # before W&B is waited for: whatever happens there, this stays
         tracker.finish(asdict(record))
         record.wandb = {"mode": wandb.mode, "url": wandb.address, "problem": wandb.problem}
@@ -103,12 +145,15 @@ def evaluate(folder: Path, overrides: Mapping[str, Any] | Sequence[str] = ()) ->
     record = summary.read_summary(folder)
     config = load(str(folder / "config.yaml"), overrides)
     with stand_in(folder / "encoder"):
-        experiment, device = _prepared(config, fast_dev_run=record.fast_dev_run)
+        job = prepare(config, fast_dev_run=record.fast_dev_run)
+    experiment, device = job.experiment, job.device
     states = {
-        path.name: checkpoint.load(path)[0] for path in (folder / "checkpoints").glob("*") if path.suffix != ".tmp"
+        title: checkpoint.load(path).state
+        for title in ("final", "best")
+        if (path := folder / "checkpoints" / title).is_dir()
     }
     if "final" not in states:
-        raise CheckpointError(f"{folder} has no final checkpoint: the run did not finish training")
+        raise CheckpointError(f"{folder} has no final checkpoint: training did not finish; `lab resume` finishes it")
     try:
         experiment.load_states(states)
     except (RuntimeError, KeyError) as error:  # torch lists every key, line by line
@@ -122,40 +167,33 @@ def evaluate(folder: Path, overrides: Mapping[str, Any] | Sequence[str] = ()) ->
     return record
 
 
-def seed_everything(seed: int) -> None:
-    """Seed the global generators of Python, numpy and torch on every device."""
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-    torch.manual_seed(seed)
-
-
-def _prepared(config: Config, *, fast_dev_run: bool) -> tuple[Experiment, torch.device]:
+def prepare(config: Config, *, fast_dev_run: bool) -> Job:
+    """Seed, build and check everything. Raises LabErrors for all that can be wrong before training."""
     device = select_device(config.common.device)
     use_threads(config.common.threads)
     seed_everything(config.common.seed)
     experiment = config.build()
     experiment.prepare(config.common.seed, device, fast_dev_run=fast_dev_run)
-    return experiment, device
+    return Job(config, experiment, device, experiment.cadence(config.common.checkpoint), fast_dev_run)
 
 
-def _new_record(
-    config: Config, experiment: Experiment, device: torch.device, runs: Path, *, fast_dev_run: bool
-) -> Summary:
+def _new_record(job: Job, runs: Path) -> Summary:
     """Make the run folder, with its config and a summary that says `running`."""
-    common = config.common
+    config, common = job.config, job.config.common
     run_id = summary.new_run_id(common.seed)
     folder = runs / common.name / run_id
     record = Summary(
         name=common.name,
-        family=experiment.family,
+        family=job.experiment.family,
         run_id=run_id,
         run_dir=str(folder),
         seed=common.seed,
-        device=describe(device),
+        device=describe(job.device),
         threads=torch.get_num_threads(),
-        dataset=asdict(experiment.dataset),
+        dataset=asdict(job.experiment.dataset),
         reference=asdict(common.reference) if common.reference else {},
-        fast_dev_run=fast_dev_run,
+        fast_dev_run=job.fast_dev_run,
+        resume=exactness(job) | {"sessions": 1},
     )
     try:
         folder.mkdir(parents=True)
@@ -169,13 +207,21 @@ def _new_record(
     return record
 
 
+def exactness(job: Job) -> dict[str, Any]:
+    """Whether this run, killed and resumed, ends bitwise the same, and why where it may not."""
+    reason = job.experiment.inexact
+    if reason is None and job.device.type != "cpu":
+        reason = f"on {job.device.type} not every operation gives the same bits twice"
+    return {"exact": reason is None, "reason": reason}
+
+
 @contextmanager
-def _timed(record: Summary, stage: str) -> Iterator[None]:
+def _timed(record: Summary, stage: str, before: float = 0.0) -> Iterator[None]:
     started = time.perf_counter()
     try:
         yield
     finally:
-        record.durations[stage] = round(time.perf_counter() - started, 3)
+        record.durations[stage] = round(before + time.perf_counter() - started, 3)
 
 
 def _draw(experiment: Experiment, context: RunContext) -> None:

@@ -1,4 +1,4 @@
-"""Signals that ask a run to end become one exception, so that every stage unwinds and the summary is written."""
+"""Signals that ask a run to end: it ends at the next point where it can be saved, or a few seconds later anyway."""
 
 from __future__ import annotations
 
@@ -9,32 +9,64 @@ from contextlib import contextmanager
 from types import FrameType
 
 from lab.errors import Interrupted
+from lab.progress import notice
 
-ASKED_TO_END = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+ASKED_TO_END = [getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1") if hasattr(signal, n)]
+GRACE = 5.0  # seconds until a run that comes to no point where it can be saved is ended where it stands
+
+
+class Stop:
+    """Whether the run has been asked to end. Outside `deferred` a signal raises Interrupted at once."""
+
+    def __init__(self) -> None:
+        self.requested: int | None = None
+        self._deferring = False
+
+    def raise_if_requested(self) -> None:
+        """Raise Interrupted if a signal has come."""
+        if self.requested is not None:
+            raise Interrupted(self.requested)
+
+    @contextmanager
+    def deferred(self) -> Iterator[None]:
+        """Inside, a signal waits up to `GRACE` seconds for someone to call `raise_if_requested`."""
+        self._deferring = hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
+        try:
+            yield
+        finally:
+            if self._deferring:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            self._deferring = False
+        self.raise_if_requested()
+
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        """Take the first signal; from then on each has its usual effect, at once."""
+        for each in ASKED_TO_END:
+            signal.signal(each, signal.SIG_DFL)
+        self.requested = number
+        if not self._deferring:
+            raise Interrupted(number)
+        signal.signal(signal.SIGALRM, lambda *_: self.raise_if_requested())
+        signal.setitimer(signal.ITIMER_REAL, GRACE)
+        notice(f"{signal.Signals(number).name}: saving, then ending; once more ends at once")
 
 
 @contextmanager
-def signals_as_exceptions() -> Iterator[None]:
-    """Raise Interrupted on the first of these signals; a second one has its usual effect, at once.
+def signals_as_exceptions() -> Iterator[Stop]:
+    """Raise Interrupted on the first signal; a second one has its usual effect, at once.
 
     Outside the main thread, where Python lets nobody handle signals, this does nothing.
     """
+    stop = Stop()
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield stop
         return
-    before = {number: signal.getsignal(number) for number in ASKED_TO_END}
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        for each in ASKED_TO_END:
-            signal.signal(each, signal.SIG_DFL)
-        raise Interrupted(number)
-
     # nohup ignores SIGHUP on purpose: what is ignored stays so.
-    handled = [number for number in ASKED_TO_END if before[number] is not signal.SIG_IGN]
-    for number in handled:
-        signal.signal(number, handle)
+    before = {each: old for each in ASKED_TO_END if (old := signal.getsignal(each)) is not signal.SIG_IGN}
+    for each in before:
+        signal.signal(each, stop.handle)
     try:
-        yield
+        yield stop
     finally:
-        for number in handled:
-            signal.signal(number, before[number])
+        for each, old in before.items():
+            signal.signal(each, old)

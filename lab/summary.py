@@ -20,7 +20,10 @@ from lab.files import write_json
 
 Status = Literal["running", "completed", "interrupted", "failed", "diverged"]
 
-PACKAGES = ("torch", "gymnasium", "stable-baselines3", "pytorch-lightning", "wandb", "jsonargparse", "numpy")
+PACKAGES = (
+    *("torch", "gymnasium", "stable-baselines3", "pytorch-lightning", "wandb", "jsonargparse", "numpy"),
+    *("torchmetrics", "scikit-learn", "Box2D", "ale-py"),
+)
 
 
 @dataclass
@@ -48,6 +51,10 @@ class Summary:
     versions: dict[str, str] = field(default_factory=lambda: versions())
     git: dict[str, Any] | None = field(default_factory=lambda: git_state())
     wandb: dict[str, Any] | None = None
+    resume: dict[str, Any] = field(default_factory=dict)
+    """Whether a resumed run is exact or why not, how many sessions it took, the newest checkpoint's step."""
+    parent: dict[str, Any] | None = None
+    """The run and the checkpoint that this one was forked from."""
 
     @property
     def dir(self) -> Path:

@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import logging
-import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.callbacks import EarlyStopping as LightningEarlyStopping
 
-from lab.data.base import Batch, DataModule, DatasetInfo
+from lab.data.base import DataModule, DatasetInfo
 from lab.devices import own_randomness
 from lab.encoders.base import Encoder
-from lab.errors import ConfigError, DivergedError, nearest
+from lab.errors import ConfigError, nearest
 from lab.experiment import Experiment, RunContext, State, Throughput
-from lab.model import Model, ModelFactory
+from lab.lightning import GradientWatch, Memory, Reporter, Saving, Seeding, TestProgress, draw
+from lab.model import ModelFactory
 from lab.optimization import Optimization
-from lab.progress import Progress
+from lab.saving import Cadence, CheckpointSettings
 from lab.settings import PositiveInt
 
 Precision = Literal["32-true", "bf16-mixed"]
+
+SAVE_EVERY = 1_000  # batches, where the config does not say
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,8 @@ class Training(Experiment):
         trainer: optimizer, schedule, epochs and the like.
     """
 
+    length = "trainer.max_epochs"
+
     def __init__(
         self,
         *,
@@ -80,6 +84,7 @@ class Training(Experiment):
         self.model_factory, self.data, self.settings = model, data, trainer
 
     def prepare(self, seed: int, device: torch.device, *, fast_dev_run: bool = False) -> None:
+        self.fast_dev_run = fast_dev_run
         self.data.prepare()
         self.model = self.model_factory(self.data.spec)
         self.model.optimization = self.settings
@@ -108,19 +113,38 @@ class Training(Experiment):
                 f"trainer.early_stopping.monitor must be one of {', '.join(names)}, received {stopping.monitor}{hint}"
             )
 
+    def cadence(self, wish: CheckpointSettings) -> Cadence:
+        if wish.steps and wish.epochs:
+            raise ConfigError("checkpoint takes steps or epochs, not both")
+        if self.fast_dev_run:
+            return Cadence(1)
+        return Cadence(wish.epochs * len(self.batches) if wish.epochs else wish.steps or SAVE_EVERY)
+
     def train(self, context: RunContext) -> Throughput:
         epochs = 1 if context.fast_dev_run else self.settings.max_epochs
         per_epoch = min(2, len(self.batches)) if context.fast_dev_run else len(self.batches)
-        with context.progress("training", epochs * per_epoch, "batches") as progress:
-            reporter = Reporter(context, progress, self.settings, shown=self.first_batch)
-            callbacks: list[pl.Callback] = [reporter]
+        state = context.restored.state if context.restored else None
+        start = state["step"] if state else 0
+        with context.progress("training", epochs * per_epoch, "batches", start=start) as progress:
+            reporter = Reporter(
+                context,
+                progress,
+                log_every=self.settings.log_every,
+                pictures_every=self.settings.pictures_every,
+                shown=self.first_batch,
+            )
+            memory = Memory(state["lightning"] if state else None)
+            callbacks: list[pl.Callback] = [Seeding(context.seed), GradientWatch(), reporter]
+            callbacks.append(Saving(context, memory, self.batches, reporter))
             if stopping := self.settings.early_stopping:
                 callbacks.append(
                     LightningEarlyStopping(stopping.monitor, patience=stopping.patience, mode=stopping.mode)
                 )
-            trainer = self._trainer(context, epochs, callbacks, precision=self.settings.precision)
+            trainer = self._trainer(context, epochs, callbacks, precision=self.settings.precision, memory=memory)
+            if state:
+                self.batches.load_state_dict(state["batches"])  # Lightning forgets it at an epoch's end
             with quiet_lightning():
-                trainer.fit(self.model, self.batches, self.validation)
+                trainer.fit(self.model, self.batches, self.validation, ckpt_path="in memory" if state else None)
         self.epochs = reporter.epoch
         return Throughput(reporter.examples, "examples")
 
@@ -155,7 +179,13 @@ class Training(Experiment):
         return self.model.encoder
 
     def _trainer(
-        self, context: RunContext, epochs: int, callbacks: list[pl.Callback], *, precision: Precision
+        self,
+        context: RunContext,
+        epochs: int,
+        callbacks: list[pl.Callback],
+        *,
+        precision: Precision,
+        memory: Memory | None = None,
     ) -> pl.Trainer:
         """Lightning's loop alone: what it would print, log or save, the runner does."""
         limit = 1 if context.fast_dev_run else None
@@ -173,74 +203,11 @@ class Training(Experiment):
                 logger=False,
                 enable_progress_bar=False,
                 enable_model_summary=False,
-                enable_checkpointing=False,
+                enable_checkpointing=memory is not None,
                 default_root_dir=context.dir,
-                plugins=[LightningEnvironment()],  # one process, also inside a SLURM job
+                # One process, also inside a SLURM job.
+                plugins=[LightningEnvironment(), *([memory] if memory else [])],
             )
-
-
-class Reporter(pl.Callback):
-    """Tells the tracker and the progress bar how training goes, without Lightning's slow per-step logging."""
-
-    def __init__(self, context: RunContext, progress: Progress, settings: TrainerSettings, shown: Batch) -> None:
-        self.context, self.progress, self.settings, self.shown = context, progress, settings, shown
-        self.step = self.examples = self.epoch = 0
-        self.latest: dict[str, Any] = {}
-
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, i: int
-    ) -> None:
-        self.step += 1
-        self.latest = outputs
-        self.examples += len(batch[0])
-        log = self.step % self.settings.log_every == 0
-        if not (log or self.progress.due):
-            return
-        metrics = {f"train/{name}": value.item() for name, value in outputs.items()}
-        self.progress.update(self.step, {"epoch": trainer.current_epoch + 1, **metrics})
-        if log:
-            self._require_finite(metrics)
-            metrics["train/learning_rate"] = trainer.optimizers[0].param_groups[0]["lr"]
-            self.context.tracker.log(metrics, axis="global_step", at=self.step)
-
-    def on_validation_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        metrics = {name: float(v) for name, v in trainer.callback_metrics.items() if name.startswith("val/")}
-        self.context.tracker.log(metrics, axis="epoch", at=trainer.current_epoch + 1)
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        self.epoch = epoch = trainer.current_epoch + 1
-        self._require_finite({f"train/{name}": value.item() for name, value in self.latest.items()})
-        if epoch % self.settings.pictures_every == 0 and epoch != trainer.max_epochs and isinstance(module, Model):
-            draw(module, self.shown, self.context, axis="epoch", at=epoch)
-
-    def _require_finite(self, metrics: dict[str, float]) -> None:
-        for name, value in metrics.items():
-            if not math.isfinite(value):
-                raise DivergedError(f"{name} became {value} at step {self.step}")
-
-
-class TestProgress(pl.Callback):
-    """Moves the progress bar during evaluation."""
-
-    __test__ = False  # its name makes pytest look twice
-
-    def __init__(self, progress: Progress) -> None:
-        self.progress = progress
-
-    def on_test_batch_end(
-        self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, i: int, loader: int = 0
-    ) -> None:
-        self.progress.update(i + 1)
-
-
-def draw(model: Model, batch: Any, context: RunContext, *, axis: str, at: int) -> None:
-    """Draw the model's pictures, on random numbers of their own: drawing or not leaves the training the same."""
-    training = model.training
-    with own_randomness(context.device, context.seed), torch.no_grad():
-        model.eval().to(context.device)
-        for name, picture in model.pictures(batch).items():
-            context.picture(f"pictures/{name}", picture, axis=axis, at=at)
-    model.train(training)
 
 
 class quiet_lightning(warnings.catch_warnings):  # noqa: N801  # a context manager reads as a verb

@@ -17,12 +17,15 @@ NAMES = [".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix("._
 PAIRS = list(zip(FILES, NAMES, strict=True))
 
 LAYERS = [  # each may import those before it, and its own
-    {"errors", "files", "progress"},
+    {"errors", "files", "progress", "nested", "randomness", "signals", "divergence"},
     {"settings", "spec", "layers", "decoders", "encoders", "data", "tracking", "checkpoint", "devices"},
-    {"reference", "experiment", "optimization", "pictures", "config_files", "config_errors", "signals", "summary"},
+    {"saving", "reference", "optimization", "pictures", "config_files", "config_errors", "summary"},
+    {"experiment", "run_folder", "compatibility"},
     {"model", "config", "panel"},
-    {"training"},
+    {"lightning", "training"},
     {"runner"},
+    {"resume", "sync"},
+    {"comparison", "verify"},
     {"cli", "commands", ""},  # "" is lab/__init__.py, which hands out the runner when asked
 ]
 

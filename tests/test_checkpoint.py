@@ -19,8 +19,9 @@ STATE = {"weight": torch.arange(6.0).view(2, 3).T, "step": torch.tensor(7)}
 def test_what_was_published_comes_back(tmp_path: Path) -> None:
     folder = tmp_path / "checkpoints"
     checkpoint.publish(folder / "final", STATE, {"epoch": 3})
-    tensors, meta = checkpoint.load(folder / "final")
-    assert meta == {"epoch": 3}
+    loaded = checkpoint.load(folder / "final")
+    tensors = loaded.state
+    assert loaded.meta == {"epoch": 3}
     assert tensors.keys() == STATE.keys()
     assert all(torch.equal(tensors[name], STATE[name]) for name in STATE)
     assert [path.name for path in folder.iterdir()] == ["final"]

@@ -37,8 +37,10 @@ class WandbFollower:
     Offline unless an API key is there or WANDB_MODE says otherwise; `WANDB_MODE=disabled` turns it off.
     """
 
-    def __init__(self, folder: Path, *, name: str, run_id: str, config: dict[str, Any], mode: str) -> None:
-        self.mode = mode
+    def __init__(
+        self, folder: Path, *, name: str, run_id: str, config: dict[str, Any], mode: str, rows: int = 0
+    ) -> None:
+        self.mode, self.rows = mode, rows
         self.address: str | None = None
         self.problem: str | None = None
         self.folder, self.name, self.run_id, self.config = folder, name, run_id, redact(config)

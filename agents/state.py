@@ -1,0 +1,111 @@
+"""All that an SB3 agent needs to go on exactly where it was, as plain values; its environments, as they see fit."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from stable_baselines3.common.buffers import ReplayBuffer
+from stable_baselines3.common.vec_env import VecTransposeImage
+
+from lab.progress import notice
+from lab.randomness import random_state, restore_random_state
+from lab.saving import Rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from agents.agent import Agent
+    from lab.checkpoint import Segment
+
+PLAIN = (
+    *("num_timesteps", "_n_updates", "_episode_num", "_current_progress_remaining"),
+    *("_last_obs", "_last_original_obs", "_last_episode_starts"),
+    *("_n_calls", "exploration_rate"),  # of DQN
+)
+"""SB3's attributes that change while it learns, in whichever of its classes has them."""
+
+REPLAY = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
+
+
+def agent_state(agent: Agent) -> dict[str, Any]:
+    """Return the agent's state at the start of a rollout. Its replay buffer is `replay_rows`."""
+    return {
+        "plain": {name: getattr(agent, name) for name in PLAIN if hasattr(agent, name)},
+        "modules": {name: dict(module.state_dict()) for name, module in agent.learned_modules.items()},
+        "optimizer": agent.policy.optimizer.state_dict(),
+        # Without "t", the seconds an episode took: nothing uses it, and it is never the same twice.
+        "episodes": [{"r": e["r"], "l": e["l"]} for e in agent.ep_info_buffer or ()],
+        "successes": [bool(success) for success in agent.ep_success_buffer or ()],
+        "logged": pending_rows(agent),
+        "environments": agent.vec_env.env_method("state"),
+        "actions_random": agent.action_space.np_random.bit_generator.state,
+        "random": random_state(agent.device),
+    }
+
+
+def load_agent_state(agent: Agent, state: dict[str, Any]) -> None:
+    """Take back what `agent_state` returned, but for the generators: see `load_randomness`."""
+    for name, value in state["plain"].items():
+        setattr(agent, name, value)
+    for name, module in agent.learned_modules.items():
+        module.load_state_dict(state["modules"][name])
+    agent.policy.optimizer.load_state_dict(state["optimizer"])
+    agent.ep_info_buffer = deque(state["episodes"], maxlen=agent._stats_window_size)
+    agent.ep_success_buffer = deque(state["successes"], maxlen=agent._stats_window_size)
+    for i, environment in enumerate(state["environments"]):
+        (seen,) = agent.vec_env.env_method("restore", environment, indices=i)
+        if seen is not None and not _is_last(agent, i, seen):
+            notice(f"environment {i} did not come back to where it was: from here on this run is not exact")
+
+
+def _is_last(agent: Agent, i: int, seen: Any) -> bool:
+    if isinstance(agent.vec_env, VecTransposeImage):
+        seen = agent.vec_env.transpose_observations(seen)
+    last: Any = agent._last_obs
+    if isinstance(last, dict):
+        return all(np.array_equal(seen[key], last[key][i]) for key in last)
+    return np.array_equal(seen, last[i])
+
+
+def load_randomness(agent: Agent, state: dict[str, Any]) -> None:
+    """Restore every generator: last of all, since building and restoring things may draw from them."""
+    agent.action_space.np_random.bit_generator.state = state["actions_random"]
+    restore_random_state(state["random"], agent.device)
+
+
+def pending_rows(agent: Agent) -> dict[str, Any]:
+    """Return what SB3's logger has been told and not yet written."""
+    logger = agent.logger
+    return {
+        "values": dict(logger.name_to_value),
+        "counts": dict(logger.name_to_count),
+        "excluded": dict(logger.name_to_excluded),
+    }
+
+
+def load_pending_rows(agent: Agent, state: dict[str, Any]) -> None:
+    """Take back what `pending_rows` returned."""
+    agent.logger.name_to_value.update(state["values"])
+    agent.logger.name_to_count.update(state["counts"])
+    agent.logger.name_to_excluded.update(state["excluded"])
+
+
+def replay_rows(buffer: ReplayBuffer, saved: int, total: int) -> Rows:
+    """Return the transitions added since there were `saved`, now that `total` have been added in all."""
+    oldest = max(0, total - buffer.buffer_size)
+    start = max(saved, oldest)
+    at = np.arange(start, total) % buffer.buffer_size
+    return Rows(start, {name: torch.from_numpy(getattr(buffer, name)[at]) for name in REPLAY}, oldest)
+
+
+def load_replay(buffer: ReplayBuffer, segments: Iterable[Segment], total: int) -> None:
+    """Fill the buffer from segments, one at a time."""
+    for segment in segments:
+        index = np.arange(segment.start, segment.stop)
+        kept = index >= total - buffer.buffer_size
+        for name, rows in segment.load().items():
+            getattr(buffer, name)[index[kept] % buffer.buffer_size] = rows.numpy()[kept]
+    buffer.pos, buffer.full = total % buffer.buffer_size, total >= buffer.buffer_size

@@ -1,0 +1,46 @@
+"""The generators of Python, numpy and torch: seeded by name of place, saved and restored."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import torch
+
+
+def seed_everything(seed: int) -> None:
+    """Seed the global generators of Python, numpy and torch on every device."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def derived_seed(*place: int) -> int:
+    """Return a seed of 32 bits that belongs to a place such as (seed, epoch, batch): another place, another seed."""
+    return int(np.random.SeedSequence(place).generate_state(1)[0])
+
+
+def random_state(device: torch.device) -> dict[str, Any]:
+    """Return the state of the global generators, and of `device`'s own one."""
+    return {
+        "python": random.getstate(),
+        "numpy": np.random.get_state(),
+        "torch": torch.get_rng_state(),
+        "device": _device_state(device),
+    }
+
+
+def restore_random_state(state: dict[str, Any], device: torch.device) -> None:
+    """Take back what `random_state` returned."""
+    random.setstate(state["python"])
+    np.random.set_state(state["numpy"])
+    torch.set_rng_state(state["torch"])
+    if state["device"] is not None:
+        (torch.cuda.set_rng_state if device.type == "cuda" else torch.mps.set_rng_state)(state["device"])
+
+
+def _device_state(device: torch.device) -> torch.Tensor | None:
+    if device.type == "cuda":
+        return torch.cuda.get_rng_state(device)
+    return torch.mps.get_rng_state() if device.type == "mps" else None

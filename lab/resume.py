@@ -1,0 +1,161 @@
+"""Going on with a run: exactly where its newest valid checkpoint was written, or as a fork that trains longer."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lab import checkpoint, summary
+from lab.checkpoint import SEGMENTS, Checkpoint
+from lab.compatibility import differences, surroundings
+from lab.config import Config, load
+from lab.errors import CheckpointError, ConfigError
+from lab.progress import notice
+from lab.run_folder import at_work, cut_back, locked
+from lab.runner import carry_out, exactness, prepare
+from lab.saving import newest_valid, position
+from lab.summary import Summary
+from lab.tracking.redact import BLANK, redact
+from lab.tracking.wandb import chosen_mode
+
+META = {"run_id", "config", "surroundings", "journal", "media", "train_seconds", "fast_dev_run"}
+
+
+def resume(
+    folder: Path,
+    overrides: Mapping[str, Any] | Sequence[str] = (),
+    *,
+    force: bool = False,
+    announce: Callable[[Summary], None] = lambda record: None,
+) -> Summary:
+    """Go on with the run in `folder` to its end and return its summary; `lab resume` does just this.
+
+    Without overrides the run ends as if it had never been interrupted, bitwise on the CPU. With more of its length
+    (`total_timesteps`, `trainer.max_epochs`), or any other override and `force`, it becomes a new run that names
+    this one as its parent. Raises CheckpointError when no checkpoint is valid, ConfigError when the run is complete,
+    is at work in another process, or differs from its checkpoint in config, machine or versions without `force`.
+    """
+    started = time.perf_counter()
+    wandb_mode = chosen_mode()
+    record = summary.read_summary(folder)
+    with locked(folder):
+        restored = _newest(folder)
+        config = load(str(folder / "config.yaml"), overrides)
+        before = restored.meta["config"] if restored else redact(load(str(folder / "config.yaml")).as_dict())
+        changes = list(differences(before, redact(config.as_dict())))
+        if not changes and record.status == "completed":
+            raise ConfigError(f"{folder} is complete; to train longer give it more: --{config.experiment.length}=N")
+        if BLANK in str(config.as_dict()):
+            raise ConfigError(f"{folder}/config.yaml holds a blanked secret ({BLANK}); give that setting again")
+        job = prepare(config, fast_dev_run=record.fast_dev_run)
+        others = list(differences(restored.meta["surroundings"], surroundings(job.device))) if restored else []
+        if not force:
+            _refuse(folder, [] if _only_longer(changes, before, config) else changes, others)
+        if restored is None:
+            if changes:
+                raise ConfigError(
+                    f"{folder} has no checkpoint that another config could go on from; `lab run` starts one"
+                )
+            notice("the run ended before its first checkpoint: it begins again, in the same folder")
+        elif changes:
+            record, restored = _fork(record, restored, config)
+    with locked(record.dir):
+        cut_back(record.dir, restored)
+        forced = [*record.resume.get("forced", []), *others]
+        record.resume |= exactness(job) | {"sessions": record.resume.get("sessions", 0) + 1}
+        if forced:
+            record.resume |= {"exact": False, "forced": forced, "reason": f"resumed in spite of {'; '.join(forced)}"}
+        record.status, record.error, record.metrics = "running", None, {}
+        record.durations = {"setup": time.perf_counter() - started}
+        announce(record)
+        return carry_out(job, record, wandb_mode, restored)
+
+
+def newest_unfinished(runs: Path) -> Path:
+    """Return the newest run under a runs folder that was killed, interrupted or failed. Raises ConfigError."""
+    for record in reversed(list(summary.local_runs(runs))):
+        if record.status in ("running", "interrupted", "failed") and not at_work(record.dir):
+            return record.dir
+    raise ConfigError(f"no unfinished run in {runs}; `lab runs` lists them all")
+
+
+def _newest(folder: Path) -> Checkpoint | None:
+    problems: list[str] = []
+    restored = newest_valid(folder / "checkpoints", problems)
+    if restored is None:
+        return None
+    for problem in problems:
+        notice(f"{problem}; going back to {restored.folder.name}")
+    if missing := META - restored.meta.keys():
+        raise CheckpointError(f"{restored.folder} says nothing about {', '.join(sorted(missing))}")
+    return restored
+
+
+def _only_longer(changes: list[str], before: dict[str, Any], config: Config) -> bool:
+    """Whether the only change is more of the run's length."""
+
+    def length(values: Any) -> Any:
+        for part in config.experiment.length.split("."):
+            values = values[part]
+        return values
+
+    longer = bool(changes) and length(config.as_dict()) > length(before)
+    return longer and len(changes) == 1 and changes[0].startswith(f"{config.experiment.length}:")
+
+
+def _refuse(folder: Path, changes: list[str], others: list[str]) -> None:
+    if changes:
+        raise ConfigError(
+            f"{folder} was trained with other settings ({'; '.join(changes)}); --force goes on from its checkpoint "
+            "as a new run with the new ones"
+        )
+    if others:
+        raise ConfigError(
+            f"{folder} cannot end bitwise as it would have: its checkpoint was written elsewhere "
+            f"({'; '.join(others)}); --force goes on nevertheless, and the summary says so"
+        )
+
+
+def _fork(record: Summary, restored: Checkpoint, config: Config) -> tuple[Summary, Checkpoint]:
+    """Make a new run that has come as far as `restored` did, with another config."""
+    run_id = summary.new_run_id(config.common.seed)
+    folder = record.dir.parent.parent / config.common.name / run_id
+    checkpoints = folder / "checkpoints"
+    (checkpoints / SEGMENTS).mkdir(parents=True)
+    (folder / "media").mkdir()
+    settings = redact(config.as_dict())
+    (folder / "config.yaml").write_text(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    rows = (record.dir / "metrics.jsonl").read_bytes()[: restored.meta["journal"]["bytes"]]
+    (folder / "metrics.jsonl").write_bytes(rows)
+    for name in restored.meta["media"]:
+        shutil.copyfile(record.dir / "media" / Path(name).name, folder / "media" / Path(name).name)
+    segments = []
+    for segment in restored.segments:
+        path = checkpoints / SEGMENTS / segment.path.name
+        shutil.copyfile(segment.path, path)
+        segments.append(replace(segment, path=path))
+    at = checkpoints / restored.folder.name
+    checkpoint.publish(at, restored.state, {**restored.meta, "config": settings, "run_id": run_id}, segments)
+    reference = config.common.reference
+    made = replace(
+        record,
+        name=config.common.name,
+        run_id=run_id,
+        run_dir=str(folder),
+        seed=config.common.seed,
+        reference=vars(reference) if reference else {},
+        resume={},
+        parent={"run_id": record.run_id, "checkpoint": position(restored.folder)},
+        started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        versions=summary.versions(),
+        git=summary.git_state(),
+        wandb=None,
+    )
+    made.write()
+    return made, checkpoint.load(at)

@@ -1,0 +1,76 @@
+"""A run's folder: one process at a time works in it, and going back to a checkpoint undoes all that came later."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from lab.checkpoint import Checkpoint, leftovers
+from lab.errors import ConfigError
+from lab.saving import prune, rolling
+
+LOCK = ".lock"
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the folder for this process; the lock goes with the process, however that ends.
+
+    Raises ConfigError when another process holds it, or nothing can be written there.
+    """
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout as error:
+        raise ConfigError(f"another process is at work in {folder}; wait for its end, or end it") from error
+    except OSError as error:
+        raise ConfigError(f"cannot write to the run folder {folder}: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def at_work(folder: Path) -> bool:
+    """Whether a process holds the folder."""
+    if not (folder / LOCK).exists():
+        return False
+    try:
+        with locked(folder):
+            return False
+    except ConfigError:
+        return True
+
+
+def media_names(folder: Path) -> list[str]:
+    """Names of the run's pictures and films."""
+    return sorted(path.name for path in (folder / "media").glob("[!.]*"))
+
+
+def cut_back(folder: Path, checkpoint: Checkpoint | None) -> None:
+    """Make the folder what it was when `checkpoint` was written, or at the run's beginning for None: rows, media and
+    results from later are removed.
+
+    A kill in the middle leaves a folder that can be cut back again.
+    """
+    meta: dict[str, Any] = checkpoint.meta if checkpoint else {"media": [], "journal": {"bytes": 0}}
+    for path in rolling(folder / "checkpoints"):
+        if checkpoint and path.name > checkpoint.folder.name:  # damaged, or it would be the one to go back to
+            shutil.rmtree(path)
+    for path in (folder / "checkpoints" / "final", folder / "checkpoints" / "best", folder / "encoder"):
+        shutil.rmtree(path, ignore_errors=True)
+    for path in leftovers(folder / "checkpoints"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    prune(folder / "checkpoints")
+    for path in (folder / "media").glob("*"):
+        if path.name not in meta["media"]:
+            path.unlink()
+    with (folder / "metrics.jsonl").open("ab") as journal:
+        journal.truncate(meta["journal"]["bytes"])
+        os.fsync(journal.fileno())
