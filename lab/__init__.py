@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lab.resume import resume
-    from lab.runner import evaluate, run
+    from lab.evaluation import evaluate
+    from lab.resuming import resume
+    from lab.runner import run
 
 __all__ = ["evaluate", "resume", "run"]
 
@@ -16,6 +17,6 @@ def __getattr__(name: str) -> Any:
     if name in __all__:
         import importlib
 
-        module = importlib.import_module("lab.resume" if name == "resume" else "lab.runner")
-        return getattr(module, name)
+        where = {"evaluate": "lab.evaluation", "resume": "lab.resuming", "run": "lab.runner"}
+        return getattr(importlib.import_module(where[name]), name)
     raise AttributeError(f"module 'lab' has no attribute {name!r}")

@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Sequence
 from typing import Any
 
-from lab import commands
+from lab import commands, run_commands
 from lab.errors import ConfigError, EnvironmentFailedError, Interrupted, LabError
 
 
@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     overrides = "any other --a.b=value overrides that setting of the config; `lab show NAME` prints them all"
     as_json(command("list", commands.list_, "the experiments with their published references"), "as JSON")
     for name, action, summary in (
-        ("run", commands.run, "run an experiment to its end"),
+        ("run", run_commands.run, "run an experiment to its end"),
         ("show", commands.show, "print an experiment's resolved config"),
     ):
         sub = command(name, action, summary, epilog=overrides)
@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
             sub.add_argument("--fast-dev-run", action="store_true", help="touch every stage, in seconds")
             runs_dir(sub)
             as_json(sub, "print the summary as the last line of stdout")
-    sub = command("resume", commands.resume, "go on with a run that was killed or interrupted", epilog=overrides)
+    sub = command("resume", run_commands.resume, "go on with a run that was killed or interrupted", epilog=overrides)
     sub.add_argument(
         "run",
         metavar="RUN",
@@ -86,16 +86,26 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--force", action="store_true", help="with other settings (a new run) or versions (inexact)")
     runs_dir(sub)
     as_json(sub, "print the summary as the last line of stdout")
+    sub = command("verify", run_commands.verify, "kill and resume an experiment, and compare", epilog=overrides)
+    sub.add_argument("name", metavar="NAME|FILE.yaml", help="an experiment of `lab list`, or a config file")
+    sub.add_argument("--kills", metavar="N", default="5", help="times to kill it at a random moment (default: 5)")
+    sub.add_argument("--seed", metavar="N", help="seed of everything random in the run")
+    sub.add_argument("--device", metavar="D", help="auto, cpu, cuda or mps")
+    sub.add_argument("--fast-dev-run", action="store_true", help="touch every stage, in seconds")
+    runs_dir(sub)
     sub = command("runs", commands.runs, "the runs on this machine")
     runs_dir(sub)
     as_json(sub, "as JSON")
-    sub = command("eval", commands.eval_, "evaluate a run again, from its checkpoint", epilog=overrides)
+    sub = command("eval", run_commands.eval_, "evaluate a run again, from its checkpoint", epilog=overrides)
     sub.add_argument("--device", metavar="D", help="auto, cpu, cuda or mps")
     sub.add_argument(
         "run", metavar="RUN", help="a run folder, a run's id or its beginning, or an experiment (its newest run)"
     )
     runs_dir(sub)
     as_json(sub, "print the figures as the last line of stdout")
+    sub = command("sync", run_commands.sync, "send offline runs to Weights & Biases; rows it has are not sent again")
+    sub.add_argument("runs", metavar="RUN", nargs="*", help="as for `lab eval` (default: every run not sent yet)")
+    runs_dir(sub)
     data = command("data", commands.data, "the data sets: list them, or fetch one")
     data.add_argument("what", choices=("list", "fetch"))
     data.add_argument("names", nargs="*", metavar="NAME", help="data sets to fetch (default: all)")

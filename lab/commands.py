@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from lab.errors import ConfigError, nearest
@@ -38,54 +39,6 @@ def list_(options: argparse.Namespace, rest: list[str]) -> int:
     return 0
 
 
-def run(options: argparse.Namespace, rest: list[str]) -> int:
-    """Run an experiment to its end and print its panel."""
-    from dataclasses import asdict
-
-    from lab.panel import announcement, panel
-    from lab.progress import console
-    from lab.runner import run as run_experiment
-
-    show = console.print if options.json else _stdout().print
-    summary = run_experiment(
-        options.name,
-        _words(options, rest),
-        runs_dir=options.runs_dir,
-        fast_dev_run=options.fast_dev_run,
-        announce=lambda record: console.print(announcement(record)),
-    )
-    show(panel(summary))
-    if options.json:
-        print(json.dumps(asdict(summary), allow_nan=False))
-    return 0
-
-
-def resume(options: argparse.Namespace, rest: list[str]) -> int:
-    """Go on with a run and print its panel."""
-    from dataclasses import asdict
-
-    from lab.panel import announcement, panel
-    from lab.progress import console
-    from lab.resume import newest_unfinished
-    from lab.resume import resume as resume_run
-    from lab.summary import find_run, runs_folder
-
-    if options.run.startswith("--"):  # argparse gives an override to the place of RUN where that is left out
-        rest, options.run = [options.run, *rest], ""
-    runs = runs_folder(options.runs_dir)
-    folder = find_run(options.run, runs) if options.run else newest_unfinished(runs)
-    summary = resume_run(
-        folder,
-        _words(options, rest),
-        force=options.force,
-        announce=lambda record: console.print(announcement(record)),
-    )
-    (console.print if options.json else _stdout().print)(panel(summary))
-    if options.json:
-        print(json.dumps(asdict(summary), allow_nan=False))
-    return 0
-
-
 def show(options: argparse.Namespace, rest: list[str]) -> int:
     """Print the resolved config."""
     import yaml
@@ -93,7 +46,8 @@ def show(options: argparse.Namespace, rest: list[str]) -> int:
     from lab.config import load
 
     print(
-        yaml.safe_dump(load(options.name, _words(options, rest)).as_dict(), sort_keys=False, allow_unicode=True), end=""
+        yaml.safe_dump(load(options.name, overrides_of(options, rest)).as_dict(), sort_keys=False, allow_unicode=True),
+        end="",
     )
     return 0
 
@@ -102,6 +56,7 @@ def runs(options: argparse.Namespace, rest: list[str]) -> int:
     """Print the runs on this machine."""
     from dataclasses import asdict
 
+    from lab.run_folder import at_work
     from lab.summary import local_runs, runs_folder
 
     folder = runs_folder(options.runs_dir)
@@ -113,6 +68,10 @@ def runs(options: argparse.Namespace, rest: list[str]) -> int:
         print(f"no runs in {folder} yet; start one with `lab run NAME`")
         return 0
 
+    def status(run: dict[str, Any]) -> str:
+        gone = run["status"] == "running" and not at_work(Path(run["run_dir"]))
+        return "killed" if gone else str(run["status"])
+
     def result(run: dict[str, Any]) -> str:
         metric = run["reference"].get("metric") or next(iter(run["metrics"]), "")
         value = run["metrics"].get(metric)
@@ -123,7 +82,7 @@ def runs(options: argparse.Namespace, rest: list[str]) -> int:
         {
             "run": "run_id",
             "experiment": "name",
-            "status": "status",
+            "status": status,
             "seed": "seed",
             "result": result,
             "verdict": lambda run: run["reference"].get("verdict", "none"),
@@ -132,22 +91,6 @@ def runs(options: argparse.Namespace, rest: list[str]) -> int:
         },
     )
     return 0
-
-
-def eval_(options: argparse.Namespace, rest: list[str]) -> int:
-    """Evaluate a run again and print both sets of figures."""
-    from lab.panel import comparison
-    from lab.runner import evaluate
-    from lab.summary import find_run, read_summary, runs_folder
-
-    folder = find_run(options.run, runs_folder(options.runs_dir))
-    words = _words(options, rest)
-    recorded, again = read_summary(folder), evaluate(folder, words)
-    (_stderr() if options.json else _stdout()).print(comparison(recorded, again, changed=bool(words)))
-    same = recorded.metrics == again.metrics
-    if options.json:
-        print(json.dumps({"run_id": again.run_id, "metrics": again.metrics, "same": same}, allow_nan=False))
-    return 0 if same or words else 1
 
 
 def data(options: argparse.Namespace, rest: list[str]) -> int:
@@ -193,7 +136,7 @@ def data(options: argparse.Namespace, rest: list[str]) -> int:
     return 0
 
 
-def _words(options: argparse.Namespace, rest: list[str]) -> list[str]:
+def overrides_of(options: argparse.Namespace, rest: list[str]) -> list[str]:
     """Overrides for the config: what `lab` itself did not take, and --seed and --device, which are settings too."""
     for word in rest:
         if word.startswith("--config="):
@@ -208,14 +151,16 @@ def _words(options: argparse.Namespace, rest: list[str]) -> list[str]:
     return [*rest, *(f"--{name}={value}" for name, value in settings.items() if value is not None)]
 
 
-def _stdout() -> Any:
+def stdout() -> Any:
+    """The console for results."""
     from rich.console import Console
 
     # Where output goes to a file or a pipe there is no width to respect.
     return Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 
 
-def _stderr() -> Any:
+def stderr() -> Any:
+    """The console for everything else."""
     from lab.progress import console
 
     return console
@@ -229,4 +174,4 @@ def _table(rows: Sequence[dict[str, Any]], columns: dict[str, Any]) -> None:
         table.add_column(title, overflow="fold")
     for row in rows:
         table.add_row(*(str(row[c]) if isinstance(c, str) else c(row) for c in columns.values()))
-    _stdout().print(table)
+    stdout().print(table)

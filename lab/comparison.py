@@ -16,7 +16,7 @@ from lab.files import sha256
 from lab.nested import pack
 from lab.saving import rolling
 from lab.summary import read_summary
-from lab.tracking import read_journal
+from lab.tracking import MEDIA, METRICS, read_journal
 
 
 def run_differences(a: Path, b: Path) -> Iterator[str]:
@@ -28,7 +28,8 @@ def run_differences(a: Path, b: Path) -> Iterator[str]:
     one, other = read_summary(a), read_summary(b)
     if one.status != other.status:
         yield f"status: {one.status} against {other.status}"
-    yield from _rows(a, b)
+    for name in (METRICS, MEDIA):
+        yield from _rows(a / name, b / name)
     for name in {**one.metrics, **other.metrics}:
         if one.metrics.get(name) != other.metrics.get(name):
             yield f"metric {name}: {one.metrics.get(name)} against {other.metrics.get(name)}"
@@ -38,14 +39,14 @@ def run_differences(a: Path, b: Path) -> Iterator[str]:
 
 
 def _rows(a: Path, b: Path) -> Iterator[str]:
-    both = [list(read_journal(folder / "metrics.jsonl")) for folder in (a, b)]
+    both = [list(read_journal(path)) for path in (a, b)]
     if len(both[0]) != len(both[1]):
-        yield f"journal: {len(both[0])} rows against {len(both[1])}"
+        yield f"{a.name}: {len(both[0])} rows against {len(both[1])}"
     for number, rows in enumerate(zip(*both, strict=False), start=1):
         one, other = ({key: value for key, value in row.items() if key != "time"} for row in rows)
         if one != other:
             name = next(key for key in {**one, **other} if one.get(key) != other.get(key))
-            yield f"journal row {number}, {name}: {one.get(name)} against {other.get(name)}"
+            yield f"{a.name} row {number}, {name}: {one.get(name)} against {other.get(name)}"
 
 
 def _checkpoints(a: Path, b: Path) -> Iterator[str]:

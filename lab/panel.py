@@ -97,7 +97,7 @@ def _wandb(run: Summary) -> str:
     if state.get("mode") == "online":
         return str(state.get("url"))
     if state.get("mode") == "offline":
-        return f"offline; `wandb sync {near(run.dir)}/wandb/offline-run-*` sends it"
+        return f"offline; `lab sync {near(run.dir)}` sends it"
     return "disabled"
 
 

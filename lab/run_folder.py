@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
 from lab.checkpoint import Checkpoint, leftovers
 from lab.errors import ConfigError
 from lab.saving import prune, rolling
+from lab.tracking import cut_journal
 
 LOCK = ".lock"
 
@@ -48,18 +47,12 @@ def at_work(folder: Path) -> bool:
         return True
 
 
-def media_names(folder: Path) -> list[str]:
-    """Names of the run's pictures and films."""
-    return sorted(path.name for path in (folder / "media").glob("[!.]*"))
-
-
 def cut_back(folder: Path, checkpoint: Checkpoint | None) -> None:
     """Make the folder what it was when `checkpoint` was written, or at the run's beginning for None: rows, media and
     results from later are removed.
 
     A kill in the middle leaves a folder that can be cut back again.
     """
-    meta: dict[str, Any] = checkpoint.meta if checkpoint else {"media": [], "journal": {"bytes": 0}}
     for path in rolling(folder / "checkpoints"):
         if checkpoint and path.name > checkpoint.folder.name:  # damaged, or it would be the one to go back to
             shutil.rmtree(path)
@@ -68,9 +61,4 @@ def cut_back(folder: Path, checkpoint: Checkpoint | None) -> None:
     for path in leftovers(folder / "checkpoints"):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     prune(folder / "checkpoints")
-    for path in (folder / "media").glob("*"):
-        if path.name not in meta["media"]:
-            path.unlink()
-    with (folder / "metrics.jsonl").open("ab") as journal:
-        journal.truncate(meta["journal"]["bytes"])
-        os.fsync(journal.fileno())
+    cut_journal(folder, checkpoint.meta["journal"] if checkpoint else {})

@@ -18,13 +18,12 @@ from lab.compatibility import surroundings
 from lab.config import Config, load
 from lab.devices import describe, select_device, use_threads
 from lab.encoders.files import save_encoder
-from lab.encoders.pretrained import stand_in
-from lab.errors import CheckpointError, ConfigError, DivergedError, Interrupted
+from lab.errors import ConfigError, DivergedError, Interrupted
 from lab.experiment import Experiment, RunContext
 from lab.progress import notice
 from lab.randomness import seed_everything
 from lab.reference import judge
-from lab.run_folder import locked, media_names
+from lab.run_folder import locked
 from lab.saving import Cadence, Saver
 from lab.signals import signals_as_exceptions
 from lab.summary import Summary
@@ -74,9 +73,9 @@ class Job:
 def carry_out(job: Job, record: Summary, wandb_mode: str, restored: Checkpoint | None = None) -> Summary:
     """Train from the beginning or from a checkpoint, evaluate, and record it all in the run folder, which is locked."""
     experiment, config, started = job.experiment, job.config, time.perf_counter()
-    journal = Journal(record.dir / "metrics.jsonl")
+    journal = Journal(record.dir)
     wandb = WandbFollower(
-        record.dir, name=record.name, run_id=record.run_id, config=config.as_dict(), mode=wandb_mode, rows=journal.rows
+        record.dir, name=record.name, run_id=record.run_id, config=config.as_dict(), mode=wandb_mode, sent=journal.rows
     )
     tracker = Trackers([journal, wandb])
 
@@ -86,7 +85,6 @@ def carry_out(job: Job, record: Summary, wandb_mode: str, restored: Checkpoint |
             "config": redact(config.as_dict()),
             "surroundings": surroundings(job.device),
             "journal": journal.position(),
-            "media": media_names(record.dir),
             "train_seconds": trained_before + time.perf_counter() - train_began,
             "fast_dev_run": job.fast_dev_run,
         }
@@ -101,14 +99,14 @@ def carry_out(job: Job, record: Summary, wandb_mode: str, restored: Checkpoint |
             record.durations["setup"] = round(record.durations["setup"] + time.perf_counter() - started, 3)
             record.write()
             train_began = time.perf_counter()
-            with _timed(record, "train", trained_before), stop.deferred():
+            with timed(record, "train", trained_before), stop.deferred():
                 throughput = experiment.train(context)
             rate = throughput.amount / record.durations["train"]
             record.throughput = {"value": round(rate, 2), "unit": f"{throughput.unit}/s"}
             for title, state in experiment.states().items():
                 checkpoint.publish(record.dir / "checkpoints" / title, state, {"run_id": record.run_id})
             save_encoder(experiment.encoder, record.dir / "encoder")
-            with _timed(record, "evaluate"):
+            with timed(record, "evaluate"):
                 seed_everything(record.seed)
                 record.metrics = summary.finite(experiment.evaluate(context))
             if missing := [name for name, value in record.metrics.items() if value is None]:
@@ -132,38 +130,6 @@ def carry_out(job: Job, record: Summary, wandb_mode: str, restored: Checkpoint |
         tracker.finish(asdict(record))
         record.wandb = {"mode": wandb.mode, "url": wandb.address, "problem": wandb.problem}
         record.write()
-    return record
-
-
-def evaluate(folder: Path, overrides: Mapping[str, Any] | Sequence[str] = ()) -> Summary:
-    """Evaluate a finished run again, from its config and its checkpoints alone; nothing in its folder changes.
-
-    Without overrides the figures are those of the run itself, on the same kind of device and versions. With them
-    the evaluation can be another one: more episodes, more importance samples. Raises CheckpointError when there is
-    no valid checkpoint, or it does not fit the settings.
-    """
-    record = summary.read_summary(folder)
-    config = load(str(folder / "config.yaml"), overrides)
-    with stand_in(folder / "encoder"):
-        job = prepare(config, fast_dev_run=record.fast_dev_run)
-    experiment, device = job.experiment, job.device
-    states = {
-        title: checkpoint.load(path).state
-        for title in ("final", "best")
-        if (path := folder / "checkpoints" / title).is_dir()
-    }
-    if "final" not in states:
-        raise CheckpointError(f"{folder} has no final checkpoint: training did not finish; `lab resume` finishes it")
-    try:
-        experiment.load_states(states)
-    except (RuntimeError, KeyError) as error:  # torch lists every key, line by line
-        reason = " ".join(str(error).split())[:160]
-        raise CheckpointError(f"the checkpoint in {folder} does not fit the settings: {reason}") from error
-    seed_everything(record.seed)
-    with _timed(record, "evaluate"):
-        context = RunContext(folder, record.seed, device, Trackers([]), record.fast_dev_run)
-        record.metrics = summary.finite(experiment.evaluate(context))
-    record.device = describe(device)
     return record
 
 
@@ -216,7 +182,8 @@ def exactness(job: Job) -> dict[str, Any]:
 
 
 @contextmanager
-def _timed(record: Summary, stage: str, before: float = 0.0) -> Iterator[None]:
+def timed(record: Summary, stage: str, before: float = 0.0) -> Iterator[None]:
+    """Add the seconds spent inside the block to those spent on `stage` in earlier sessions."""
     started = time.perf_counter()
     try:
         yield

@@ -24,9 +24,9 @@ LAYERS = [  # each may import those before it, and its own
     {"model", "config", "panel"},
     {"lightning", "training"},
     {"runner"},
-    {"resume", "sync"},
+    {"resuming", "evaluation", "sync"},
     {"comparison", "verify"},
-    {"cli", "commands", ""},  # "" is lab/__init__.py, which hands out the runner when asked
+    {"cli", "commands", "run_commands", ""},  # "" is lab/__init__.py, which hands out the runner when asked
 ]
 
 

@@ -37,7 +37,7 @@ def records(folder: Path) -> str:
 
 
 def test_journal_is_strict_json_with_an_axis_in_every_row(tmp_path: Path) -> None:
-    journal = Journal(tmp_path / "metrics.jsonl")
+    journal = Journal(tmp_path)
     journal.log({"train/loss": 0.5, "train/kl": float("nan")}, axis="global_step", at=3)
     journal.log({"val/loss": float("inf")}, axis="epoch", at=1)
     journal.finish({})
@@ -118,7 +118,7 @@ def test_without_wandb_the_run_goes_on(
 ) -> None:
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setitem(sys.modules, "wandb", None)
-    both = Trackers([Journal(tmp_path / "metrics.jsonl"), one := follower(tmp_path)])
+    both = Trackers([Journal(tmp_path), one := follower(tmp_path)])
     one.thread.join(10)
     both.log({"train/loss": 1.0}, axis="global_step", at=1)
     both.finish({"status": "completed"})
@@ -172,7 +172,7 @@ def test_unreachable_server_means_offline_and_never_a_wait_in_training(
 
 def test_wandb_dying_in_the_middle_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "offline")
-    both = Trackers([Journal(tmp_path / "metrics.jsonl"), one := follower(tmp_path)])
+    both = Trackers([Journal(tmp_path), one := follower(tmp_path)])
     one.wait_started(20)
     children = Path(f"/proc/{os.getpid()}/task/{one.thread.native_id}/children")
     if not children.exists():

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from lab.tracking.base import Tracker
-from lab.tracking.journal import Journal, read_journal
+from lab.tracking.journal import MEDIA, METRICS, Journal, cut_journal, read_journal
 from lab.tracking.wandb import WandbFollower
 
-__all__ = ["Journal", "Tracker", "Trackers", "WandbFollower", "read_journal"]
+__all__ = ["MEDIA", "METRICS", "Journal", "Tracker", "Trackers", "WandbFollower", "cut_journal", "read_journal"]
 
 
 class Trackers:

@@ -1,4 +1,4 @@
-"""The journal: `metrics.jsonl`, the one true record of a run's metrics, from which all else can be rebuilt."""
+"""The journal: `metrics.jsonl` and `media.jsonl`, the true record of a run, from which all else can be rebuilt."""
 
 from __future__ import annotations
 
@@ -12,34 +12,57 @@ from typing import Any
 
 from lab.errors import SavingError
 
+METRICS, MEDIA = "metrics.jsonl", "media.jsonl"
+
 
 class Journal:
-    """Appends one strict JSON row per logged step: `{"time", "axis", <axis>: n, <metric>: number|null}`."""
+    """Appends strict JSON rows: `{"time", "axis", <axis>: n, <metric>: number|null}` for each logged step, and
+    `{"time", "axis", <axis>: n, "name", "file"}` for each picture or film, whose file lies in `media/`.
 
-    def __init__(self, path: Path) -> None:
-        self.rows = path.read_bytes().count(b"\n") if path.exists() else 0
-        self.file = path.open("a", encoding="utf-8")
+    Raises SavingError when the disk does not take a row.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.files = {name: (folder / name).open("a", encoding="utf-8") for name in (METRICS, MEDIA)}
+        self.rows = {name: (folder / name).read_bytes().count(b"\n") for name in (METRICS, MEDIA)}
 
     def log(self, metrics: Mapping[str, float], *, axis: str, at: int) -> None:
-        row = {"time": round(time.time(), 3), "axis": axis, axis: at}
-        row |= {name: float(value) if math.isfinite(value) else None for name, value in metrics.items()}
-        try:
-            self.file.write(json.dumps(row, allow_nan=False) + "\n")
-            self.file.flush()  # to the operating system: a killed run keeps its rows
-        except OSError as error:
-            raise SavingError(f"cannot write to the journal {self.file.name}: {error.strerror}") from error
-        self.rows += 1
-
-    def position(self) -> dict[str, int]:
-        """Force all rows to the disk; return how many there are, and how many bytes."""
-        os.fsync(self.file.fileno())
-        return {"rows": self.rows, "bytes": self.file.tell()}
+        values = {name: float(value) if math.isfinite(value) else None for name, value in metrics.items()}
+        self._append(METRICS, {"axis": axis, axis: at, **values})
 
     def media(self, name: str, path: Path, *, axis: str, at: int) -> None:
-        """Nothing to do: the file itself is the record."""
+        self._append(MEDIA, {"axis": axis, axis: at, "name": name, "file": path.name})
 
     def finish(self, summary: Mapping[str, Any]) -> None:
-        self.file.close()
+        for file in self.files.values():
+            file.close()
+
+    def position(self) -> dict[str, int]:
+        """Force all rows to the disk; return the bytes of each file."""
+        for file in self.files.values():
+            os.fsync(file.fileno())
+        return {name: file.tell() for name, file in self.files.items()}
+
+    def _append(self, name: str, row: dict[str, Any]) -> None:
+        try:
+            self.files[name].write(json.dumps({"time": round(time.time(), 3), **row}, allow_nan=False) + "\n")
+            self.files[name].flush()  # to the operating system: a killed run keeps its rows
+        except OSError as error:
+            raise SavingError(f"cannot write to the journal {self.folder / name}: {error.strerror}") from error
+        self.rows[name] += 1
+
+
+def cut_journal(folder: Path, position: Mapping[str, int]) -> None:
+    """Cut the journal back to `position`, and remove the media that it no longer names."""
+    for name in (METRICS, MEDIA):
+        with (folder / name).open("ab") as file:
+            file.truncate(position.get(name, 0))
+            os.fsync(file.fileno())
+    named = {row["file"] for row in read_journal(folder / MEDIA)}
+    for path in (folder / "media").glob("*"):
+        if path.name not in named:
+            path.unlink()
 
 
 def read_journal(path: Path) -> Iterator[dict[str, Any]]:

@@ -20,9 +20,12 @@ from urllib.parse import urlsplit
 
 from lab.errors import ConfigError, nearest
 from lab.progress import notice
+from lab.tracking.journal import MEDIA, METRICS
 from lab.tracking.redact import redact
 
 QUEUE_ROWS = 10_000
+ROW = {METRICS: "journal/row", MEDIA: "journal/media"}
+"""Counters sent with every row: by them a resumed run, and `lab sync`, know what the server has already."""
 START_TIMEOUT = 8  # seconds until an online start is given up and the run is recorded offline
 FINISH_TIMEOUT = 30  # seconds granted to the last upload
 
@@ -34,13 +37,25 @@ hung = threading.Event()
 class WandbFollower:
     """Mirrors the journal to one W&B run, on whichever side of the network the user has chosen.
 
-    Offline unless an API key is there or WANDB_MODE says otherwise; `WANDB_MODE=disabled` turns it off.
+    Offline unless an API key is there or WANDB_MODE says otherwise; `WANDB_MODE=disabled` turns it off. `sent` says
+    how many rows of each file of the journal came before the first one that it will be told. A `patient` one waits for
+    W&B to take each row, and does not fall back to recording offline.
     """
 
     def __init__(
-        self, folder: Path, *, name: str, run_id: str, config: dict[str, Any], mode: str, rows: int = 0
+        self,
+        folder: Path,
+        *,
+        name: str,
+        run_id: str,
+        config: dict[str, Any],
+        mode: str,
+        sent: Mapping[str, int] | None = None,
+        patient: bool = False,
     ) -> None:
-        self.mode, self.rows = mode, rows
+        self.mode, self.patient = mode, patient
+        self.numbers = {METRICS: 0, MEDIA: 0} | dict(sent or {})
+        self.known = {METRICS: 0, MEDIA: 0}
         self.address: str | None = None
         self.problem: str | None = None
         self.folder, self.name, self.run_id, self.config = folder, name, run_id, redact(config)
@@ -53,10 +68,20 @@ class WandbFollower:
 
     def log(self, metrics: Mapping[str, float], *, axis: str, at: int) -> None:
         row = {**metrics, axis: at}
-        self._post(lambda: self._log(row, axis))
+        self._post_row(METRICS, axis, lambda: row)
 
     def media(self, name: str, path: Path, *, axis: str, at: int) -> None:
-        self._post(lambda: self._log({name: self._media(path), axis: at}, axis))
+        self._post_row(MEDIA, axis, lambda: {name: self._media(path), axis: at})
+
+    def _post_row(self, kind: str, axis: str, row: Callable[[], dict[str, Any]]) -> None:
+        self.numbers[kind] += 1
+        number = self.numbers[kind]
+
+        def send() -> None:
+            if number > self.known[kind]:  # a resumed run comes by rows again that the server has already
+                self._log({**row(), ROW[kind]: number}, axis)
+
+        self._post(send)
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         """Hand over the summary and wait for the upload, within the two timeouts above."""
@@ -74,7 +99,7 @@ class WandbFollower:
     def _post(self, call: Callable[[], None]) -> None:
         if self.problem is None and self.thread.is_alive():
             try:
-                self.work.put_nowait(call)
+                self.work.put(call, block=self.patient, timeout=FINISH_TIMEOUT)
             except queue.Full:
                 self._give_up("it does not take rows as fast as they come")
 
@@ -132,7 +157,7 @@ class WandbFollower:
         try:
             self.run = start(self.mode)
         except Exception as error:
-            if self.mode != "online":
+            if self.mode != "online" or self.patient:
                 raise
             notice(f"Weights & Biases cannot be reached ({type(error).__name__}): this run is recorded offline.")
             self.mode = "offline"
@@ -143,11 +168,14 @@ class WandbFollower:
             if before is not None:
                 os.environ["WANDB_MODE"] = before
         self.address = self.run.url
+        for kind, counter in ROW.items():
+            self.run.define_metric(counter, hidden=True)
+            self.known[kind] = int(self.run.summary.get(counter) or 0)
 
     def _log(self, row: dict[str, Any], axis: str) -> None:
         for name in row:
             group = name.split("/")[0]
-            if name != axis and self.axes.get(group) != axis:
+            if name not in (axis, *ROW.values()) and self.axes.get(group) != axis:
                 self.axes[group] = axis
                 self.run.define_metric(f"{group}/*", step_metric=axis)
         self.run.log(row)

@@ -21,10 +21,11 @@ from lab.run_folder import at_work, cut_back, locked
 from lab.runner import carry_out, exactness, prepare
 from lab.saving import newest_valid, position
 from lab.summary import Summary
+from lab.tracking import MEDIA, METRICS
 from lab.tracking.redact import BLANK, redact
 from lab.tracking.wandb import chosen_mode
 
-META = {"run_id", "config", "surroundings", "journal", "media", "train_seconds", "fast_dev_run"}
+META = {"run_id", "config", "surroundings", "journal", "train_seconds", "fast_dev_run"}
 
 
 def resume(
@@ -128,13 +129,11 @@ def _fork(record: Summary, restored: Checkpoint, config: Config) -> tuple[Summar
     folder = record.dir.parent.parent / config.common.name / run_id
     checkpoints = folder / "checkpoints"
     (checkpoints / SEGMENTS).mkdir(parents=True)
-    (folder / "media").mkdir()
     settings = redact(config.as_dict())
     (folder / "config.yaml").write_text(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), encoding="utf-8")
-    rows = (record.dir / "metrics.jsonl").read_bytes()[: restored.meta["journal"]["bytes"]]
-    (folder / "metrics.jsonl").write_bytes(rows)
-    for name in restored.meta["media"]:
-        shutil.copyfile(record.dir / "media" / Path(name).name, folder / "media" / Path(name).name)
+    for name in (METRICS, MEDIA):
+        shutil.copyfile(record.dir / name, folder / name)
+    shutil.copytree(record.dir / "media", folder / "media", dirs_exist_ok=True)
     segments = []
     for segment in restored.segments:
         path = checkpoints / SEGMENTS / segment.path.name

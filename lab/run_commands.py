@@ -1,0 +1,131 @@
+"""What the `lab` commands do that train, resume, evaluate or send runs. Heavy imports happen inside, when needed."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from lab.commands import overrides_of, stderr, stdout
+from lab.errors import ConfigError
+
+
+def run(options: argparse.Namespace, rest: list[str]) -> int:
+    """Run an experiment to its end and print its panel."""
+    from dataclasses import asdict
+
+    from lab.panel import announcement, panel
+    from lab.progress import console
+    from lab.runner import run as run_experiment
+
+    show = console.print if options.json else stdout().print
+    summary = run_experiment(
+        options.name,
+        overrides_of(options, rest),
+        runs_dir=options.runs_dir,
+        fast_dev_run=options.fast_dev_run,
+        announce=lambda record: console.print(announcement(record)),
+    )
+    show(panel(summary))
+    if options.json:
+        print(json.dumps(asdict(summary), allow_nan=False))
+    return 0
+
+
+def resume(options: argparse.Namespace, rest: list[str]) -> int:
+    """Go on with a run and print its panel."""
+    from dataclasses import asdict
+
+    from lab.panel import announcement, panel
+    from lab.progress import console
+    from lab.resuming import newest_unfinished
+    from lab.resuming import resume as resume_run
+    from lab.summary import find_run, runs_folder
+
+    if options.run.startswith("--"):  # argparse gives an override to the place of RUN where that is left out
+        rest, options.run = [options.run, *rest], ""
+    runs = runs_folder(options.runs_dir)
+    folder = find_run(options.run, runs) if options.run else newest_unfinished(runs)
+    summary = resume_run(
+        folder,
+        overrides_of(options, rest),
+        force=options.force,
+        announce=lambda record: console.print(announcement(record)),
+    )
+    (console.print if options.json else stdout().print)(panel(summary))
+    if options.json:
+        print(json.dumps(asdict(summary), allow_nan=False))
+    return 0
+
+
+def verify(options: argparse.Namespace, rest: list[str]) -> int:
+    """Kill and resume an experiment, and say whether it ends as if nothing had happened."""
+    import tempfile
+    from pathlib import Path
+
+    from lab.config import load
+    from lab.summary import runs_folder
+    from lab.verify import verify as verify_experiment
+
+    words = overrides_of(options, rest)
+    load(options.name, words)  # says what is wrong with them before anything is started
+    if not options.kills.isdigit():
+        raise ConfigError(f"--kills must be a number, received {options.kills!r}")
+    runs = runs_folder(options.runs_dir)
+    runs.mkdir(parents=True, exist_ok=True)
+    found = verify_experiment(
+        options.name,
+        words,
+        kills=int(options.kills),
+        folder=Path(tempfile.mkdtemp(prefix=".verify-", dir=runs)),
+        fast_dev_run=options.fast_dev_run,
+        say=lambda line: print(f"lab: {line}", file=sys.stderr, flush=True),
+    )
+    exact, reason = (found.undisturbed.resume.get(key) for key in ("exact", "reason"))
+    if found.differences:
+        print(f"DIFFERENT after {found.kills} kills: {found.differences[0]}")
+        print(f"{len(found.differences)} differences in all; both runs are kept in {found.folder}")
+    else:
+        print(f"EXACT after {found.kills} kills in {found.runs} run{'s' if found.runs > 1 else ''}")
+    if not exact:
+        print(f"the run itself says that it cannot be resumed exactly: {reason}")
+    return 1 if found.differences else 0
+
+
+def eval_(options: argparse.Namespace, rest: list[str]) -> int:
+    """Evaluate a run again and print both sets of figures."""
+    from lab.evaluation import evaluate
+    from lab.panel import comparison
+    from lab.summary import find_run, read_summary, runs_folder
+
+    folder = find_run(options.run, runs_folder(options.runs_dir))
+    words = overrides_of(options, rest)
+    recorded, again = read_summary(folder), evaluate(folder, words)
+    (stderr() if options.json else stdout()).print(comparison(recorded, again, changed=bool(words)))
+    same = recorded.metrics == again.metrics
+    if options.json:
+        print(json.dumps({"run_id": again.run_id, "metrics": again.metrics, "same": same}, allow_nan=False))
+    return 0 if same or words else 1
+
+
+def sync(options: argparse.Namespace, rest: list[str]) -> int:
+    """Send offline runs to W&B."""
+    from lab.summary import find_run, runs_folder
+    from lab.sync import SyncError, sync, unsent
+    from lab.tracking.wandb import chosen_mode
+
+    if chosen_mode() == "offline":
+        raise ConfigError("there is no key for Weights & Biases: `wandb login`, or set WANDB_API_KEY")
+    runs = runs_folder(options.runs_dir)
+    folders = [find_run(name, runs) for name in options.runs] or [record.dir for record in unsent(runs)]
+    failed = 0
+    for number, folder in enumerate(folders, start=1):
+        print(f"lab: {number}/{len(folders)} {folder}", file=sys.stderr, flush=True)
+        try:
+            print(sync(folder))
+        except SyncError as error:
+            failed += 1
+            print(f"lab: {error}", file=sys.stderr)
+    if not folders:
+        print(f"every run in {runs} has been sent, or was never meant to be")
+    return 1 if failed else 0

@@ -1,0 +1,76 @@
+"""Sending offline runs to W&B: the history is rebuilt from the journal, so that no row appears twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from lab.config_files import read
+from lab.errors import ConfigError, LabError
+from lab.files import write_json
+from lab.run_folder import at_work
+from lab.summary import Summary, local_runs, read_summary
+from lab.tracking import MEDIA, METRICS, WandbFollower, read_journal
+
+MARK = "synced.json"
+
+
+class SyncError(LabError):
+    """W&B did not take the run. Nothing is lost, and another `lab sync` goes on where this one ended."""
+
+
+def sync(folder: Path, *, mode: str = "online") -> str | None:
+    """Send a finished run's rows, pictures, config and summary under its own id; return its address.
+
+    What the server has already is not sent again. W&B's own offline folders stay as they are and are not used: a run
+    that was resumed has several, with rows in common. `mode="offline"` writes one anew instead of sending.
+    Raises SyncError when W&B does not take it all.
+    """
+    record = read_summary(folder)
+    if at_work(folder):
+        raise ConfigError(f"{folder} is still being trained; send it when it has ended")
+    follower = WandbFollower(
+        folder,
+        name=record.name,
+        run_id=record.run_id,
+        config=read(folder / "config.yaml"),
+        mode=mode,
+        patient=True,
+    )
+    for row in _rows(folder / METRICS):
+        follower.log(_metrics(row), axis=row["axis"], at=row[row["axis"]])
+    for row in _rows(folder / MEDIA):
+        if (path := folder / "media" / Path(row["file"]).name).is_file():
+            follower.media(row["name"], path, axis=row["axis"], at=row[row["axis"]])
+    follower.finish(asdict(record))
+    if follower.problem:
+        raise SyncError(f"{folder} was not sent: {follower.problem}")
+    if mode == "online":
+        write_json(folder / "wandb" / MARK, {"url": follower.address})
+        record.wandb = {"mode": mode, "url": follower.address, "problem": None}
+        record.write()
+    return follower.address
+
+
+def unsent(runs: Path) -> Iterator[Summary]:
+    """Yield the ended runs that W&B does not have, oldest first."""
+    for record in local_runs(runs):
+        offline = (record.wandb or {}).get("mode") == "offline" or (record.wandb or {}).get("problem")
+        if (
+            offline
+            and not record.fast_dev_run
+            and not (record.dir / "wandb" / MARK).exists()
+            and not at_work(record.dir)
+        ):
+            yield record
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    return list(read_journal(path)) if path.exists() else []
+
+
+def _metrics(row: dict[str, Any]) -> dict[str, float]:
+    kept = {key: value for key, value in row.items() if key not in ("time", "axis", row["axis"])}
+    return {key: float("nan") if value is None else float(value) for key, value in kept.items()}
