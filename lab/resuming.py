@@ -133,7 +133,8 @@ def _fork(record: Summary, restored: Checkpoint, config: Config) -> tuple[Summar
     (folder / "config.yaml").write_text(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), encoding="utf-8")
     for name in (METRICS, MEDIA):
         shutil.copyfile(record.dir / name, folder / name)
-    shutil.copytree(record.dir / "media", folder / "media", dirs_exist_ok=True)
+    if (record.dir / "media").is_dir():
+        shutil.copytree(record.dir / "media", folder / "media")
     segments = []
     for segment in restored.segments:
         path = checkpoints / SEGMENTS / segment.path.name

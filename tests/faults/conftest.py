@@ -1,0 +1,11 @@
+from __future__ import annotations
+
+import pytest
+
+import generative.judge
+
+
+@pytest.fixture(autouse=True)
+def small_judge(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The GAN's judge learns for five steps: what it thinks does not matter here."""
+    monkeypatch.setattr(generative.judge, "STEPS", 5)

@@ -1,0 +1,156 @@
+"""Small experiments of every kind, and ways to kill them."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lab
+from lab.comparison import run_differences
+from lab.resuming import resume
+from lab.saving import Saver
+from lab.summary import Summary, read_summary
+
+IMAGES = {"data.name": "digits", "checkpoint.steps": 4, "trainer.log_every": 3, "trainer.pictures_every": 2}
+SMALL = [{"channels": 8, "max_pool": 2}]
+BRIEF = {"evaluation.episodes": 3, "evaluation.best_episodes": 2, "evaluation.video": False}
+LUNAR = {"env.id": "LunarLander-v3", "env.num_envs": 2, "agent.batch_size": 64, "checkpoint.steps": 250}
+KINDS: dict[str, tuple[str, dict[str, Any]]] = {
+    "ppo": ("ppo-cartpole", BRIEF | {"total_timesteps": 2048, "checkpoint.steps": 500, "evaluation.every": 1000}),
+    "dqn": (
+        "dqn-cartpole",
+        BRIEF | {"total_timesteps": 3000, "checkpoint.steps": 500, "evaluation.every": 1000, "agent.buffer_size": 1500},
+    ),
+    "vae": ("vae-mnist", IMAGES | {"trainer.max_epochs": 3, "model.encoder.hidden": [32], "model.nll_samples": 5}),
+    "gan": (
+        "gan-mnist",
+        IMAGES | {"trainer.max_epochs": 2, "model.fid_samples": 128, "model.encoder.stages": SMALL},
+    ),
+    "classifier": ("cnn-mnist", IMAGES | {"trainer.max_epochs": 3, "model.encoder.stages": SMALL}),
+    "replay": ("ppo-cartpole", BRIEF | LUNAR | {"total_timesteps": 1024, "evaluation.every": 700}),
+    "boundary": (
+        "dqn-cartpole",
+        BRIEF
+        | {"env.resume": "boundary", "total_timesteps": 11000, "agent.train_freq": 512, "agent.gradient_steps": 4},
+    ),
+    "workers": (
+        "ppo-cartpole",
+        BRIEF
+        | {"env.vectorization": "async", "env.num_envs": 2, "agent.batch_size": 64}
+        | {"total_timesteps": 768, "checkpoint.steps": 200, "evaluation.every": 500},
+    ),
+}
+FIVE = ("ppo", "dqn", "vae", "gan", "classifier")
+
+JUDGE = "import generative.judge; generative.judge.STEPS = 5"
+"""For child processes, as the fixture `small_judge` is for this one."""
+
+
+def settings(kind: str) -> tuple[str, dict[str, Any]]:
+    name, overrides = KINDS[kind]
+    return name, overrides | {"device": "cpu", "threads": 1}
+
+
+def words(kind: str, **more: Any) -> list[str]:
+    """The same as command-line words."""
+    import json
+
+    name, overrides = settings(kind)
+    return [name, *(f"--{k}={v if isinstance(v, str) else json.dumps(v)}" for k, v in (overrides | more).items())]
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL within one process: nothing is saved or tidied after it."""
+
+
+@contextmanager
+def killing(*counts: int) -> Iterator[list[int]]:
+    """Raise Killed after so many safe points, again and again; yields what is left of the list."""
+    left, seen, real = list(counts), itertools.count(1), Saver.safe_point
+
+    def safe_point(self: Saver, *args: Any, **kwargs: Any) -> None:
+        nonlocal seen
+        real(self, *args, **kwargs)
+        if left and next(seen) == left[0]:
+            left.pop(0)
+            seen = itertools.count(1)
+            raise Killed
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Saver, "safe_point", safe_point)
+        yield left
+
+
+def run_killed(kind: str, *counts: int, **more: Any) -> Path:
+    """Start a run that is killed after the first of `counts`; resume and kill it until they are used up."""
+    name, overrides = settings(kind)
+    folders: list[Path] = []
+    with killing(*counts) as left:
+        with pytest.raises(Killed):
+            lab.run(name, overrides | more, runs_dir="killed", announce=lambda run: folders.append(run.dir))
+        while left:
+            with pytest.raises(Killed):
+                resume(folders[0])
+    record = read_summary(folders[0])
+    record.status = "running"  # as a SIGKILL leaves it
+    record.write()
+    return folders[0]
+
+
+def run_undisturbed(kind: str, **more: Any) -> Summary:
+    name, overrides = settings(kind)
+    return lab.run(name, overrides | more, runs_dir="undisturbed")
+
+
+def differences(a: Path, b: Path) -> list[str]:
+    return list(run_differences(a, b))
+
+
+def lab_process(arguments: Sequence[str], prelude: str = "", **options: Any) -> subprocess.Popen[str]:
+    """`lab` with these words in a process of its own, after `prelude` has been executed there."""
+    script = f"import sys\n{prelude}\nfrom lab.cli import entry\nif __name__ == '__main__':\n    entry()\n"
+    return subprocess.Popen(
+        [sys.executable, "-c", script, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **({"env": {**os.environ, "OMP_NUM_THREADS": "1"}} | options),
+    )
+
+
+def lab_command(arguments: Sequence[str], prelude: str = "", **options: Any) -> tuple[int, str]:
+    """The exit code of such a process, and what it said on both streams."""
+    process = lab_process(arguments, prelude, **options)
+    try:
+        out, err = process.communicate(timeout=240)
+    finally:
+        process.kill()
+    return process.returncode, out + err
+
+
+def wait_for(condition: Any, process: subprocess.Popen[str], seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def checkpoints(folder: str | Path) -> list[Path]:
+    """The rolling checkpoints of all runs under a folder, oldest first."""
+    return sorted(path for path in Path(folder).rglob("step-*") if path.is_dir() and path.suffix != ".tmp")
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()

@@ -1,0 +1,245 @@
+"""Checkpoints on disks that fill up, under kills in the middle of a write, damaged afterwards, wanted by two runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from lab import checkpoint
+from lab.cli import main
+from lab.errors import CheckpointError, ConfigError
+from lab.resuming import resume
+from lab.run_folder import at_work, locked
+from lab.saving import Rows, Saver, newest_valid, rolling
+from lab.signals import Stop
+from lab.summary import read_summary
+from tests.faults.harness import (
+    checkpoints,
+    differences,
+    kill,
+    lab_command,
+    lab_process,
+    run_killed,
+    run_undisturbed,
+    wait_for,
+    words,
+)
+
+KILLED_AT_STEP = """
+import os, sys, signal
+from pathlib import Path
+import torch
+from lab.saving import Cadence, Rows, Saver
+from lab.signals import Stop
+
+step, calls = int(sys.argv[1]), 0
+
+def dying(real):
+    def call(*args, **kwargs):
+        global calls
+        if calls == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+        calls += 1
+        return real(*args, **kwargs)
+    return call
+
+saver = Saver(Path("checkpoints"), lambda: {}, Stop(), Cadence(1))
+def save(at):
+    rows = Rows(2 * at, {"x": torch.arange(2 * at, 2 * at + 2)}, 0)
+    saver.save(at, lambda: {"weights": torch.full((1000,), float(at))}, lambda: rows)
+for at in range(3):
+    save(at)
+os.fsync, os.replace, os.rename, os.mkdir, os.unlink, os.rmdir = map(
+    dying, (os.fsync, os.replace, os.rename, os.mkdir, os.unlink, os.rmdir)
+)
+save(3)
+print(calls)
+"""
+
+
+@pytest.mark.fault(2)
+def test_killed_at_each_step_of_publishing() -> None:
+    """Each system call of the fourth checkpoint in turn: afterwards the newest valid one is the third or the fourth."""
+    found = set()
+    for step in range(100):
+        shutil.rmtree("checkpoints", ignore_errors=True)
+        script = [sys.executable, "-c", KILLED_AT_STEP, str(step)] if step == 0 else None
+        done = _forked(step) if script is None else subprocess.run(script, check=False).returncode
+        problems: list[str] = []
+        newest = newest_valid(Path("checkpoints"), problems)
+        assert newest is not None
+        assert problems == []
+        at = int(newest.folder.name[-1])
+        found.add(at)
+        assert newest.state["weights"].tolist() == [float(at)] * 1000
+        rows = torch.cat([segment.load()["x"] for segment in newest.segments])
+        assert rows.tolist() == list(range(2 * at + 2))
+        if done == 0:
+            break
+    assert step > 12, "the steps were really counted"
+    assert found == {2, 3}
+
+
+def _forked(step: int) -> int:
+    """The script in a fork of this process, which has imported everything: a hundred interpreters take minutes."""
+    child = os.fork()
+    if child == 0:
+        sys.argv = ["", str(step)]
+        with open(os.devnull, "w") as sys.stdout:
+            exec(KILLED_AT_STEP, {})  # noqa: S102
+        os._exit(0)
+    return os.waitpid(child, 0)[1]
+
+
+@pytest.mark.fault(5)
+def test_a_full_disk_leaves_the_last_checkpoint_intact() -> None:
+    """A limit on the size of files stands for the disk: the replay's segments fit, the whole state does not."""
+    undisturbed = run_undisturbed("vae")
+    process = lab_process(["run", *words("vae"), "--runs-dir", "runs"])
+    wait_for(lambda: checkpoints("runs"), process)
+    kill(process)
+    size = checkpoints("runs")[0].joinpath("state.safetensors").stat().st_size
+    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, size // 2))  # noqa: E731
+    before = [path.name for path in checkpoints("runs")]
+    code, said = lab_command(["resume", "--runs-dir", "runs"], preexec_fn=limit)
+    assert code == 1, said
+    assert "cannot write the checkpoint" in said
+    assert "File too large; the last checkpoint, at step" in said
+    assert "Traceback" not in said
+    assert [path.name for path in checkpoints("runs")] == before
+    (folder,) = Path("runs").glob("*/*")
+    assert read_summary(folder).status == "failed"
+    assert differences(undisturbed.dir, resume(folder).dir) == []
+
+
+@pytest.mark.fault(7)
+def test_a_folder_that_cannot_be_written_fails_before_training(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("file").write_text("")
+    assert main(["run", *words("vae"), "--runs-dir", "file"]) == 2
+    assert "cannot write to the runs folder" in capsys.readouterr().err
+    folder = run_killed("vae", 5)
+    capsys.readouterr()
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    if os.access(folder, os.W_OK):  # root may write anywhere: then a folder stands where the lock should be
+        folder.joinpath(".lock").unlink(missing_ok=True)
+        folder.joinpath(".lock").mkdir()
+    assert main(["resume", str(folder)]) == 2
+    err = capsys.readouterr().err
+    assert "cannot write to the run folder" in err
+    assert "training" not in err
+
+
+def damage(path: Path, how: str) -> None:
+    content = path.read_bytes()
+    middle = len(content) // 2
+    flipped = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+    path.write_bytes({"truncated": content[:-3], "empty": b"", "bit flipped": flipped}[how])
+
+
+@pytest.mark.fault(8)
+@pytest.mark.parametrize("how", ["truncated", "empty", "bit flipped"])
+@pytest.mark.parametrize("name", ["state.safetensors", "meta.json", "manifest.json"])
+def test_a_damaged_checkpoint_is_passed_over_aloud(
+    how: str, name: str, capsys: pytest.CaptureFixture[str], undamaged: tuple[Path, Path]
+) -> None:
+    undisturbed, folder = undamaged
+    damage(rolling(folder / "checkpoints")[0] / name, how)
+    resumed = resume(folder)
+    err = capsys.readouterr().err
+    assert "going back to step-0000000008" in err
+    assert differences(undisturbed, resumed.dir) == []
+
+
+@pytest.fixture
+def undamaged(tmp_path: Path) -> tuple[Path, Path]:
+    """An undisturbed run and a killed one with checkpoints at steps 8 and 12."""
+    undisturbed, folder = run_undisturbed("classifier").dir, run_killed("classifier", 13)
+    assert [path.name for path in rolling(folder / "checkpoints")] == ["step-0000000012", "step-0000000008"]
+    return undisturbed, folder
+
+
+@pytest.mark.fault(8)
+def test_a_damaged_segment_of_the_replay_is_noticed(capsys: pytest.CaptureFixture[str]) -> None:
+    undisturbed, folder = run_undisturbed("dqn"), run_killed("dqn", 6)
+    damage(sorted((folder / "checkpoints" / "segments").iterdir())[-1], "bit flipped")
+    assert differences(undisturbed.dir, resume(folder).dir) == []
+    assert "is damaged" in capsys.readouterr().err
+
+
+@pytest.mark.fault(9)
+def test_with_no_valid_checkpoint_a_run_is_refused_and_left_alone(
+    capsys: pytest.CaptureFixture[str], undamaged: tuple[Path, Path]
+) -> None:
+    _, folder = undamaged
+    for path in rolling(folder / "checkpoints"):
+        damage(path / "state.safetensors", "truncated")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert main(["resume", str(folder)]) == 5
+    assert "none of the 2 checkpoints" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_checkpoints_that_were_taken_away_are_missed() -> None:
+    run = run_undisturbed("vae", **{"trainer.max_epochs": 1})
+    for path in rolling(run.dir / "checkpoints"):
+        shutil.rmtree(path)
+    with pytest.raises(CheckpointError, match="are gone from"):
+        resume(run.dir, {"trainer.max_epochs": 2})
+
+
+@pytest.mark.fault(20)
+def test_two_processes_in_one_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    process = lab_process(["run", *words("vae", **{"trainer.max_epochs": 5000}), "--runs-dir", "runs"])
+    try:
+        wait_for(lambda: checkpoints("runs"), process)
+        (folder,) = Path("runs").glob("*/*")
+        assert at_work(folder)
+        assert main(["resume", str(folder)]) == 2
+        assert "another process is at work in" in capsys.readouterr().err
+        assert main(["resume", "--runs-dir", "runs"]) == 2
+        assert "no unfinished run" in capsys.readouterr().err
+    finally:
+        kill(process)
+    assert not at_work(folder), "the lock went with its process"
+    with locked(folder), pytest.raises(ConfigError, match="another process"), locked(folder):
+        pass
+
+
+@pytest.mark.fault(24)
+def test_unicode_spaces_and_percent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = tmp_path / "läufe 100% {x} 'y'"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    Path("süß %s.yaml").write_text("extends: cnn-mnist\n")
+    changed = ["süß %s.yaml", *words("classifier")[1:], "--runs-dir", "r ü%d"]
+    process = lab_process(["run", *changed])
+    wait_for(lambda: checkpoints("r ü%d"), process)
+    kill(process)
+    assert main(["resume", "--runs-dir", "r ü%d"]) == 0
+    (folder,) = Path("r ü%d").glob("süß %s/*")
+    assert main(["eval", str(folder)]) == 0
+    assert main(["resume", str(folder), "--trainer.max_epochs=4"]) == 0
+
+
+def test_a_saver_keeps_two_and_what_they_need(tmp_path: Path) -> None:
+    from lab.saving import Cadence
+
+    saver = Saver(tmp_path, dict, Stop(), Cadence(10))
+    for at in range(1, 65):
+        rows = Rows(max(0, at - 1) // 10 * 10, {"x": torch.arange(max(0, at - 1) // 10 * 10, at)}, max(0, at - 25))
+        saver.safe_point(at, dict, lambda rows=rows: rows)  # type: ignore[misc]
+    assert [path.name for path in rolling(tmp_path)] == ["step-0000000060", "step-0000000050"]
+    loaded = checkpoint.load(tmp_path / "step-0000000050")
+    assert {i for s in loaded.segments for i in s.load()["x"].tolist()} >= set(range(25, 50))
+    assert len(list((tmp_path / "segments").iterdir())) == 4
+    manifest = json.loads((tmp_path / "step-0000000060" / "manifest.json").read_text())
+    assert all(set(s["print"]) == {"size", "sha256"} for s in manifest["segments"])

@@ -1,0 +1,141 @@
+"""Asked to end, a run saves itself where it can, and ends within seconds either way."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.resuming import resume
+from lab.summary import read_summary
+from tests.faults.harness import differences, lab_process, run_undisturbed, wait_for, words
+
+SLOWED = "import time, lab.saving as s\nreal = s.Saver.safe_point\n"
+SLOW = SLOWED + "def slow(*a, **k):\n    time.sleep(0.1)\n    real(*a, **k)\ns.Saver.safe_point = slow\n"
+"""A tenth of a second at each safe point, so that a signal finds the run in the middle."""
+
+
+def has_logged() -> bool:
+    return any(path.stat().st_size for path in Path("runs").rglob("metrics.jsonl"))
+
+
+def signalled(
+    kind: str, *numbers: int, prelude: str = SLOW, ready: Callable[[], bool] = has_logged, **more: Any
+) -> tuple[int, str, Path, float]:
+    """Send signals to a run that has logged something; return its exit code, words, folder, and seconds it took."""
+    process = lab_process(["run", *words(kind, **more), "--runs-dir", "runs"], prelude)
+    try:
+        wait_for(ready, process)
+        began = time.monotonic()
+        for number in numbers:
+            process.send_signal(number)
+            time.sleep(0.3)
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    (folder,) = Path("runs").glob("*/*")
+    return process.returncode, err, folder, time.monotonic() - began
+
+
+@pytest.mark.fault(3)
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("vae", "SIGTERM"), ("vae", "SIGUSR1"), ("gan", "SIGHUP"), ("ppo", "SIGTERM"), ("dqn", "SIGHUP")],
+)
+def test_a_signal_saves_where_it_stands_and_the_run_goes_on_exactly(kind: str, name: str) -> None:
+    number = getattr(signal, name)
+    never: dict[str, Any] = {"checkpoint.steps": 1_000_000}
+    more: dict[str, Any] = {"total_timesteps": 6_000} if kind in ("ppo", "dqn") else {"trainer.max_epochs": 6}
+    code, err, folder, _ = signalled(kind, number, **never, **more)
+    assert code == 128 + number, err
+    assert f"{name}: saving, then ending; once more ends at once" in err
+    assert "`lab resume` goes on from the last checkpoint" in err
+    assert "Traceback" not in err
+    record = read_summary(folder)
+    assert record.status == "interrupted"
+    assert record.resume["checkpoint"] > 0
+    assert record.resume["steps_after_it"] == 0
+    undisturbed = run_undisturbed(kind, **never, **more)
+    assert differences(undisturbed.dir, resume(folder).dir) == []
+
+
+@pytest.mark.fault(3)
+def test_no_safe_point_within_five_seconds_leaves_the_last_checkpoint() -> None:
+    prelude = (
+        "import time, lab.model as m\nfrom pathlib import Path\nreal, n = m.Model.training_step, 0\n"
+        "def step(self, *a):\n    global n\n    n += 1\n"
+        "    if n == 10:\n        Path('hangs').touch()\n        time.sleep(60)\n"
+        "    return real(self, *a)\nm.Model.training_step = step\n"
+    )
+    code, err, folder, seconds = signalled("vae", signal.SIGTERM, prelude=prelude, ready=Path("hangs").exists)
+    assert code == 143, err
+    assert 4 < seconds < 12
+    record = read_summary(folder)
+    assert record.resume["checkpoint"] == 8
+    assert record.resume["steps_after_it"] == 1, "one step was done after it, and the next was not finished"
+    assert differences(run_undisturbed("vae").dir, resume(folder).dir) == []
+
+
+@pytest.mark.fault(3)
+def test_a_boundary_run_saves_at_its_appointed_places_alone() -> None:
+    slow = SLOW.replace("0.1", "0.05")
+    code, err, folder, _ = signalled("boundary", signal.SIGTERM, prelude=slow)
+    assert code == 143, err
+    assert read_summary(folder).resume["checkpoint"] is None
+    assert read_summary(folder).resume["steps_after_it"] > 0
+
+
+@pytest.mark.fault(4)
+def test_ctrl_c_once() -> None:
+    code, err, folder, _ = signalled("classifier", signal.SIGINT)
+    assert code == 130, err
+    assert read_summary(folder).status == "interrupted"
+    assert read_summary(folder).resume["steps_after_it"] == 0
+
+
+@pytest.mark.fault(4)
+def test_ctrl_c_twice_ends_at_once() -> None:
+    hang = "import time, lab.saving as s\ns.Saver.safe_point = lambda *a, **k: time.sleep(1)\n"
+    code, err, folder, seconds = signalled("classifier", signal.SIGINT, signal.SIGINT, prelude=hang)
+    assert code == -signal.SIGINT, err  # which a shell reports as 130
+    assert seconds < 4
+    assert read_summary(folder).status == "running"
+
+
+def test_evaluation_is_interrupted_at_once() -> None:
+    """Nothing is lost there: training has ended with a checkpoint."""
+    prelude = "import time, generative.vae as v\nv.VAE.negative_log_likelihood = lambda self, x: time.sleep(60)"
+    process = lab_process(["run", *words("vae"), "--runs-dir", "runs"], prelude)
+    try:
+        wait_for(lambda: list(Path("runs").rglob("encoder/*.json")), process)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 143
+    finally:
+        process.kill()
+        process.communicate()
+    (folder,) = Path("runs").glob("*/*")
+    assert differences(run_undisturbed("vae").dir, resume(folder).dir) == []
+
+
+@pytest.mark.fault(25)
+@pytest.mark.parametrize("command", ["list", "runs", "show ppo-cartpole", "run ppo-cartpole --fast-dev-run"])
+def test_a_reader_that_leaves_early_sees_no_traceback(command: str) -> None:
+    pipe = f"'{sys.executable}' -m lab.cli {command} | head -0"
+    done = subprocess.run(
+        ["bash", "-c", pipe], capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+
+
+def test_the_summary_of_an_interrupted_run_can_be_read_by_machines() -> None:
+    _, _, folder, _ = signalled("vae", signal.SIGTERM)
+    written = json.loads((folder / "summary.json").read_text())
+    assert written["resume"].keys() == {"exact", "reason", "sessions", "checkpoint", "steps_after_it"}
