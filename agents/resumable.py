@@ -6,7 +6,6 @@ function of its seed and its actions wherever an environment is deterministic, a
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections.abc import Callable
 from typing import Any, Literal
@@ -155,16 +154,15 @@ def _equal(a: Any, b: Any) -> bool:
 
 
 def has_native_state(env: Env) -> bool:
-    """Whether the environment's whole state can be read and set: Gymnasium's classic control and toy text, the Arcade
-    Learning Environment, and any environment with `state_dict()` and `load_state_dict(state)` of its own."""
+    """Whether the environment's whole state can be read and set: Gymnasium's classic control and toy text, and any
+    environment with `state_dict()` and `load_state_dict(state)` of its own. Not the Arcade Learning Environment: its
+    states lose the position of the generator behind sticky actions (0.12.1), while a replay is exact."""
     while isinstance(env, gym.Wrapper):
         if not isinstance(env, Monitor | TimeLimit | OrderEnforcing | PassiveEnvChecker):
             return False  # a wrapper we do not know may have state of its own
         env = env.env
-    return (
-        type(env).__module__.startswith(PLAIN_STATE)
-        or hasattr(env, "clone_state")
-        or (hasattr(env, "state_dict") and hasattr(env, "load_state_dict"))
+    return type(env).__module__.startswith(PLAIN_STATE) or (
+        hasattr(env, "state_dict") and hasattr(env, "load_state_dict")
     )
 
 
@@ -178,8 +176,6 @@ def native_state(env: Env) -> dict[str, Any]:
     core: Any = env
     if hasattr(core, "state_dict"):
         own = core.state_dict()
-    elif hasattr(core, "clone_state"):
-        own = np.frombuffer(core.clone_state(include_rng=True).__getstate__(), np.uint8)
     else:
         own = {name: value for name, value in vars(core).items() if _is_plain(value)}
     return {"wrappers": wrappers, "own": own, "random": core.np_random.bit_generator.state}
@@ -197,10 +193,6 @@ def set_native_state(env: Env, state: dict[str, Any]) -> None:
     core: Any = env
     if hasattr(core, "state_dict"):
         core.load_state_dict(state["own"])
-    elif hasattr(core, "clone_state"):
-        restored = importlib.import_module("ale_py").ALEState.__new__(importlib.import_module("ale_py").ALEState)
-        restored.__setstate__(state["own"].tobytes())
-        core.restore_state(restored)
     else:
         vars(core).update(state["own"])
     core.np_random.bit_generator.state = state["random"]

@@ -29,10 +29,12 @@ def pack(value: Any) -> tuple[Any, dict[str, Tensor]]:
     def walk(value: Any, name: str) -> Any:
         if isinstance(value, Tensor):
             return {TENSOR: put(value, name)}
+        if isinstance(value, str):
+            return str(value)  # numpy has strings of its own
         if isinstance(value, np.ndarray | np.generic):
             array = np.array(value)  # a copy: it is written later than it is read
             return {ARRAY if isinstance(value, np.ndarray) else SCALAR: put(torch.from_numpy(array), name)}
-        if value is None or isinstance(value, bool | int | str):
+        if value is None or isinstance(value, bool | int):
             return value
         if isinstance(value, float):
             return value if math.isfinite(value) else {FLOAT: repr(value)}

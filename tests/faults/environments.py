@@ -1,0 +1,96 @@
+"""Environments that misbehave; `env.id=tests.faults.environments:Broken-v0` finds them."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+
+Step = tuple[np.ndarray, float, bool, bool, dict[str, Any]]
+
+
+class Walk(gym.Env[np.ndarray, Any]):
+    """A random walk of up to 40 steps; what its subclasses do wrong they do at step 100 of their life."""
+
+    observation_space = spaces.Box(-100, 100, (3,), np.float32)
+    action_space = spaces.Discrete(2)
+
+    def __init__(self) -> None:
+        self.lived = self.at = 0
+        self.place = np.zeros(3, np.float32)
+        if folder := os.environ.get("PIDS"):
+            Path(folder, str(os.getpid())).touch()
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[np.ndarray, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.at, self.place = 0, self.draw()
+        return self.place, {}
+
+    def step(self, action: Any) -> Step:
+        self.lived, self.at = self.lived + 1, self.at + 1
+        self.place = (self.place + self.draw() * (2 * float(action) - 1)).astype(np.float32)
+        return self.place, float(self.place[0]), bool(abs(self.place[0]) > 3), self.at >= 40, {}
+
+    def draw(self) -> np.ndarray:
+        return self.np_random.normal(size=3).astype(np.float32)
+
+
+class Broken(Walk):
+    def step(self, action: Any) -> Step:
+        if self.lived == 100:
+            raise RuntimeError("the wheel came off")
+        return super().step(action)
+
+
+class NanReward(Walk):
+    def step(self, action: Any) -> Step:
+        observation, reward, *rest = super().step(action)
+        return observation, float("nan") if self.lived == 100 else reward, *rest  # type: ignore[return-value]
+
+
+class NanObservation(Walk):
+    def step(self, action: Any) -> Step:
+        observation, *rest = super().step(action)
+        return np.where(self.lived == 100, np.nan, observation).astype(np.float32), *rest  # type: ignore[return-value]
+
+
+class Hanging(Walk):
+    def step(self, action: Any) -> Step:
+        if self.lived == 100:
+            time.sleep(600)
+        return super().step(action)
+
+
+class Moody(Walk):
+    """Draws from the operating system: nothing can be repeated."""
+
+    def draw(self) -> np.ndarray:
+        return np.random.default_rng().normal(size=3).astype(np.float32)
+
+
+class Haunted(Walk):
+    """Repeats an episode in a fresh copy, but not after another episode."""
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[np.ndarray, dict[str, Any]]:
+        observation, info = super().reset(seed=seed)
+        self.place = observation + self.lived
+        return self.place, info
+
+
+class OwnState(Walk):
+    """Names its own state."""
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"at": self.at, "lived": self.lived, "place": self.place.copy()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.at, self.lived, self.place = state["at"], state["lived"], state["place"]
+
+
+for environment in (Walk, Broken, NanReward, NanObservation, Hanging, Moody, Haunted, OwnState):
+    gym.register(f"{environment.__name__}-v0", environment, disable_env_checker=True)

@@ -1,0 +1,249 @@
+"""Environments that go back to where they were, and environments that fail."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env import VecEnv
+
+from agents.environments import EnvSettings
+from agents.resumable import Resumable, choose_method, has_native_state
+from agents.workers import AsyncEnvs
+from lab.checkpoint import load, publish
+from lab.cli import main
+from lab.errors import ConfigError, EnvironmentFailedError
+from lab.resuming import resume
+from tests.faults.harness import BRIEF, differences, kill, lab_process, run_killed, run_undisturbed, wait_for
+
+MODULE = "tests.faults.environments"
+NATIVE = [
+    *("CartPole-v1", "MountainCar-v0", "MountainCarContinuous-v0", "Pendulum-v1", "Acrobot-v1"),
+    *("Blackjack-v1", "FrozenLake-v1", "FrozenLake8x8-v1", "CliffWalking-v1", "CliffWalkingSlippery-v1", "Taxi-v4"),
+]
+REPLAYED = ["LunarLander-v3", "LunarLanderContinuous-v3", "BipedalWalker-v3", f"{MODULE}:Walk-v0"]
+
+
+def test_all_of_gymnasiums_plain_environments_are_tried() -> None:
+    registered = {
+        spec.id
+        for spec in gym.registry.values()
+        if str(spec.entry_point).startswith(("gymnasium.envs.classic_control", "gymnasium.envs.toy_text"))
+    }
+    newest = {
+        name for name in registered if not any(_version(o) > _version(name) for o in registered if _same(o, name))
+    }
+    assert newest == set(NATIVE)
+
+
+def _version(name: str) -> int:
+    return int(name.rpartition("-v")[2])
+
+
+def _same(a: str, b: str) -> bool:
+    return a.rpartition("-v")[0] == b.rpartition("-v")[0]
+
+
+def play(env: gym.Env[Any, Any], actions: list[Any]) -> list[Any]:
+    seen = []
+    for action in actions:
+        observation, reward, terminated, truncated, info = env.step(action)
+        episode = info.get("episode", {})
+        seen.append((np.array(observation), reward, terminated, truncated, episode.get("r"), episode.get("l")))
+        if terminated or truncated:
+            seen.append((np.array(env.reset()[0]), 0, False, False, None, None))
+    return seen
+
+
+@pytest.mark.parametrize("name", [*NATIVE, *REPLAYED, f"{MODULE}:OwnState-v0"])
+def test_an_environment_goes_back_to_where_it_was(name: str, tmp_path: Path) -> None:
+    """Through a file, into a fresh copy with another past, in the middle of an episode; Monitor's sums included."""
+    make = partial(gym.make, name)
+    method, reason = choose_method(make)
+    assert (method, reason) == ("replay" if name in REPLAYED else "native", None)
+    one, other = (Resumable(Monitor(make()), seed=3, copy=0, method=method) for _ in range(2))
+    one.action_space.seed(0)
+    actions = [one.action_space.sample() for _ in range(400)]
+    one.reset()
+    other.reset()
+    play(one, actions[:137])
+    play(other, actions[200:250])
+    publish(tmp_path / "x", one.state(), {})
+    other.restore(load(tmp_path / "x").state)
+    for a, b in zip(play(one, actions[137:]), play(other, actions[137:]), strict=True):
+        assert np.array_equal(a[0], b[0])
+        assert a[1:] == b[1:]
+
+
+def test_atari_goes_back_to_where_it_was(tmp_path: Path) -> None:
+    ale_py = pytest.importorskip("ale_py", reason="needs the extra `atari`")
+    gym.register_envs(ale_py)
+    make = partial(gym.make, "ALE/Pong-v5", repeat_action_probability=0.25)
+    assert choose_method(make) == ("native", None)
+    one, other = (Resumable(Monitor(make()), seed=3, copy=0, method="native") for _ in range(2))
+    actions = np.random.default_rng(0).integers(0, 6, 200).tolist()
+    one.reset()
+    other.reset()
+    play(one, actions[:90])
+    publish(tmp_path / "x", one.state(), {})
+    other.restore(load(tmp_path / "x").state)
+    for a, b in zip(play(one, actions[90:]), play(other, actions[90:]), strict=True):
+        assert np.array_equal(a[0], b[0])
+        assert a[1:] == b[1:]
+
+
+def test_an_unknown_wrapper_is_no_native_state() -> None:
+    env = gym.wrappers.NormalizeReward(gym.make("CartPole-v1"))
+    assert not has_native_state(env)
+    assert choose_method(lambda: gym.wrappers.RecordEpisodeStatistics(gym.make("CartPole-v1")))[0] == "replay"
+
+
+@pytest.mark.parametrize("name", ["Moody", "Haunted"])
+def test_what_cannot_be_exact_says_so(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    more = {"env.id": f"{MODULE}:{name}-v0", "total_timesteps": 1024, "checkpoint.steps": 256}
+    resumed = resume(run_killed("ppo", 3, **more))
+    assert resumed.status == "completed"
+    assert resumed.resume["exact"] is False
+    assert resumed.resume["reason"] == f"{name}-v0 does not repeat an episode from its seed and its actions"
+
+
+def test_boundaries_are_not_so_close_that_they_bend_learning() -> None:
+    with pytest.raises(ConfigError, match=r"checkpoint\.steps must be at least 10000 where env\.resume is boundary"):
+        run_undisturbed("boundary", **{"checkpoint.steps": 5000})
+    with pytest.raises(ConfigError, match=r"env\.resume is native, but"):
+        run_undisturbed("ppo", **{"env.id": "LunarLander-v3", "env.resume": "native"})
+
+
+def test_async_and_sync_environments_are_the_same_run() -> None:
+    asynchronous = run_undisturbed("workers")
+    assert differences(asynchronous.dir, run_undisturbed("workers", **{"env.vectorization": "sync"}).dir) == []
+
+
+def run(name: str, *more: str) -> list[str]:
+    brief = [f"--{key}={value}" for key, value in BRIEF.items()]
+    return [
+        "run",
+        "ppo-cartpole",
+        f"--env.id={MODULE}:{name}-v0",
+        "--env.num_envs=2",
+        "--agent.batch_size=64",
+        *brief,
+        *more,
+    ]
+
+
+@pytest.mark.fault(13)
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [("NanReward", "gave the reward nan"), ("NanObservation", "gave an observation that is not finite: [nan nan nan]")],
+)
+def test_a_nan_stops_the_run_and_names_environment_and_step(
+    name: str, what: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(run(name)) == 4
+    err = capsys.readouterr().err
+    assert f"lab: error: environment {name}-v0 (copy 0, its step 100, episode " in err
+    assert what in err
+
+
+@pytest.mark.fault(14)
+@pytest.mark.parametrize("vectorization", ["sync", "async"])
+def test_an_environments_own_traceback_is_shown(vectorization: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(run("Broken", f"--env.vectorization={vectorization}", "--checkpoint.steps=64")) == 4
+    err = capfd.readouterr().err
+    assert 'raise RuntimeError("the wheel came off")' in err
+    assert "lab: error: environment Broken-v0 (copy 0, its step 101, episode " in err
+    assert err.rstrip().endswith("raised RuntimeError: the wheel came off")
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def gone(pids: list[int], seconds: float = 10) -> bool:
+    deadline = time.monotonic() + seconds
+    while any(map(alive, pids)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return not any(map(alive, pids))
+
+
+@pytest.fixture
+def pids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in which each process that makes an environment leaves its number."""
+    folder = tmp_path / "pids"
+    folder.mkdir()
+    monkeypatch.setenv("PIDS", str(folder))
+    return folder
+
+
+def workers(name: str, timeout: float) -> VecEnv:
+    return EnvSettings(f"{MODULE}:{name}-v0", num_envs=2, vectorization="async", timeout=timeout).make_vec(0, "replay")
+
+
+def worker_pids(envs: VecEnv) -> list[int]:
+    assert isinstance(envs, AsyncEnvs)
+    return [worker.pid for worker in envs.workers]
+
+
+@pytest.mark.fault(15)
+def test_a_worker_that_dies_is_noticed_at_once() -> None:
+    envs = workers("Walk", 60)
+    processes = worker_pids(envs)
+    envs.reset()
+    os.kill(processes[1], signal.SIGKILL)
+    began = time.monotonic()
+    with pytest.raises(EnvironmentFailedError, match="the worker of environment 1 (died with exit code -9|is gone)"):
+        for _ in range(3):
+            envs.step(np.zeros(2, int))
+    assert time.monotonic() - began < 10
+    assert gone(processes)
+
+
+@pytest.mark.fault(15)
+def test_a_worker_that_hangs_is_noticed_after_its_time() -> None:
+    envs = workers("Hanging", 2)
+    processes = worker_pids(envs)
+    envs.reset()
+    began = time.monotonic()
+    with pytest.raises(EnvironmentFailedError, match="the worker of environment 0 has not answered within 2 s"):
+        for _ in range(200):
+            envs.step(np.zeros(2, int))
+    assert time.monotonic() - began < 15
+    assert gone(processes)
+
+
+@pytest.mark.fault(15)
+def test_no_worker_outlives_a_run_that_was_killed(pids: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even one that hangs in the middle of a step."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
+    process = lab_process([*run("Hanging", "--env.vectorization=async"), "--runs-dir", "runs"])
+    wait_for(lambda: any(Path("runs").rglob("metrics.jsonl")), process)
+    time.sleep(1.5)
+    kill(process)
+    numbers = [int(path.name) for path in pids.iterdir()]
+    assert len(numbers) >= 3
+    assert gone(numbers)
+
+
+@pytest.mark.fault(15)
+def test_closing_twice_and_from_a_thread() -> None:
+    envs = workers("Walk", 60)
+    processes = worker_pids(envs)
+    closing = threading.Thread(target=envs.close)
+    closing.start()
+    closing.join(20)
+    envs.close()
+    assert gone(processes)
