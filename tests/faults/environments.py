@@ -93,4 +93,4 @@ class OwnState(Walk):
 
 
 for environment in (Walk, Broken, NanReward, NanObservation, Hanging, Moody, Haunted, OwnState):
-    gym.register(f"{environment.__name__}-v0", environment, disable_env_checker=True)
+    gym.register(f"{environment.__name__}-v0", environment, disable_env_checker=True)  # type: ignore[arg-type]
