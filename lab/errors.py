@@ -37,6 +37,12 @@ class EnvironmentFailedError(LabError):
     exit_code = 4
 
 
+class DataWorkerError(LabError):
+    """A process that loads data died."""
+
+    exit_code = 4
+
+
 class SavingError(LabError):
     """The disk did not take what the run had to write. What was there before is intact."""
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,7 +17,7 @@ from pytorch_lightning.callbacks import EarlyStopping as LightningEarlyStopping
 from lab.data.base import DataModule, DatasetInfo
 from lab.devices import own_randomness
 from lab.encoders.base import Encoder
-from lab.errors import ConfigError, nearest
+from lab.errors import ConfigError, DataWorkerError, nearest
 from lab.experiment import Experiment, RunContext, State, Throughput
 from lab.lightning import GradientWatch, Memory, Reporter, Saving, Seeding, TestProgress, draw
 from lab.model import ModelFactory
@@ -143,7 +144,7 @@ class Training(Experiment):
             trainer = self._trainer(context, epochs, callbacks, precision=self.settings.precision, memory=memory)
             if state:
                 self.batches.load_state_dict(state["batches"])  # Lightning forgets it at an epoch's end
-            with quiet_lightning():
+            with quiet_lightning(), data_workers():
                 trainer.fit(self.model, self.batches, self.validation, ckpt_path="in memory" if state else None)
         self.epochs = reporter.epoch
         return Throughput(reporter.examples, "examples")
@@ -208,6 +209,19 @@ class Training(Experiment):
                 # One process, also inside a SLURM job.
                 plugins=[LightningEnvironment(), *([memory] if memory else [])],
             )
+
+
+@contextmanager
+def data_workers() -> Iterator[None]:
+    """Say in one way that a data module's worker process has died: torch does so in several."""
+    try:
+        yield
+    except (RuntimeError, ConnectionError, EOFError) as error:
+        if isinstance(error, RuntimeError) and "DataLoader worker" not in str(error):
+            raise
+        raise DataWorkerError(
+            f"a process that loads data died ({str(error).splitlines()[0]}); `lab resume` goes on"
+        ) from error
 
 
 class quiet_lightning(warnings.catch_warnings):  # noqa: N801  # a context manager reads as a verb

@@ -74,7 +74,7 @@ def verify(
     while (done < kills or not runs) and not differences:
         runs += 1
         disturbed = folder / f"killed-{runs}"
-        while done < kills:
+        while done < kills and not _complete(disturbed):
             process = lab(["resume", str(_only(disturbed))] if _only(disturbed) else _begin(start, disturbed))
             left = 2 * (trained - _trained(disturbed)) / (kills - done + 1)
             if moments.random() < ANYWHERE:
@@ -83,12 +83,12 @@ def verify(
                 ended = _training(process, disturbed) or _ends_within(process, moments.uniform(0, left))
             if ended:
                 lab.finish(process)
-                break
+                continue
             os.kill(process.pid, signal.SIGKILL)
             process.wait()
             done += 1
             say(f"kill {done} of {kills}: run {runs}, checkpoint {_newest(disturbed)}")
-        else:
+        if not _complete(disturbed):
             lab.finish(lab(["resume", str(_only(disturbed))] if _only(disturbed) else _begin(start, disturbed)))
         (again,) = local_runs(disturbed)
         differences = [f"run {runs}, {line}" for line in run_differences(undisturbed.dir, again.dir)]
@@ -146,6 +146,10 @@ def _training(process: subprocess.Popen[bytes], folder: Path) -> bool:
 
 def _only(folder: Path) -> Path | None:
     return next((run.dir for run in local_runs(folder)), None)
+
+
+def _complete(folder: Path) -> bool:
+    return any(run.status == "completed" for run in local_runs(folder))
 
 
 def _newest(folder: Path) -> str:

@@ -1,12 +1,8 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import struct
-import threading
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice
 from pathlib import Path
 
@@ -15,7 +11,7 @@ import torch
 
 from lab.data import catalog
 from lab.data.batches import ImageBatches
-from lab.data.catalog import DamagedDataError, Dataset, RemoteFile, UnavailableError, fetch
+from lab.data.catalog import Dataset
 from lab.data.images import Images, read_idx
 from lab.errors import ConfigError, DataError
 
@@ -118,61 +114,6 @@ def test_idx_files(tmp_path: Path) -> None:
     path.write_bytes(gzip.compress(b"\0\0\x08\x02" + struct.pack(">II", 2, 3) + bytes(5)))
     with pytest.raises(DataError, match="not an IDX file"):
         read_idx(path)
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[tuple[Path, str]]:
-    """A loopback server and the folder it serves."""
-    folder = tmp_path / "served"
-    folder.mkdir()
-
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as httpd:
-        threading.Thread(target=httpd.serve_forever, daemon=True).start()
-        yield folder, f"http://127.0.0.1:{httpd.server_port}/"
-        httpd.shutdown()
-
-
-def register(monkeypatch: pytest.MonkeyPatch, content: bytes, *mirrors: str) -> Dataset:
-    file = RemoteFile("a.bin", len(content), hashlib.sha256(content).hexdigest())
-    dataset = Dataset("tiny", "a test", "none", mirrors, (file,))
-    monkeypatch.setitem(catalog.CATALOG, "tiny", dataset)
-    return dataset
-
-
-def test_download_goes_on_to_the_next_mirror(server: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    folder, address = server
-    (folder / "a.bin").write_bytes(b"right")
-    dataset = register(monkeypatch, b"right", "http://127.0.0.1:9/", address + "missing/", address)
-    said: list[str] = []
-    paths = fetch("tiny", announce=said.append)
-    assert paths["a.bin"].read_bytes() == b"right"
-    assert dataset.present()
-    assert len(said) == 1
-    fetch("tiny", announce=said.append)
-    assert len(said) == 1, "what is there is not downloaded again"
-
-
-def test_a_wrong_download_is_never_kept(server: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    folder, address = server
-    (folder / "a.bin").write_bytes(b"wrong")
-    dataset = register(monkeypatch, b"right", address)
-    with pytest.raises(UnavailableError, match="wrong sha256"):
-        fetch("tiny")
-    assert not list(dataset.folder.glob("*"))
-    (folder / "a.bin").write_bytes(b"right")
-    assert fetch("tiny")["a.bin"].read_bytes() == b"right", "a retry works"
-
-
-def test_a_damaged_file_is_an_error_and_no_reason_to_fall_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    file = catalog.CATALOG["mnist"].folder / "train-images-idx3-ubyte.gz"
-    file.parent.mkdir(parents=True)
-    file.write_bytes(b"not MNIST")
-    with pytest.raises(DamagedDataError, match=r"expected sha256 440fcabf73cc546f\.\.\., received .*; delete it"):
-        Images().prepare()
 
 
 def unreachable(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,119 @@
+"""Helpers of a run that die, and memory that is not there."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+import lab
+from generative.vae import VAE
+from lab.data import Images
+from lab.data.base import Batch, Batches
+from lab.errors import DataWorkerError
+from lab.resuming import resume
+from lab.summary import local_runs
+from tests.faults.harness import differences, run_undisturbed, settings
+
+
+class Deadly(Dataset[Any]):
+    """Kills the process that reads example 40 while the file `deadly` exists."""
+
+    def __init__(self, images: torch.Tensor, labels: torch.Tensor) -> None:
+        self.images, self.labels = images, labels
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> Any:
+        if index == 40 and Path("deadly").exists():
+            os.kill(os.getpid(), signal.SIGKILL)
+        return self.images[index].float() / 255, self.labels[index]
+
+
+class Loaded:
+    """Batches by worker processes; a user's own kind."""
+
+    def __init__(self, dataset: Deadly, batch_size: int, seed: int) -> None:
+        self.dataset, self.batch_size, self.seed = dataset, batch_size, seed
+        self.epoch = self.batch = self.resume_at = 0
+
+    def __len__(self) -> int:
+        return len(self.dataset) // self.batch_size
+
+    def __iter__(self) -> Iterator[Batch]:
+        start, self.resume_at = self.resume_at, 0
+        if self.batch and not start:
+            self.epoch += 1
+        order = torch.randperm(len(self.dataset), generator=torch.Generator().manual_seed(self.seed + self.epoch))
+        chosen = [order[i * self.batch_size : (i + 1) * self.batch_size].tolist() for i in range(len(self))]
+        loader = DataLoader(
+            self.dataset, batch_sampler=chosen[start:], num_workers=1, multiprocessing_context="forkserver"
+        )
+        for batch, (x, y) in enumerate(loader, start=start + 1):
+            self.batch = batch
+            yield x, y
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"epoch": self.epoch, "batch": self.batch}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.epoch, self.batch = state["epoch"], state["batch"]
+        self.resume_at = self.batch % len(self)
+
+
+class LoadedImages(Images):
+    """Images read by a worker process."""
+
+    def train(self, device: torch.device, seed: int, *, batch_size: int | None = None) -> Batches:
+        return Loaded(Deadly(*self._train), batch_size or self.batch_size, seed)
+
+
+def failed(kind: str, match: str, **more: Any) -> Path:
+    name, overrides = settings(kind)
+    with pytest.raises(RuntimeError, match=match):
+        lab.run(name, overrides | more, runs_dir="runs")
+    (run,) = local_runs(Path("runs"))
+    assert run.status == "failed"
+    assert run.error is not None
+    assert run.error.startswith("RuntimeError")
+    return run.dir
+
+
+@pytest.mark.fault(16)
+def test_a_data_worker_that_is_killed_fails_clearly_and_the_run_goes_on() -> None:
+    data: dict[str, Any] = {"data": {"class_path": f"{__name__}.LoadedImages", "init_args": {"name": "digits"}}}
+    name, overrides = settings("classifier")
+    overrides = {k: v for k, v in overrides.items() if k != "data.name"} | data | {"trainer.max_epochs": 2}
+    undisturbed = lab.run(name, overrides, runs_dir="undisturbed")
+    Path("deadly").touch()
+    with pytest.raises(DataWorkerError, match="a process that loads data died"):
+        lab.run(name, overrides, runs_dir="runs")
+    (run,) = local_runs(Path("runs"))
+    assert run.status == "failed"
+    Path("deadly").unlink()
+    assert differences(undisturbed.dir, resume(run.dir).dir) == []
+
+
+@pytest.mark.fault(17)
+def test_out_of_memory_is_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    undisturbed = run_undisturbed("vae")
+    real, calls = VAE.losses, 0
+
+    def greedy(self: VAE, batch: Batch) -> dict[str, torch.Tensor]:
+        nonlocal calls
+        calls += 1
+        if calls == 11:
+            torch.empty(1 << 55)
+        return real(self, batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(VAE, "losses", greedy)
+        folder = failed("vae", "not enough memory|can't allocate memory")
+    assert differences(undisturbed.dir, resume(folder).dir) == []

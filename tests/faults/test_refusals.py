@@ -1,0 +1,155 @@
+"""What is wrong is said before anything is written: exit code 2, one sentence, what was expected and what came."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from lab.cli import main
+from lab.resuming import resume
+from lab.summary import read_summary, versions
+from tests.faults.harness import differences, lab_command, run_killed, run_undisturbed
+
+FAST = ["--fast-dev-run", "--data.name=digits"]
+
+
+def written() -> list[Path]:
+    return [path for path in Path.cwd().rglob("*") if path.is_file() and path.name != "mine.yaml"]
+
+
+@pytest.mark.fault(18)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run", "ppo-cartpol"],
+        ["run", "none.yaml"],
+        ["run", "vae-mnist", "--model.latnet_dim=3", "--data.name=digits"],
+        ["run", "vae-mnist", "--device", "tpu"],
+        ["run", "vae-mnist", "--trainer.optimizer.lr=-1", "--data.name=digits"],
+        ["run", "vae-mnist", "--trainer.optimizer.lr=.nan", "--data.name=digits"],
+        ["run", "vae-mnist", "--data.name=digits", "--data.batch_size=5000"],
+        ["run", "cnn-mnist", "--data.name=digits", "--data.val_size=0", "--trainer.early_stopping.patience=3"],
+        ["run", "ppo-cartpole", "--env.id=CartPol-v1"],
+        ["run", "ppo-cartpole", "--env.id=no_such_module:CartPole-v1"],
+        ["run", "ppo-cartpole", "--env.kwargs={a: 1}"],
+        ["run", "ppo-cartpole", "--agent.batch_size=100"],
+        ["run", "ppo-cartpole", "--env.kwargs={render_mode: human}"],
+        ["run", "ppo-cartpole", "--name=../up"],
+        ["run", "ppo-cartpole", "--threads=100000"],
+        ["run", "ppo-cartpole", "--seed=5000000000"],
+        ["run", "ppo-cartpole", "--config=x.yaml"],
+        ["run", "ppo-cartpole", "--env.id=Blackjack-v1"],
+        ["run", "cnn-mnist", "--data.name=digits", "--trainer.early_stopping.monitor=val/acuracy"],
+        ["run", "cnn-mnist", "--data.name=digits", "--model.encoder=ResNet", "--model.encoder.channels=[]"],
+        ["show", "vae-mnist", "--json"],
+        ["eval", ""],
+        ["run", "dqn-cartpole", "--env.id=Pendulum-v1"],
+        ["run", "vae-mnist", "--fast-dev-rnu"],
+        ["run"],
+        ["rnu", "vae-mnist"],
+        ["list", "--all"],
+        ["eval", "no-such-run"],
+        ["data", "fetch", "minst"],
+        ["resume", "no-such-run"],
+        ["resume"],
+        ["run", "ppo-cartpole", "--checkpoint.steps=0"],
+        ["run", "ppo-cartpole", "--checkpoint.epochs=2"],
+        ["run", "vae-mnist", "--data.name=digits", "--checkpoint.epochs=2", "--checkpoint.steps=2"],
+        ["run", "ppo-cartpole", "--env.resume=replya"],
+        ["verify", "ppo-cartpol"],
+        ["verify", "ppo-cartpole", "--kills", "many"],
+        ["sync", "--all"],
+    ],
+)
+def test_bad_input_exits_2_with_one_line_and_writes_nothing(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    lines = [line for line in err.splitlines() if line]
+    assert lines[-1].startswith("lab: error: ")
+    assert len(lines) == 1
+    assert written() == []
+
+
+@pytest.mark.fault(10)
+def test_another_config_is_refused_with_the_difference(capsys: pytest.CaptureFixture[str]) -> None:
+    folder = run_killed("vae", 5)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    capsys.readouterr()
+    assert main(["resume", str(folder), "--model.latent_dim=20", "--trainer.max_epochs=9"]) == 2
+    err = capsys.readouterr().err
+    assert "model.latent_dim: 50 -> 20; trainer.max_epochs: 3 -> 9" in err
+    assert "--force" in err
+    assert main(["resume", str(folder), "--trainer.max_epochs=2"]) == 2, "less is not more"
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    edited = yaml.safe_load((folder / "config.yaml").read_text())
+    edited["trainer"]["log_every"] = 1
+    (folder / "config.yaml").write_text(yaml.safe_dump(edited))
+    assert main(["resume", str(folder)]) == 2
+    assert "trainer.log_every: 3 -> 1" in capsys.readouterr().err
+    assert main(["resume", str(folder), "--force"]) == 0
+    (fork,) = (path for path in folder.parent.iterdir() if path != folder)
+    assert read_summary(fork).parent == {"run_id": folder.name, "checkpoint": 4}
+    assert read_summary(folder).status == "running", "the old run stays as it was"
+
+
+@pytest.mark.fault(10)
+@pytest.mark.parametrize(("name", "value"), [("torch", "1.0"), ("deep-learning-lab", "0.0.1")])
+def test_another_version_is_refused_with_the_difference(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    undisturbed, folder = run_undisturbed("classifier"), run_killed("classifier", 5)
+    real = versions()
+    monkeypatch.setattr("lab.compatibility.versions", lambda: real | {name: value})
+    assert main(["resume", str(folder)]) == 2
+    assert f"{name}: {real[name]} -> {value}" in capsys.readouterr().err
+    forced = resume(folder, force=True)
+    assert forced.resume["exact"] is False
+    assert forced.resume["reason"] == f"resumed in spite of {name}: {real[name]} -> {value}"
+    assert differences(undisturbed.dir, folder) == []
+
+
+@pytest.mark.fault(10)
+def test_another_number_of_threads_is_another_machine(capsys: pytest.CaptureFixture[str]) -> None:
+    folder = run_killed("classifier", 5, threads=None)
+    torch.set_num_threads(1)
+    record = read_summary(folder)
+    assert record.threads >= 1
+    (folder / "checkpoints").rename(folder / "kept")
+    (folder / "kept").rename(folder / "checkpoints")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lab.devices.DEFAULT_THREADS", record.threads + 1)
+        assert main(["resume", str(folder)]) == 2
+    assert f"threads: {record.threads} -> {record.threads + 1}" in capsys.readouterr().err
+
+
+@pytest.mark.fault(22)
+def test_cuda_without_one(capsys: pytest.CaptureFixture[str]) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has CUDA")
+    assert main(["run", "vae-mnist", *FAST, "--device", "cuda"]) == 2
+    assert "device 'cuda' is not available here; available: " in capsys.readouterr().err
+    assert written() == []
+
+
+@pytest.mark.fault(23)
+def test_a_missing_extra_is_named() -> None:
+    words = ["run", "ppo-cartpole", "--env.id=LunarLander-v3", "--fast-dev-run"]
+    code, said = lab_command(words, "sys.modules['Box2D'] = None")
+    assert code == 2
+    assert "needs a package that is not installed: pip install 'deep-learning-lab[box2d]'" in said
+    assert "Traceback" not in said
+    assert written() == []
+
+
+@pytest.mark.fault(25)
+def test_a_reader_that_leaves_early_sees_no_traceback() -> None:
+    command = f"'{sys.executable}' -m lab.cli list | true"
+    assert subprocess.run(["bash", "-c", command], capture_output=True, text=True).stderr == ""
