@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 
 from lab.config_errors import explain
 from lab.config_files import find, read
@@ -26,6 +26,10 @@ from lab.experiment import Experiment
 from lab.reference import Reference
 from lab.saving import CheckpointSettings
 from lab.settings import PositiveInt, Seed
+
+# A config may come from somebody else: it names no class that executes commands or code, and none where plain values
+# are expected, as in env.kwargs.
+set_parsing_settings(import_path_denylist=["os", "subprocess"], instantiate_subclass_spec_in_any=False)
 
 
 @dataclass(frozen=True)
@@ -84,9 +88,9 @@ def load(name: str, overrides: Mapping[str, Any] | Sequence[str] = ()) -> Config
     `overrides` is a mapping of dotted names to values, or command-line words (`--a.b=c`). Raises ConfigError, one
     sentence, for anything that does not fit.
     """
-    if str(Path.cwd()) not in sys.path:
-        sys.path.append(str(Path.cwd()))  # the user's own classes; last, so that they never hide the lab's
     path = find(name)
+    if str(Path.cwd()) not in sys.path and not _within_run(Path.cwd()):
+        sys.path.append(str(Path.cwd()))  # the user's own classes; last, so that they never hide the lab's
     values = read(path)
     values.setdefault("name", path.stem)
     named = values.pop("experiment", None)
@@ -128,6 +132,11 @@ def load(name: str, overrides: Mapping[str, Any] | Sequence[str] = ()) -> Config
         config = parse(words)
         config.notes = notes
     return config
+
+
+def _within_run(folder: Path) -> bool:
+    """Whether a folder belongs to a run: what lies there may be somebody else's, and is never imported."""
+    return any((above / "summary.json").exists() for above in (folder, *folder.parents))
 
 
 def _word(value: Any) -> str:

@@ -219,9 +219,8 @@ def data_workers() -> Iterator[None]:
     except (RuntimeError, ConnectionError, EOFError) as error:
         if isinstance(error, RuntimeError) and "DataLoader worker" not in str(error):
             raise
-        raise DataWorkerError(
-            f"a process that loads data died ({str(error).splitlines()[0]}); `lab resume` goes on"
-        ) from error
+        reason = " ".join(str(error).split())
+        raise DataWorkerError(f"a process that loads data died ({reason}); `lab resume` goes on") from error
 
 
 class quiet_lightning(warnings.catch_warnings):  # noqa: N801  # a context manager reads as a verb

@@ -76,7 +76,7 @@ def verify(
         disturbed = folder / f"killed-{runs}"
         while done < kills and not _complete(disturbed):
             process = lab(["resume", str(_only(disturbed))] if _only(disturbed) else _begin(start, disturbed))
-            left = 2 * (trained - _trained(disturbed)) / (kills - done + 1)
+            left = 2 * max(0.0, trained - _trained(disturbed)) / (kills - done + 1)
             if moments.random() < ANYWHERE:
                 ended = _ends_within(process, moments.uniform(0, startup + left))
             else:

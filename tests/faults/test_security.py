@@ -1,0 +1,160 @@
+"""Somebody else's run may hold anything: listing, evaluating, resuming and sending it runs none of it."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lab.cli import main
+from lab.encoders.files import load_encoder
+from lab.errors import LabError
+from lab.sync import sync
+from tests.faults.harness import run_killed, run_undisturbed
+
+CANARY = "canary"
+
+
+class Payload:
+    """Unpickled, it leaves a file behind."""
+
+    def __reduce__(self) -> Any:
+        return os.system, (f"touch {CANARY}",)
+
+
+def poke(folder: Path) -> None:
+    """Everything that opens a run."""
+    for words in (["runs"], ["eval", str(folder)], ["resume", str(folder)], ["resume", str(folder), "--force"]):
+        with suppress(LabError, OSError, ValueError):
+            main([*words, "--runs-dir", str(folder.parent.parent)])
+    for call in (load_encoder, lambda path: sync(path.parent, mode="offline")):
+        with suppress(LabError, OSError, ValueError, KeyError):
+            call(folder / "encoder")
+    assert not Path(CANARY).exists()
+
+
+FILES = [
+    *("config.yaml", "summary.json", "metrics.jsonl", "media.jsonl"),
+    *(f"checkpoints/{at}/state.safetensors" for at in ("final", "best", "step")),
+    *(f"checkpoints/{at}/{name}.json" for at in ("final", "best", "step") for name in ("meta", "manifest")),
+    *("checkpoints/segments/rows", "encoder/encoder.safetensors", "encoder/encoder.json", "media/x.png", ".lock"),
+]
+
+
+def find(folder: Path, name: str) -> list[Path]:
+    first, _, rest = name.partition("checkpoints/step/")
+    if rest:
+        return sorted(folder.glob(f"checkpoints/step-*/{rest}"))
+    if name.endswith("rows"):
+        return sorted(folder.glob(f"{name}-*"))
+    return [folder / first]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A finished run of DQN, whose folder has every kind of file, and a killed one."""
+    place = tmp_path_factory.mktemp("theirs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        patch.setenv("WANDB_MODE", "disabled")
+        return run_undisturbed("dqn").dir.absolute(), run_killed("dqn", 6).absolute()
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_payload_in_any_file_is_never_run(name: str, runs: tuple[Path, Path]) -> None:
+    for number, original in enumerate(runs):
+        folder = Path("theirs") / str(number) / "dqn-cartpole" / original.name
+        shutil.copytree(original, folder)
+        paths = find(folder, name)
+        assert paths
+        for path in paths:
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(pickle.dumps(Payload()))
+        poke(folder.absolute())
+
+
+def plant(config: dict[str, Any], where: str, what: Any) -> dict[str, Any]:
+    *parts, last = where.split(".")
+    inner = config
+    for part in parts:
+        inner = inner[part]
+    inner[last] = what
+    return config
+
+
+SHELL = {"class_path": "subprocess.Popen", "init_args": {"args": f"touch {CANARY}", "shell": True}}
+
+
+@pytest.mark.parametrize(
+    ("where", "what"),
+    [
+        ("experiment", "subprocess.Popen"),
+        ("experiment", "evil.Experiment"),
+        ("model", SHELL),
+        ("data", SHELL),
+        ("model.init_args.encoder", SHELL),
+        ("model.init_args.encoder", f"os.system('touch {CANARY}')"),
+        ("model.init_args.encoder", "evil.encoder"),
+        ("model.init_args.encoder", {"class_path": "evil.Encoder"}),
+        ("description", SHELL),
+        ("trainer.optimizer", SHELL),
+        ("trainer.optimizer", {"class_path": "evil.Adam"}),
+        ("seed", f"!!python/object/apply:os.system ['touch {CANARY}']"),
+        ("model.init_args.latent_dim", {"$tensor": "x"}),
+    ],
+)
+def test_a_config_cannot_call_what_is_no_part_of_the_lab(
+    where: str, what: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor import what lies in the run's folder, even for one who stands in it."""
+    folder = run_killed("vae", 5).absolute()
+    config = plant(yaml.safe_load((folder / "config.yaml").read_text()), where, what)
+    text = yaml.safe_dump(config).replace("'!!python", "!!python").replace("''", "'").replace("]'", "]")
+    (folder / "config.yaml").write_text(text)
+    (folder / "evil.py").write_text(f"import os\nos.system('touch {CANARY}')\nclass Encoder: pass\nAdam = Encoder\n")
+    monkeypatch.chdir(folder)
+    poke(folder)
+    assert not list(folder.rglob(CANARY))
+
+
+def test_a_gymnasium_id_imports_nothing_from_the_runs_folder() -> None:
+    folder = run_killed("ppo", 3).absolute()
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    (folder / "config.yaml").write_text(yaml.safe_dump(plant(config, "env.id", "evil:CartPole-v1")))
+    (folder / "evil.py").write_text(f"import os\nos.system('touch {CANARY}')\n")
+    script = "from lab.cli import entry; import sys; sys.path.remove(''); entry()"  # as the command `lab` begins
+    for words in (["resume", ".", "--force"], ["eval", "."]):
+        done = subprocess.run([sys.executable, "-c", script, *words], cwd=folder, capture_output=True, text=True)
+        assert done.returncode in (2, 5), done.stderr
+    assert not list(Path.cwd().rglob(CANARY))
+
+
+def test_plain_values_stay_plain() -> None:
+    folder = run_killed("ppo", 3).absolute()
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    (folder / "config.yaml").write_text(yaml.safe_dump(plant(config, "env.kwargs", {"x": SHELL})))
+    poke(folder)
+
+
+def test_a_checkpoint_reaches_no_file_outside_its_folder() -> None:
+    """A manifest that names a segment elsewhere is looked up among the run's own, and not found."""
+    folder = run_killed("dqn", 6)
+    (newest, *_) = sorted((folder / "checkpoints").glob("step-*"), reverse=True)
+    manifest = newest / "manifest.json"
+    secret = Path("secret.safetensors").absolute()
+    segment = next((folder / "checkpoints" / "segments").iterdir())
+    shutil.copy(segment, secret)
+    manifest.write_text(manifest.read_text().replace(segment.name, f"../../../../{secret.name}"))
+    from lab.checkpoint import load
+    from lab.errors import CheckpointError
+
+    with pytest.raises(CheckpointError, match="segments"):
+        load(newest)
