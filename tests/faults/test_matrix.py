@@ -1,0 +1,16 @@
+"""All rows of the fault matrix have a test, here in this folder."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+ROWS = 27
+
+
+def test_every_row_has_a_test() -> None:
+    texts = [path.read_text() for path in Path(__file__).parent.glob("test_*.py")]
+    marked = [
+        int(row) for text in texts for rows in re.findall(r"mark\.fault\(([\d, ]+)\)", text) for row in rows.split(",")
+    ]
+    assert set(marked) == set(range(1, ROWS + 1))

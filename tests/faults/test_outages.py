@@ -1,0 +1,198 @@
+"""Weights & Biases may refuse, hang, answer with errors or die: the result is the same, and the delay has a limit."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.cli import main
+from lab.resuming import resume
+from lab.summary import read_summary
+from lab.sync import SyncError, sync, unsent
+from lab.tracking import read_journal
+from tests.faults.harness import (
+    differences,
+    kill,
+    lab_command,
+    lab_process,
+    run_killed,
+    run_undisturbed,
+    wait_for,
+    words,
+)
+
+
+class Failing(BaseHTTPRequestHandler):
+    """Answers everything with 500."""
+
+    def do_POST(self) -> None:
+        self.send_response(500)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_GET = do_POST
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@contextmanager
+def server(kind: str) -> Iterator[str]:
+    """A loopback address where nobody listens, nobody answers, or every answer is 500."""
+    if kind == "refusing":
+        yield "http://127.0.0.1:9"
+    elif kind == "hanging":
+        with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
+            yield f"http://127.0.0.1:{silent.getsockname()[1]}"
+    else:
+        with ThreadingHTTPServer(("127.0.0.1", 0), Failing) as failing:
+            threading.Thread(target=failing.serve_forever, daemon=True).start()
+            yield f"http://127.0.0.1:{failing.server_port}"
+            failing.shutdown()
+
+
+def online(address: str) -> dict[str, str]:
+    return {**os.environ, "WANDB_MODE": "online", "WANDB_API_KEY": "0" * 40, "WANDB_BASE_URL": address}
+
+
+@pytest.mark.fault(11)
+@pytest.mark.parametrize("kind", ["refusing", "hanging", "answering 500"])
+def test_an_unreachable_server_changes_nothing(kind: str) -> None:
+    undisturbed = run_undisturbed("vae")
+    with server(kind) as address:
+        began = time.monotonic()
+        code, said = lab_command(["run", *words("vae"), "--runs-dir", "runs"], env=online(address))
+    assert code == 0, said
+    assert time.monotonic() - began < 90
+    (folder,) = Path("runs").glob("*/*")
+    assert differences(undisturbed.dir, folder) == []
+    assert (read_summary(folder).wandb or {})["mode"] == "offline"
+    assert [run.dir.name for run in unsent(Path("runs"))] == [folder.name]
+
+
+def wandb_processes(of: int) -> list[int]:
+    found = []
+    for task in Path(f"/proc/{of}/task").iterdir():
+        with suppress(OSError):
+            children = (task / "children").read_text().split()
+            found += [int(c) for c in children if "wandb" in Path(f"/proc/{c}/cmdline").read_text()]
+    return found
+
+
+@pytest.mark.fault(11)
+def test_wandb_dying_later_changes_nothing() -> None:
+    if not Path("/proc/self/task").exists():
+        pytest.skip("needs Linux, to find the process that is to die")
+    undisturbed = run_undisturbed("vae")
+    offline = {**os.environ, "WANDB_MODE": "offline"}
+    slow = "import time, lab.saving as s\nreal = s.Saver.safe_point\n"
+    slow += "def slow(*a, **k):\n    time.sleep(0.1)\n    real(*a, **k)\ns.Saver.safe_point = slow\n"
+    process = lab_process(["run", *words("vae"), "--runs-dir", "runs"], slow, env=offline)
+    wait_for(lambda: any(path.stat().st_size for path in Path("runs").rglob("metrics.jsonl")), process)
+    victims = wandb_processes(process.pid)
+    assert victims
+    for victim in victims:
+        os.kill(victim, signal.SIGKILL)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert "Nothing is lost: the journal has every row" in err
+    (folder,) = Path("runs").glob("*/*")
+    assert differences(undisturbed.dir, folder) == []
+
+
+# --- A resumed run on W&B: one id, and no row twice. ---
+
+
+def records(folder: Path) -> list[dict[str, Any]]:
+    """The history rows of an offline run, as W&B itself prints them."""
+    (run,) = folder.glob("*.wandb")
+    done = subprocess.run(
+        [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(run)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    told = (json.loads(line) for line in done.stdout.splitlines())
+    return [record["history"]["item"] for record in told if "history" in record]
+
+
+def test_sync_rebuilds_a_resumed_runs_history_with_no_row_twice() -> None:
+    offline = {**os.environ, "WANDB_MODE": "offline"}
+    process = lab_process(["run", *words("vae"), "--runs-dir", "runs"], env=offline)
+    wait_for(lambda: len(list(Path("runs").rglob("step-*/manifest.json"))) >= 2, process)
+    kill(process)
+    code, said = lab_command(["resume", "--runs-dir", "runs"], env=offline)
+    assert code == 0, said
+    assert "offline; `lab sync" in said
+    (folder,) = Path("runs").glob("*/*")
+    sessions = sorted((folder / "wandb").glob("offline-run-*"))
+    assert len(sessions) == 2
+    assert {session.name.rpartition("-run-")[2].rpartition("-")[0] or session.name for session in sessions}
+    assert all(session.name.endswith(folder.name) for session in sessions), "the run keeps its id"
+
+    time.sleep(1.1)  # W&B names its folders by the second
+    sync(folder, mode="offline")
+    (rebuilt,) = set((folder / "wandb").glob("offline-run-*")) - set(sessions)
+    assert rebuilt.name.endswith(folder.name)
+    sent = records(rebuilt)
+    journal = list(read_journal(folder / "metrics.jsonl"))
+    rows = [row for row in sent if "journal/row" in row]
+    assert [row["journal/row"] for row in rows] == list(range(1, len(journal) + 1))
+    for row, written in zip(rows, journal, strict=True):
+        assert all(row[name] == value for name, value in written.items() if name not in ("time", "axis"))
+    pictures = [row for row in sent if "journal/media" in row]
+    assert len(pictures) == len(list(read_journal(folder / "media.jsonl"))) > 0
+
+
+def test_what_cannot_be_sent_is_said_and_can_be_sent_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    run = run_undisturbed("vae", **{"trainer.max_epochs": 1})
+    monkeypatch.delenv("WANDB_MODE")
+    assert main(["sync", "--runs-dir", "undisturbed"]) == 2
+    assert "there is no key for Weights & Biases" in capsys.readouterr().err
+    for name, value in online("http://127.0.0.1:9").items():
+        if name.startswith("WANDB_"):
+            monkeypatch.setenv(name, value)
+    began = time.monotonic()
+    with pytest.raises(SyncError, match="was not sent"):
+        sync(run.dir)
+    assert main(["sync", "--runs-dir", "undisturbed"]) == 1
+    assert time.monotonic() - began < 90
+    assert "was not sent" in capsys.readouterr().err
+    assert [record.run_id for record in unsent(Path("undisturbed"))] == [run.run_id]
+
+
+def test_a_resumed_run_does_not_send_again_what_the_server_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server says through the run's summary how far it came; here that is row 5 and picture 1."""
+    from lab.tracking import wandb as module
+
+    sent: list[dict[str, Any]] = []
+    real = module.WandbFollower._start
+
+    def start(self: module.WandbFollower) -> None:
+        real(self)
+        self.known = {"metrics.jsonl": 5, "media.jsonl": 1}
+        monkeypatch.setattr(self.run, "log", sent.append)
+
+    folder = run_killed("vae", 10)
+    monkeypatch.setattr(module.WandbFollower, "_start", start)
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    resume(folder)
+    total = len(list(read_journal(folder / "metrics.jsonl")))
+    assert [row["journal/row"] for row in sent if "journal/row" in row] == list(range(6, total + 1))
+    assert [row["journal/media"] for row in sent if "journal/media" in row][0] == 2
