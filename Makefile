@@ -5,13 +5,17 @@ EXPERIMENT ?= ppo-cartpole
 ARGS ?=
 BIN := $(VENV)/bin
 
-.PHONY: run test check bench clean
+.PHONY: run test faults check bench clean
 
 run: $(VENV)/.run
 	$(BIN)/lab run $(EXPERIMENT) $(ARGS)
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest $(ARGS)
+
+# The whole fault matrix, with 50 random kills for each kind of experiment: about an hour.
+faults: $(VENV)/.test
+	$(BIN)/python -m pytest tests/faults -m "slow or not slow" $(ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -43,7 +43,7 @@ class Failing(BaseHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    do_GET = do_POST
+    do_GET = do_POST  # noqa: N815  # the name is http.server's
 
     def log_message(self, format: str, *args: object) -> None:
         pass
@@ -195,4 +195,4 @@ def test_a_resumed_run_does_not_send_again_what_the_server_has(monkeypatch: pyte
     resume(folder)
     total = len(list(read_journal(folder / "metrics.jsonl")))
     assert [row["journal/row"] for row in sent if "journal/row" in row] == list(range(6, total + 1))
-    assert [row["journal/media"] for row in sent if "journal/media" in row][0] == 2
+    assert next(row["journal/media"] for row in sent if "journal/media" in row) == 2
