@@ -9,7 +9,7 @@ import platform
 
 import torch
 
-NAMES = ("startup", "overhead", "loader", "agents")
+NAMES = ("startup", "overhead", "loader", "agents", "checkpoints")
 
 parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
 parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)} (default: all)")

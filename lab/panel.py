@@ -49,6 +49,11 @@ def panel(run: Summary) -> RenderableType:
     facts = Table.grid(padding=(0, 2))
     facts.add_row("device", f"{run.device}, {run.threads} CPU thread{'s' if run.threads > 1 else ''}{rate}")
     facts.add_row("time", took)
+    if run.resume.get("sessions", 1) > 1:
+        exact = "exactly" if run.resume["exact"] else f"not exactly: {run.resume['reason']}"
+        facts.add_row("resumed", escape(f"{run.resume['sessions'] - 1} times, {exact}"))
+    if run.parent:
+        facts.add_row("forked", escape(f"from {run.parent['run_id']} at step {run.parent['checkpoint']:,}"))
     facts.add_row("folder", escape(near(run.dir)))
     facts.add_row("W&B", escape(_wandb(run)))
     commands = Table.grid(padding=(0, 2))

@@ -101,6 +101,7 @@ def carry_out(job: Job, record: Summary, wandb_mode: str, restored: Checkpoint |
             train_began = time.perf_counter()
             with timed(record, "train", trained_before), stop.deferred():
                 throughput = experiment.train(context)
+            record.durations["saving"] = round(saver.seconds, 3)
             rate = throughput.amount / record.durations["train"]
             record.throughput = {"value": round(rate, 2), "unit": f"{throughput.unit}/s"}
             for title, state in experiment.states().items():

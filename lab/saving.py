@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +75,8 @@ class Saver:
     ) -> None:
         self.folder, self.meta, self.stop = folder, meta, stop
         self.every, self.neutral = cadence
+        self.seconds = 0.0
+        """Spent saving, in this session."""
         self.previous = self.saved = position(resumed.folder) if resumed else -1
         self.segments: list[Segment] = list(resumed.segments) if resumed else []
 
@@ -99,12 +102,14 @@ class Saver:
         if at == self.saved:
             return
         folder = self.folder / f"step-{at:010d}"
+        began = time.perf_counter()
         try:
             if rows is not None:
                 self._append(rows())
             publish(folder, state(), self.meta(), self.segments)
             self.previous = self.saved = at
             prune(self.folder)
+            self.seconds += time.perf_counter() - began
         except OSError as error:
             kept = f"the last checkpoint, at step {self.saved:,}, is intact" if self.saved >= 0 else "there is none yet"
             raise SavingError(f"cannot write the checkpoint {folder}: {error.strerror}; {kept}") from error

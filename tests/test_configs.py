@@ -56,7 +56,7 @@ def test_a_run_from_end_to_end(name: str) -> None:
     assert run.verdict in ("not-comparable", "none")
     assert run.metrics
     assert all(value is not None for value in run.metrics.values())
-    assert set(run.durations) == {"setup", "train", "evaluate"}
+    assert set(run.durations) == {"setup", "train", "saving", "evaluate"}
     assert run.throughput is not None
     assert run.throughput["value"] > 0
     check_folder(run)

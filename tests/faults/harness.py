@@ -50,6 +50,9 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
         | {"total_timesteps": 768, "checkpoint.steps": 200, "evaluation.every": 500},
     ),
 }
+SLOW = pytest.mark.slow
+"""For all but a sample: `make faults` runs them, `make test` does not."""
+
 FIVE = ("ppo", "dqn", "vae", "gan", "classifier")
 
 JUDGE = "import generative.judge; generative.judge.STEPS = 5"

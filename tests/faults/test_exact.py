@@ -29,6 +29,7 @@ from tests.faults.harness import (
     FIVE,
     JUDGE,
     KINDS,
+    SLOW,
     checkpoints,
     differences,
     kill,
@@ -104,6 +105,7 @@ def test_verify_kills_processes_and_prints_exact(capfd: pytest.CaptureFixture[st
 
 
 @pytest.mark.fault(27)
+@pytest.mark.slow
 def test_verify_prints_the_first_difference_and_exits_1(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,14 +176,14 @@ def without_an_action(patch: pytest.MonkeyPatch) -> None:
     ("kind", "left_out"),
     [
         ("ppo", without_generators),
-        ("ppo", without_moments),
-        ("ppo", without_environments),
-        ("dqn", without_generators),
+        pytest.param("ppo", without_moments, marks=SLOW),
+        pytest.param("ppo", without_environments, marks=SLOW),
+        pytest.param("dqn", without_generators, marks=SLOW),
         ("dqn", without_replay_position),
         ("replay", without_an_action),
         ("vae", without_position_in_the_epoch),
-        ("vae", without_moments),
-        ("gan", without_position_in_the_epoch),
+        pytest.param("vae", without_moments, marks=SLOW),
+        pytest.param("gan", without_position_in_the_epoch, marks=SLOW),
         ("gan", without_moments),
         ("classifier", without_position_in_the_epoch),
     ],
@@ -218,7 +220,7 @@ def test_the_clock_may_jump(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.fault(6)
-@pytest.mark.parametrize("temporary", [SHARED_MEMORY, "/nonexistent"])
+@pytest.mark.parametrize("temporary", [SHARED_MEMORY, pytest.param("/nonexistent", marks=SLOW)])
 def test_temporary_files_may_be_elsewhere_or_nowhere(temporary: str, tmp_path: Path) -> None:
     there = Path(temporary).is_dir() and os.stat(temporary).st_dev != os.stat(tmp_path).st_dev
     if temporary == SHARED_MEMORY and not there:
@@ -306,6 +308,7 @@ def test_python_and_the_command_line_resume_alike(capsys: pytest.CaptureFixture[
     assert differences(folder, other.dir) == []
 
 
+@pytest.mark.slow
 def test_saved_states_hold_nothing_that_needs_pickle() -> None:
     for kind in FIVE:
         run = run_undisturbed(kind)

@@ -24,6 +24,7 @@ from lab.summary import read_summary
 from lab.sync import SyncError, sync, unsent
 from lab.tracking import read_journal
 from tests.faults.harness import (
+    SLOW,
     differences,
     kill,
     lab_command,
@@ -69,7 +70,9 @@ def online(address: str) -> dict[str, str]:
 
 
 @pytest.mark.fault(11)
-@pytest.mark.parametrize("kind", ["refusing", "hanging", "answering 500"])
+@pytest.mark.parametrize(
+    "kind", ["refusing", pytest.param("hanging", marks=SLOW), pytest.param("answering 500", marks=SLOW)]
+)
 def test_an_unreachable_server_changes_nothing(kind: str) -> None:
     undisturbed = run_undisturbed("vae")
     with server(kind) as address:
@@ -157,6 +160,7 @@ def test_sync_rebuilds_a_resumed_runs_history_with_no_row_twice() -> None:
     assert len(pictures) == len(list(read_journal(folder / "media.jsonl"))) > 0
 
 
+@pytest.mark.slow
 def test_what_cannot_be_sent_is_said_and_can_be_sent_again(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -22,6 +22,7 @@ from lab.saving import Rows, Saver, newest_valid, rolling
 from lab.signals import Stop
 from lab.summary import read_summary
 from tests.faults.harness import (
+    SLOW,
     checkpoints,
     differences,
     kill,
@@ -146,7 +147,7 @@ def damage(path: Path, how: str) -> None:
 
 
 @pytest.mark.fault(8)
-@pytest.mark.parametrize("how", ["truncated", "empty", "bit flipped"])
+@pytest.mark.parametrize("how", ["bit flipped", *(pytest.param(how, marks=SLOW) for how in ("truncated", "empty"))])
 @pytest.mark.parametrize("name", ["state.safetensors", "meta.json", "manifest.json"])
 def test_a_damaged_checkpoint_is_passed_over_aloud(
     how: str, name: str, capsys: pytest.CaptureFixture[str], undamaged: tuple[Path, Path]
