@@ -17,8 +17,7 @@ from lab.resuming import resume
 from lab.summary import read_summary
 from tests.faults.harness import SLOW, differences, lab_process, run_undisturbed, wait_for, words
 
-SLOWED = "import time, lab.saving as s\nreal = s.Saver.safe_point\n"
-SLOW = SLOWED + "def slow(*a, **k):\n    time.sleep(0.1)\n    real(*a, **k)\ns.Saver.safe_point = slow\n"
+SLOWED = "import time, lab.saving as s\nreal = s.Saver.safe_point\ndef slow(*a, **k):\n    time.sleep(0.1)\n    real(*a, **k)\ns.Saver.safe_point = slow\n"
 """A tenth of a second at each safe point, so that a signal finds the run in the middle."""
 
 
@@ -27,7 +26,7 @@ def has_logged() -> bool:
 
 
 def signalled(
-    kind: str, *numbers: int, prelude: str = SLOW, ready: Callable[[], bool] = has_logged, **more: Any
+    kind: str, *numbers: int, prelude: str = SLOWED, ready: Callable[[], bool] = has_logged, **more: Any
 ) -> tuple[int, str, Path, float]:
     """Send signals to a run that has logged something; return its exit code, words, folder, and seconds it took."""
     process = lab_process(["run", *words(kind, **more), "--runs-dir", "runs"], prelude)
@@ -93,7 +92,7 @@ def test_no_safe_point_within_five_seconds_leaves_the_last_checkpoint() -> None:
 @pytest.mark.fault(3)
 @pytest.mark.slow
 def test_a_boundary_run_saves_at_its_appointed_places_alone() -> None:
-    slow = SLOW.replace("0.1", "0.05")
+    slow = SLOWED.replace("0.1", "0.05")
     code, err, folder, _ = signalled("boundary", signal.SIGTERM, prelude=slow)
     assert code == 143, err
     assert read_summary(folder).resume["checkpoint"] is None
