@@ -3,12 +3,9 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -125,49 +122,6 @@ def test_without_wandb_the_run_goes_on(
     assert one.problem is not None
     assert "Nothing is lost" in capsys.readouterr().err
     assert len(list(read_journal(tmp_path / "metrics.jsonl"))) == 1
-
-
-@pytest.fixture
-def silent_server() -> Iterator[str]:
-    """Accepts connections and never answers."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        held = []
-
-        def accept() -> None:
-            try:
-                while True:
-                    held.append(server.accept()[0])
-            except OSError:
-                return
-
-        threading.Thread(target=accept, daemon=True).start()
-        yield f"http://127.0.0.1:{server.getsockname()[1]}"
-        for connection in held:
-            connection.close()
-        server.shutdown(socket.SHUT_RDWR)
-
-
-def online(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
-    monkeypatch.setenv("WANDB_MODE", "online")
-    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
-    monkeypatch.setenv("WANDB_BASE_URL", address)
-
-
-@pytest.mark.parametrize("kind", ["refusing", "hanging"])
-def test_unreachable_server_means_offline_and_never_a_wait_in_training(
-    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, silent_server: str
-) -> None:
-    online(monkeypatch, "http://127.0.0.1:9" if kind == "refusing" else silent_server)
-    one = follower(tmp_path)
-    started = time.monotonic()
-    for step in range(100):
-        one.log({"train/loss": 1.0}, axis="global_step", at=step)
-    assert time.monotonic() - started < 0.5, "a row is handed over, not sent"
-    one.finish({"status": "completed"})
-    assert one.mode == "offline"
-    assert one.problem is None
-    rows = [json.loads(line)["history"]["item"] for line in records(tmp_path).splitlines() if '"history"' in line]
-    assert [row["global_step"] for row in rows if "train/loss" in row] == list(range(100))
 
 
 def test_wandb_dying_in_the_middle_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

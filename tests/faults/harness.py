@@ -24,12 +24,18 @@ from lab.summary import Summary, read_summary
 IMAGES = {"data.name": "digits", "checkpoint.steps": 4, "trainer.log_every": 3, "trainer.pictures_every": 2}
 SMALL = [{"channels": 8, "max_pool": 2}]
 BRIEF = {"evaluation.episodes": 3, "evaluation.best_episodes": 2, "evaluation.video": False}
+QUICK = {"agent.n_epochs": 4}
 LUNAR = {"env.id": "LunarLander-v3", "env.num_envs": 2, "agent.batch_size": 64, "checkpoint.steps": 250}
 KINDS: dict[str, tuple[str, dict[str, Any]]] = {
-    "ppo": ("ppo-cartpole", BRIEF | {"total_timesteps": 2048, "checkpoint.steps": 500, "evaluation.every": 1000}),
+    "ppo": (
+        "ppo-cartpole",
+        BRIEF | QUICK | {"total_timesteps": 2048, "checkpoint.steps": 500, "evaluation.every": 1000},
+    ),
     "dqn": (
         "dqn-cartpole",
-        BRIEF | {"total_timesteps": 3000, "checkpoint.steps": 500, "evaluation.every": 1000, "agent.buffer_size": 1500},
+        BRIEF
+        | {"total_timesteps": 3000, "checkpoint.steps": 500, "evaluation.every": 1000, "agent.buffer_size": 1500}
+        | {"agent.gradient_steps": 16},
     ),
     "vae": ("vae-mnist", IMAGES | {"trainer.max_epochs": 3, "model.encoder.hidden": [32], "model.nll_samples": 5}),
     "gan": (
@@ -37,7 +43,7 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
         IMAGES | {"trainer.max_epochs": 2, "model.fid_samples": 128, "model.encoder.stages": SMALL},
     ),
     "classifier": ("cnn-mnist", IMAGES | {"trainer.max_epochs": 3, "model.encoder.stages": SMALL}),
-    "replay": ("ppo-cartpole", BRIEF | LUNAR | {"total_timesteps": 1024, "evaluation.every": 700}),
+    "replay": ("ppo-cartpole", BRIEF | QUICK | LUNAR | {"total_timesteps": 1024, "evaluation.every": 700}),
     "boundary": (
         "dqn-cartpole",
         BRIEF
@@ -46,6 +52,7 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "workers": (
         "ppo-cartpole",
         BRIEF
+        | QUICK
         | {"env.vectorization": "async", "env.num_envs": 2, "agent.batch_size": 64}
         | {"total_timesteps": 768, "checkpoint.steps": 200, "evaluation.every": 500},
     ),

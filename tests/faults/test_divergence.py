@@ -127,7 +127,7 @@ def test_dqn(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     def poisoned(*args: Any, **kwargs: Any) -> Tensor:
         nonlocal calls
         calls += 1
-        return q_targets(*args, **kwargs) * (torch.nan if calls > 150 else 1)
+        return q_targets(*args, **kwargs) * (torch.nan if calls > 24 else 1)
 
     monkeypatch.setattr("agents.dqn.q_targets", poisoned)
     _, said = diverged("dqn", capsys)

@@ -90,7 +90,7 @@ def failed(kind: str, match: str, **more: Any) -> Path:
 def test_a_data_worker_that_is_killed_fails_clearly_and_the_run_goes_on() -> None:
     data: dict[str, Any] = {"data": {"class_path": f"{__name__}.LoadedImages", "init_args": {"name": "digits"}}}
     name, overrides = settings("classifier")
-    overrides = {k: v for k, v in overrides.items() if k != "data.name"} | data | {"trainer.max_epochs": 2}
+    overrides = {k: v for k, v in overrides.items() if k != "data.name"} | data | {"trainer.max_epochs": 1}
     undisturbed = lab.run(name, overrides, runs_dir="undisturbed")
     Path("deadly").touch()
     with pytest.raises(DataWorkerError, match="a process that loads data died"):

@@ -104,19 +104,16 @@ def _forked(step: int) -> int:
 def test_a_full_disk_leaves_the_last_checkpoint_intact() -> None:
     """A limit on the size of files stands for the disk: the replay's segments fit, the whole state does not."""
     undisturbed = run_undisturbed("vae")
-    process = lab_process(["run", *words("vae"), "--runs-dir", "runs"])
-    wait_for(lambda: checkpoints("runs"), process)
-    kill(process)
-    size = checkpoints("runs")[0].joinpath("state.safetensors").stat().st_size
+    folder = run_killed("vae", 5)
+    size = checkpoints(folder)[0].joinpath("state.safetensors").stat().st_size
     limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, size // 2))  # noqa: E731
-    before = [path.name for path in checkpoints("runs")]
-    code, said = lab_command(["resume", "--runs-dir", "runs"], preexec_fn=limit)
+    before = [path.name for path in checkpoints(folder)]
+    code, said = lab_command(["resume", str(folder)], preexec_fn=limit)
     assert code == 1, said
     assert "cannot write the checkpoint" in said
     assert "File too large; the last checkpoint, at step" in said
     assert "Traceback" not in said
-    assert [path.name for path in checkpoints("runs")] == before
-    (folder,) = Path("runs").glob("*/*")
+    assert [path.name for path in checkpoints(folder)] == before
     assert read_summary(folder).status == "failed"
     assert differences(undisturbed.dir, resume(folder).dir) == []
 

@@ -17,7 +17,14 @@ from lab.resuming import resume
 from lab.summary import read_summary
 from tests.faults.harness import SLOW, differences, lab_process, run_undisturbed, wait_for, words
 
-SLOWED = "import time, lab.saving as s\nreal = s.Saver.safe_point\ndef slow(*a, **k):\n    time.sleep(0.1)\n    real(*a, **k)\ns.Saver.safe_point = slow\n"
+SLOWED = """
+import time, lab.saving as s
+real = s.Saver.safe_point
+def slow(*a, **k):
+    time.sleep(0.1)
+    real(*a, **k)
+s.Saver.safe_point = slow
+"""
 """A tenth of a second at each safe point, so that a signal finds the run in the middle."""
 
 
@@ -73,6 +80,7 @@ def test_a_signal_saves_where_it_stands_and_the_run_goes_on_exactly(kind: str, n
 
 
 @pytest.mark.fault(3)
+@pytest.mark.slow
 def test_no_safe_point_within_five_seconds_leaves_the_last_checkpoint() -> None:
     prelude = (
         "import time, lab.model as m\nfrom pathlib import Path\nreal, n = m.Model.training_step, 0\n"
@@ -100,6 +108,7 @@ def test_a_boundary_run_saves_at_its_appointed_places_alone() -> None:
 
 
 @pytest.mark.fault(4)
+@pytest.mark.slow
 def test_ctrl_c_once() -> None:
     code, err, folder, _ = signalled("classifier", signal.SIGINT)
     assert code == 130, err
