@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,7 +105,8 @@ class AgentExperiment(Experiment):
     def train(self, context: RunContext) -> Throughput:
         restored = context.restored.state if context.restored else None
         start = restored["agent"]["plain"]["num_timesteps"] if restored else 0
-        with context.progress("training", self.total_timesteps, "steps", start=start) as progress:
+        training = context.progress("training", self.total_timesteps, "steps", start=start)
+        with training as progress, closing(self.agent.vec_env):
             choose_on = episode_seeds(self.seed, "choose", self.evaluation.best_episodes)
             reporter = Reporter(
                 context.tracker,
@@ -115,7 +117,8 @@ class AgentExperiment(Experiment):
                 safe_point=lambda: self._safe_point(context, reporter),
             )
             self.agent.set_logger(Logger(None, [TrackerWriter(context.tracker)]))
-            self.agent.policy.optimizer.register_step_pre_hook(self._watch_gradient)
+            if context.device.type == "cpu":  # elsewhere each look is a wait
+                self.agent.policy.optimizer.register_step_pre_hook(self._watch_gradient)
             if restored:
                 self._restore(reporter, restored, context)
             left = self.total_timesteps - self.agent.num_timesteps
@@ -123,7 +126,6 @@ class AgentExperiment(Experiment):
                 self.agent.learn(left, callback=reporter, log_interval=None, reset_num_timesteps=restored is None)  # type: ignore[arg-type]
                 self._save(context, reporter)
             self.best_state = reporter.best_state
-        self.agent.vec_env.close()
         return Throughput(self.agent.num_timesteps, "env steps")
 
     def _safe_point(self, context: RunContext, reporter: Reporter) -> None:

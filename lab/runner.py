@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from lab.compatibility import surroundings
 from lab.config import Config, load
 from lab.devices import describe, select_device, use_threads
 from lab.encoders.files import save_encoder
-from lab.errors import ConfigError, DivergedError, Interrupted
+from lab.errors import ConfigError, DivergedError, Interrupted, SavingError
 from lab.experiment import Experiment, RunContext
 from lab.progress import notice
 from lab.randomness import seed_everything
@@ -30,6 +31,8 @@ from lab.summary import Summary
 from lab.tracking import Journal, Trackers, WandbFollower
 from lab.tracking.redact import redact
 from lab.tracking.wandb import chosen_mode
+
+DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 
 
 def run(
@@ -116,6 +119,8 @@ def carry_out(job: Job, record: Summary, wandb_mode: str, restored: Checkpoint |
         record.descriptions, record.status = dict(experiment.descriptions), "completed"
     except BaseException as error:
         record.status, record.error = _status_of(error), f"{type(error).__name__}: {error}"[:500]
+        if isinstance(error, OSError) and error.errno in DISK:
+            raise SavingError(f"cannot write to {record.dir}: {error.strerror}; `lab resume` goes on later") from error
         raise
     finally:
         verdict, reason = judge(
@@ -127,10 +132,10 @@ def carry_out(job: Job, record: Summary, wandb_mode: str, restored: Checkpoint |
         )
         record.reference |= {"verdict": verdict, "reason": reason}
         record.resume |= saver.position() if saver else {}
-        record.write()  # before W&B is waited for: whatever happens there, this stays
+        _write(record)  # before W&B is waited for: whatever happens there, this stays
         tracker.finish(asdict(record))
         record.wandb = {"mode": wandb.mode, "url": wandb.address, "problem": wandb.problem}
-        record.write()
+        _write(record)
     return record
 
 
@@ -190,6 +195,13 @@ def timed(record: Summary, stage: str, before: float = 0.0) -> Iterator[None]:
         yield
     finally:
         record.durations[stage] = round(before + time.perf_counter() - started, 3)
+
+
+def _write(record: Summary) -> None:
+    try:
+        record.write()
+    except OSError as error:  # the disk may be what ended the run: then that must be said, and not this
+        notice(f"the summary of {record.dir} could not be written: {error.strerror}")
 
 
 def _draw(experiment: Experiment, context: RunContext) -> None:
