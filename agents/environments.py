@@ -51,7 +51,7 @@ class EnvSettings:
             return gym.make(self.id, **chosen, **self.kwargs)
         except gym.error.DependencyNotInstalled as error:
             extra = next((name for name in EXTRAS if name in str(error).lower()), None)
-            remedy = f"pip install 'deep-learning-lab[{extra}]'" if extra else str(error)
+            remedy = f"pip install 'deep-learning-lab[{extra}]', in a checkout '.[{extra}]'" if extra else str(error)
             raise ConfigError(f"environment {self.id} needs a package that is not installed: {remedy}") from error
         except (gym.error.Error, ModuleNotFoundError) as error:
             hint = nearest(self.id, gym.registry) or f" ({str(error).splitlines()[0]})"
@@ -65,7 +65,9 @@ class EnvSettings:
         """Return how a resumed run gets these environments back, and why it is inexact where it is."""
         if self.resume == "native" and not has_native_state(env := self.make()):
             raise ConfigError(f"env.resume is native, but the state of {env} cannot be read; auto, replay or boundary")
-        return choose_method(self.make) if self.resume == "auto" else (self.resume, None)
+        if self.resume in ("native", "boundary"):
+            return self.resume, None
+        return choose_method(self.make, native=self.resume == "auto")
 
     def make_vec(self, seed: int, method: Method) -> VecEnv:
         """Make `num_envs` copies for SB3 that record episode returns and can be resumed by `method`."""

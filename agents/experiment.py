@@ -20,8 +20,9 @@ from agents.state import agent_state, load_agent_state, load_pending_rows, load_
 from lab.data.base import DatasetInfo
 from lab.divergence import require_finite_gradients
 from lab.encoders.base import Encoder
-from lab.errors import ConfigError
+from lab.errors import CheckpointError, ConfigError
 from lab.experiment import Experiment, RunContext, State, Throughput
+from lab.progress import notice
 from lab.saving import Cadence, CheckpointSettings, Rows
 from lab.settings import PositiveInt
 
@@ -120,7 +121,11 @@ class AgentExperiment(Experiment):
             if context.device.type == "cpu":  # elsewhere each look is a wait
                 self.agent.policy.optimizer.register_step_pre_hook(self._watch_gradient)
             if restored:
-                self._restore(reporter, restored, context)
+                try:
+                    self._restore(reporter, restored, context)
+                except (RuntimeError, KeyError, IndexError, ValueError, AttributeError) as error:
+                    reason = " ".join(str(error).split())[:160]
+                    raise CheckpointError(f"the checkpoint does not fit the settings: {reason}") from error
             left = self.total_timesteps - self.agent.num_timesteps
             if left > 0:
                 self.agent.learn(left, callback=reporter, log_interval=None, reset_num_timesteps=restored is None)  # type: ignore[arg-type]
@@ -152,7 +157,9 @@ class AgentExperiment(Experiment):
     def _restore(self, reporter: Reporter, state: dict[str, Any], context: RunContext) -> None:
         assert context.restored is not None
         reporter.load_state_dict(state["reporter"])
-        load_agent_state(self.agent, state["agent"])
+        if strayed := load_agent_state(self.agent, state["agent"]):
+            self._inexact = f"environments {', '.join(map(str, strayed))} did not come back to where they were"
+            notice(f"{self._inexact}: this run does not end exactly as it would have")
         load_pending_rows(self.agent, state["agent"]["logged"])
         if self.agent.replay:
             self.rows_saved = self.agent.rows_added

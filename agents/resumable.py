@@ -113,14 +113,21 @@ class Resumable(gym.Wrapper[Any, Any, Any, Any]):
         return f"environment {self.name} (copy {self.copy}, its step {self.steps:,}, episode {self.episode})"
 
 
-def choose_method(make: Callable[[], Env]) -> tuple[Method, str | None]:
-    """Return the best method for the environments that `make` gives, and why it is inexact where it is."""
+def choose_method(make: Callable[[], Env], *, native: bool = True) -> tuple[Method, str | None]:
+    """Return the best method for the environments that `make` gives, and why it is inexact where it is.
+
+    Raises EnvironmentFailedError when one fails while it is tried.
+    """
     env = make()
-    if has_native_state(env):
+    name = env.spec.id if env.spec else str(env)
+    if native and has_native_state(env):
         env.close()
         return "native", None
-    same = _replays(env, make())
-    reason = f"{env.spec.id if env.spec else env} does not repeat an episode from its seed and its actions"
+    try:
+        same = _replays(env, make())
+    except Exception as error:  # an environment's own code may fail in any way
+        raise EnvironmentFailedError(f"environment {name} raised {type(error).__name__}: {error}") from error
+    reason = f"{name} does not repeat an episode from its seed and its actions"
     return ("replay", None) if same else ("none", reason)
 
 

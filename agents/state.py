@@ -10,12 +10,12 @@ import torch
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.vec_env import VecTransposeImage
 
-from lab.progress import notice
+from lab.errors import CheckpointError
 from lab.randomness import random_state, restore_random_state
 from lab.saving import Rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from agents.agent import Agent
     from lab.checkpoint import Segment
@@ -46,8 +46,9 @@ def agent_state(agent: Agent) -> dict[str, Any]:
     }
 
 
-def load_agent_state(agent: Agent, state: dict[str, Any]) -> None:
-    """Take back what `agent_state` returned, but for the generators: see `load_randomness`."""
+def load_agent_state(agent: Agent, state: dict[str, Any]) -> list[int]:
+    """Take back what `agent_state` returned, but for the generators: see `load_randomness`. Return the environments
+    that did not come back to where they were."""
     for name, value in state["plain"].items():
         setattr(agent, name, value)
     for name, module in agent.learned_modules.items():
@@ -55,10 +56,12 @@ def load_agent_state(agent: Agent, state: dict[str, Any]) -> None:
     agent.policy.optimizer.load_state_dict(state["optimizer"])
     agent.ep_info_buffer = deque(state["episodes"], maxlen=agent._stats_window_size)
     agent.ep_success_buffer = deque(state["successes"], maxlen=agent._stats_window_size)
+    strayed = []
     for i, environment in enumerate(state["environments"]):
         (seen,) = agent.vec_env.env_method("restore", environment, indices=i)
         if seen is not None and not _is_last(agent, i, seen):
-            notice(f"environment {i} did not come back to where it was: from here on this run is not exact")
+            strayed.append(i)
+    return strayed
 
 
 def _is_last(agent: Agent, i: int, seen: Any) -> bool:
@@ -101,11 +104,17 @@ def replay_rows(buffer: ReplayBuffer, saved: int, total: int) -> Rows:
     return Rows(start, {name: torch.from_numpy(getattr(buffer, name)[at]) for name in REPLAY}, oldest)
 
 
-def load_replay(buffer: ReplayBuffer, segments: Iterable[Segment], total: int) -> None:
-    """Fill the buffer from segments, one at a time."""
+def load_replay(buffer: ReplayBuffer, segments: Sequence[Segment], total: int) -> None:
+    """Fill the buffer from segments, one at a time. Raises CheckpointError when they do not reach back far enough."""
+    needed = max(0, total - buffer.buffer_size)
+    if total and min((segment.start for segment in segments), default=total) > needed:
+        raise CheckpointError(
+            f"a replay buffer of {buffer.buffer_size} needs the transitions from {needed:,} on, which the checkpoint "
+            "no longer has; a buffer can be made smaller, not larger"
+        )
     for segment in segments:
         index = np.arange(segment.start, segment.stop)
-        kept = index >= total - buffer.buffer_size
+        kept = index >= needed
         for name, rows in segment.load().items():
             getattr(buffer, name)[index[kept] % buffer.buffer_size] = rows.numpy()[kept]
     buffer.pos, buffer.full = total % buffer.buffer_size, total >= buffer.buffer_size

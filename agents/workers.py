@@ -130,9 +130,8 @@ class AsyncEnvs(VecEnv):
 
 def _work(pipe: Connection, lifeline: Connection, maker: Callable[[], Env]) -> None:
     """A worker's life: it ends when the pipe closes, or, even amid a step that hangs, when its run is gone."""
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the run decides what it means
+    if hasattr(os, "setsid"):
+        os.setsid()  # Ctrl-C and a closed terminal reach the whole group; the run decides what they mean
     threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
     try:
         env = _patch_env(maker())

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import safetensors
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
@@ -89,7 +89,7 @@ def load(folder: Path) -> Checkpoint:
         tensors = {name: tensor.clone() for name, tensor in load_file(folder / WEIGHTS).items()}
         state = unpack(described["structure"], tensors)
         return Checkpoint(folder, state, dict(described["meta"]), segments)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, safetensors.SafetensorError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, SafetensorError) as error:
         raise CheckpointError(f"no valid checkpoint in {folder} ({type(error).__name__}: {error})") from error
 
 

@@ -7,6 +7,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from lab import commands, run_commands
@@ -38,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _say(text: str) -> None:
-    print(f"lab: {text}", file=sys.stderr)
+    with suppress(OSError):  # nobody listens any more
+        print(f"lab: {text}", file=sys.stderr)
 
 
 class _Parser(argparse.ArgumentParser):

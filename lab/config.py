@@ -23,6 +23,7 @@ from lab.config_files import find, read
 from lab.devices import Device
 from lab.errors import ConfigError, nearest
 from lab.experiment import Experiment
+from lab.imports import import_from_here
 from lab.reference import Reference
 from lab.saving import CheckpointSettings
 from lab.settings import PositiveInt, Seed
@@ -89,8 +90,7 @@ def load(name: str, overrides: Mapping[str, Any] | Sequence[str] = ()) -> Config
     sentence, for anything that does not fit.
     """
     path = find(name)
-    if str(Path.cwd()) not in sys.path and not _within_run(Path.cwd()):
-        sys.path.append(str(Path.cwd()))  # the user's own classes; last, so that they never hide the lab's
+    import_from_here()
     values = read(path)
     values.setdefault("name", path.stem)
     named = values.pop("experiment", None)
@@ -132,11 +132,6 @@ def load(name: str, overrides: Mapping[str, Any] | Sequence[str] = ()) -> Config
         config = parse(words)
         config.notes = notes
     return config
-
-
-def _within_run(folder: Path) -> bool:
-    """Whether a folder belongs to a run: what lies there may be somebody else's, and is never imported."""
-    return any((above / "summary.json").exists() for above in (folder, *folder.parents))
 
 
 def _word(value: Any) -> str:

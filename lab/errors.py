@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import signal
 from collections.abc import Iterable
 from typing import ClassVar
 
@@ -59,7 +60,7 @@ class Interrupted(BaseException):
     """A signal asked the run to end. A BaseException, so that no library's `except Exception` swallows it."""
 
     def __init__(self, signal_number: int) -> None:
-        super().__init__(signal_number)
+        super().__init__(f"by {signal.Signals(signal_number).name}")
         self.exit_code = 128 + signal_number
 
 

@@ -23,6 +23,8 @@ def pack(value: Any) -> tuple[Any, dict[str, Tensor]]:
     tensors: dict[str, Tensor] = {}
 
     def put(tensor: Tensor, name: str) -> str:
+        while name in tensors:
+            name += "'"  # {"a": {"b": ...}, "a.b": ...} has two of one name
         tensors[name] = tensor
         return name
 

@@ -51,7 +51,8 @@ def panel(run: Summary) -> RenderableType:
     facts.add_row("time", took)
     if run.resume.get("sessions", 1) > 1:
         exact = "exactly" if run.resume["exact"] else f"not exactly: {run.resume['reason']}"
-        facts.add_row("resumed", escape(f"{run.resume['sessions'] - 1} times, {exact}"))
+        times = run.resume["sessions"] - 1
+        facts.add_row("resumed", escape(f"{'once' if times == 1 else f'{times} times'}, {exact}"))
     if run.parent:
         facts.add_row("forked", escape(f"from {run.parent['run_id']} at step {run.parent['checkpoint']:,}"))
     facts.add_row("folder", escape(near(run.dir)))

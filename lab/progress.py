@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from types import TracebackType
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -15,7 +17,21 @@ BAR_REFRESH_EVERY = 0.25  # seconds
 
 BAR_COLUMNS = 58  # of the terminal, for all but the metrics
 
-console = Console(stderr=True, highlight=False)
+
+class _Console(Console):
+    """Falls silent when nobody listens any more (a closed terminal or pipe): that must not end a run."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        try:
+            super().print(*objects, **options)
+        except OSError:
+            self.quiet = True
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+
+
+console = _Console(stderr=True, highlight=False)
 """Everything said while working goes to stderr; stdout carries results alone."""
 
 
@@ -59,7 +75,8 @@ class Progress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self.bar:
-            self.bar.stop()
+            with suppress(OSError):
+                self.bar.stop()
 
     @property
     def due(self) -> bool:
@@ -75,7 +92,8 @@ class Progress:
         shown = "  ".join(f"{name} {value:.4g}" for name, value in (metrics or {}).items())
         if self.bar:
             fitting = _fitting(metrics or {}, console.width - BAR_COLUMNS)
-            self.bar.update(self.task, completed=done, rate=f"{rate:,.0f}/s", metrics=fitting, refresh=True)
+            with suppress(OSError):
+                self.bar.update(self.task, completed=done, rate=f"{rate:,.0f}/s", metrics=fitting, refresh=True)
         else:
             left = (self.total - done) / rate if rate else 0
             console.print(

@@ -5,16 +5,19 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 
 from lab import checkpoint, summary
 from lab.checkpoint import SEGMENTS, Checkpoint
 from lab.compatibility import differences, surroundings
 from lab.config import Config, load
+from lab.devices import describe
 from lab.errors import CheckpointError, ConfigError
 from lab.progress import notice
 from lab.run_folder import at_work, cut_back, locked
@@ -25,7 +28,7 @@ from lab.tracking import MEDIA, METRICS
 from lab.tracking.redact import BLANK, redact
 from lab.tracking.wandb import chosen_mode
 
-META = {"run_id", "config", "surroundings", "journal", "train_seconds", "fast_dev_run"}
+META = {"run_id", "config", "surroundings", "journal", "train_seconds"}
 
 
 def resume(
@@ -44,8 +47,10 @@ def resume(
     """
     started = time.perf_counter()
     wandb_mode = chosen_mode()
-    record = summary.read_summary(folder)
-    with locked(folder):
+    summary.read_summary(folder)  # it is a run
+    with ExitStack() as held:
+        held.enter_context(locked(folder))
+        record = summary.read_summary(folder)
         restored = _newest(folder)
         config = load(str(folder / "config.yaml"), overrides)
         before = restored.meta["config"] if restored else redact(load(str(folder / "config.yaml")).as_dict())
@@ -56,23 +61,29 @@ def resume(
             raise ConfigError(f"{folder}/config.yaml holds a blanked secret ({BLANK}); give that setting again")
         job = prepare(config, fast_dev_run=record.fast_dev_run)
         others = list(differences(restored.meta["surroundings"], surroundings(job.device))) if restored else []
-        if not force:
-            _refuse(folder, [] if _only_longer(changes, before, config) else changes, others)
+        _refuse(folder, changes, before, config, others, force=force)
+        for line in config.notes:
+            notice(line)
         if restored is None:
-            if changes:
-                raise ConfigError(
-                    f"{folder} has no checkpoint that another config could go on from; `lab run` starts one"
+            if record.resume.get("checkpoint") is not None:
+                raise CheckpointError(
+                    f"{folder} has lost its checkpoints: the last one was at {record.resume['checkpoint']}"
                 )
+            if changes:
+                raise ConfigError(f"{folder} has no checkpoint for another config to go on from; `lab run` starts anew")
             notice("the run ended before its first checkpoint: it begins again, in the same folder")
         elif changes:
+            parent = record.dir
             record, restored = _fork(record, restored, config)
-    with locked(record.dir):
+            notice(f"{'; '.join(changes)}: a new run goes on from step {position(restored.folder):,} of {parent}")
+            held.enter_context(locked(record.dir))
         cut_back(record.dir, restored)
         forced = [*record.resume.get("forced", []), *others]
         record.resume |= exactness(job) | {"sessions": record.resume.get("sessions", 0) + 1}
         if forced:
             record.resume |= {"exact": False, "forced": forced, "reason": f"resumed in spite of {'; '.join(forced)}"}
         record.status, record.error, record.metrics = "running", None, {}
+        record.device, record.threads = describe(job.device), torch.get_num_threads()
         record.durations = {"setup": time.perf_counter() - started}
         announce(record)
         return carry_out(job, record, wandb_mode, restored)
@@ -95,28 +106,32 @@ def _newest(folder: Path) -> Checkpoint | None:
         notice(f"{problem}; going back to {restored.folder.name}")
     if missing := META - restored.meta.keys():
         raise CheckpointError(f"{restored.folder} says nothing about {', '.join(sorted(missing))}")
+    for name, size in restored.meta["journal"].items():
+        if (folder / name).stat().st_size < size:
+            raise CheckpointError(f"{folder / name} has lost rows that {restored.folder.name} counts on")
     return restored
 
 
-def _only_longer(changes: list[str], before: dict[str, Any], config: Config) -> bool:
-    """Whether the only change is more of the run's length."""
+def _refuse(
+    folder: Path, changes: list[str], before: dict[str, Any], config: Config, others: list[str], *, force: bool
+) -> None:
+    """Raise ConfigError where the run cannot or, without `force`, should not go on."""
 
     def length(values: Any) -> Any:
         for part in config.experiment.length.split("."):
             values = values[part]
         return values
 
-    longer = bool(changes) and length(config.as_dict()) > length(before)
-    return longer and len(changes) == 1 and changes[0].startswith(f"{config.experiment.length}:")
-
-
-def _refuse(folder: Path, changes: list[str], others: list[str]) -> None:
-    if changes:
+    old, new = length(before), length(config.as_dict())
+    if new < old:
+        raise ConfigError(f"{config.experiment.length} can only grow when a run goes on, from {old}; received {new}")
+    only_longer = new > old and len(changes) == 1
+    if changes and not (force or only_longer):
         raise ConfigError(
             f"{folder} was trained with other settings ({'; '.join(changes)}); --force goes on from its checkpoint "
             "as a new run with the new ones"
         )
-    if others:
+    if others and not force:
         raise ConfigError(
             f"{folder} cannot end bitwise as it would have: its checkpoint was written elsewhere "
             f"({'; '.join(others)}); --force goes on nevertheless, and the summary says so"

@@ -64,23 +64,25 @@ def verify(options: argparse.Namespace, rest: list[str]) -> int:
     from pathlib import Path
 
     from lab.config import load
+    from lab.signals import signals_as_exceptions
     from lab.summary import runs_folder
     from lab.verify import verify as verify_experiment
 
     words = overrides_of(options, rest)
     load(options.name, words)  # says what is wrong with them before anything is started
-    if not options.kills.isdigit():
-        raise ConfigError(f"--kills must be a number, received {options.kills!r}")
+    if not options.kills.isdigit() or int(options.kills) < 1:
+        raise ConfigError(f"--kills must be a number from 1 on, received {options.kills!r}")
     runs = runs_folder(options.runs_dir)
     runs.mkdir(parents=True, exist_ok=True)
-    found = verify_experiment(
-        options.name,
-        words,
-        kills=int(options.kills),
-        folder=Path(tempfile.mkdtemp(prefix=".verify-", dir=runs)),
-        fast_dev_run=options.fast_dev_run,
-        say=lambda line: print(f"lab: {line}", file=sys.stderr, flush=True),
-    )
+    with signals_as_exceptions():
+        found = verify_experiment(
+            options.name,
+            words,
+            kills=int(options.kills),
+            folder=Path(tempfile.mkdtemp(prefix=".verify-", dir=runs)),
+            fast_dev_run=options.fast_dev_run,
+            say=lambda line: print(f"lab: {line}", file=sys.stderr, flush=True),
+        )
     exact, reason = (found.undisturbed.resume.get(key) for key in ("exact", "reason"))
     if found.differences:
         print(f"DIFFERENT after {found.kills} kills: {found.differences[0]}")

@@ -15,6 +15,8 @@ from lab.saving import prune, rolling
 from lab.tracking import cut_journal
 
 LOCK = ".lock"
+MARK = "synced.json"
+"""Says in `wandb/` that W&B has the whole run."""
 
 
 @contextmanager
@@ -38,13 +40,11 @@ def locked(folder: Path) -> Iterator[None]:
 
 def at_work(folder: Path) -> bool:
     """Whether a process holds the folder."""
-    if not (folder / LOCK).exists():
-        return False
     try:
         with locked(folder):
             return False
-    except ConfigError:
-        return True
+    except ConfigError as error:
+        return isinstance(error.__cause__, Timeout)
 
 
 def cut_back(folder: Path, checkpoint: Checkpoint | None) -> None:
@@ -58,6 +58,7 @@ def cut_back(folder: Path, checkpoint: Checkpoint | None) -> None:
             shutil.rmtree(path)
     for path in (folder / "checkpoints" / "final", folder / "checkpoints" / "best", folder / "encoder"):
         shutil.rmtree(path, ignore_errors=True)
+    (folder / "wandb" / MARK).unlink(missing_ok=True)
     for path in leftovers(folder / "checkpoints"):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     prune(folder / "checkpoints")

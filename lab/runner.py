@@ -89,7 +89,6 @@ def carry_out(job: Job, record: Summary, wandb_mode: str, restored: Checkpoint |
             "surroundings": surroundings(job.device),
             "journal": journal.position(),
             "train_seconds": trained_before + time.perf_counter() - train_began,
-            "fast_dev_run": job.fast_dev_run,
         }
 
     saver: Saver | None = None
@@ -100,10 +99,13 @@ def carry_out(job: Job, record: Summary, wandb_mode: str, restored: Checkpoint |
             context = RunContext(record.dir, record.seed, job.device, tracker, job.fast_dev_run, saver, restored)
             wandb.wait_started(5)
             record.durations["setup"] = round(record.durations["setup"] + time.perf_counter() - started, 3)
+            record.wandb = {"mode": wandb.mode, "url": None, "problem": None}
             record.write()
             train_began = time.perf_counter()
             with timed(record, "train", trained_before), stop.deferred():
                 throughput = experiment.train(context)
+            if experiment.inexact:
+                record.resume |= {"exact": False, "reason": experiment.inexact}
             record.durations["saving"] = round(saver.seconds, 3)
             rate = throughput.amount / record.durations["train"]
             record.throughput = {"value": round(rate, 2), "unit": f"{throughput.unit}/s"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -11,7 +12,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from lab.checkpoint import SEGMENTS, STAGING, Checkpoint, Segment, load, publish, segment_names, write_segment
+from lab.checkpoint import SEGMENTS, Checkpoint, Segment, load, publish, segment_names, write_segment
 from lab.errors import CheckpointError, SavingError
 from lab.settings import PositiveInt
 from lab.signals import Stop
@@ -133,7 +134,9 @@ def position(folder: Path) -> int:
 
 def rolling(folder: Path) -> list[Path]:
     """Return the rolling checkpoints in a folder of checkpoints, the newest first."""
-    return sorted((p for p in folder.glob("step-*") if p.suffix != STAGING), reverse=True)
+    return sorted(
+        (p for p in folder.glob("step-*") if re.fullmatch(r"step-\d{10}", p.name) and p.is_dir()), reverse=True
+    )
 
 
 def prune(folder: Path) -> None:

@@ -20,6 +20,7 @@ class Stop:
 
     def __init__(self) -> None:
         self.requested: int | None = None
+        self.taken: list[int] = []
         self._deferring = False
 
     def raise_if_requested(self) -> None:
@@ -41,7 +42,7 @@ class Stop:
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         """Take the first signal; from then on each has its usual effect, at once."""
-        for each in ASKED_TO_END:
+        for each in self.taken:
             signal.signal(each, signal.SIG_DFL)
         self.requested = number
         if not self._deferring:
@@ -63,6 +64,7 @@ def signals_as_exceptions() -> Iterator[Stop]:
         return
     # nohup ignores SIGHUP on purpose: what is ignored stays so.
     before = {each: old for each in ASKED_TO_END if (old := signal.getsignal(each)) is not signal.SIG_IGN}
+    stop.taken = list(before)
     for each in before:
         signal.signal(each, stop.handle)
     try:

@@ -94,8 +94,9 @@ def read_summary(folder: Path) -> Summary:
         numbers = [*values["metrics"].values(), *values["durations"].values(), values["seed"]]
         if not all(value is None or isinstance(value, int | float) for value in numbers):
             raise TypeError("figures must be numbers")  # joins the others below
-        if not isinstance(values["reference"], dict) or not isinstance(values["dataset"], dict):
-            raise TypeError("reference and dataset must be objects")
+        objects = [values["reference"], values["dataset"], values.get("resume", {}), values.get("wandb") or {}]
+        if not all(isinstance(value, dict) for value in [*objects, values.get("parent") or {}]):
+            raise TypeError("reference, dataset, resume, wandb and parent must be objects")
         return Summary(**{**{k: v for k, v in values.items() if k in known}, "run_dir": str(folder)})
     except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
         raise ConfigError(f"{folder} is not a run: no readable summary.json in it") from error

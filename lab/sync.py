@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from lab.config_files import read
-from lab.errors import ConfigError, LabError
+from lab.errors import LabError
 from lab.files import write_json
-from lab.run_folder import at_work
+from lab.run_folder import MARK, at_work, locked
 from lab.summary import Summary, local_runs, read_summary
-from lab.tracking import MEDIA, METRICS, WandbFollower, read_journal
-
-MARK = "synced.json"
+from lab.tracking import Journal, WandbFollower
 
 
 class SyncError(LabError):
@@ -28,29 +25,26 @@ def sync(folder: Path, *, mode: str = "online") -> str | None:
     that was resumed has several, with rows in common. `mode="offline"` writes one anew instead of sending.
     Raises SyncError when W&B does not take it all.
     """
-    record = read_summary(folder)
-    if at_work(folder):
-        raise ConfigError(f"{folder} is still being trained; send it when it has ended")
-    follower = WandbFollower(
-        folder,
-        name=record.name,
-        run_id=record.run_id,
-        config=read(folder / "config.yaml"),
-        mode=mode,
-        patient=True,
-    )
-    for row in _rows(folder / METRICS):
-        follower.log(_metrics(row), axis=row["axis"], at=row[row["axis"]])
-    for row in _rows(folder / MEDIA):
-        if (path := folder / "media" / Path(row["file"]).name).is_file():
-            follower.media(row["name"], path, axis=row["axis"], at=row[row["axis"]])
-    follower.finish(asdict(record))
-    if follower.problem:
-        raise SyncError(f"{folder} was not sent: {follower.problem}")
-    if mode == "online":
-        write_json(folder / "wandb" / MARK, {"url": follower.address})
-        record.wandb = {"mode": mode, "url": follower.address, "problem": None}
-        record.write()
+    with locked(folder):
+        record = read_summary(folder)
+        journal = Journal(folder)
+        journal.finish({})
+        follower = WandbFollower(
+            folder,
+            name=record.name,
+            run_id=record.run_id,
+            config=read(folder / "config.yaml"),
+            mode=mode,
+            sent=journal.rows,
+            only_catch_up=True,
+        )
+        follower.finish(asdict(record))
+        if follower.problem:
+            raise SyncError(f"{folder} was not sent: {follower.problem}")
+        if mode == "online":
+            write_json(folder / "wandb" / MARK, {"url": follower.address})
+            record.wandb = {"mode": mode, "url": follower.address, "problem": None}
+            record.write()
     return follower.address
 
 
@@ -65,12 +59,3 @@ def unsent(runs: Path) -> Iterator[Summary]:
             and not at_work(record.dir)
         ):
             yield record
-
-
-def _rows(path: Path) -> list[dict[str, Any]]:
-    return list(read_journal(path)) if path.exists() else []
-
-
-def _metrics(row: dict[str, Any]) -> dict[str, float]:
-    kept = {key: value for key, value in row.items() if key not in ("time", "axis", row["axis"])}
-    return {key: float("nan") if value is None else float(value) for key, value in kept.items()}

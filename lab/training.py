@@ -17,7 +17,7 @@ from pytorch_lightning.callbacks import EarlyStopping as LightningEarlyStopping
 from lab.data.base import DataModule, DatasetInfo
 from lab.devices import own_randomness
 from lab.encoders.base import Encoder
-from lab.errors import ConfigError, DataWorkerError, nearest
+from lab.errors import CheckpointError, ConfigError, DataWorkerError, nearest
 from lab.experiment import Experiment, RunContext, State, Throughput
 from lab.lightning import GradientWatch, Memory, Reporter, Saving, Seeding, TestProgress, draw
 from lab.model import ModelFactory
@@ -143,6 +143,11 @@ class Training(Experiment):
                 )
             trainer = self._trainer(context, epochs, callbacks, precision=self.settings.precision, memory=memory)
             if state:
+                try:
+                    self.model.load_state_dict(state["lightning"]["state_dict"])
+                except RuntimeError as error:
+                    reason = " ".join(str(error).split())[:160]
+                    raise CheckpointError(f"the checkpoint does not fit the settings: {reason}") from error
                 self.batches.load_state_dict(state["batches"])  # Lightning forgets it at an epoch's end
             with quiet_lightning(), data_workers():
                 trainer.fit(self.model, self.batches, self.validation, ckpt_path="in memory" if state else None)

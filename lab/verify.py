@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab.checkpoint import META
@@ -58,13 +58,37 @@ def verify(
 ) -> Verification:
     """Run an experiment once undisturbed, and as often as it takes with `kills` times SIGKILL and `lab resume`.
 
-    Each command is a process of its own. `folder` is for these runs alone, and kept only where something differs.
+    Each command is a process of its own. `folder` is for these runs alone, and kept only where something differs or
+    fails. Raises VerificationError when a run ends by itself in an error.
     """
+    lab = _Lab(folder / "said.txt")
+    try:
+        found = _verify(lab, name, words, kills=kills, folder=folder, fast_dev_run=fast_dev_run, say=say)
+    except VerificationError:
+        raise
+    except BaseException:  # asked to end: neither a process nor a folder stays
+        lab.kill()
+        shutil.rmtree(folder)
+        raise
+    if not found.differences:
+        shutil.rmtree(folder)
+    return found
+
+
+def _verify(
+    lab: _Lab,
+    name: str,
+    words: Sequence[str],
+    *,
+    kills: int,
+    folder: Path,
+    fast_dev_run: bool,
+    say: Callable[[str], None],
+) -> Verification:
     moments = random.Random(kills)
     start = ["run", name, *words, *(["--fast-dev-run"] if fast_dev_run else [])]
     say(f"{name}: one run undisturbed")
     began = time.monotonic()
-    lab = _Lab(folder / "said.txt")
     lab.finish(lab([*start, "--runs-dir", str(folder / "undisturbed")]))
     (undisturbed,) = local_runs(folder / "undisturbed")
     trained = sum(undisturbed.durations[stage] for stage in ("train", "evaluate"))
@@ -92,8 +116,6 @@ def verify(
             lab.finish(lab(["resume", str(_only(disturbed))] if _only(disturbed) else _begin(start, disturbed)))
         (again,) = local_runs(disturbed)
         differences = [f"run {runs}, {line}" for line in run_differences(undisturbed.dir, again.dir)]
-    if not differences:
-        shutil.rmtree(folder)
     return Verification(differences, done, runs, undisturbed, folder if differences else None)
 
 
@@ -103,21 +125,31 @@ class _Lab:
 
     said: Path
 
+    started: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
     def __call__(self, words: Sequence[str]) -> subprocess.Popen[bytes]:
         self.said.parent.mkdir(parents=True, exist_ok=True)
         with self.said.open("ab") as said:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 [sys.executable, "-m", "lab.cli", *words],
                 stdout=subprocess.DEVNULL,
                 stderr=said,
                 env={**os.environ, "WANDB_MODE": "disabled"},
             )
+        self.started.append(process)
+        return process
+
+    def kill(self) -> None:
+        """End what is still at work."""
+        for process in self.started:
+            process.kill()
+            process.wait()
 
     def finish(self, process: subprocess.Popen[bytes]) -> None:
         """Wait for its end. Raises VerificationError when that is an error."""
         if code := process.wait():
             said = " ".join(self.said.read_text(errors="replace").split())[-500:]
-            raise VerificationError(f"the run ended by itself with exit code {code}: {said}")
+            raise VerificationError(f"the run ended by itself with exit code {code} (see {self.said.parent}): {said}")
 
 
 def _begin(start: Sequence[str], folder: Path) -> list[str]:

@@ -7,6 +7,7 @@ import math
 import os
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,8 @@ class Journal:
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         for file in self.files.values():
-            file.close()
+            with suppress(OSError):  # a row that the disk did not take has been complained of
+                file.close()
 
     def position(self) -> dict[str, int]:
         """Force all rows to the disk; return the bytes of each file."""

@@ -7,6 +7,7 @@ it misses is not lost: the journal has every row.
 from __future__ import annotations
 
 import contextlib
+import math
 import netrc
 import os
 import queue
@@ -20,7 +21,7 @@ from urllib.parse import urlsplit
 
 from lab.errors import ConfigError, nearest
 from lab.progress import notice
-from lab.tracking.journal import MEDIA, METRICS
+from lab.tracking.journal import MEDIA, METRICS, read_journal
 from lab.tracking.redact import redact
 
 QUEUE_ROWS = 10_000
@@ -38,8 +39,8 @@ class WandbFollower:
     """Mirrors the journal to one W&B run, on whichever side of the network the user has chosen.
 
     Offline unless an API key is there or WANDB_MODE says otherwise; `WANDB_MODE=disabled` turns it off. `sent` says
-    how many rows of each file of the journal came before the first one that it will be told. A `patient` one waits for
-    W&B to take each row, and does not fall back to recording offline.
+    how many rows of each file of the journal came before the first one that it will be told: those that the server
+    lacks are read from there. With `only_catch_up` that is all there is to do, and it does not fall back to offline.
     """
 
     def __init__(
@@ -51,10 +52,11 @@ class WandbFollower:
         config: dict[str, Any],
         mode: str,
         sent: Mapping[str, int] | None = None,
-        patient: bool = False,
+        only_catch_up: bool = False,
     ) -> None:
-        self.mode, self.patient = mode, patient
+        self.mode, self.only_catch_up = mode, only_catch_up
         self.numbers = {METRICS: 0, MEDIA: 0} | dict(sent or {})
+        self.before = dict(self.numbers)
         self.known = {METRICS: 0, MEDIA: 0}
         self.address: str | None = None
         self.problem: str | None = None
@@ -99,7 +101,7 @@ class WandbFollower:
     def _post(self, call: Callable[[], None]) -> None:
         if self.problem is None and self.thread.is_alive():
             try:
-                self.work.put(call, block=self.patient, timeout=FINISH_TIMEOUT)
+                self.work.put_nowait(call)
             except queue.Full:
                 self._give_up("it does not take rows as fast as they come")
 
@@ -111,6 +113,8 @@ class WandbFollower:
     def _follow(self) -> None:
         try:
             self._start()
+            if self.only_catch_up or self.mode == "online":
+                self._catch_up()
             while call := self.work.get():
                 call()
             self.run.finish()
@@ -157,7 +161,7 @@ class WandbFollower:
         try:
             self.run = start(self.mode)
         except Exception as error:
-            if self.mode != "online" or self.patient:
+            if self.mode != "online" or self.only_catch_up:
                 raise
             notice(f"Weights & Biases cannot be reached ({type(error).__name__}): this run is recorded offline.")
             self.mode = "offline"
@@ -171,6 +175,21 @@ class WandbFollower:
         for kind, counter in ROW.items():
             self.run.define_metric(counter, hidden=True)
             self.known[kind] = int(self.run.summary.get(counter) or 0)
+
+    def _catch_up(self) -> None:
+        """Send the rows of earlier sessions, or of the run this one was forked from, that the server lacks."""
+        for kind in (METRICS, MEDIA):
+            for number, row in enumerate(read_journal(self.folder / kind), start=1):
+                if not self.known[kind] < number <= self.before[kind]:
+                    continue
+                axis = row["axis"]
+                if kind == METRICS:
+                    values = {k: math.nan if v is None else v for k, v in row.items() if k not in ("time", "axis")}
+                elif (path := self.folder / "media" / Path(row["file"]).name).is_file():
+                    values = {row["name"]: self._media(path), axis: row[axis]}
+                else:
+                    continue
+                self._log({**values, ROW[kind]: number}, axis)
 
     def _log(self, row: dict[str, Any], axis: str) -> None:
         for name in row:

@@ -47,6 +47,11 @@ class Broken(Walk):
         return super().step(action)
 
 
+class Stillborn(Walk):
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[np.ndarray, dict[str, Any]]:
+        raise RuntimeError("there is no wheel")
+
+
 class NanReward(Walk):
     def step(self, action: Any) -> Step:
         observation, reward, *rest = super().step(action)
@@ -92,5 +97,5 @@ class OwnState(Walk):
         self.at, self.lived, self.place = state["at"], state["lived"], state["place"]
 
 
-for environment in (Walk, Broken, NanReward, NanObservation, Hanging, Moody, Haunted, OwnState):
+for environment in (Walk, Broken, Stillborn, NanReward, NanObservation, Hanging, Moody, Haunted, OwnState):
     gym.register(f"{environment.__name__}-v0", environment, disable_env_checker=True)  # type: ignore[arg-type]

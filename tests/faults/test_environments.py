@@ -157,6 +157,15 @@ def test_an_environments_own_traceback_is_shown(vectorization: str, capfd: pytes
     assert err.rstrip().endswith("raised RuntimeError: the wheel came off")
 
 
+@pytest.mark.fault(14)
+def test_an_environment_that_fails_at_once_leaves_no_run(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(run("Stillborn")) == 4
+    err = capsys.readouterr().err
+    assert 'raise RuntimeError("there is no wheel")' in err
+    assert "environment Stillborn-v0 raised RuntimeError: there is no wheel" in err
+    assert not Path("runs").exists()
+
+
 def alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"

@@ -189,6 +189,8 @@ def test_a_resumed_run_does_not_send_again_what_the_server_has(monkeypatch: pyte
         monkeypatch.setattr(self.run, "log", sent.append)
 
     folder = run_killed("vae", 10)
+    before = sum(1 for _ in read_journal(folder / "metrics.jsonl"))
+    assert before < 5, "the server is ahead of what the checkpoint left"
     monkeypatch.setattr(module.WandbFollower, "_start", start)
     monkeypatch.setenv("WANDB_MODE", "offline")
     resume(folder)

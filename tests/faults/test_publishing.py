@@ -186,6 +186,22 @@ def test_with_no_valid_checkpoint_a_run_is_refused_and_left_alone(
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.fault(9)
+def test_a_journal_that_lost_rows_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    folder = run_killed("vae", 9)
+    (folder / "metrics.jsonl").write_bytes(b"")
+    assert main(["resume", str(folder)]) == 5
+    assert "has lost rows that step-0000000008 counts on" in capsys.readouterr().err
+
+
+def test_a_copy_made_by_hand_is_no_checkpoint() -> None:
+    undisturbed, folder = run_undisturbed("classifier"), run_killed("classifier", 9)
+    newest = rolling(folder / "checkpoints")[0]
+    shutil.copytree(newest, newest.with_name(newest.name + ".bak"))
+    assert differences(undisturbed.dir, resume(folder).dir) == []
+    assert newest.with_name(newest.name + ".bak").exists()
+
+
 def test_checkpoints_that_were_taken_away_are_missed() -> None:
     run = run_undisturbed("vae", **{"trainer.max_epochs": 1})
     for path in rolling(run.dir / "checkpoints"):

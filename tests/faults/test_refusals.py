@@ -87,7 +87,8 @@ def test_another_config_is_refused_with_the_difference(capsys: pytest.CaptureFix
     err = capsys.readouterr().err
     assert "model.latent_dim: 50 -> 20; trainer.max_epochs: 3 -> 9" in err
     assert "--force" in err
-    assert main(["resume", str(folder), "--trainer.max_epochs=2"]) == 2, "less is not more"
+    assert main(["resume", str(folder), "--trainer.max_epochs=2", "--force"]) == 2, "less is not more"
+    assert "trainer.max_epochs can only grow" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
     edited = yaml.safe_load((folder / "config.yaml").read_text())
     edited["trainer"]["log_every"] = 1
@@ -128,6 +129,23 @@ def test_another_number_of_threads_is_another_machine(capsys: pytest.CaptureFixt
         patch.setattr("lab.devices.DEFAULT_THREADS", record.threads + 1)
         assert main(["resume", str(folder)]) == 2
     assert f"threads: {record.threads} -> {record.threads + 1}" in capsys.readouterr().err
+
+
+@pytest.mark.fault(10)
+@pytest.mark.parametrize(
+    ("kind", "word"),
+    [("vae", "--model.encoder.hidden=[16]"), ("ppo", "--env.num_envs=4"), ("dqn", "--agent.buffer_size=9000")],
+)
+def test_forced_settings_that_do_not_fit_the_checkpoint_are_said(
+    kind: str, word: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = run_killed(kind, 11 if kind == "dqn" else 5)
+    if word.startswith("--env"):
+        word += " --agent.batch_size=128"
+    assert main(["resume", str(folder), *word.split(), "--force"]) == 5
+    err = capsys.readouterr().err
+    assert "does not fit the settings" in err or "a buffer can be made smaller, not larger" in err
+    assert "Traceback" not in err
 
 
 @pytest.mark.fault(22)

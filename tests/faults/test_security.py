@@ -127,6 +127,19 @@ def test_a_config_cannot_call_what_is_no_part_of_the_lab(
     assert not list(folder.rglob(CANARY))
 
 
+def test_a_run_is_no_package_for_one_who_stands_above_it() -> None:
+    """Python would import from any folder below the working one, whatever its name."""
+    received = Path("theirs").absolute()
+    shutil.copytree(run_killed("vae", 5), received)
+    (received / "evil.py").write_text(f"import os\nos.system('touch {CANARY}')\nclass X: pass\n")
+    config = yaml.safe_load((received / "config.yaml").read_text())
+    for where, what in (("model", {"class_path": "theirs.evil.X"}), ("model.init_args.encoder", "theirs.evil.X")):
+        changed = plant(yaml.safe_load(yaml.safe_dump(config)), where, what)
+        (received / "config.yaml").write_text(yaml.safe_dump(changed))
+        poke(received)
+        assert main(["eval", str(received)]) == 2
+
+
 def test_a_gymnasium_id_imports_nothing_from_the_runs_folder() -> None:
     folder = run_killed("ppo", 3).absolute()
     config = yaml.safe_load((folder / "config.yaml").read_text())

@@ -32,6 +32,10 @@ def has_logged() -> bool:
     return any(path.stat().st_size for path in Path("runs").rglob("metrics.jsonl"))
 
 
+def has_logged_or_saved() -> bool:
+    return has_logged() or any(Path("runs").rglob("step-*"))
+
+
 def signalled(
     kind: str, *numbers: int, prelude: str = SLOWED, ready: Callable[[], bool] = has_logged, **more: Any
 ) -> tuple[int, str, Path, float]:
@@ -77,6 +81,41 @@ def test_a_signal_saves_where_it_stands_and_the_run_goes_on_exactly(kind: str, n
     assert record.resume["steps_after_it"] == 0
     undisturbed = run_undisturbed(kind, **never, **more)
     assert differences(undisturbed.dir, resume(folder).dir) == []
+
+
+@pytest.mark.fault(3, 25)
+def test_a_closed_terminal_or_pipe_does_not_cost_the_save() -> None:
+    """`lab run 2>&1 | tee log` and Ctrl-C: the pipe breaks first, and then the run wants to say that it saves."""
+    process = lab_process(["run", *words("vae"), "--runs-dir", "runs"], SLOWED)
+    try:
+        wait_for(has_logged, process)
+        assert process.stderr is not None
+        process.stderr.close()
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(30) == 128 + signal.SIGHUP
+    finally:
+        process.kill()
+        process.wait()
+    assert process.stdout is not None
+    process.stdout.close()
+    (folder,) = Path("runs").glob("*/*")
+    assert read_summary(folder).status == "interrupted"
+    assert read_summary(folder).resume["steps_after_it"] == 0
+
+
+@pytest.mark.fault(3)
+def test_a_signal_to_the_whole_group_leaves_the_environments_workers_alone() -> None:
+    """As a terminal that closes sends it: the run saves itself, and its workers end with it."""
+    process = lab_process(["run", *words("workers"), "--runs-dir", "runs"], SLOWED, start_new_session=True)
+    try:
+        wait_for(has_logged_or_saved, process)
+        os.killpg(process.pid, signal.SIGHUP)
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 128 + signal.SIGHUP, err
+    (folder,) = Path("runs").glob("*/*")
+    assert read_summary(folder).resume["steps_after_it"] == 0
 
 
 @pytest.mark.fault(3)
