@@ -128,7 +128,10 @@ def differences(a: Path, b: Path) -> list[str]:
 
 def lab_process(arguments: Sequence[str], prelude: str = "", **options: Any) -> subprocess.Popen[str]:
     """`lab` with these words in a process of its own, after `prelude` has been executed there."""
-    script = f"import sys\n{prelude}\nfrom lab.cli import entry\nif __name__ == '__main__':\n    entry()\n"
+    # A shell's background job ignores SIGINT, and nohup SIGHUP: here they have their usual effect.
+    usual = "import signal, sys\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    usual += "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
+    script = f"{usual}{prelude}\nfrom lab.cli import entry\nif __name__ == '__main__':\n    entry()\n"
     return subprocess.Popen(
         [sys.executable, "-c", script, *arguments],
         stdout=subprocess.PIPE,
