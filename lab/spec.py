@@ -37,6 +37,15 @@ class InputSpec:
         return channels, height, width
 
 
+Spec = InputSpec | dict[str, InputSpec]
+"""What an example of one part looks like, or of several, each with its name."""
+
+
+def shapes(spec: Spec) -> tuple[int, ...] | dict[str, tuple[int, ...]]:
+    """Return the shape, or that of each part."""
+    return spec.shape if isinstance(spec, InputSpec) else {key: part.shape for key, part in spec.items()}
+
+
 @dataclass(frozen=True)
 class DataSpec:
     """What a data set offers a model: the input, and the number of classes where examples are labelled."""

@@ -17,7 +17,8 @@ class Encoder(nn.Module, ABC):
     """Turns a batch of inputs into one feature vector each. No head inside: the consumer adds its own.
 
     Built as `Class(spec, *, settings)`. The settings are recorded in `self.settings`, so that an encoder can be
-    written to a file and rebuilt from it (`lab.encoders.files`).
+    written to a file and rebuilt from it (`lab.encoders.files`); encoders inside this one stand among them as they
+    were built (`lab.encoders.nesting`).
     """
 
     spec: InputSpec
@@ -62,5 +63,8 @@ class Encoder(nn.Module, ABC):
         raise ConfigError(f"{type(self).__name__} has no mirrored decoder; name one under model.decoder")
 
 
-EncoderFactory = Callable[[InputSpec], Encoder]
-"""How a config gives an encoder: a class and its settings, still waiting for the spec. Each call builds anew."""
+EncoderFactory = Callable[[Any], Encoder]
+"""How a config gives an encoder: a class and its settings, still waiting for the spec. Each call builds anew.
+
+The spec is an InputSpec, or for `Combined` a dict of them.
+"""

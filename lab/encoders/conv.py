@@ -12,7 +12,7 @@ from lab.encoders.base import Encoder
 from lab.encoders.pooling import ImagePool, pool_image, pooled_size
 from lab.errors import ConfigError
 from lab.layers import ACTIVATIONS, Activation, Norm, dense, normalisation
-from lab.settings import PositiveInt, Probability
+from lab.settings import NonNegativeInt, PositiveInt, Probability
 from lab.spec import InputSpec
 
 
@@ -22,10 +22,11 @@ class ConvStage:
 
     Args:
         channels: output channels of every convolution in the stage.
-        kernel: side of the kernel; padding is `kernel // 2`.
+        kernel: side of the kernel.
         stride: of the stage's first convolution.
         repeat: convolutions in the stage (VGG has two or three).
         max_pool: side and stride of the max pooling that ends the stage; 1 for none.
+        padding: zeros on each side of every convolution's input; null for `kernel // 2`.
     """
 
     channels: PositiveInt
@@ -33,6 +34,12 @@ class ConvStage:
     stride: PositiveInt = 1
     repeat: PositiveInt = 1
     max_pool: PositiveInt = 1
+    padding: NonNegativeInt | None = None
+
+    @property
+    def zeros(self) -> int:
+        """Zeros on each side of a convolution's input."""
+        return self.kernel // 2 if self.padding is None else self.padding
 
 
 class Conv(Encoder):
@@ -41,7 +48,9 @@ class Conv(Encoder):
     LeNet-5 (LeCun et al. 1998): `stages: [{channels: 6, kernel: 5, max_pool: 2}, {channels: 16, kernel: 5,
     max_pool: 2}], hidden: [120, 84], activation: tanh`. AlexNet (2012): larger kernels and strides, and `hidden`
     with `dropout: 0.5`.
-    VGG (2014): `kernel: 3`, `repeat: 2` or 3, `max_pool: 2` in every stage.
+    VGG (2014): `kernel: 3`, `repeat: 2` or 3, `max_pool: 2` in every stage. DQN's network for Atari (Mnih et al. 2015):
+    `stages: [{channels: 32, kernel: 8, stride: 4, padding: 0}, {channels: 64, kernel: 4, stride: 2, padding: 0},
+    {channels: 64, padding: 0}], hidden: [512]`.
 
     Args:
         stages: fine to coarse; null for two, of 32 and 64 channels, that each halve the resolution.
@@ -113,9 +122,7 @@ def _block(in_channels: int, stage: ConvStage, activation: Activation, norm: Nor
     layers: list[nn.Module] = []
     for i in range(stage.repeat):
         stride = stage.stride if i == 0 else 1
-        layers.append(
-            nn.Conv2d(in_channels, stage.channels, stage.kernel, stride, stage.kernel // 2, bias=norm == "none")
-        )
+        layers.append(nn.Conv2d(in_channels, stage.channels, stage.kernel, stride, stage.zeros, bias=norm == "none"))
         layers += normalisation(norm, stage.channels)
         layers.append(ACTIVATIONS[activation]())
         in_channels = stage.channels
@@ -128,7 +135,7 @@ def _block(in_channels: int, stage: ConvStage, activation: Activation, norm: Nor
 
 def _reduced(side: int, stage: ConvStage) -> int:
     """Side of a map after the stage, by the formula in nn.Conv2d's documentation."""
-    side = (side + 2 * (stage.kernel // 2) - stage.kernel) // stage.stride + 1
+    side = (side + 2 * stage.zeros - stage.kernel) // stage.stride + 1
     for _ in range(stage.repeat - 1):
-        side = side + 2 * (stage.kernel // 2) - stage.kernel + 1
+        side = side + 2 * stage.zeros - stage.kernel + 1
     return side // stage.max_pool

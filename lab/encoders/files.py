@@ -9,21 +9,25 @@ import copy
 import dataclasses
 import json
 from argparse import ArgumentError
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
 from lab import encoders
-from lab.encoders.base import Encoder
+from lab.encoders.base import Encoder, EncoderFactory
 from lab.errors import CheckpointError, ConfigError, nearest
 from lab.files import write_atomic, write_json
-from lab.spec import InputSpec
+from lab.spec import InputSpec, Spec
 
 WEIGHTS, DESCRIPTION = "encoder.safetensors", "encoder.json"
+
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ArgumentError, SafetensorError)
+"""What files that somebody else wrote, or half wrote, make the libraries raise."""
 
 
 def plain_state(encoder: Encoder) -> dict[str, Tensor]:
@@ -45,33 +49,29 @@ def save_encoder(encoder: Encoder, folder: Path) -> None:
     write_atomic(folder / WEIGHTS, save(plain_state(encoder)))
     write_json(
         folder / DESCRIPTION,
-        {
-            "schema": 1,
-            "class": f"{type(encoder).__module__}.{type(encoder).__qualname__}",
-            "spec": dataclasses.asdict(encoder.spec),
-            "settings": _plain(encoder.settings),
-            "features_dim": encoder.features_dim,
-        },
+        {"schema": 1, **_plain(encoder), "spec": _plain(encoder.spec), "features_dim": encoder.features_dim},
     )
 
 
 def load_encoder(folder: Path, *, classes: Iterable[type[Encoder]] = ()) -> Encoder:
     """Rebuild the encoder in `folder`, on the CPU and in eval mode.
 
-    The class must be one of the lab's own or one in `classes`: a file does not get to choose what is imported.
+    Its class and those of the encoders inside it must be the lab's own or in `classes`: a file does not get to choose
+    what is imported.
     Raises CheckpointError when the files are missing or do not belong together, ConfigError for another class.
     """
+    known = {_name(c): c for c in (*_own_classes(), *classes)}
     try:
         description = json.loads((folder / DESCRIPTION).read_text())
-        known = {f"{c.__module__}.{c.__qualname__}": c for c in (*_own_classes(), *classes)}
-        name, spec, settings = description["class"], description["spec"], description["settings"]
-        if name not in known:
-            raise ConfigError(f"{folder} holds a {name}; pass that class in `classes` to load it{nearest(name, known)}")
-        encoder = known[name](InputSpec(**{**spec, "shape": tuple(spec["shape"])}), **_typed(known[name], settings))
+        encoder = _factory(description, known, folder)(_spec(description["spec"]))
         encoder.load_state_dict(load_file(folder / WEIGHTS))
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, ArgumentError, SafetensorError) as error:
+    except UNREADABLE as error:
         raise CheckpointError(f"no encoder can be loaded from {folder}: {error}") from error
     return encoder.eval()
+
+
+def _name(cls: type[Encoder]) -> str:
+    return f"{cls.__module__}.{cls.__qualname__}"
 
 
 def _own_classes() -> list[type[Encoder]]:
@@ -80,7 +80,9 @@ def _own_classes() -> list[type[Encoder]]:
 
 
 def _plain(value: Any) -> Any:
-    """Settings as JSON can hold them."""
+    """Settings as JSON can hold them; an encoder among them is its class and its own settings."""
+    if isinstance(value, Encoder):
+        return {"class": _name(type(value)), "settings": _plain(value.settings)}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return _plain(dataclasses.asdict(value))
     if isinstance(value, dict):
@@ -88,11 +90,57 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
+def _spec(plain: dict[str, Any]) -> Spec:
+    if isinstance(plain.get("shape"), list):
+        return InputSpec(**{**plain, "shape": tuple(plain["shape"])})
+    return {key: InputSpec(**{**part, "shape": tuple(part["shape"])}) for key, part in plain.items()}
+
+
+def _factory(description: dict[str, Any], known: dict[str, type[Encoder]], folder: Path) -> EncoderFactory:
+    """From a class and settings, which may hold others of the kind, to what still wants the spec."""
+    name, settings = description["class"], description["settings"]
+    if name not in known:
+        raise ConfigError(f"{folder} holds a {name}; pass that class in `classes` to load it{nearest(name, known)}")
+
+    def inner(value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        if isinstance(value.get("class"), str):
+            return _factory(value, known, folder)
+        return {key: inner(item) for key, item in value.items()}
+
+    cls = known[name]
+    factories = _takes_encoders(cls)
+    plain = {key: value for key, value in settings.items() if key not in factories}
+    return partial(
+        cls, **_typed(cls, plain), **{key: inner(value) for key, value in settings.items() if key in factories}
+    )
+
+
+def _takes_encoders(cls: type[Encoder]) -> set[str]:
+    """Names of the settings that are encoders: of those whose type is, or has inside it, something to be called."""
+
+    def mentions(hint: Any) -> bool:
+        return (get_origin(hint) or hint) is Callable or any(mentions(part) for part in get_args(hint))
+
+    names: set[str] = set()
+    for constructor in (vars(base)["__init__"] for base in cls.__mro__ if "__init__" in vars(base)):
+        try:
+            names |= {name for name, hint in get_type_hints(constructor).items() if mentions(hint)}
+        except NameError:  # types that are imported for type checkers alone: any of them may be an encoder
+            names |= constructor.__annotations__.keys()
+    return names
+
+
 def _typed(cls: type[Encoder], settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings as the class's signature has them: jsonargparse rebuilds nested dataclasses and checks every value."""
+    """Settings as the class's signature has them: jsonargparse rebuilds nested dataclasses and checks every value.
+
+    Never those that are encoders: jsonargparse would import whatever class a file names.
+    """
     from jsonargparse import ArgumentParser
 
     parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(cls, "encoder", skip={"spec"})
+    parser.add_class_arguments(cls, "encoder", skip={"spec", *_takes_encoders(cls)})
     parsed = parser.instantiate(parser.parse_object({"encoder": settings}), instantiate_groups=False)
-    return dict(vars(parsed.encoder))
+    group = parsed.get("encoder")  # none where all settings are encoders
+    return dict(vars(group)) if group else {}

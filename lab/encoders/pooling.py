@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 ImagePool = Literal["flatten", "mean", "max"]
+SequencePool = Literal["last", "mean", "max"]
 
 
 def pool_image(maps: Tensor, how: ImagePool) -> Tensor:
@@ -20,3 +22,20 @@ def pooled_size(shape: tuple[int, int, int], how: ImagePool) -> int:
     """Length of `pool_image`'s vector for maps of shape `(C, H, W)`."""
     channels, height, width = shape
     return channels * height * width if how == "flatten" else channels
+
+
+def pool_sequence(steps: Tensor, mask: Tensor | None, how: SequencePool) -> Tensor:
+    """Pool `(B, T, F)` to `(B, F)` over the steps where `mask`, `(B, T)`, is true; a row without any gives zeros."""
+    if mask is None:
+        if how == "last":
+            return steps[:, -1]
+        return steps.mean(1) if how == "mean" else steps.amax(1)
+    real = mask.bool().unsqueeze(2)
+    if how == "mean":
+        return steps.masked_fill(~real, 0).sum(1) / real.sum(1).clamp(min=1)
+    if how == "max":
+        pooled = steps.masked_fill(~real, -torch.inf).amax(1)
+    else:
+        last = (real[..., 0] * torch.arange(real.shape[1], device=real.device)).amax(1)
+        pooled = steps[torch.arange(len(steps), device=steps.device), last]
+    return pooled.masked_fill(~real.any(1), 0)

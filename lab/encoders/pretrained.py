@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from lab.encoders.base import Encoder
+from lab.encoders.nesting import place
 from lab.errors import ConfigError
-from lab.spec import InputSpec
+from lab.spec import Spec, shapes
 
 _stand_in: ContextVar[Path | None] = ContextVar("_stand_in", default=None)
 
@@ -34,7 +35,7 @@ class Pretrained(Encoder):
         freeze: keep the weights and the statistics of batch norms as they are.
     """
 
-    def __new__(cls, spec: InputSpec, *, path: str, freeze: bool = False) -> Any:
+    def __new__(cls, spec: Spec, *, path: str, freeze: bool = False) -> Any:
         # Not an instance of this class, so Python does not call __init__ on it: what is built, trained and exported
         # is the very Conv or MLP that was loaded, with no wrapper in between.
         from lab.encoders.files import load_encoder
@@ -42,11 +43,19 @@ class Pretrained(Encoder):
         folder = _stand_in.get() or Path(path)
         if not folder.is_dir():
             raise ConfigError(f"there is no encoder folder {folder}")
-        encoder = load_encoder(folder)
-        if encoder.spec.shape != spec.shape:
-            raise ConfigError(f"the encoder in {path} takes inputs of {encoder.spec.shape}, received {spec.shape}")
+        # In a run's own folder, this one is inside whichever encoder the run trained.
+        encoder = _inner(load_encoder(folder), place()) if _stand_in.get() else load_encoder(folder)
+        if shapes(encoder.spec) != shapes(spec):
+            raise ConfigError(f"the encoder in {path} takes inputs of {shapes(encoder.spec)}, received {shapes(spec)}")
         encoder.pretrained, encoder.frozen = True, freeze
         return encoder.train().requires_grad_(not freeze)
 
-    def __init__(self, spec: InputSpec, *, path: str, freeze: bool = False) -> None:
+    def __init__(self, spec: Spec, *, path: str, freeze: bool = False) -> None:
         raise NotImplementedError("never reached; it is here for its signature, which is the schema of the config")
+
+
+def _inner(encoder: Encoder, place: str) -> Encoder:
+    found = dict(encoder.named_modules()).get(place)
+    if not isinstance(found, Encoder):
+        raise ConfigError(f"the run's own {type(encoder).__name__} has no encoder inside it at {place!r}")
+    return found
