@@ -6,14 +6,12 @@ function of its seed and its actions wherever an environment is deterministic, a
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any, Literal
 
 import gymnasium as gym
 import numpy as np
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
-from stable_baselines3.common.monitor import Monitor
 
 from lab.errors import EnvironmentFailedError
 from lab.randomness import derived_seed
@@ -35,7 +33,7 @@ class Resumable(gym.Wrapper[Any, Any, Any, Any]):
     """The outermost wrapper of a training environment; resets by its own seeds and ignores those it is given.
 
     Args:
-        env: the environment, wrapped in SB3's Monitor.
+        env: the environment.
         seed: of the run.
         copy: index among the run's environments.
         method: how `restore` gets back to where `state` was taken.
@@ -61,11 +59,10 @@ class Resumable(gym.Wrapper[Any, Any, Any, Any]):
         if self.method == "replay":
             self.actions.append(np.array(action))  # a copy: the caller may use its array again
         self.steps += 1
-        result = self._called(lambda: self.env.step(action))
-        if not math.isfinite(result[1]):
-            raise EnvironmentFailedError(f"{self._where()} gave the reward {result[1]}")
-        self._require_finite(result[0])
-        return result  # type: ignore[no-any-return]
+        try:
+            return self.env.step(action)
+        except Exception as error:  # an environment's own code may fail in any way
+            raise self._failed(error) from error
 
     def begin_at(self, env_steps: int) -> None:
         """Let the next reset begin an episode that belongs to the checkpoint at `env_steps`."""
@@ -94,23 +91,14 @@ class Resumable(gym.Wrapper[Any, Any, Any, Any]):
 
     def _begin(self, place: list[int]) -> tuple[Any, dict[str, Any]]:
         self.place, self.actions = place, []
-        observation, info = self._called(lambda: self.env.reset(seed=derived_seed(self.seed, self.copy, *place)))
-        self._require_finite(observation)
-        return observation, info
-
-    def _called(self, call: Callable[[], Any]) -> Any:
         try:
-            return call()
+            return self.env.reset(seed=derived_seed(self.seed, self.copy, *place))
         except Exception as error:  # an environment's own code may fail in any way
-            raise EnvironmentFailedError(f"{self._where()} raised {type(error).__name__}: {error}") from error
+            raise self._failed(error) from error
 
-    def _require_finite(self, observation: Any) -> None:
-        parts = observation.values() if isinstance(observation, dict) else (observation,)
-        if not all(np.isfinite(part).all() for part in parts if np.asarray(part).dtype.kind == "f"):
-            raise EnvironmentFailedError(f"{self._where()} gave an observation that is not finite: {observation}")
-
-    def _where(self) -> str:
-        return f"environment {self.name} (copy {self.copy}, its step {self.steps:,}, episode {self.episode})"
+    def _failed(self, error: Exception) -> EnvironmentFailedError:
+        where = f"environment {self.name} (copy {self.copy}, its step {self.steps:,}, episode {self.episode})"
+        return EnvironmentFailedError(f"{where} raised {type(error).__name__}: {error}")
 
 
 def choose_method(make: Callable[[], Env], *, native: bool = True) -> tuple[Method, str | None]:
@@ -165,7 +153,7 @@ def has_native_state(env: Env) -> bool:
     environment with `state_dict()` and `load_state_dict(state)` of its own. Not the Arcade Learning Environment: its
     states lose the position of the generator behind sticky actions (0.12.1), while a replay is exact."""
     while isinstance(env, gym.Wrapper):
-        if not isinstance(env, Monitor | TimeLimit | OrderEnforcing | PassiveEnvChecker):
+        if not isinstance(env, TimeLimit | OrderEnforcing | PassiveEnvChecker):
             return False  # a wrapper we do not know may have state of its own
         env = env.env
     return type(env).__module__.startswith(PLAIN_STATE) or (
@@ -175,27 +163,25 @@ def has_native_state(env: Env) -> bool:
 
 def native_state(env: Env) -> dict[str, Any]:
     """Return the state of an environment for which `has_native_state` holds, its known wrappers' included."""
-    wrappers = []
+    elapsed: list[int] = []
     while isinstance(env, gym.Wrapper):
-        kept = {Monitor: "rewards", TimeLimit: "_elapsed_steps"}.get(type(env))
-        wrappers.append(list(env.rewards) if isinstance(env, Monitor) else getattr(env, kept) if kept else None)
+        if isinstance(env, TimeLimit):
+            elapsed.append(int(env._elapsed_steps or 0))
         env = env.env
     core: Any = env
     if hasattr(core, "state_dict"):
         own = core.state_dict()
     else:
         own = {name: value for name, value in vars(core).items() if _is_plain(value)}
-    return {"wrappers": wrappers, "own": own, "random": core.np_random.bit_generator.state}
+    return {"elapsed": elapsed, "own": own, "random": core.np_random.bit_generator.state}
 
 
 def set_native_state(env: Env, state: dict[str, Any]) -> None:
     """Take back what `native_state` returned; the environment has been reset."""
-    for value in state["wrappers"]:
-        assert isinstance(env, gym.Wrapper)
-        if isinstance(env, Monitor):
-            env.rewards = list(value)
-        elif isinstance(env, TimeLimit):
-            env._elapsed_steps = value
+    elapsed = list(state["elapsed"])
+    while isinstance(env, gym.Wrapper):
+        if isinstance(env, TimeLimit):
+            env._elapsed_steps = elapsed.pop(0)
         env = env.env
     core: Any = env
     if hasattr(core, "state_dict"):

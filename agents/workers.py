@@ -13,25 +13,27 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from stable_baselines3.common.vec_env import VecEnv
-from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
-from stable_baselines3.common.vec_env.patch_gym import _patch_env
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices
 
+from agents.observations import stack
+from agents.sync import is_wrapped
+from agents.vector import Environments, Steps
 from lab.errors import EnvironmentFailedError
 
 Env = gym.Env[Any, Any]
 
 
-class AsyncEnvs(VecEnv):
+class AsyncEnvs(Environments):
     """Steps each environment in a process of its own. Results are taken in the environments' order, so that a run is
     the same whichever finishes first.
 
     Args:
+        name: for messages.
         makers: one picklable function per environment.
         timeout: seconds for one answer; a worker that takes longer counts as hung.
     """
 
-    def __init__(self, makers: Sequence[Callable[[], Env]], *, timeout: float) -> None:
+    def __init__(self, name: str, makers: Sequence[Callable[[], Env]], *, timeout: float) -> None:
         self.timeout, self.closed = timeout, False
         context: Any = mp.get_context("forkserver" if "forkserver" in mp.get_all_start_methods() else "spawn")
         if context.get_start_method() == "forkserver":
@@ -49,22 +51,32 @@ class AsyncEnvs(VecEnv):
             self.pipes.append(ours)
             self.workers.append(worker)
         spaces = self._ask("spaces", [None] * len(makers), seconds=max(timeout, 120.0))
-        super().__init__(len(makers), *spaces[0])
+        super().__init__(name, len(makers), *spaces[0])
 
-    def step_async(self, actions: np.ndarray) -> None:
+    def _step(self, actions: np.ndarray[Any, Any]) -> Steps:
         for number in range(self.num_envs):
             self._send(number, "step", actions[number])
+        observations, rewards, terminated, truncated, last = zip(*self._answers(range(self.num_envs)), strict=True)
+        ended = next((one for one in last if one is not None), None)
+        return Steps(
+            stack(list(observations)),
+            np.array(rewards, np.float32),
+            np.array(terminated, dtype=bool),
+            np.array(truncated, dtype=bool),
+            None if ended is None else stack([ended if one is None else one for one in last]),
+        )
 
-    def step_wait(self) -> VecEnvStepReturn:
-        observations, rewards, dones, infos, self.reset_infos = zip(*self._answers(range(self.num_envs)), strict=True)  # type: ignore[assignment]
-        return _stacked(observations), np.array(rewards, np.float32), np.array(dones), list(infos)
+    def _reset(self) -> Any:
+        return stack([observation for observation, _ in self._ask("reset", [None] * self.num_envs)])
 
-    def reset(self) -> VecEnvObs:
-        answers = self._ask("reset", [None] * self.num_envs)
-        observations, self.reset_infos = zip(*answers, strict=True)  # type: ignore[assignment]
-        self._reset_seeds()
-        self._reset_options()
-        return _stacked(observations)
+    def _state(self) -> Any:
+        return self.env_method("state")
+
+    def _restore(self, state: Any) -> list[Any]:
+        return self._ask("call", [("restore", (one,), {}) for one in state])
+
+    def begin_at(self, env_steps: int) -> None:
+        self.env_method("begin_at", env_steps)
 
     def close(self) -> None:
         """End all workers, whatever state they are in."""
@@ -134,7 +146,7 @@ def _work(pipe: Connection, lifeline: Connection, maker: Callable[[], Env]) -> N
         os.setsid()  # Ctrl-C and a closed terminal reach the whole group; the run decides what they mean
     threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
     try:
-        env = _patch_env(maker())
+        env = maker()
         while True:
             what, with_ = pipe.recv()
             pipe.send(("answer", _answer(env, what, with_)))
@@ -153,32 +165,20 @@ def _end_with(lifeline: Connection) -> None:
 
 def _answer(env: Env, what: str, with_: Any) -> Any:
     if what == "step":
-        observation, reward, terminated, truncated, info = env.step(with_)
-        done: bool = terminated or truncated
-        reset_info: dict[str, Any] = {}
-        info["TimeLimit.truncated"] = truncated and not terminated
-        if done:
-            info["terminal_observation"] = observation
-            observation, reset_info = env.reset()
-        return observation, reward, done, info, reset_info
+        observation, reward, terminated, truncated, _ = env.step(with_)
+        last = None
+        if terminated or truncated:
+            last, (observation, _) = observation, env.reset()
+        return observation, reward, terminated, truncated, last
     if what == "reset":
         return env.reset()
     if what == "call":
         name, args, kwargs = with_
-        return getattr(env, name)(*args, **kwargs)
+        return env.get_wrapper_attr(name)(*args, **kwargs)
     if what == "get":
         return env.get_wrapper_attr(with_)
     if what == "set":
         return env.set_wrapper_attr(*with_)
     if what == "wrapped":
-        inner: Any = env
-        while isinstance(inner, gym.Wrapper) and not isinstance(inner, with_):
-            inner = inner.env
-        return isinstance(inner, with_)
+        return is_wrapped(env, with_)
     return env.observation_space, env.action_space
-
-
-def _stacked(observations: Sequence[Any]) -> VecEnvObs:
-    if isinstance(observations[0], dict):
-        return {key: np.stack([o[key] for o in observations]) for key in observations[0]}
-    return np.stack(observations)

@@ -14,10 +14,9 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
-from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import VecEnv
 
-from agents.environments import EnvSettings
+from agents.environments import EnvSettings, Plan
 from agents.resumable import Resumable, choose_method, has_native_state
 from agents.workers import AsyncEnvs
 from lab.checkpoint import load, publish
@@ -65,11 +64,11 @@ def play(env: gym.Env[Any, Any], actions: list[Any]) -> list[Any]:
 
 @pytest.mark.parametrize("name", [*NATIVE, *REPLAYED, f"{MODULE}:OwnState-v0"])
 def test_an_environment_goes_back_to_where_it_was(name: str, tmp_path: Path) -> None:
-    """Through a file, into a fresh copy with another past, in the middle of an episode; Monitor's sums included."""
+    """Through a file, into a fresh copy with another past, in the middle of an episode."""
     make = partial(gym.make, name)
     method, reason = choose_method(make)
     assert (method, reason) == ("replay" if name in REPLAYED else "native", None)
-    one, other = (Resumable(Monitor(make()), seed=3, copy=0, method=method) for _ in range(2))
+    one, other = (Resumable(make(), seed=3, copy=0, method=method) for _ in range(2))
     one.action_space.seed(0)
     actions = [one.action_space.sample() for _ in range(400)]
     one.reset()
@@ -88,7 +87,7 @@ def test_atari_goes_back_to_where_it_was(tmp_path: Path) -> None:
     gym.register_envs(ale_py)
     make = partial(gym.make, "ALE/Pong-v5", repeat_action_probability=0.25)
     assert choose_method(make) == ("replay", None)
-    one, other = (Resumable(Monitor(make()), seed=3, copy=0, method="replay") for _ in range(2))
+    one, other = (Resumable(make(), seed=3, copy=0, method="replay") for _ in range(2))
     actions = np.random.default_rng(0).integers(0, 6, 200).tolist()
     one.reset()
     other.reset()
@@ -190,7 +189,9 @@ def pids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def workers(name: str, timeout: float) -> VecEnv:
-    return EnvSettings(f"{MODULE}:{name}-v0", num_envs=2, vectorization="async", timeout=timeout).make_vec(0, "replay")
+    return EnvSettings(f"{MODULE}:{name}-v0", num_envs=2, vectorization="async", timeout=timeout).make_vec(
+        0, Plan("async", "replay", None)
+    )
 
 
 def step(envs: VecEnv, times: int) -> None:

@@ -1,0 +1,103 @@
+"""Observations as trees: one array, or a dict of them, treated alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.preprocessing import is_image_space, is_image_space_channels_first
+
+Arrays = np.ndarray[Any, Any] | dict[str, np.ndarray[Any, Any]]
+Tensors = torch.Tensor | dict[str, torch.Tensor]
+
+
+def each(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
+    """Apply `function` to every array of `tree`, together with those at the same place in `others`."""
+    if isinstance(tree, dict):
+        return {key: function(tree[key], *(other[key] for other in others)) for key in tree}
+    return function(tree, *others)
+
+
+def arrays(space: spaces.Space[Any], *lead: int) -> Any:
+    """Return zeros for observations of `space`, each `(*lead, *shape)`."""
+    if isinstance(space, spaces.Dict):
+        return {key: arrays(part, *lead) for key, part in space.spaces.items()}
+    return np.zeros((*lead, *(space.shape or ())), space.dtype)
+
+
+def tensors(space: spaces.Space[Any], *lead: int, device: torch.device | str = "cpu") -> Any:
+    """The same on a device; float64 becomes float32."""
+    return each(lambda zeros: to_tensor(zeros).to(device), arrays(space, *lead))
+
+
+def to_tensor(array: np.ndarray[Any, Any]) -> torch.Tensor:
+    """Return a tensor on the CPU that shares the array's memory where it can."""
+    return torch.from_numpy(array.astype(np.float32) if array.dtype == np.float64 else array)
+
+
+def to_device(observations: Any, device: torch.device) -> Any:
+    """Return observations as tensors on `device`."""
+    if device.type == "cpu":
+        return each(to_tensor, observations)
+    return each(lambda array: to_tensor(array).to(device, non_blocking=True), observations)
+
+
+def put(target: Any, index: Any, values: Any) -> None:
+    """Write `values` to `target[index]`, for every array."""
+    if isinstance(target, dict):
+        for key, into in target.items():
+            put(into, index, values[key])
+    else:
+        target[index] = values
+
+
+def at(tree: Any, index: Any) -> Any:
+    """Return `tree[index]`, for every array."""
+    return each(lambda array: array[index], tree)
+
+
+def rows_of(observations: Any) -> int:
+    """Return `B` of observations `(B, *shape)`."""
+    return len(next(iter(observations.values())) if isinstance(observations, dict) else observations)
+
+
+def stack(observations: list[Any]) -> Any:
+    """Return observations of single environments as a batch `(B, *shape)`."""
+    return each(lambda *parts: np.stack(parts), observations[0], *observations[1:])
+
+
+class ChannelsFirst(gym.ObservationWrapper[Any, Any, Any]):
+    """Turns images `(H, W, C)` into `(C, H, W)`, as the lab's encoders take them, also inside a dict."""
+
+    def __init__(self, env: gym.Env[Any, Any]) -> None:
+        super().__init__(env)
+        self.observation_space = _turned(env.observation_space)
+
+    def observation(self, observation: Any) -> Any:
+        return _turn(observation, self.env.observation_space)
+
+
+def has_channels_last(space: spaces.Space[Any]) -> bool:
+    """Whether there are images `(H, W, C)` in observations of `space`."""
+    if isinstance(space, spaces.Dict):
+        return any(has_channels_last(part) for part in space.spaces.values())
+    return isinstance(space, spaces.Box) and is_image_space(space) and not is_image_space_channels_first(space)
+
+
+def _turned(space: spaces.Space[Any]) -> spaces.Space[Any]:
+    if isinstance(space, spaces.Dict):
+        return spaces.Dict({key: _turned(part) for key, part in space.spaces.items()})
+    if not has_channels_last(space):
+        return space
+    assert isinstance(space, spaces.Box)
+    return spaces.Box(space.low.transpose(2, 0, 1), space.high.transpose(2, 0, 1), dtype=np.uint8)
+
+
+def _turn(observation: Any, space: spaces.Space[Any]) -> Any:
+    if isinstance(space, spaces.Dict):
+        return {key: _turn(observation[key], part) for key, part in space.spaces.items()}
+    return np.ascontiguousarray(observation.transpose(2, 0, 1)) if has_channels_last(space) else observation
