@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.buffers import ReplayBuffer
+from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.vec_env import VecEnv
-from torch import nn
+from torch import Tensor, nn
 
-from agents.extractor import EncoderExtractor
+from agents.extractor import Memory
+from agents.normalization import RewardScale, RunningNorm
+from agents.replay import Replay
+from agents.stopwatch import Stopwatch
+from agents.vector import Environments, Steps
 from lab.encoders.base import Encoder
+from lab.errors import DivergedError
 from lab.optimization import Schedule
 
 
 class Agent(BaseAlgorithm):
-    """Mixed into an algorithm of SB3, whose loop, policies and callbacks it keeps."""
+    """Mixed into an algorithm of SB3, whose `learn`, policies, callbacks and saved files it keeps; the loops inside,
+    which collect and learn, are the lab's."""
+
+    reward_scale: RewardScale | None = None
+    memory: Memory = ()
+    """Of a recurrent policy, for each training environment."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.stopwatch = Stopwatch()
 
     @property
     def acting_policy(self) -> BasePolicy:
@@ -32,9 +46,17 @@ class Agent(BaseAlgorithm):
         raise NotImplementedError
 
     @property
+    def norm(self) -> RunningNorm | None:
+        """What normalises the acting policy's observations, if anything does."""
+        return next((module for module in self.acting_policy.modules() if isinstance(module, RunningNorm)), None)
+
+    @property
     def shortest_run(self) -> int:
         """Environment steps after which every part of the algorithm has been used."""
         raise NotImplementedError
+
+    def hurry(self) -> None:
+        """Before a fast-dev run: wait for nothing that only takes steps."""
 
     @property
     def learned_modules(self) -> dict[str, nn.Module]:
@@ -42,13 +64,13 @@ class Agent(BaseAlgorithm):
         return {"policy": self.policy}
 
     @property
-    def vec_env(self) -> VecEnv:
+    def vec_env(self) -> Environments:
         """The training environments."""
-        assert self.env is not None
+        assert isinstance(self.env, Environments)
         return self.env
 
     @property
-    def replay(self) -> ReplayBuffer | None:
+    def replay(self) -> Replay | None:
         """The replay buffer of an off-policy agent."""
         return getattr(self, "replay_buffer", None)
 
@@ -59,16 +81,42 @@ class Agent(BaseAlgorithm):
 
     def begin_episodes(self) -> None:
         """End all episodes here, as a time limit would, and begin new ones that belong to this step."""
-        self.vec_env.env_method("begin_at", self.num_timesteps)
+        self.vec_env.begin_at(self.num_timesteps)
         self._last_obs = self.vec_env.reset()  # type: ignore[assignment]
         self._last_episode_starts = np.ones(self.n_envs, dtype=bool)
         if self.replay is not None:
-            last = (self.replay.pos - 1) % self.replay.buffer_size
-            self.replay.timeouts[last] = 1 - self.replay.dones[last]  # n-step returns end here, and bootstrap
+            self.replay.cut_off()
 
-    def act(self, observations: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """Return deterministic actions `(B, ...)` for observations `(B, *shape)`."""
-        return self.acting_policy.predict(observations, deterministic=True)[0]
+    def told(self, callback: BaseCallback, steps: Steps) -> bool:
+        """Tell the callbacks of a step, and SB3's records of the episodes it ended. False where training shall end."""
+        episodes = self.vec_env.ended
+        infos: list[dict[str, Any]] = [{}] * self.n_envs
+        if episodes:
+            infos = self.vec_env.infos(steps, episodes)
+            self.ep_info_buffer.extend({"r": e.reward, "l": e.length} for e in episodes)  # type: ignore[union-attr]
+            self._episode_num += len(episodes)
+            episodes.clear()
+        dones = self._last_episode_starts
+        callback.update_locals({"self": self, "infos": infos, "rewards": steps.rewards, "dones": dones})
+        return callback.on_step()
+
+    def require_finite(self, *norms: Tensor) -> None:
+        """Raise DivergedError where the norm of a gradient is not finite. On a GPU each look is a wait."""
+        if norms and not bool(torch.stack(norms).isfinite().all()):
+            raise DivergedError(f"the norm of the gradient is not finite in {self.place}")
+
+    @property
+    def place(self) -> str:
+        """Names the present update, for messages."""
+        return f"the update after step {self.num_timesteps:,}"
+
+    def act(self, observations: Any, memory: Memory | None = None) -> tuple[np.ndarray[Any, Any], Memory | None]:
+        """Return deterministic actions `(B, ...)` for observations `(B, *shape)`, and what to remember.
+
+        Args:
+            memory: what the last call returned; None at an episode's beginning, and always for agents without memory.
+        """
+        raise NotImplementedError
 
 
 AgentFactory = Callable[[VecEnv, int, torch.device], Agent]
@@ -78,8 +126,3 @@ AgentFactory = Callable[[VecEnv, int, torch.device], Agent]
 def sb3_schedule(value: float, schedule: Schedule) -> Callable[[float], float]:
     """Return `value` under `schedule` as SB3 wants it: a function of the progress that remains, from 1 to 0."""
     return lambda remaining: value * schedule.factor(round(1e6 * (1 - remaining)), 1_000_000)
-
-
-def encoder_of(extractor: object) -> Encoder:
-    """Return the lab's encoder inside an SB3 features extractor."""
-    return cast(EncoderExtractor, extractor).encoder

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from stable_baselines3.common.buffers import ReplayBuffer
-from stable_baselines3.common.vec_env import VecTransposeImage
 
+from agents.observations import at, each
+from agents.replay import Replay
 from lab.errors import CheckpointError
 from lab.randomness import random_state, restore_random_state
 from lab.saving import Rows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from agents.agent import Agent
     from lab.checkpoint import Segment
@@ -27,7 +27,7 @@ PLAIN = (
 )
 """SB3's attributes that change while it learns, in whichever of its classes has them."""
 
-REPLAY = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
+REPLAY = ("observations", "next_observations", "actions", "rewards", "terminated", "truncated")
 
 
 def agent_state(agent: Agent) -> dict[str, Any]:
@@ -36,12 +36,13 @@ def agent_state(agent: Agent) -> dict[str, Any]:
         "plain": {name: getattr(agent, name) for name in PLAIN if hasattr(agent, name)},
         "modules": {name: dict(module.state_dict()) for name, module in agent.learned_modules.items()},
         "optimizer": agent.policy.optimizer.state_dict(),
-        # Without "t", the seconds an episode took: nothing uses it, and it is never the same twice.
-        "episodes": [{"r": e["r"], "l": e["l"]} for e in agent.ep_info_buffer or ()],
+        "episodes": list(agent.ep_info_buffer or ()),
         "successes": [bool(success) for success in agent.ep_success_buffer or ()],
         "logged": pending_rows(agent),
-        "environments": agent.vec_env.env_method("state"),
-        "actions_random": agent.action_space.np_random.bit_generator.state,
+        "environments": agent.vec_env.state(),
+        "memory": list(agent.memory),
+        "reward_scale": agent.reward_scale.state_dict() if agent.reward_scale else None,
+        "priorities": agent.replay.priorities.state_dict() if agent.replay and agent.replay.priorities else None,
         "random": random_state(agent.device),
     }
 
@@ -56,26 +57,22 @@ def load_agent_state(agent: Agent, state: dict[str, Any]) -> list[int]:
     agent.policy.optimizer.load_state_dict(state["optimizer"])
     agent.ep_info_buffer = deque(state["episodes"], maxlen=agent._stats_window_size)
     agent.ep_success_buffer = deque(state["successes"], maxlen=agent._stats_window_size)
-    strayed = []
-    for i, environment in enumerate(state["environments"]):
-        (seen,) = agent.vec_env.env_method("restore", environment, indices=i)
-        if seen is not None and not _is_last(agent, i, seen):
-            strayed.append(i)
-    return strayed
+    agent.memory = tuple(part.to(agent.device) for part in state["memory"])
+    if agent.reward_scale:
+        agent.reward_scale.load_state_dict(state["reward_scale"])
+    if agent.replay and agent.replay.priorities:
+        agent.replay.priorities.load_state_dict(state["priorities"])
+    seen = agent.vec_env.restore(state["environments"])
+    return [i for i, one in enumerate(seen) if one is not None and not _is_last(agent, i, one)]
 
 
 def _is_last(agent: Agent, i: int, seen: Any) -> bool:
-    if isinstance(agent.vec_env, VecTransposeImage):
-        seen = agent.vec_env.transpose_observations(seen)
-    last: Any = agent._last_obs
-    if isinstance(last, dict):
-        return all(np.array_equal(seen[key], last[key][i]) for key in last)
-    return np.array_equal(seen, last[i])
+    same = each(np.array_equal, seen, at(agent._last_obs, i))
+    return all(same.values()) if isinstance(same, dict) else bool(same)
 
 
 def load_randomness(agent: Agent, state: dict[str, Any]) -> None:
     """Restore every generator: last of all, since building and restoring things may draw from them."""
-    agent.action_space.np_random.bit_generator.state = state["actions_random"]
     restore_random_state(state["random"], agent.device)
 
 
@@ -96,15 +93,15 @@ def load_pending_rows(agent: Agent, state: dict[str, Any]) -> None:
     agent.logger.name_to_excluded.update(state["excluded"])
 
 
-def replay_rows(buffer: ReplayBuffer, saved: int, total: int) -> Rows:
+def replay_rows(buffer: Replay, saved: int, total: int) -> Rows:
     """Return the transitions added since there were `saved`, now that `total` have been added in all."""
     oldest = max(0, total - buffer.buffer_size)
     start = max(saved, oldest)
-    at = np.arange(start, total) % buffer.buffer_size
-    return Rows(start, {name: torch.from_numpy(getattr(buffer, name)[at]) for name in REPLAY}, oldest)
+    rows = np.arange(start, total) % buffer.buffer_size
+    return Rows(start, {name: torch.from_numpy(part[rows]) for name, part in _columns(buffer)}, oldest)
 
 
-def load_replay(buffer: ReplayBuffer, segments: Sequence[Segment], total: int) -> None:
+def load_replay(buffer: Replay, segments: Sequence[Segment], total: int) -> None:
     """Fill the buffer from segments, one at a time. Raises CheckpointError when they do not reach back far enough."""
     needed = max(0, total - buffer.buffer_size)
     if total and min((segment.start for segment in segments), default=total) > needed:
@@ -115,6 +112,17 @@ def load_replay(buffer: ReplayBuffer, segments: Sequence[Segment], total: int) -
     for segment in segments:
         index = np.arange(segment.start, segment.stop)
         kept = index >= needed
+        columns = dict(_columns(buffer))
         for name, rows in segment.load().items():
-            getattr(buffer, name)[index[kept] % buffer.buffer_size] = rows.numpy()[kept]
+            columns[name][index[kept] % buffer.buffer_size] = rows.numpy()[kept]
     buffer.pos, buffer.full = total % buffer.buffer_size, total >= buffer.buffer_size
+
+
+def _columns(buffer: Replay) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
+    """All arrays of the buffer by name, `(rows, N, ...)`; the parts of dict observations each for itself."""
+    for name in REPLAY:
+        column = getattr(buffer, name)
+        if isinstance(column, dict):
+            yield from ((f"{name}.{key}", part) for key, part in column.items())
+        else:
+            yield name, column

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
@@ -13,6 +15,7 @@ from lab.errors import ConfigError
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # as in malloc.h
 DEFAULT_THREADS = torch.get_num_threads()
 
 
@@ -42,6 +45,17 @@ def use_threads(wish: int | None) -> int:
         raise ConfigError(f"threads must be at most {there}, the CPUs of this machine, received {wish}")
     torch.set_num_threads(wish or DEFAULT_THREADS)
     return torch.get_num_threads()
+
+
+def keep_freed_memory() -> None:
+    """Let the C library keep the memory of tensors that are gone, for the next ones.
+
+    By itself glibc gives large blocks back to the system and gets them again, page by page and zeroed: a third of the
+    time of a small convolutional net. Other systems are left as they are.
+    """
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        libc.mallopt(M_MMAP_THRESHOLD, 32 * 2**20)  # the largest it takes
+        libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 @contextmanager

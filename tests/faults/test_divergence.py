@@ -105,13 +105,13 @@ def test_ppo(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     def poisoned(self: Any) -> None:
         policies.append(self.policy)
         if self.num_timesteps >= 1024:
-            evaluate = self.policy.evaluate_actions
+            heads = self.policy.heads
 
-            def evaluated(*args: Any) -> Any:
-                values, *rest = evaluate(*args)
-                return poison_gradient(values), *rest
+            def poisoned_heads(*args: Any) -> Any:
+                seen = heads(*args)
+                return seen._replace(values=poison_gradient(seen.values))
 
-            self.policy.evaluate_actions = evaluated
+            self.policy.heads = poisoned_heads
         train(self)
 
     monkeypatch.setattr(PPO, "train", poisoned)
