@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lab import checkpoint, summary
-from lab.config import load
+from lab.acting import ActingExperiment
+from lab.config import Config, load
 from lab.devices import describe
 from lab.encoders.pretrained import stand_in
-from lab.errors import CheckpointError
+from lab.errors import CheckpointError, ConfigError
 from lab.experiment import RunContext
 from lab.randomness import seed_everything
-from lab.runner import prepare, timed
+from lab.runner import Job, prepare, timed
 from lab.summary import Summary
 from lab.tracking import Trackers
+
+Title = Literal["final", "best"]
+"""The checkpoints of a finished run: the last weights, and those that did best on the way."""
 
 
 def evaluate(folder: Path, overrides: Mapping[str, Any] | Sequence[str] = ()) -> Summary:
@@ -26,25 +30,47 @@ def evaluate(folder: Path, overrides: Mapping[str, Any] | Sequence[str] = ()) ->
     no valid checkpoint, or it does not fit the settings.
     """
     record = summary.read_summary(folder)
+    job = _restore(folder, record, load(str(folder / "config.yaml"), overrides), "final")
+    with timed(record, "evaluate"):
+        context = RunContext(folder, record.seed, job.device, Trackers([]), record.fast_dev_run)
+        record.metrics = summary.finite(job.experiment.evaluate(context))
+    record.device = describe(job.device)
+    return record
+
+
+def trained_agent(
+    folder: Path, overrides: Mapping[str, Any] | Sequence[str] = (), *, title: Title = "final", what: str
+) -> tuple[Summary, ActingExperiment]:
+    """Return a finished run and its agent, which acts as the checkpoint `title` does.
+
+    Raises ConfigError when the run trained no agent: `what` is the sentence's beginning (`only agents can be played`).
+    """
+    record = summary.read_summary(folder)
     config = load(str(folder / "config.yaml"), overrides)
+    if not issubclass(config.experiment, ActingExperiment):  # asked before anything is built or downloaded
+        raise ConfigError(f"{what}, and {record.run_id} is a {record.name}")
+    experiment = _restore(folder, record, config, title).experiment
+    assert isinstance(experiment, ActingExperiment)
+    return record, experiment
+
+
+def _restore(folder: Path, record: Summary, config: Config, title: Title) -> Job:
     with stand_in(folder / "encoder"):
         job = prepare(config, fast_dev_run=record.fast_dev_run)
-    experiment, device = job.experiment, job.device
     states = {
-        title: checkpoint.load(path).state
-        for title in ("final", "best")
-        if (path := folder / "checkpoints" / title).is_dir()
+        name: checkpoint.load(path).state
+        for name in ("final", "best")
+        if (path := folder / "checkpoints" / name).is_dir()
     }
     if "final" not in states:
         raise CheckpointError(f"{folder} has no final checkpoint: training did not finish; `lab resume` finishes it")
+    if title not in states:
+        raise CheckpointError(f"{folder} has no checkpoint {title}")
+    states["final"] = states[title]
     try:
-        experiment.load_states(states)
+        job.experiment.load_states(states)
     except (RuntimeError, KeyError) as error:  # torch lists every key, line by line
         reason = " ".join(str(error).split())[:160]
         raise CheckpointError(f"the checkpoint in {folder} does not fit the settings: {reason}") from error
     seed_everything(record.seed)
-    with timed(record, "evaluate"):
-        context = RunContext(folder, record.seed, device, Trackers([]), record.fast_dev_run)
-        record.metrics = summary.finite(experiment.evaluate(context))
-    record.device = describe(device)
-    return record
+    return job

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Group, RenderableType
@@ -12,6 +13,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from lab.acting import Episode
+from lab.judging import Spread
 from lab.summary import Summary
 
 COLOURS = {"met": "green", "missed": "yellow", "not-comparable": "magenta", "none": "white"}
@@ -85,6 +88,27 @@ def comparison(recorded: Summary, again: Summary, *, changed: bool) -> Renderabl
     return Group(Text(f"{recorded.name}, run {recorded.run_id}", style="bold"), table, Text(verdict))
 
 
+def judgement(
+    record: Summary, title: str, spreads: Mapping[int, Spread], together: Spread, worst: Episode
+) -> RenderableType:
+    """Returns of an agent over each evaluation seed, and over all of them; `title` is the checkpoint's."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("seed", "episodes", "mean", "std", "std error", "95 % of the mean", "min", "median", "max"):
+        table.add_column(column, justify="right")
+    rows = {str(seed): one for seed, one in spreads.items()} | ({"all": together} if len(spreads) > 1 else {})
+    for name, one in rows.items():
+        error = f"{one.standard_error:.3g}" if one.standard_error is not None else "-"
+        interval = f"{one.low:.5g} to {one.high:.5g}" if one.low is not None else "-"
+        figures = [f"{value:.5g}" for value in (one.min, one.median, one.max)]
+        table.add_row(name, f"{one.n:,}", f"{one.mean:.5g}", f"{one.std:.4g}", error, interval, *figures)
+    heading = f"{record.name}, run {record.run_id}, checkpoint {title}: returns of deterministic episodes"
+    return Group(
+        Text(heading, style="bold"),
+        table,
+        Text(f"the lowest: {worst.total:g} in {worst.length:,} steps, from seed {worst.seed} of the environment"),
+    )
+
+
 def duration(seconds: float) -> str:
     """Seconds as a person says them."""
     return f"{seconds:.1f} s" if seconds < 60 else f"{int(seconds) // 60} min {int(seconds) % 60:02d} s"
@@ -109,7 +133,9 @@ def _wandb(run: Summary) -> str:
 
 def _next(run: Summary) -> list[tuple[str, str]]:
     folder = near(run.dir)
+    watch = [(f"lab play {folder}", "watch it, or film it")] if run.family == "agents" else []
     return [
+        *watch,
         (f"lab eval {folder}", "evaluate its checkpoint again"),
         (f"lab run {folder}/config.yaml", "exactly this run once more"),
         (f"lab run {folder}/config.yaml --seed {run.seed + 1}", "the same with another seed"),
