@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,15 +13,19 @@ from stable_baselines3.common.logger import Logger
 
 from agents.agent import Agent, AgentFactory
 from agents.environments import EnvSettings
-from agents.evaluation import Episodes, film, play_episodes
+from agents.evaluation import Episodes, EvaluationSettings, play_episodes
+from agents.export import export_sb3
 from agents.extractor import input_spec
-from agents.reporting import Reporter, TrackerWriter
+from agents.filming import FILM, SHORT_FILM, film_aside
+from agents.play import play
+from agents.reporting import Reporter, SolvedError, TrackerWriter
 from agents.state import agent_state, load_agent_state, load_pending_rows, load_randomness, load_replay, replay_rows
+from agents.trial import Turns, other_vectorizations
+from lab.acting import ActingExperiment, Episode
 from lab.data.base import DatasetInfo
-from lab.divergence import require_finite_gradients
 from lab.encoders.base import Encoder
 from lab.errors import CheckpointError, ConfigError
-from lab.experiment import Experiment, RunContext, State, Throughput
+from lab.experiment import Alternative, RunContext, State, Throughput, Turn
 from lab.progress import notice
 from lab.saving import Cadence, CheckpointSettings, Rows
 from lab.settings import PositiveInt
@@ -30,24 +34,10 @@ SAVE_EVERY = 10_000  # environment steps, where the config does not say
 BOUNDARY_EPISODES = 20  # episodes at least between two boundaries: each of them cuts the episodes short
 
 
-@dataclass(frozen=True)
-class EvaluationSettings:
-    """How the agent is judged, always by deterministic episodes.
-
-    Args:
-        episodes: of the final policy, and of the best one, on seeds that training never saw.
-        every: steps between the evaluations that choose the best policy.
-        best_episodes: episodes of each of these, on seeds of their own.
-        video: film one episode of the final policy where the environment can be drawn.
-    """
-
-    episodes: PositiveInt = 100
-    every: PositiveInt = 10_000
-    best_episodes: PositiveInt = 10
-    video: bool = True
+JUDGED = EvaluationSettings()
 
 
-class AgentExperiment(Experiment):
+class AgentExperiment(ActingExperiment):
     """Trains an agent in a Gymnasium environment.
 
     Args:
@@ -59,6 +49,13 @@ class AgentExperiment(Experiment):
 
     family = "agents"
     length = "total_timesteps"
+    step = "env step"
+    parts = {
+        "environment": "stepping the environments",
+        "inference": "the policy choosing actions",
+        "learning": "gradient steps",
+        "logging": "callbacks, journal and progress",
+    }
 
     def __init__(
         self,
@@ -66,21 +63,24 @@ class AgentExperiment(Experiment):
         env: EnvSettings,
         agent: AgentFactory,
         total_timesteps: PositiveInt,
-        evaluation: EvaluationSettings = EvaluationSettings(),
+        evaluation: EvaluationSettings = JUDGED,
     ) -> None:
         self.env, self.agent_factory = env, agent
         self.total_timesteps, self.evaluation = total_timesteps, evaluation
 
     def prepare(self, seed: int, device: torch.device, *, fast_dev_run: bool = False) -> None:
         self.seed, self.fast_dev_run = seed, fast_dev_run
-        self.method, self._inexact = self.env.method()
-        environments = self.env.make_vec(seed, self.method)
+        plan = self.env.plan()
+        self.vectorization, self.method, self._inexact = plan
+        environments = self.env.make_vec(seed, plan)
         input_spec(environments.observation_space)  # says what cannot be encoded better than SB3 would
         self.agent: Agent = self.agent_factory(environments, seed, device)
         self.best_state: State = {}
         self.rows_saved = 0
         self.episodes = 2 if fast_dev_run else self.evaluation.episodes
+        self.best_episodes = 2 if fast_dev_run else self.evaluation.best_episodes
         if fast_dev_run:
+            self.agent.hurry()
             self.total_timesteps = self.agent.shortest_run
         self.descriptions = {
             "eval/return_mean": f"mean undiscounted return of the final policy over {self.episodes} deterministic "
@@ -108,18 +108,19 @@ class AgentExperiment(Experiment):
         start = restored["agent"]["plain"]["num_timesteps"] if restored else 0
         training = context.progress("training", self.total_timesteps, "steps", start=start)
         with training as progress, closing(self.agent.vec_env):
-            choose_on = episode_seeds(self.seed, "choose", self.evaluation.best_episodes)
+            choose_on = episode_seeds(self.seed, "choose", self.best_episodes)
             reporter = Reporter(
                 context.tracker,
                 progress,
                 every=self.evaluation.every,
                 play=lambda: play_episodes(self.agent, self.env, choose_on),
+                stop_at=self.evaluation.stop_at,
+                film_every=self.evaluation.video_every or -(-self.total_timesteps // 4),
+                film=lambda: self._film("latest/episode", context, SHORT_FILM),
                 begin=lambda: load_randomness(self.agent, restored["agent"]) if restored else None,
                 safe_point=lambda: self._safe_point(context, reporter),
             )
             self.agent.set_logger(Logger(None, [TrackerWriter(context.tracker)]))
-            if context.device.type == "cpu":  # elsewhere each look is a wait
-                self.agent.policy.optimizer.register_step_pre_hook(self._watch_gradient)
             if restored:
                 try:
                     self._restore(reporter, restored, context)
@@ -127,8 +128,11 @@ class AgentExperiment(Experiment):
                     reason = " ".join(str(error).split())[:160]
                     raise CheckpointError(f"the checkpoint does not fit the settings: {reason}") from error
             left = self.total_timesteps - self.agent.num_timesteps
-            if left > 0:
-                self.agent.learn(left, callback=reporter, log_interval=None, reset_num_timesteps=restored is None)  # type: ignore[arg-type]
+            if left > 0 and not (reporter.solved and reporter.ended):
+                try:
+                    self.agent.learn(left, callback=reporter, log_interval=None, reset_num_timesteps=restored is None)  # type: ignore[arg-type]
+                except SolvedError:
+                    reporter.on_training_end()
                 self._save(context, reporter)
             self.best_state = reporter.best_state
         return Throughput(self.agent.num_timesteps, "env steps")
@@ -167,23 +171,60 @@ class AgentExperiment(Experiment):
         if self.method == "none":
             self.agent.begin_episodes()
 
-    def _watch_gradient(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
-        require_finite_gradients(optimizer, f"the update after step {self.agent.num_timesteps:,}")
-
     def evaluate(self, context: RunContext) -> dict[str, float]:
         seeds = episode_seeds(self.seed, "judge", self.episodes)
-        final = {name: value.clone() for name, value in self.agent.acting_policy.state_dict().items()}
         metrics = _figures("eval", play_episodes(self.agent, self.env, seeds))
-        self.agent.acting_policy.load_state_dict(self.best_state)
-        metrics |= _figures("best", play_episodes(self.agent, self.env, seeds))
-        self.agent.acting_policy.load_state_dict(final)
+        with self._as_best():
+            metrics |= _figures("best", play_episodes(self.agent, self.env, seeds))
         return metrics
 
     def draw(self, context: RunContext) -> None:
+        self._film("eval/episode", context, FILM)
+        with self._as_best():
+            self._film("best/episode", context, FILM)
+
+    def _film(self, name: str, context: RunContext, limit: int) -> None:
         if self.evaluation.video and self.env.renders():
             (seed,) = episode_seeds(self.seed, "judge", 1)
-            frames = film(self.agent, self.env, seed, limit=10 if context.fast_dev_run else 250)
-            context.picture("eval/episode", frames, axis="env_steps", at=self.total_timesteps)
+            at = min(self.agent.num_timesteps, self.total_timesteps)
+            if frames := film_aside(self.agent, self.env, seed, 10 if context.fast_dev_run else limit):
+                context.picture(name, frames, axis="env_steps", at=at)
+
+    @contextmanager
+    def _as_best(self) -> Iterator[None]:
+        """Let the best policy act inside the block."""
+        policy = self.agent.acting_policy
+        final = {name: value.clone() for name, value in policy.state_dict().items()}
+        policy.load_state_dict(self.best_state)
+        yield
+        policy.load_state_dict(final)
+
+    def judge(self, seed: int, count: int | None) -> Sequence[Episode]:
+        seeds = episode_seeds(seed, "judge", count or self.episodes)
+        episodes = play_episodes(self.agent, self.env, seeds)
+        return [Episode(*one) for one in zip(seeds, episodes.returns.tolist(), episodes.lengths.tolist(), strict=True)]
+
+    def play(
+        self,
+        seeds: Sequence[int],
+        *,
+        output: Path | None,
+        window: bool,
+        otherwise: Path,
+        told: Callable[[Episode], None],
+    ) -> Path | None:
+        return play(self.agent, self.env, seeds, output=output, window=window, otherwise=otherwise, told=told)
+
+    def export(self, path: Path) -> Sequence[str]:
+        return export_sb3(self.agent, self.env, path)
+
+    @contextmanager
+    def trial(self, context: RunContext) -> Iterator[Turn]:
+        with closing(self.agent.vec_env):
+            yield Turns(self.agent, context)
+
+    def alternatives(self) -> Sequence[Alternative]:
+        return other_vectorizations(self.env, self.vectorization)
 
     def states(self) -> dict[str, State]:
         return {"final": dict(self.agent.acting_policy.state_dict()), "best": self.best_state}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -14,11 +14,12 @@ from agents.agent import Agent
 from agents.evaluation import Episodes
 from lab.errors import DivergedError
 from lab.experiment import State
+from lab.judging import spread
 from lab.progress import Progress
 from lab.tracking.base import Tracker
 
 LOG_EVERY = 1_000  # environment steps
-KEPT = ("next_log", "next_evaluation", "best_return", "best_state")
+KEPT = ("solved", "ended", "next_log", "next_evaluation", "next_film", "best_return", "best_state")
 
 
 class TrackerWriter(KVWriter):
@@ -39,12 +40,31 @@ class TrackerWriter(KVWriter):
         """Nothing to do: the runner owns the tracker."""
 
 
+class SolvedError(Exception):
+    """Ends training between two rollouts, where it can be gone on from: SB3 has a way to end it amid one only."""
+
+
 class Reporter(BaseCallback):
     """Between rollouts, when the agent is in one piece: log, show progress, and now and then look for the best policy.
+
+    A row has, beside what the agent itself records under `train/`,
+
+    - `rollout/return_mean`, `_low` and `_high`, and the same of `rollout/length`: the mean of the last 100 training
+      episodes, and its 95 % interval by Student's t, mean ± t(n - 1) s / sqrt(n). The policy has changed from one of
+      them to the next, so it says how well the mean is known, and not how good the latest policy is;
+    - `speed/all`, environment steps per second since the row before, and `speed/environment`, `speed/inference`,
+      `speed/learning` and `speed/logging`, those of each part if the others took no time: the smallest is what holds
+      the run back, and 1 / all is the sum of 1 / part. Evaluating, filming and saving are in none of them. They are the
+      only figures that the clock has a part in, and `lab.comparison` leaves them out.
+
+    Each evaluation has `eval/return_mean`, `_std` over its episodes, and `_low` and `_high` as above.
 
     Args:
         every: steps between two evaluations.
         play: evaluates the acting policy on the seeds that choose the best.
+        stop_at: mean return in an evaluation that ends training; None for never.
+        film_every: steps after which the next evaluation is followed by a film.
+        film: makes it, of the acting policy.
         begin: called once before all else when training begins, with the agent's generators still untouched.
         safe_point: called last at each of these places.
     """
@@ -56,13 +76,18 @@ class Reporter(BaseCallback):
         *,
         every: int,
         play: Callable[[], Episodes],
+        stop_at: float | None = None,
+        film_every: int,
+        film: Callable[[], None],
         begin: Callable[[], None],
         safe_point: Callable[[], None],
     ) -> None:
         super().__init__()
         self.tracker, self.progress, self.every, self.play = tracker, progress, every, play
+        self.film_every, self.film = film_every, film
+        self.stop_at, self.solved, self.ended = stop_at, False, False
         self.begin, self.safe_point = begin, safe_point
-        self.next_log, self.next_evaluation = LOG_EVERY, every
+        self.next_log, self.next_evaluation, self.next_film = LOG_EVERY, every, film_every
         self.best_return, self.best_state = -math.inf, cast(State, {})
         self.first = True
 
@@ -82,43 +107,81 @@ class Reporter(BaseCallback):
         if self.first:
             self.first = False
             self.begin()
+            self._look_at_the_clock()
+            self._end_if_solved()
+        clock = self.agent.stopwatch
+        clock.start()
         if self.num_timesteps >= self.next_log:
             self._log()
             self.next_log = self.num_timesteps + LOG_EVERY
+        if self.progress.due:
+            shown = {name: value for name, value in self._recent().items() if name.endswith("_mean")}
+            self.progress.update(self.num_timesteps, shown)
+        clock.lap("logging")  # what follows is none of the four parts: the agent starts the next lap itself
         if self.num_timesteps >= self.next_evaluation:
             self._evaluate()
             self.next_evaluation += self.every
-        if self.progress.due:
-            self.progress.update(self.num_timesteps, self._recent())
+            if self.num_timesteps >= self.next_film:
+                self.film()
+                self.next_film += self.film_every
         self.safe_point()
+        self._end_if_solved()
+
+    def _end_if_solved(self) -> None:
+        if self.solved:
+            raise SolvedError
+
+    def _on_training_start(self) -> None:
+        self.ended = False
 
     def _on_training_end(self) -> None:
+        self.ended = True
         self._log()
         self._evaluate()
 
+    @property
+    def agent(self) -> Agent:
+        """The agent that learns."""
+        return cast(Agent, self.model)
+
     def _recent(self) -> dict[str, float]:
-        """Mean return and length of the last 100 training episodes."""
-        episodes = self.model.ep_info_buffer
+        """Return and length of the last 100 training episodes."""
+        episodes = self.agent.ep_info_buffer
         if not episodes:
             return {}
-        return {
-            "rollout/return_mean": float(np.mean([e["r"] for e in episodes])),
-            "rollout/length_mean": float(np.mean([e["l"] for e in episodes])),
-        }
+        returns, lengths = [e["r"] for e in episodes], [e["l"] for e in episodes]
+        return _with_interval("rollout/return", returns) | _with_interval("rollout/length", lengths)
 
     def _log(self) -> None:
-        for name, value in self._recent().items():
+        for name, value in {**self._recent(), **self._speed()}.items():
             self.logger.record(name, value)
         self.logger.dump(self.num_timesteps)
 
+    def _speed(self) -> dict[str, float]:
+        """Steps per second since this was last asked for, for the parts that took any time."""
+        seconds = self.agent.stopwatch.since(self.clock_then)
+        steps = self.num_timesteps - self.steps_then
+        self._look_at_the_clock()
+        rates = {"speed/all": sum(seconds.values())} | {f"speed/{part}": spent for part, spent in seconds.items()}
+        return {name: steps / spent for name, spent in rates.items() if steps and spent}
+
+    def _look_at_the_clock(self) -> None:
+        self.clock_then, self.steps_then = dict(self.agent.stopwatch.seconds), self.num_timesteps
+
     def _evaluate(self) -> None:
         returns = self.play().returns
-        self.tracker.log(
-            {"eval/return_mean": float(returns.mean()), "eval/return_std": float(returns.std())},
-            axis="env_steps",
-            at=self.num_timesteps,
-        )
+        figures = _with_interval("eval/return", returns.tolist()) | {"eval/return_std": float(returns.std())}
+        self.tracker.log(figures, axis="env_steps", at=self.num_timesteps)
+        self.solved = self.stop_at is not None and float(returns.mean()) >= self.stop_at
         if returns.mean() > self.best_return:
             self.best_return = float(returns.mean())
-            policy = cast(Agent, self.model).acting_policy
+            policy = self.agent.acting_policy
             self.best_state = {name: value.detach().clone() for name, value in policy.state_dict().items()}
+
+
+def _with_interval(name: str, values: Sequence[float]) -> dict[str, float]:
+    """Mean of the values and its 95 % interval, which takes two of them."""
+    found = spread(values)
+    if found.low is None or found.high is None:
+        return {f"{name}_mean": found.mean}
+    return {f"{name}_mean": found.mean, f"{name}_low": found.low, f"{name}_high": found.high}

@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         options, rest = _parser().parse_known_args(words)
-        if rest and options.command not in ("run", "show", "eval", "resume", "verify"):
+        if rest and options.command not in ("run", "show", "doctor", "eval", "play", "resume", "verify"):
             raise ConfigError(f"`lab {options.command}` does not take {rest[0]!r}")
         code: int = options.action(options, rest)
         sys.stdout.flush()
@@ -95,16 +95,58 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--device", metavar="D", help="auto, cpu, cuda or mps")
     sub.add_argument("--fast-dev-run", action="store_true", help="touch every stage, in seconds")
     runs_dir(sub)
+    sub = command("doctor", run_commands.doctor, "where a run's time goes, and what makes it faster", epilog=overrides)
+    sub.add_argument("name", metavar="NAME|FILE.yaml", help="an experiment of `lab list`, or a config file")
+    sub.add_argument("--seconds", metavar="S", default="5", help="for each setting that is timed (default: 5)")
+    sub.add_argument("--seed", metavar="N", help="seed of everything random in the run")
+    sub.add_argument("--device", metavar="D", help="auto, cpu, cuda or mps")
     sub = command("runs", commands.runs, "the runs on this machine")
     runs_dir(sub)
     as_json(sub, "as JSON")
-    sub = command("eval", run_commands.eval_, "evaluate a run again, from its checkpoint", epilog=overrides)
-    sub.add_argument("--device", metavar="D", help="auto, cpu, cuda or mps")
-    sub.add_argument(
-        "run", metavar="RUN", help="a run folder, a run's id or its beginning, or an experiment (its newest run)"
+    named = "a run folder, a run's id or its beginning, or an experiment (its newest run)"
+
+    def of_run(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument("run", metavar="RUN", help=named)
+        sub.add_argument("--checkpoint", choices=("final", "best"), help="of an agent (default: final)")
+        sub.add_argument("--device", metavar="D", help="auto, cpu, cuda or mps")
+        runs_dir(sub)
+
+    sub = command(
+        "eval",
+        run_commands.eval_,
+        "evaluate a run again, from its checkpoint",
+        epilog=f"With --episodes, --seeds or --checkpoint: a table of an agent's returns. {overrides}",
     )
-    runs_dir(sub)
+    of_run(sub)
+    sub.add_argument(
+        "--episodes", metavar="N", type=_count, help="of an agent, on each seed (default: as in its config)"
+    )
+    sub.add_argument(
+        "--seeds",
+        metavar="S",
+        type=_seeds,
+        help="evaluation seeds of an agent, as 0-4 or 0,1,2 (default: the run's own, which repeats its episodes)",
+    )
     as_json(sub, "print the figures as the last line of stdout")
+    sub = command("play", run_commands.play, "watch a trained agent: in a window, or as a film", epilog=overrides)
+    of_run(sub)
+    sub.add_argument("--episodes", metavar="N", type=_count, help="episodes to show (default: 1)")
+    sub.add_argument(
+        "--seed",
+        dest="first",
+        metavar="S",
+        type=_seed,
+        default=0,
+        help="the environment's seed in the first episode; each further one has the next seed (default: 0)",
+    )
+    sub.add_argument("-o", "--output", metavar="FILE", help="film it: .mp4 (needs the extra video) or .gif")
+    sub.add_argument("--window", action="store_true", help="a window, or an error where there can be none")
+    sub = command("export", run_commands.export, "write a trained agent as a file for another library")
+    of_run(sub)
+    sub.add_argument("--format", choices=("sb3",), default="sb3", help="sb3: for Stable-Baselines3 without the lab")
+    sub.add_argument(
+        "-o", "--output", metavar="FILE.zip", help="default: in the working directory, named after the run"
+    )
     sub = command("sync", run_commands.sync, "send offline runs to Weights & Biases; rows it has are not sent again")
     sub.add_argument("runs", metavar="RUN", nargs="*", help="as for `lab eval` (default: every run not sent yet)")
     runs_dir(sub)
@@ -113,6 +155,31 @@ def _parser() -> argparse.ArgumentParser:
     data.add_argument("names", nargs="*", metavar="NAME", help="data sets to fetch (default: all)")
     as_json(data, "as JSON")
     return parser
+
+
+def _count(word: str) -> int:
+    if not word.isdecimal() or int(word) < 1:
+        raise argparse.ArgumentTypeError(f"expected a number from 1 on, received {word!r}")
+    return int(word)
+
+
+def _seed(word: str) -> int:
+    if not word.isdecimal() or int(word) >= 2**32:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to {2**32 - 1}, received {word!r}")
+    return int(word)
+
+
+def _seeds(word: str) -> list[int]:
+    """`0-4`, `0,1,2` or `0-2,7` as a list, each seed once."""
+    seeds: list[int] = []
+    for part in word.split(","):
+        first, dash, last = part.partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise argparse.ArgumentTypeError(f"expected seeds like 0-4 or 0,1,2, received {word!r}")
+        seeds += range(_seed(first), _seed(last or first) + 1)
+    if len(set(seeds)) < max(len(seeds), 1):
+        raise argparse.ArgumentTypeError(f"expected each seed once and at least one, received {word!r}")
+    return seeds
 
 
 def entry() -> None:

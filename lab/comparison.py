@@ -18,9 +18,14 @@ from lab.saving import rolling
 from lab.summary import read_summary
 from lab.tracking import MEDIA, METRICS, read_journal
 
+SPEED = "speed/"
+"""Names of figures that the clock has a part in begin so: no two runs have the same. Rows that have nothing else still
+count, since rows are written at the same steps."""
+
 
 def run_differences(a: Path, b: Path) -> Iterator[str]:
-    """Yield a line for everything that differs between two finished runs, wall-clock times and identities aside.
+    """Yield a line for everything that differs between two finished runs, wall-clock times (every row's `time`, and its
+    figures called `speed/...`) and identities aside.
 
     Compared are the journal's rows, the metrics, the last checkpoint (weights, optimizer, generators, replay, loop),
     the final and the best one, the exported encoder and the media.
@@ -43,7 +48,7 @@ def _rows(a: Path, b: Path) -> Iterator[str]:
     if len(both[0]) != len(both[1]):
         yield f"{a.name}: {len(both[0])} rows against {len(both[1])}"
     for number, rows in enumerate(zip(*both, strict=False), start=1):
-        one, other = ({key: value for key, value in row.items() if key != "time"} for row in rows)
+        one, other = ({k: v for k, v in row.items() if k != "time" and not k.startswith(SPEED)} for row in rows)
         if one != other:
             name = next(key for key in {**one, **other} if one.get(key) != other.get(key))
             yield f"{a.name} row {number}, {name}: {one.get(name)} against {other.get(name)}"

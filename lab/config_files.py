@@ -22,7 +22,7 @@ except ImportError:  # PyYAML built without libyaml: ten times slower, otherwise
 def shipped() -> dict[str, Path]:
     """The lab's own experiments: name to file. Found beside `lab`, since others also call a package `configs`."""
     folder = Path(str(resources.files("lab"))).parent / "configs"
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"), key=lambda path: path.stem)}
 
 
 def find(name: str) -> Path:

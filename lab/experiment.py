@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from torch import Tensor
 from lab.checkpoint import Checkpoint
 from lab.data.base import DatasetInfo
 from lab.encoders.base import Encoder
+from lab.errors import ConfigError
 from lab.files import write_atomic
 from lab.progress import Progress
 from lab.saving import Cadence, CheckpointSettings, Saver
@@ -53,13 +55,15 @@ class RunContext:
         return Progress(stage, total, unit, start=start)
 
     def picture(self, name: str, image: Image | list[Image], *, axis: str, at: int) -> None:
-        """Save a picture called `group/name` as `media/<name>-<at>.png`, or a film's frames as GIF, and track it."""
-        path = self.dir / "media" / f"{name.rpartition('/')[2]}-{at:08d}"
+        """Save a picture called `group/name` as `media/<group>-<name>-<at>.png`, or a film's frames as GIF, and
+        track it. The group `pictures` goes without saying."""
+        path = self.dir / "media" / f"{name.removeprefix('pictures/').replace('/', '-')}-{at:08d}"
         path.parent.mkdir(exist_ok=True)
         drawn = BytesIO()
         if isinstance(image, list):
             path = path.with_suffix(".gif")
-            image[0].save(drawn, "GIF", save_all=True, append_images=image[1:], duration=40, loop=0, optimize=True)
+            each = [one.info.get("duration", 40) for one in image]  # milliseconds
+            image[0].save(drawn, "GIF", save_all=True, append_images=image[1:], duration=each, loop=0, optimize=True)
         else:
             path = path.with_suffix(".png")
             image.save(drawn, "PNG")
@@ -75,6 +79,35 @@ class Throughput:
     unit: str
 
 
+@dataclass(frozen=True)
+class Timing:
+    """Where the time went while an experiment trained.
+
+    Args:
+        steps: done in that time, as the experiment counts them.
+        seconds: of each part of the training loop, by name; together all of the time.
+    """
+
+    steps: int
+    seconds: Mapping[str, float]
+
+    @property
+    def rate(self) -> float:
+        """Steps per second."""
+        return self.steps / sum(self.seconds.values())
+
+
+class Alternative(NamedTuple):
+    """A setting that may train as well and faster: `key=value`, and what else it changes, as a sentence."""
+
+    setting: str
+    remark: str = ""
+
+
+Turn = Callable[[float], Timing]
+"""Trains for about so many seconds more, and says where they went."""
+
+
 class Experiment(ABC):
     """One kind of experiment. Its constructor's signature is the schema of its config.
 
@@ -87,6 +120,10 @@ class Experiment(ABC):
     """The setting that says how long to train, by its dotted name: a finished run may be resumed with more of it."""
     descriptions: Mapping[str, str] = {}
     """What the metrics mean where the name alone does not say: protocol, samples, units."""
+    step: ClassVar[str] = "step"
+    """What `trial` counts."""
+    parts: Mapping[str, str] = {}
+    """Parts of the training loop that `trial` times, in plain words."""
 
     @abstractmethod
     def prepare(self, seed: int, device: torch.device, *, fast_dev_run: bool = False) -> None:
@@ -117,6 +154,15 @@ class Experiment(ABC):
     @abstractmethod
     def load_states(self, states: dict[str, State]) -> None:
         """Take back what `states` returned."""
+
+    def trial(self, context: RunContext) -> AbstractContextManager[Turn]:
+        """Return what `lab doctor` times, after `prepare` and without evaluations and checkpoints: inside the block
+        each call trains for a turn, and the result is of no other use. Raises ConfigError where it cannot be had."""
+        raise ConfigError(f"{type(self).__name__} cannot be timed: it has no trial()")
+
+    def alternatives(self) -> Sequence[Alternative]:
+        """Return settings that are worth a trial in place of those given; known after `prepare`."""
+        return ()
 
     @property
     def inexact(self) -> str | None:

@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
+from rich.text import Text
 
 PLAIN_LINE_EVERY = 5.0  # seconds
 BAR_REFRESH_EVERY = 0.25  # seconds
@@ -37,7 +38,7 @@ console = _Console(stderr=True, highlight=False)
 
 def notice(text: str) -> None:
     """Say one thing that must not be missed."""
-    console.print(f"[bold yellow]! {text}[/]" if console.is_terminal else f"! {text}", soft_wrap=True)
+    console.print(Text(f"! {text}", style="bold yellow"), soft_wrap=True)  # a Text: brackets in it are no markup
 
 
 class Progress:
@@ -101,6 +102,14 @@ class Progress:
                 f"{rate:,.0f}/s  {left // 60:.0f}:{left % 60:02.0f} left  {shown}",
                 soft_wrap=True,
             )
+
+
+class Unseen(Progress):
+    """Progress that nobody is shown."""
+
+    @property
+    def due(self) -> bool:
+        return False
 
 
 def _fitting(metrics: Mapping[str, float], width: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from pathlib import Path
 
 from lab.commands import overrides_of, stderr, stdout
 from lab.errors import ConfigError
@@ -61,7 +62,6 @@ def resume(options: argparse.Namespace, rest: list[str]) -> int:
 def verify(options: argparse.Namespace, rest: list[str]) -> int:
     """Kill and resume an experiment, and say whether it ends as if nothing had happened."""
     import tempfile
-    from pathlib import Path
 
     from lab.config import load
     from lab.signals import signals_as_exceptions
@@ -94,20 +94,134 @@ def verify(options: argparse.Namespace, rest: list[str]) -> int:
     return 1 if found.differences else 0
 
 
+def doctor(options: argparse.Namespace, rest: list[str]) -> int:
+    """Say where an experiment's time goes, and what was measured to make it faster."""
+    from lab.doctor import diagnose
+    from lab.doctor_report import report
+
+    try:
+        seconds = float(options.seconds)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < 3600:
+        raise ConfigError(f"--seconds must be a number of seconds above 0, received {options.seconds!r}")
+    found = diagnose(
+        options.name,
+        overrides_of(options, rest),
+        seconds=seconds,
+        say=lambda line: print(f"lab: {line}", file=sys.stderr, flush=True),
+    )
+    stdout().print(report(found))
+    return 0
+
+
 def eval_(options: argparse.Namespace, rest: list[str]) -> int:
-    """Evaluate a run again and print both sets of figures."""
-    from lab.evaluation import evaluate
-    from lab.panel import comparison
-    from lab.summary import find_run, read_summary, runs_folder
+    """Evaluate a run again and print both sets of figures; or an agent over any number of episodes."""
+    from lab.summary import find_run, runs_folder
 
     folder = find_run(options.run, runs_folder(options.runs_dir))
     words = overrides_of(options, rest)
+    if options.episodes or options.seeds or options.checkpoint:
+        return _judge(options, folder, words)
+
+    from lab.evaluation import evaluate
+    from lab.panel import comparison
+    from lab.summary import read_summary
+
     recorded, again = read_summary(folder), evaluate(folder, words)
     (stderr() if options.json else stdout()).print(comparison(recorded, again, changed=bool(words)))
     same = recorded.metrics == again.metrics
     if options.json:
         print(json.dumps({"run_id": again.run_id, "metrics": again.metrics, "same": same}, allow_nan=False))
     return 0 if same or words else 1
+
+
+def _judge(options: argparse.Namespace, folder: Path, words: list[str]) -> int:
+    """Deterministic episodes on each of the seeds given, as a table."""
+    from dataclasses import asdict
+
+    from lab.evaluation import Title, trained_agent
+    from lab.judging import spread
+    from lab.panel import judgement, near
+
+    title: Title = options.checkpoint or "final"
+    what = "--episodes, --seeds and --checkpoint are for agents"
+    record, agent = trained_agent(folder, words, title=title, what=what)
+    episodes = {}
+    for seed in options.seeds or [record.seed]:
+        print(f"lab: evaluation seed {seed}", file=sys.stderr, flush=True)
+        episodes[seed] = agent.judge(seed, options.episodes)
+    together = spread([one.total for played in episodes.values() for one in played])
+    spreads = {seed: spread([one.total for one in played]) for seed, played in episodes.items()}
+    worst = min((one for played in episodes.values() for one in played), key=lambda one: one.total)
+    show = (stderr() if options.json else stdout()).print
+    show(judgement(record, title, spreads, together, worst))
+    best = " --checkpoint best" if title == "best" else ""
+    show(f"to watch it: lab play {near(record.dir)} --seed {worst.seed}{best}", soft_wrap=True, markup=False)
+    if options.json:
+        told = {
+            "run_id": record.run_id,
+            "checkpoint": title,
+            "seeds": {str(seed): asdict(one) for seed, one in spreads.items()},
+            "all": asdict(together),
+            "episodes": {str(seed): [one._asdict() for one in played] for seed, played in episodes.items()},
+        }
+        print(json.dumps(told, allow_nan=False))
+    return 0
+
+
+def play(options: argparse.Namespace, rest: list[str]) -> int:
+    """Show a trained agent at work."""
+    from lab.acting import Episode
+    from lab.evaluation import Title, trained_agent
+    from lab.panel import near
+    from lab.summary import find_run, runs_folder
+
+    if options.output and options.window:
+        raise ConfigError("-o films, --window shows: choose one of them")
+    folder = find_run(options.run, runs_folder(options.runs_dir))
+    words = overrides_of(options, rest)
+    title: Title = options.checkpoint or "final"
+    _, agent = trained_agent(folder, words, title=title, what="only agents can be played")
+
+    def told(episode: Episode) -> None:
+        print(f"seed {episode.seed}: return {episode.total:g} in {episode.length:,} steps", flush=True)
+
+    name = f"play-{options.first}" if title == "final" else f"play-{title}-{options.first}"
+    try:
+        film = agent.play(
+            range(options.first, options.first + (options.episodes or 1)),
+            output=Path(options.output) if options.output else None,
+            window=options.window,
+            otherwise=folder / "media" / name,
+            told=told,
+        )
+    except KeyboardInterrupt:
+        return 130  # the usual way to leave a window
+    if film:
+        print(f"film: {near(film.absolute())}")
+    return 0
+
+
+def export(options: argparse.Namespace, rest: list[str]) -> int:
+    """Write a trained agent as a file for another library."""
+    from lab.evaluation import Title, trained_agent
+    from lab.panel import near
+    from lab.summary import find_run, runs_folder
+
+    folder = find_run(options.run, runs_folder(options.runs_dir))
+    title: Title = options.checkpoint or "final"
+    record, agent = trained_agent(
+        folder, overrides_of(options, rest), title=title, what="only agents can be exported to Stable-Baselines3"
+    )
+    path = Path(options.output or f"{record.name}-{record.run_id}.zip").absolute()
+    if path.suffix != ".zip":
+        raise ConfigError(f"Stable-Baselines3 reads files that end in .zip, received {options.output}")
+    notes = agent.export(path)
+    print(f"{near(path)}: what acts is the {title} checkpoint of {record.run_id}")
+    for note in notes:
+        print(f"note: {note}")
+    return 0
 
 
 def sync(options: argparse.Namespace, rest: list[str]) -> int:

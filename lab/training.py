@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,10 +18,12 @@ from lab.data.base import DataModule, DatasetInfo
 from lab.devices import own_randomness
 from lab.encoders.base import Encoder
 from lab.errors import CheckpointError, ConfigError, DataWorkerError, nearest
-from lab.experiment import Experiment, RunContext, State, Throughput
+from lab.experiment import Experiment, RunContext, State, Throughput, Timing, Turn
+from lab.laps import PARTS, Laps, TimedBatches, TurnOver
 from lab.lightning import GradientWatch, Memory, Reporter, Saving, Seeding, TestProgress, draw
 from lab.model import ModelFactory
 from lab.optimization import Optimization
+from lab.progress import Unseen
 from lab.saving import Cadence, CheckpointSettings
 from lab.settings import PositiveInt
 
@@ -74,6 +76,8 @@ class Training(Experiment):
     """
 
     length = "trainer.max_epochs"
+    step = "batch"
+    parts = PARTS
 
     def __init__(
         self,
@@ -153,6 +157,25 @@ class Training(Experiment):
                 trainer.fit(self.model, self.batches, self.validation, ckpt_path="in memory" if state else None)
         self.epochs = reporter.epoch
         return Throughput(reporter.examples, "examples")
+
+    @contextmanager
+    def trial(self, context: RunContext) -> Iterator[Turn]:
+        never, settings = 2**62, self.settings
+        unseen = Unseen("", 1, "")
+        reporter = Reporter(context, unseen, log_every=settings.log_every, pictures_every=never, shown=self.first_batch)
+
+        def turn(seconds: float) -> Timing:
+            laps = Laps(seconds, context.device)
+            batches = TimedBatches(self.batches, laps.lap)
+            with quiet_lightning(), data_workers(), suppress(TurnOver):
+                while True:  # a short training comes to its end in a turn
+                    callbacks = laps.callbacks(Seeding(context.seed), GradientWatch(), reporter)
+                    trainer = self._trainer(context, settings.max_epochs, callbacks, precision=settings.precision)
+                    trainer.fit(self.model, batches)
+            return Timing(laps.batches, laps.seconds)
+
+        turn(0)  # what is built at first use belongs to no turn
+        yield turn
 
     def evaluate(self, context: RunContext) -> dict[str, float]:
         self.model.prepare_test(self.data, context.device, fast_dev_run=context.fast_dev_run)

@@ -1,0 +1,88 @@
+"""An agent that trains for the sake of the clock: `lab doctor` asks where the time of its steps goes."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from stable_baselines3.common.logger import Logger
+
+from agents.agent import Agent
+from agents.environments import EnvSettings
+from agents.evaluation import Episodes
+from agents.reporting import LOG_EVERY, Reporter, TrackerWriter
+from lab.errors import ConfigError
+from lab.experiment import Alternative, RunContext, Timing
+from lab.progress import Unseen
+
+MIDDLE = 10**9
+"""Steps done, of twice as many: a schedule stands at its middle, and no turn comes to the end of the run."""
+
+NEVER = 4 * MIDDLE
+
+
+class Turns:
+    """Lets an agent learn in turns, as it would in the middle of a run: schedules and exploration stand halfway, the
+    journal is written, nothing is evaluated or saved.
+
+    Args:
+        context: with the tracker to be written to.
+    """
+
+    def __init__(self, agent: Agent, context: RunContext) -> None:
+        self.agent = agent
+        agent.set_logger(Logger(None, [TrackerWriter(context.tracker)]))
+        agent.num_timesteps = MIDDLE
+        settings: Any = agent
+        if agent.replay is not None:  # its learning need not wait until the buffer is as full as in a run
+            settings.learning_starts = MIDDLE + min(settings.learning_starts, 4 * settings.batch_size)
+        self.reporter = Reporter(
+            context.tracker,
+            Unseen("", 1, ""),
+            every=NEVER,
+            play=lambda: Episodes(np.zeros(1), np.zeros(1)),
+            film_every=NEVER,
+            film=lambda: None,
+            begin=lambda: None,
+            safe_point=self._between_rounds,
+        )
+        self.reporter.next_log = MIDDLE + LOG_EVERY
+        self.rounds = 0
+        self.until = 0.0
+        while agent._n_updates == 0:  # what is built at first use belongs to no turn
+            self(0)
+
+    def __call__(self, seconds: float) -> Timing:
+        """Learn for so many seconds, until the round of collecting and learning ends in which they are over."""
+        before, steps = dict(self.agent.stopwatch.seconds), self.agent.num_timesteps
+        self.rounds, self.until = 0, perf_counter() + seconds
+        with suppress(_TurnOver):
+            self.agent.learn(MIDDLE, callback=self.reporter, log_interval=None, reset_num_timesteps=False)  # type: ignore[arg-type]
+        spent = {str(part): seconds for part, seconds in self.agent.stopwatch.since(before).items()}
+        return Timing(self.agent.num_timesteps - steps, spent)
+
+    def _between_rounds(self) -> None:
+        if self.rounds and perf_counter() >= self.until:
+            raise _TurnOver
+        self.rounds += 1
+
+
+def other_vectorizations(settings: EnvSettings, current: str) -> list[Alternative]:
+    """Return the other ways to step the copies. Not their number, which makes another algorithm of it."""
+    found = []
+    with suppress(ConfigError):
+        if current != "native":
+            replace(settings, vectorization="native").plan()  # which says whether there is one
+            found.append(Alternative("env.vectorization=native", "the episodes begin from other seeds"))
+    for way in ("async", "sync"):
+        if way != current and (way == "sync" or settings.num_envs > 1):
+            remark = "the episodes begin from other seeds" if current == "native" else ""
+            found.append(Alternative(f"env.vectorization={way}", remark))
+    return found
+
+
+class _TurnOver(Exception):  # noqa: N818  # no error
+    """The only way out of SB3's loop between two rounds."""

@@ -1,0 +1,72 @@
+"""What `lab doctor` says."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from lab.doctor import WORTH_SAYING, Diagnosis, Tried
+
+BUSY = 0.7
+"""Processes per CPU from which on others are at work too."""
+
+
+def report(found: Diagnosis) -> RenderableType:
+    """The parts as a table, what holds the run back, what was tried, and the advice."""
+    threads = f"{found.threads} CPU thread{'s' if found.threads > 1 else ''}"
+    title = f"{found.name} on {found.device}, {threads}: {_number(found.timing.rate)} {found.step}{_plural(found)}/s"
+    parts = Table(box=None, pad_edge=False, header_style="bold")
+    for header in ("part", "share", f"µs per {found.step}"):
+        parts.add_column(header, justify="left" if header == "part" else "right")
+    parts.add_column("")
+    for part, share in found.shares.items():
+        each = 1e6 * found.timing.seconds[part] / found.timing.steps
+        parts.add_row(part, f"{share:.0%}", _number(each), Text(found.parts[part], style="dim"))
+    lines: list[RenderableType] = [Text(title, style="bold"), parts, Text(), Text(found.verdict)]
+    if found.tried:
+        lines += [Text(), Text("tried, in turns with the config as it is", style="bold"), _trials(found)]
+    lines += [Text(), *(Text(line) for line in advice(found))]
+    if found.load is not None and found.load > BUSY:
+        lines.append(Text(f"This machine was busy before this began ({found.load:.1f} processes per CPU)."))
+    return Group(*lines)
+
+
+def advice(found: Diagnosis) -> list[str]:
+    """What to change, with the figures behind it, the largest gain first."""
+    better = sorted((one for one in found.tried if one.advised), key=lambda one: -one.gain)
+    if not better:
+        return [f"Nothing that was tried gained more than {WORTH_SAYING - 1:.0%}: leave the config as it is."]
+    lines = [_advice(one, found) for one in better]
+    if len(better) > 1:
+        lines.append("Each was measured alone: together they may gain less.")
+    if any(one.alternative.setting.startswith(("threads=", "device=")) for one in better):
+        lines.append("Another number of threads or device rounds differently: figures may change in their last digits.")
+    return lines
+
+
+def _advice(one: Tried, found: Diagnosis) -> str:
+    setting, remark = one.alternative
+    change = f"{_number(one.before)} -> {_number(one.after)} {found.step}{_plural(found)}/s"
+    return f"{setting}: {one.gain:.1f}x, {change}; --{setting}" + (f" ({remark})" if remark else "")
+
+
+def _trials(found: Diagnosis) -> Table:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for justify in ("left", "right", "right", "right"):
+        table.add_column(justify=justify)
+    for one in found.tried:
+        table.add_row(
+            escape(one.alternative.setting), f"{one.gain:.2f}x", f"{_number(one.before)} ->", f"{_number(one.after)}/s"
+        )
+    return table
+
+
+def _plural(found: Diagnosis) -> str:
+    return "es" if found.step.endswith("ch") else "s"
+
+
+def _number(value: float) -> str:
+    """Three digits at least."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
