@@ -1,4 +1,7 @@
-"""`make bench`: all benchmarks, or those named: `make bench ARGS="startup overhead --pairs 3"`."""
+"""`make bench`: all benchmarks of speed, or those named: `make bench ARGS="startup overhead --pairs 3"`.
+
+`python -m benchmarks returns NAME...` compares what agents learn with what plain SB3 does; see `benchmarks/returns.py`.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,16 @@ import argparse
 import importlib
 import os
 import platform
+import sys
 
 import torch
 
-NAMES = ("startup", "overhead", "loader", "agents", "checkpoints")
+NAMES = ("startup", "overhead", "loader", "agents", "solve", "checkpoints", "rasterizer")
+
+os.environ["WANDB_MODE"] = os.environ.get("WANDB_MODE", "offline")
+if sys.argv[1:2] == ["returns"]:  # hours, and options of its own
+    importlib.import_module("benchmarks.returns").main(sys.argv[2:])
+    sys.exit()
 
 parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
 parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)} (default: all)")
@@ -20,7 +29,6 @@ torch.set_num_threads(options.threads)
 if unknown := set(options.names) - set(NAMES):
     parser.error(f"unknown benchmark {', '.join(unknown)}; known: {', '.join(NAMES)}")
 
-os.environ["WANDB_MODE"] = os.environ.get("WANDB_MODE", "offline")
 print(
     f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, "
     f"Python {platform.python_version()}, torch {torch.__version__}"

@@ -1,46 +1,168 @@
-"""`durations.train` of ppo-cartpole against plain Stable-Baselines3 with the zoo's settings, 100,000 steps each."""
+"""Environment steps per second, learning included: the lab's agents against Stable-Baselines3 and SBX.
+
+Both sides have the same settings (rl-baselines3-zoo's), environment, core and thread; each is warmed up before it is
+timed, so that nobody's compilation counts. SBX is in the extra `bench`; without it that part says so.
+"""
 
 from __future__ import annotations
 
-import tempfile
+import importlib
+import importlib.util
+import subprocess
+import sys
 import time
+from collections.abc import Callable
 from itertools import count
+from typing import Any
 
 import torch
-from stable_baselines3 import PPO
+from stable_baselines3 import DQN, PPO
 from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
-import lab
-from benchmarks.pairs import alternate
+from agents.experiment import AgentExperiment
+from benchmarks.pairs import alternate, one_core
+from lab.config import load
+from lab.devices import keep_freed_memory
 
+CPU = torch.device("cpu")
 seeds = count()
+
+ZOO_PPO: dict[str, Any] = {"n_steps": 32, "batch_size": 256, "n_epochs": 20, "gamma": 0.98, "gae_lambda": 0.8}
+ZOO_DQN: dict[str, Any] = {
+    "learning_rate": 2.3e-3,
+    "batch_size": 64,
+    "buffer_size": 100_000,
+    "learning_starts": 1_000,
+    "gamma": 0.99,
+    "target_update_interval": 10,
+    "train_freq": 256,
+    "gradient_steps": 128,
+    "exploration_fraction": 0.16,
+    "exploration_final_eps": 0.04,
+}
+PLAIN_DQN = {f"agent.{name}": value for name, value in ZOO_DQN.items()} | {
+    "agent.double": False,
+    "agent.n_steps": 1,
+    "agent.average": 0.0,
+    "agent.learning_rate_schedule.kind": "constant",
+}
+
+NATURE_CNN = {
+    "class_path": "lab.encoders.Conv",
+    "init_args": {
+        "stages": [
+            {"channels": 32, "kernel": 8, "stride": 4, "padding": 0},
+            {"channels": 64, "kernel": 4, "stride": 2, "padding": 0},
+            {"channels": 64, "kernel": 3, "padding": 0},
+        ],
+        "hidden": [512],
+    },
+}
+"""SB3's network for images (Mnih et al. 2015)."""
 
 
 def measure(pairs: int) -> None:
-    alternate("lab run ppo-cartpole / plain SB3 PPO, zoo settings", ours, plain, pairs)
+    one_core()
+    alternate("PPO CartPole, zoo settings, lab / SB3", timed("lab_ppo", 20_480), timed("sb3_ppo", 20_480), pairs)
+    alternate("DQN CartPole, zoo settings, lab / SB3", timed("lab_dqn", 10_240), timed("sb3_dqn", 10_240), pairs)
+    if importlib.util.find_spec("sbx") is None:
+        print("SBX is not installed: pip install '.[bench]' compares with it too")
+    else:
+        alternate("PPO CartPole, zoo settings, lab / SBX", timed("lab_ppo", 20_480), timed("sbx_ppo", 20_480), pairs)
+        alternate("DQN CartPole, zoo settings, lab / SBX", timed("lab_dqn", 10_240), timed("sbx_dqn", 10_240), pairs)
+    alternate("PPO CartPole from pixels, lab / SB3", timed("lab_pixels", 4_096), timed("sb3_pixels", 4_096), pairs)
+    for steps in (10_240, 40_960):
+        print(f"PPO CartPole, {steps} steps: {timed('lab_ppo', steps)() / steps * 1e6:.0f} us per step")
+    for copies in (8, 64, 256, 1024):
+        steps = 32 * copies * 8
+        print(f"PPO CartPole, {copies} copies: {timed('lab_ppo', steps, copies)() / steps * 1e6:.0f} us per step")
 
 
-def ours() -> float:
-    with tempfile.TemporaryDirectory() as folder:
-        run = lab.run("ppo-cartpole", {"seed": next(seeds), "evaluation.video": False}, runs_dir=folder)
-        return run.durations["train"]
+def timed(side: str, steps: int, copies: int = 8) -> Callable[[], float]:
+    """Return a function that gives the seconds `steps` steps take `side`, in a process of its own: what one side does
+    to its process, such as the lab to its memory, is not lent to the other."""
+    command = [sys.executable, "-m", "benchmarks.agents", side, str(steps), str(copies)]
+
+    def seconds() -> float:
+        return float(subprocess.run([*command, str(next(seeds))], capture_output=True, text=True, check=True).stdout)
+
+    return seconds
 
 
-def plain() -> float:
+def seconds(side: str, steps: int, copies: int, seed: int) -> float:
+    """Make an agent, warm it up, and return the seconds that `steps` more steps take it."""
     torch.set_num_threads(1)
-    model = PPO(
-        "MlpPolicy",
-        make_vec_env("CartPole-v1", n_envs=8, seed=next(seeds)),
-        n_steps=32,
-        batch_size=256,
-        n_epochs=20,
-        gamma=0.98,
-        gae_lambda=0.8,
-        ent_coef=0.0,
-        learning_rate=lambda left: 1e-3 * left,
-        clip_range=lambda left: 0.2 * left,
+    agent = globals()[side](seed, copies)
+    agent.learn(steps // 5)
+    started = time.perf_counter()
+    agent.learn(steps)
+    return time.perf_counter() - started
+
+
+def lab_ppo(seed: int, copies: int = 8) -> Any:
+    return lab_agent("ppo-cartpole", {"env.num_envs": copies, "agent.batch_size": 32 * copies}, seed)
+
+
+def lab_dqn(seed: int, copies: int = 1) -> Any:
+    return lab_agent("dqn-cartpole", PLAIN_DQN, seed)
+
+
+def lab_pixels(seed: int, copies: int = 8) -> Any:
+    return lab_agent("ppo-cartpole-pixels", {"device": "cpu", "agent.encoder": NATURE_CNN}, seed)
+
+
+def lab_agent(name: str, overrides: dict[str, Any], seed: int) -> Any:
+    """Build the agent of an experiment as `lab run` does."""
+    keep_freed_memory()
+    experiment = load(name, overrides).build()
+    assert isinstance(experiment, AgentExperiment)
+    return experiment.agent_factory(experiment.env.make_vec(seed, experiment.env.plan()), seed, CPU)
+
+
+def sb3_ppo(seed: int, copies: int = 8) -> PPO:
+    return PPO(
+        "MlpPolicy", cartpole(8, seed), **ZOO_PPO, learning_rate=falling(1e-3), clip_range=falling(0.2), device="cpu"
+    )
+
+
+def sb3_dqn(seed: int, copies: int = 1) -> DQN:
+    return DQN("MlpPolicy", cartpole(1, seed), **ZOO_DQN, policy_kwargs={"net_arch": [256, 256]}, device="cpu")
+
+
+def sbx_ppo(seed: int, copies: int = 8) -> Any:
+    algorithm = importlib.import_module("sbx").PPO
+    return algorithm("MlpPolicy", cartpole(8, seed), **ZOO_PPO, learning_rate=falling(1e-3), clip_range=0.2)
+
+
+def sbx_dqn(seed: int, copies: int = 1) -> Any:
+    algorithm = importlib.import_module("sbx").DQN
+    return algorithm("MlpPolicy", cartpole(1, seed), **ZOO_DQN, policy_kwargs={"net_arch": [256, 256]})
+
+
+def sb3_pixels(seed: int, copies: int = 8) -> Any:
+    """The settings are those of the lab's ppo-cartpole-pixels, `NatureCNN` and the scaled rewards included."""
+    config = load("ppo-cartpole-pixels").as_dict()
+    settings, env = config["agent"]["init_args"], config["env"]
+    shared = ("n_steps", "batch_size", "n_epochs", "gamma", "gae_lambda", "ent_coef", "vf_coef", "max_grad_norm")
+    environments = make_vec_env(env["id"], n_envs=env["num_envs"], seed=seed)
+    return PPO(
+        "CnnPolicy",
+        VecNormalize(environments, norm_obs=False, gamma=settings["gamma"]),
+        **{name: settings[name] for name in shared},
+        learning_rate=falling(settings["learning_rate"]),
         device="cpu",
     )
-    started = time.perf_counter()
-    model.learn(100_000)
-    return time.perf_counter() - started
+
+
+def cartpole(copies: int, seed: int) -> VecEnv:
+    return make_vec_env("CartPole-v1", n_envs=copies, seed=seed)
+
+
+def falling(value: float) -> Callable[[float], float]:
+    return lambda remaining: value * remaining
+
+
+if __name__ == "__main__":
+    side, *numbers = sys.argv[1:]
+    print(seconds(side, *map(int, numbers)))

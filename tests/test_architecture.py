@@ -17,15 +17,15 @@ NAMES = [".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix("._
 PAIRS = list(zip(FILES, NAMES, strict=True))
 
 LAYERS = [  # each may import those before it, and its own
-    {"errors", "files", "progress", "nested", "randomness", "signals", "divergence", "imports"},
+    {"errors", "files", "progress", "nested", "randomness", "signals", "divergence", "imports", "judging"},
     {"settings", "spec", "layers", "decoders", "encoders", "data", "tracking", "checkpoint", "devices"},
     {"saving", "reference", "optimization", "pictures", "config_files", "config_errors", "summary"},
-    {"experiment", "run_folder", "compatibility"},
+    {"experiment", "acting", "run_folder", "compatibility"},
     {"model", "config", "panel"},
-    {"lightning", "training"},
+    {"lightning", "laps", "training"},
     {"runner"},
     {"resuming", "evaluation", "sync"},
-    {"comparison", "verify"},
+    {"comparison", "doctor", "doctor_report", "verify"},
     {"cli", "commands", "run_commands", ""},  # "" is lab/__init__.py, which hands out the runner when asked
 ]
 

@@ -56,6 +56,26 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
         | {"env.vectorization": "async", "env.num_envs": 2, "agent.batch_size": 64}
         | {"total_timesteps": 768, "checkpoint.steps": 200, "evaluation.every": 500},
     ),
+    "normalised": (
+        "ppo-acrobot",
+        BRIEF
+        | QUICK
+        | {"env.num_envs": 2, "agent.n_steps": 64}
+        | {"total_timesteps": 1024, "checkpoint.steps": 250, "evaluation.every": 700},
+    ),
+    "prioritized": (
+        "dqn-cartpole",
+        BRIEF
+        | {"agent.prioritized_alpha": 0.6, "agent.dueling": True, "agent.normalize_observations": True}
+        | {"agent.gradient_steps": 8, "agent.buffer_size": 1500, "agent.encoder.hidden": [32]}
+        | {"total_timesteps": 3000, "checkpoint.steps": 500, "evaluation.every": 1000},
+    ),
+    "recurrent": (
+        "ppo-cartpole-masked",
+        BRIEF
+        | {"env.num_envs": 4, "agent.n_steps": 32, "agent.batch_size": 64, "agent.n_epochs": 2}
+        | {"agent.encoder.width": 16, "total_timesteps": 1024, "checkpoint.steps": 250, "evaluation.every": 700},
+    ),
 }
 SLOW = pytest.mark.slow
 """For all but a sample: `make faults` runs them, `make test` does not."""
