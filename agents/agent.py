@@ -16,11 +16,19 @@ from torch import Tensor, nn
 from agents.extractor import Memory
 from agents.normalization import RewardScale, RunningNorm
 from agents.replay import Replay
-from agents.stopwatch import Stopwatch
 from agents.vector import Environments, Steps
 from lab.encoders.base import Encoder
 from lab.errors import DivergedError
 from lab.optimization import Schedule
+from lab.stopwatch import Stopwatch
+
+PARTS = {
+    "environment": "stepping the environments",
+    "inference": "the policy choosing actions",
+    "learning": "gradient steps",
+    "logging": "callbacks, journal and progress",
+}
+"""Of an agent's training loop."""
 
 
 class Agent(BaseAlgorithm):
@@ -33,7 +41,7 @@ class Agent(BaseAlgorithm):
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
-        self.stopwatch = Stopwatch()
+        self.stopwatch = Stopwatch(PARTS)
 
     @property
     def acting_policy(self) -> BasePolicy:

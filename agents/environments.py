@@ -34,9 +34,9 @@ SAME_STEP = {"gymnasium.envs.classic_control.cartpole:CartPoleVectorEnv": CartPo
 """Gymnasium's own vector environments, which waste a step on each reset, and ours in their place."""
 
 WORTH_A_PROCESS = 0.5e-3
-"""Seconds per step from which on copies get processes of their own: a message to one and back takes a fifth."""
+"""Seconds per step from which on copies get processes of their own: a message to one and back takes a third."""
 
-WORTH_AN_ARRAY = 4
+WORTH_AN_ARRAY = 3
 """Copies from which on stepping them all at once is faster than one after the other."""
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from stable_baselines3.common.logger import Logger
 
-from agents.agent import Agent, AgentFactory
+from agents.agent import PARTS, Agent, AgentFactory
 from agents.environments import EnvSettings
 from agents.evaluation import Episodes, EvaluationSettings, play_episodes
 from agents.export import export_sb3
@@ -50,12 +50,7 @@ class AgentExperiment(ActingExperiment):
     family = "agents"
     length = "total_timesteps"
     step = "env step"
-    parts = {
-        "environment": "stepping the environments",
-        "inference": "the policy choosing actions",
-        "learning": "gradient steps",
-        "logging": "callbacks, journal and progress",
-    }
+    parts = PARTS
 
     def __init__(
         self,

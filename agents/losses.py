@@ -12,8 +12,8 @@ from torch import Tensor
 class Surrogate(NamedTuple):
     """PPO's loss, as its derivatives by what the policy and the value function say about each transition.
 
-    Written down instead of left to autograd, which spends as long on this handful of tiny operations as on the
-    networks themselves.
+    Written down instead of left to autograd, which spends two thirds as long on this handful of tiny operations
+    as on small networks themselves.
 
     Args:
         by_log_prob: `(B,)`, derivative of the loss by the log-probability of each action.

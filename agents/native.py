@@ -10,10 +10,9 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices
 
 from agents.observations import each
+from agents.resumable import BOUNDARY, EPISODE
 from agents.vector import Environments, Steps
 from lab.randomness import derived_seed
-
-EPISODES, BOUNDARY = 0, 1  # what a seed is derived for
 
 
 class NativeEnvs(Environments):
@@ -29,7 +28,7 @@ class NativeEnvs(Environments):
     def __init__(self, name: str, env: VectorEnv[Any, Any, Any], *, seed: int) -> None:
         assert env.metadata.get("autoreset_mode") is AutoresetMode.SAME_STEP
         self.env: Any = env
-        self.seed_of_run, self.appointed = seed, [EPISODES]
+        self.seed_of_run, self.appointed = seed, [EPISODE]
         super().__init__(name, env.num_envs, env.single_observation_space, env.single_action_space)
 
     def _step(self, actions: np.ndarray[Any, Any]) -> Steps:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 PLAIN = (
     *("num_timesteps", "_n_updates", "_episode_num", "_current_progress_remaining"),
-    *("_last_obs", "_last_original_obs", "_last_episode_starts"),
+    *("_last_obs", "_last_episode_starts"),
     *("_n_calls", "exploration_rate"),  # of DQN
 )
 """SB3's attributes that change while it learns, in whichever of its classes has them."""

@@ -61,8 +61,7 @@ class Turns:
         self.rounds, self.until = 0, perf_counter() + seconds
         with suppress(_TurnOver):
             self.agent.learn(MIDDLE, callback=self.reporter, log_interval=None, reset_num_timesteps=False)  # type: ignore[arg-type]
-        spent = {str(part): seconds for part, seconds in self.agent.stopwatch.since(before).items()}
-        return Timing(self.agent.num_timesteps - steps, spent)
+        return Timing(self.agent.num_timesteps - steps, self.agent.stopwatch.since(before))
 
     def _between_rounds(self) -> None:
         if self.rounds and perf_counter() >= self.until:

@@ -48,7 +48,9 @@ class Environments(VecEnv):
 
     Args:
         name: for messages.
-        resumable: whether `restore` gets back to where `state` was taken.
+        num_envs: `N`.
+        observation_space: of one copy.
+        action_space: of one copy.
     """
 
     reward_range = (-np.inf, np.inf)

@@ -22,44 +22,20 @@ from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 from agents.experiment import AgentExperiment
 from benchmarks.pairs import alternate, one_core
+from benchmarks.returns import ZOO, falling
 from lab.config import load
 from lab.devices import keep_freed_memory
 
 CPU = torch.device("cpu")
 seeds = count()
 
-ZOO_PPO: dict[str, Any] = {"n_steps": 32, "batch_size": 256, "n_epochs": 20, "gamma": 0.98, "gae_lambda": 0.8}
-ZOO_DQN: dict[str, Any] = {
-    "learning_rate": 2.3e-3,
-    "batch_size": 64,
-    "buffer_size": 100_000,
-    "learning_starts": 1_000,
-    "gamma": 0.99,
-    "target_update_interval": 10,
-    "train_freq": 256,
-    "gradient_steps": 128,
-    "exploration_fraction": 0.16,
-    "exploration_final_eps": 0.04,
-}
-PLAIN_DQN = {f"agent.{name}": value for name, value in ZOO_DQN.items()} | {
+SB3_PPO, SB3_DQN = (ZOO[name].settings for name in ("ppo-cartpole", "dqn-cartpole"))
+PLAIN_DQN = {f"agent.{name}": value for name, value in SB3_DQN.items() if name != "policy_kwargs"} | {
     "agent.double": False,
     "agent.n_steps": 1,
     "agent.average": 0.0,
     "agent.learning_rate_schedule.kind": "constant",
 }
-
-NATURE_CNN = {
-    "class_path": "lab.encoders.Conv",
-    "init_args": {
-        "stages": [
-            {"channels": 32, "kernel": 8, "stride": 4, "padding": 0},
-            {"channels": 64, "kernel": 4, "stride": 2, "padding": 0},
-            {"channels": 64, "kernel": 3, "padding": 0},
-        ],
-        "hidden": [512],
-    },
-}
-"""SB3's network for images (Mnih et al. 2015)."""
 
 
 def measure(pairs: int) -> None:
@@ -109,7 +85,7 @@ def lab_dqn(seed: int, copies: int = 1) -> Any:
 
 
 def lab_pixels(seed: int, copies: int = 8) -> Any:
-    return lab_agent("ppo-cartpole-pixels", {"device": "cpu", "agent.encoder": NATURE_CNN}, seed)
+    return lab_agent("ppo-cartpole-pixels", {"device": "cpu", "agent.encoder": "ByShape"}, seed)
 
 
 def lab_agent(name: str, overrides: dict[str, Any], seed: int) -> Any:
@@ -121,23 +97,21 @@ def lab_agent(name: str, overrides: dict[str, Any], seed: int) -> Any:
 
 
 def sb3_ppo(seed: int, copies: int = 8) -> PPO:
-    return PPO(
-        "MlpPolicy", cartpole(8, seed), **ZOO_PPO, learning_rate=falling(1e-3), clip_range=falling(0.2), device="cpu"
-    )
+    return PPO("MlpPolicy", cartpole(8, seed), **SB3_PPO, device="cpu")
 
 
 def sb3_dqn(seed: int, copies: int = 1) -> DQN:
-    return DQN("MlpPolicy", cartpole(1, seed), **ZOO_DQN, policy_kwargs={"net_arch": [256, 256]}, device="cpu")
+    return DQN("MlpPolicy", cartpole(1, seed), **SB3_DQN, device="cpu")
 
 
 def sbx_ppo(seed: int, copies: int = 8) -> Any:
     algorithm = importlib.import_module("sbx").PPO
-    return algorithm("MlpPolicy", cartpole(8, seed), **ZOO_PPO, learning_rate=falling(1e-3), clip_range=0.2)
+    return algorithm("MlpPolicy", cartpole(8, seed), **{**SB3_PPO, "clip_range": 0.2})  # it takes no schedule there
 
 
 def sbx_dqn(seed: int, copies: int = 1) -> Any:
     algorithm = importlib.import_module("sbx").DQN
-    return algorithm("MlpPolicy", cartpole(1, seed), **ZOO_DQN, policy_kwargs={"net_arch": [256, 256]})
+    return algorithm("MlpPolicy", cartpole(1, seed), **SB3_DQN)
 
 
 def sb3_pixels(seed: int, copies: int = 8) -> Any:
@@ -157,10 +131,6 @@ def sb3_pixels(seed: int, copies: int = 8) -> Any:
 
 def cartpole(copies: int, seed: int) -> VecEnv:
     return make_vec_env("CartPole-v1", n_envs=copies, seed=seed)
-
-
-def falling(value: float) -> Callable[[float], float]:
-    return lambda remaining: value * remaining
 
 
 if __name__ == "__main__":

@@ -50,8 +50,8 @@ def use_threads(wish: int | None) -> int:
 def keep_freed_memory() -> None:
     """Let the C library keep the memory of tensors that are gone, for the next ones.
 
-    By itself glibc gives large blocks back to the system and gets them again, page by page and zeroed: a third of the
-    time of a small convolutional net. Other systems are left as they are.
+    By itself glibc gives large blocks back to the system and gets them again, page by page and zeroed: a quarter of
+    the time of a small convolutional net. Other systems are left as they are.
     """
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
         libc.mallopt(M_MMAP_THRESHOLD, 32 * 2**20)  # the largest it takes

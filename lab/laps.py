@@ -10,6 +10,7 @@ import pytorch_lightning as pl
 import torch
 
 from lab.data.base import Batch, Batches
+from lab.stopwatch import Stopwatch
 
 PARTS = {
     "data": "fetching the next batch",
@@ -23,31 +24,17 @@ class TurnOver(Exception):  # noqa: N818  # no error
     """Ends Lightning's loop between two batches."""
 
 
-class Laps:
-    """Adds up the time of a turn, each lap under the part that has just ended.
-
-    On a CUDA or MPS device work is only begun in the part that asks for it; what is left at the end of the turn is
-    waited for, and counts as learning.
+class Laps(Stopwatch):
+    """The stopwatch of a turn. On a CUDA or MPS device what is left at its end is waited for, and counts as learning.
 
     Args:
         seconds: after which the turn ends, with the batch of that moment.
     """
 
     def __init__(self, seconds: float, device: torch.device) -> None:
-        self.seconds = dict.fromkeys(PARTS, 0.0)
+        super().__init__(PARTS)
         self.batches, self.device = 0, device
-        self.last = perf_counter()
         self.until = self.last + seconds
-
-    def start(self) -> None:
-        """Begin a lap here, leaving out what came before."""
-        self.last = perf_counter()
-
-    def lap(self, part: str) -> None:
-        """End a lap that belongs to `part`, and begin the next."""
-        now = perf_counter()
-        self.seconds[part] += now - self.last
-        self.last = now
 
     def callbacks(self, *between: pl.Callback) -> list[pl.Callback]:
         """Return the callbacks of a trainer: those of the loop itself, whose time is `logging`, with ours around."""

@@ -17,7 +17,7 @@ NAMES = [".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix("._
 PAIRS = list(zip(FILES, NAMES, strict=True))
 
 LAYERS = [  # each may import those before it, and its own
-    {"errors", "files", "progress", "nested", "randomness", "signals", "divergence", "imports", "judging"},
+    {"errors", "files", "progress", "nested", "randomness", "signals", "divergence", "imports", "judging", "stopwatch"},
     {"settings", "spec", "layers", "decoders", "encoders", "data", "tracking", "checkpoint", "devices"},
     {"saving", "reference", "optimization", "pictures", "config_files", "config_errors", "summary"},
     {"experiment", "acting", "run_folder", "compatibility"},

@@ -70,6 +70,12 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
         | {"agent.gradient_steps": 8, "agent.buffer_size": 1500, "agent.encoder.hidden": [32]}
         | {"total_timesteps": 3000, "checkpoint.steps": 500, "evaluation.every": 1000},
     ),
+    "solved": (
+        "ppo-cartpole-fast",
+        BRIEF
+        | {"evaluation.stop_at": 5.0, "evaluation.every": 6144, "agent.encoder.hidden": [8]}
+        | {"total_timesteps": 20_000, "checkpoint.steps": 512},
+    ),
     "recurrent": (
         "ppo-cartpole-masked",
         BRIEF
