@@ -5,6 +5,7 @@ Imports nothing heavy, so that `lab list` is quick.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -85,3 +86,13 @@ def family(config: dict[str, Any]) -> str:
         if root in ("agents", "generative", "supervised"):
             return root
     return "custom"
+
+
+def setting(config: Mapping[str, Any], name: str) -> Any:
+    """Look up a dotted name, passing through `init_args` as the command line does; None where there is none."""
+    value: Any = config
+    for part in name.split("."):
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(part, value.get("init_args", {}).get(part) if "init_args" in value else None)
+    return value

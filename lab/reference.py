@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from lab.config_files import setting
 from lab.data.base import DatasetInfo
 from lab.settings import NonNegativeFloat, PositiveInt
 
@@ -58,7 +59,7 @@ def judge(
     if dataset.name != reference.dataset:
         return "not-comparable", f"the reference is for {reference.dataset}, this run used {dataset.name}"
     for name, expected in reference.requires.items():
-        if (received := _at(settings, name)) != expected:
+        if (received := setting(settings, name)) != expected:
             return "not-comparable", f"the protocol has {name}: {expected}, this run had {received}"
     value = metrics.get(reference.metric)
     if value is None:
@@ -71,13 +72,3 @@ def judge(
         "missed",
         f"{reference.metric} is {value:.6g}, {short:.4g} short of the published {reference.value:g}{within}",
     )
-
-
-def _at(settings: Mapping[str, Any], name: str) -> Any:
-    """Look up a dotted name, passing through `init_args` as the command line does."""
-    value: Any = settings
-    for part in name.split("."):
-        if not isinstance(value, Mapping):
-            return None
-        value = value.get(part, value.get("init_args", {}).get(part) if "init_args" in value else None)
-    return value

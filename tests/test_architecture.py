@@ -24,8 +24,8 @@ LAYERS = [  # each may import those before it, and its own
     {"model", "config", "panel"},
     {"lightning", "laps", "training"},
     {"runner"},
-    {"resuming", "evaluation", "sync"},
-    {"comparison", "doctor", "doctor_report", "verify"},
+    {"resuming", "evaluation", "selection", "sync"},
+    {"comparison", "doctor", "doctor_report", "report", "verify"},
     {"cli", "commands", "run_commands", ""},  # "" is lab/__init__.py, which hands out the runner when asked
 ]
 
