@@ -30,6 +30,7 @@ class LeanAdam(torch.optim.Adam):
         parameters = [p for p in group["params"] if p.requires_grad]
         gradients = torch.autograd.grad(ends, parameters, derivatives, materialize_grads=True)
         with torch.no_grad():
+            gradients = tuple(laid_out_as(p, g) for p, g in zip(parameters, gradients, strict=True))
             norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
             if norm.device.type == "cpu":
                 self._clip_at_once(gradients, norm.item(), max_norm, where)
@@ -69,3 +70,9 @@ class LeanAdam(torch.optim.Adam):
             eps=group["eps"],
             maximize=False,
         )
+
+
+def laid_out_as(parameter: Tensor, gradient: Tensor) -> Tensor:
+    """Return the gradient in the parameter's own memory layout: torch's fused Adam pairs numbers by their place in
+    memory, and a convolution's gradient may have its channels last."""
+    return gradient if gradient.stride() == parameter.stride() else torch.empty_like(parameter).copy_(gradient)
