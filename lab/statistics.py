@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, overload
+from typing import Any, Literal, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import stdtrit
 
 SEED = 0  # of the generators here: a report made twice has the same figures
 
@@ -21,6 +22,15 @@ class Improvement:
     probability: float
     low: float | None
     high: float | None
+
+
+class Gap(NamedTuple):
+    """The widest gap between neighbours among sorted scores: `below` of them lie under it. `side` is the range of the
+    scores on one side of it, the larger of the two."""
+
+    below: int
+    width: float
+    side: float
 
 
 @overload
@@ -74,6 +84,34 @@ def probability_of_improvement(
     shares_a, shares_b = (generator.multinomial(n, np.full(n, 1 / n), resamples) / n for n in wins.shape)
     low, high = np.quantile(((shares_a @ wins) * shares_b).sum(1), (0.025, 0.975))
     return Improvement(probability, float(low), float(high))
+
+
+def outliers(scores: Sequence[float], *, level: float = 0.01) -> list[int]:
+    """Return the places of scores that do not belong to the others, by Grubbs' test; none for fewer than three.
+
+    Each is held to the mean and the deviation of all others, by Student's t, and `level` is shared out among them: that
+    many of a hundred normal samples of any size have one. The usual rule of a modified z-score over 3.5 finds one in
+    every fifth normal sample of five, which is why it is not used here. Two outliers hide each other: see `widest_gap`.
+    Raises ValueError for no scores, or one that is not finite.
+    """
+    sample = _sample(scores)
+    n = len(sample)
+    if n < 3:
+        return []
+    others = np.stack([np.delete(sample, place) for place in range(n)])  # (n, n - 1)
+    reach = stdtrit(n - 2, 1 - level / (2 * n)) * others.std(1, ddof=1) * np.sqrt(n / (n - 1))
+    off = np.abs(sample - others.mean(1))
+    return [int(place) for place in np.flatnonzero((off > reach) & ~np.isclose(off, reach))]
+
+
+def widest_gap(scores: Sequence[float]) -> Gap:
+    """Return the widest gap between neighbouring scores. Raises ValueError for fewer than two, or one not finite."""
+    ordered = np.sort(_sample(scores))
+    if len(ordered) < 2:
+        raise ValueError("a gap needs at least two scores, received one")
+    below = int(np.diff(ordered).argmax()) + 1
+    side = max(ordered[below - 1] - ordered[0], ordered[-1] - ordered[below])
+    return Gap(below, float(ordered[below] - ordered[below - 1]), float(side))
 
 
 def _sample(scores: ArrayLike) -> NDArray[np.float64]:

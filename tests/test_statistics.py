@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lab.statistics import bootstrap_interval, interquartile_mean, probability_of_improvement
+from lab.statistics import bootstrap_interval, interquartile_mean, outliers, probability_of_improvement, widest_gap
 
 SCORES = {
     "one": [7.0],
@@ -135,6 +135,28 @@ def test_a_single_run_has_no_interval() -> None:
     assert bootstrap_interval([7.0], np.mean) is None
     found = probability_of_improvement([7.0], [1.0, 8.0])
     assert (found.probability, found.low, found.high) == (0.5, None, None)
+
+
+@pytest.mark.parametrize("runs", [3, 5, 10])
+def test_one_normal_sample_in_a_hundred_has_an_outlier(runs: int) -> None:
+    random = np.random.default_rng(0)
+    found = [bool(outliers(random.normal(5, 2, runs).tolist())) for _ in range(4000)]
+    assert np.mean(found) == pytest.approx(0.01, abs=0.005)
+
+
+def test_outliers() -> None:
+    assert outliers([500.0, 500.0, 496.1, 354.5, 500.0]) == [3]
+    assert outliers([500.0, 500.0, 500.0, 499.0]) == [3]
+    assert outliers([-187.1, -179.6, -103.2]) == []
+    assert outliers([-197.1, -149.4, -176.5]) == []
+    assert outliers([1.0, 1.0, 1.0]) == outliers([0.1 + 0.2, 0.3, 0.3]) == outliers([1.0, 9.0]) == []
+
+
+def test_widest_gap() -> None:
+    assert widest_gap([-187.0, -103.0, -180.0]) == (2, 77.0, 7.0)
+    assert widest_gap([1.0, 9.0]) == (1, 8.0, 0.0)
+    with pytest.raises(ValueError, match="at least two"):
+        widest_gap([1.0])
 
 
 @pytest.mark.parametrize("scores", [[], [1.0, float("nan"), 2.0], [float("inf")]])

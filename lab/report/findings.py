@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from lab.report.wording import count, some
+from lab.selection import Run
+
+WIDTH = 100  # columns of a terminal
+
+Weight = Literal["major", "minor"]
+"""`major`: the figures cannot be taken as they stand. `minor`: they can, but less is known of them than should be."""
 
 
 @dataclass(frozen=True)
@@ -10,11 +21,63 @@ class Finding:
     """One question to the runs.
 
     Args:
-        title: what is asked, in a few words: "one seed only".
-        text: one or two plain sentences with the figures, and what would settle it.
+        title: what is asked, in a few words: "fewer than three seeds".
+        text: some plain sentences with the figures, and what would settle it; commands stand in backticks.
         runs: ids of the runs it is about.
+        kind: a slug, the same for every finding of this kind: `few-seeds`.
+        weight: how grave it is.
     """
 
     title: str
     text: str
     runs: tuple[str, ...]
+    kind: str = ""
+    weight: Weight = "major"
+
+
+class Case(NamedTuple):
+    """One instance of what a finding is about: in words, with its runs, and what to do about it."""
+
+    text: str
+    runs: Sequence[Run]
+    remedy: str = ""
+
+
+def fold(
+    kind: str, weight: Weight, title: str, cases: Sequence[Case], *, intro: str = "", why: str, remedy: str = ""
+) -> Iterator[Finding]:
+    """Yield one finding for all cases of a kind, and none for no cases. `remedy` settles them all, beside what settles
+    each; its first few are named."""
+    if not cases:
+        return
+    steps = [step for step in dict.fromkeys([remedy, *(case.remedy for case in cases)]) if step]
+    text = f"{intro}{some([case.text for case in cases], '; ')}. {why}."
+    settle = f" To settle it: {some(steps, '; ')}." if steps else ""
+    runs = dict.fromkeys(run.record.run_id for case in cases for run in case.runs)
+    yield Finding(title, text + settle, tuple(runs), kind, weight)
+
+
+def lines(findings: Sequence[Finding]) -> Iterator[str]:
+    """Yield the findings for a terminal, each with its weight, its text and the runs it is about."""
+    if not findings:
+        yield "nothing to ask: no finding"
+        return
+    for number, finding in enumerate(findings, start=1):
+        yield f"{number}. {finding.title} ({finding.weight}, {count(len(finding.runs), 'run')})"
+        for paragraph in (finding.text, f"runs: {some(finding.runs, most=5)}"):
+            yield from _wrapped(paragraph)
+    major = sum(finding.weight == "major" for finding in findings)
+    yield f"{count(len(findings), 'finding')}, {major} of them major"
+
+
+def _wrapped(paragraph: str) -> list[str]:
+    """Lines of a terminal's width; a command is not broken at its hyphens, and no name can control the terminal."""
+    printable = "".join(letter if letter.isprintable() else "?" for letter in paragraph)
+    return textwrap.wrap(
+        printable,
+        WIDTH,
+        initial_indent="   ",
+        subsequent_indent="   ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

@@ -1,0 +1,141 @@
+"""Questions to what is compared with what: budgets, protocols, settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+from lab.report.findings import Case, Finding, fold
+from lab.report.replicates import BUDGET, PROTOCOL, TASK, Evidence, Replicates, design, differing, number
+from lab.report.wording import count, shown, some, word
+from lab.selection import Run, group
+
+REFERENCE = tuple(f"reference.{name}" for name in ("metric", "value", "tolerance", "direction"))
+HASH = "data hash"
+
+
+def unequal_budgets(evidence: Evidence) -> Iterator[Finding]:
+    """Training of other lengths, under one name or between what is compared."""
+    cases = []
+    for name, groups in _under_one_name(evidence):
+        if len({_budget(each) for each in groups}) > 1:
+            text = f"{name}: {_each(groups, _budget)}"
+            cases.append(Case(text, _runs(groups), f"train all {name} for the same length"))
+    for task, groups in _compared(evidence):
+        for setting, unit in BUDGET.items():  # one at a time: steps do not compare with epochs
+            having = [(each, length) for each in groups if (length := number(each.runs[0].value(setting))) is not None]
+            trained, lengths = [each for each, _ in having], {length for _, length in having}
+            if len({each.name for each in trained}) > 1 and len(lengths) > 1:
+                shortest = f"compare {task} after {shown(min(lengths))} {unit}, on the curves"
+                cases.append(Case(f"{task}: {_each(trained, _budget)}", _runs(trained), shortest))
+    yield from fold(
+        "unequal-budgets",
+        "minor",
+        "unequal budgets",
+        cases,
+        why="What trained longer has a lead that is not the method's",
+    )
+
+
+def unequal_protocols(evidence: Evidence) -> Iterator[Finding]:
+    """Figures under one name, or compared with each other, that were measured in other ways."""
+    cases: list[Case] = []
+    for name, groups in _under_one_name(evidence):
+        cases += _differences(name, groups, [*PROTOCOL, HASH, *REFERENCE])
+    for task, groups in _compared(evidence):
+        if len({each.name for each in groups}) > 1:
+            cases += _differences(task, groups, [*PROTOCOL, HASH, *TASK])
+    yield from fold(
+        "unequal-protocols",
+        "minor",
+        "measured in different ways",
+        cases,
+        why="Such figures do not compare as they stand",
+        remedy="evaluate them again under one protocol, as `lab eval RUN --evaluation.episodes=100` or "
+        "`--model.nll_samples=5000` does, or do not set them side by side",
+    )
+
+
+def mixed_settings(evidence: Evidence) -> Iterator[Finding]:
+    """Runs that the report puts into one mean though their methods differ."""
+    finished = [run for run in evidence.real if run.status == "completed"]
+    cases = []
+    for (*key, _), runs in group(finished, [*evidence.names, "dataset.name"]).items():
+        designs = {design(run) for run in runs}
+        if len(designs) > 1:
+            names = [name for name in differing(runs) if name not in (*BUDGET, *PROTOCOL, HASH, *REFERENCE)]
+            text = f"{shown(key)}: {len(runs)} runs, {len(designs)} settings of {some(names)}"
+            fields = ",".join([*evidence.names, *names[:3]])
+            cases.append(Case(text, runs, f"`lab report --group-by {word(fields)}`"))
+    yield from fold(
+        "mixed-settings",
+        "minor",
+        "several settings under one name",
+        cases,
+        why="A mean over them is of no one method, and the best of them was picked by the figure that it is judged by",
+    )
+
+
+def _under_one_name(evidence: Evidence) -> Iterator[tuple[str, list[Replicates]]]:
+    """Groups of one experiment, design and task: they differ in budget or protocol only."""
+    found: dict[Hashable, list[Replicates]] = {}
+    for each in evidence.groups:
+        if each.counted:
+            found.setdefault((each.name, _data(each), design(each.runs[0])), []).append(each)
+    yield from ((shown(groups[0].name), groups) for groups in found.values() if len(groups) > 1)
+
+
+def _compared(evidence: Evidence) -> Iterator[tuple[str, list[Replicates]]]:
+    """Groups that have figures of the same metric on data or an environment of the same name."""
+    found: dict[Hashable, list[Replicates]] = {}
+    for each in evidence.groups:
+        if each.counted:
+            found.setdefault((_data(each), each.metric), []).append(each)
+    yield from ((f"{_data(groups[0])} by {groups[0].metric}", groups) for groups in found.values() if len(groups) > 1)
+
+
+def _differences(what: str, groups: Sequence[Replicates], names: Sequence[str]) -> Iterator[Case]:
+    for name in names:
+        having = [each for each in groups if _setting(each, name) is not None]
+        if len({repr(_setting(each, name)) for each in having}) > 1:
+            yield Case(f"{what}, {name} {_each(having, partial(_shown_setting, name=name))}", _runs(having))
+
+
+def _setting(each: Replicates, name: str) -> Any:
+    run = each.runs[0]
+    if name == HASH:
+        return str(run.record.dataset.get("sha256") or "")[:12] or None
+    return run.record.reference.get(name.partition(".")[2]) if name in REFERENCE else run.value(name)
+
+
+def _shown_setting(each: Replicates, name: str) -> str:
+    return shown(_setting(each, name))
+
+
+def _each(groups: Sequence[Replicates], value: Callable[[Replicates], str]) -> str:
+    """`100,000 steps (ppo-a: 5 runs), 50,000 steps (dqn-a, dqn-b: 4 runs)`."""
+    found: dict[str, list[Replicates]] = {}
+    for each in groups:
+        found.setdefault(value(each), []).append(each)
+    return some(
+        [
+            f"{text} ({some(list(dict.fromkeys(shown(each.name) for each in alike)), most=2)}: "
+            f"{count(len(_runs(alike)), 'run')})"
+            for text, alike in found.items()
+        ],
+        most=4,
+    )
+
+
+def _budget(each: Replicates) -> str:
+    lengths = ((number(each.runs[0].value(setting)), unit) for setting, unit in BUDGET.items())
+    return " and ".join(f"{shown(length)} {unit}" for length, unit in lengths if length is not None) or "no length"
+
+
+def _data(each: Replicates) -> str:
+    return shown(each.runs[0].record.dataset.get("name"))
+
+
+def _runs(groups: Sequence[Replicates]) -> list[Run]:
+    return [run for each in groups for run in each.counted.values()]

@@ -1,0 +1,240 @@
+"""Runs that differ in nothing but their seed: what a claim rests on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from lab.panel import near
+from lab.report.wording import count, ranges, shown, word
+from lab.selection import Run, flat
+
+INDIFFERENT = (
+    *("name", "description", "seed", "device", "threads", "checkpoint", "reference"),
+    *("evaluation.video", "evaluation.video_every", "trainer.log_every", "trainer.pictures_every"),
+    *("evaluation.every", "evaluation.best_episodes"),
+    "env.timeout",
+)
+"""Settings, and all inside them, that make no other experiment of a run."""
+
+BUDGET = {"total_timesteps": "steps", "trainer.max_epochs": "epochs"}
+"""Settings that say how long to train, and their units."""
+
+PROTOCOL = ("evaluation.episodes", "model.nll_samples", "model.fid_samples")
+"""Settings that say how the trained model is measured."""
+
+TASK = ("env.kwargs", "env.wrappers")
+"""Settings that make another task of an environment of the same name."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a review looks at.
+
+    Args:
+        runs: all of them.
+        groups: those that are no fast-dev runs, in groups that differ in nothing but the seed.
+        names: fields by which the report groups runs to one line or one mean.
+    """
+
+    runs: Sequence[Run]
+    groups: Sequence[Replicates]
+    names: Sequence[str] = ("experiment",)
+
+    @property
+    def real(self) -> list[Run]:
+        """All runs but fast-dev runs."""
+        return [run for run in self.runs if not run.record.fast_dev_run]
+
+
+@dataclass(frozen=True)
+class Replicates:
+    """Runs of one experiment with one design, budget and protocol: only the seed may differ.
+
+    Args:
+        runs: all of them but fast-dev runs, oldest first.
+        label: the experiment, with the settings in which it differs from others of the same name.
+    """
+
+    runs: tuple[Run, ...]
+    label: str
+
+    @property
+    def name(self) -> str:
+        """The experiment."""
+        return self.runs[0].record.name
+
+    @cached_property
+    def metric(self) -> str | None:
+        """The metric it is judged by: the reference's, else the first one; None where no run has any."""
+        named = (run.record.reference.get("metric") or next(iter(run.record.metrics), None) for run in self.runs)
+        return next((str(metric) for metric in named if metric), None)
+
+    @cached_property
+    def counted(self) -> dict[int, Run]:
+        """The run that counts for each seed: the newest that is finished and has a finite figure."""
+        done = [run for run in self.runs if run.status == "completed" and figure(run, self.metric) is not None]
+        return dict(sorted({seed_of(run): run for run in done}.items()))
+
+    @cached_property
+    def scores(self) -> dict[int, float]:
+        """The figure of each seed that counts."""
+        found = {seed: figure(run, self.metric) for seed, run in self.counted.items()}
+        return {seed: score for seed, score in found.items() if score is not None}
+
+    @cached_property
+    def judged(self) -> dict[int, Run]:
+        """Those that count and have a verdict on their published figure."""
+        return {
+            seed: run
+            for seed, run in self.counted.items()
+            if run.record.verdict in ("met", "missed") and number(run.record.reference.get("value")) is not None
+        }
+
+    @cached_property
+    def judged_scores(self) -> dict[int, float]:
+        """Their figures."""
+        return {seed: score for seed, score in self.scores.items() if seed in self.judged}
+
+    @property
+    def met(self) -> int:
+        """How many of them met it."""
+        return sum(run.record.verdict == "met" for run in self.judged.values())
+
+    @cached_property
+    def reference(self) -> Mapping[str, Any]:
+        """The published figure of the runs that are judged, of which there must be one."""
+        return next(reversed(self.judged.values())).record.reference
+
+    @property
+    def value(self) -> float:
+        """Its value."""
+        return float(self.reference["value"])
+
+    @property
+    def tolerance(self) -> float:
+        """How far on the wrong side of it still counts as met."""
+        return number(self.reference.get("tolerance")) or 0.0
+
+    @property
+    def published(self) -> str:
+        """`published 500 from 1 run`; the number of runs where it is known."""
+        behind = number(self.reference.get("n"))
+        return f"published {shown(self.value)}" + (f" from {count(int(behind), 'run')}" if behind else "")
+
+    @property
+    def bar(self) -> float:
+        """The worst figure that counts as met."""
+        return self.value + self.tolerance * (1 if self.reference.get("direction") == "min" else -1)
+
+    def short_of(self, score: float) -> float:
+        """How far a figure is on the wrong side of the published one; negative on the right side."""
+        return score - self.value if self.reference.get("direction") == "min" else self.value - score
+
+    def meets(self, score: float) -> bool:
+        """Whether a figure counts as met."""
+        return self.short_of(score) <= self.tolerance
+
+    def more_seeds(self, least: int = 5) -> str:
+        """The command that runs at least so many seeds, those that are there among them."""
+        seeds = {seed_of(run) for run in self.runs}
+        fresh = (seed for seed in range(least + len(seeds)) if seed not in seeds)
+        while len(seeds) < least:
+            seeds.add(next(fresh))
+        return f"`lab run {again(self.runs[-1])} --seeds {ranges(seeds)}`"
+
+
+def replicates(runs: Sequence[Run]) -> list[Replicates]:
+    """Return the runs in groups that differ in nothing but the seed, in the order in which the groups first appear.
+    Fast-dev runs are in none."""
+    groups: dict[tuple[Any, ...], list[Run]] = {}
+    for run in runs:
+        if not run.record.fast_dev_run:
+            groups.setdefault((run.record.name, design(run), budget(run), protocol(run)), []).append(run)
+    siblings = {name: [members[0] for key, members in groups.items() if key[0] == name] for name, *_ in groups}
+    names = {name: differing(ones) if len(ones) > 1 else [] for name, ones in siblings.items()}
+    return [Replicates(tuple(members), _label(members[0], names[key[0]])) for key, members in groups.items()]
+
+
+def design(run: Run) -> tuple[tuple[str, str], ...]:
+    """Everything that makes the method: the settings without those of budget and protocol, in one order."""
+    left_out = {*INDIFFERENT, *BUDGET, *PROTOCOL}
+    if run.value("evaluation.stop_at") is not None:  # then the evaluations on the way say when training ends
+        left_out -= {"evaluation.every", "evaluation.best_episodes"}
+    return tuple(sorted((name, repr(value)) for name, value in flat(run.config).items() if not _under(name, left_out)))
+
+
+def budget(run: Run) -> tuple[tuple[str, Any], ...]:
+    """How long the run was to train."""
+    return tuple((name, value) for name in BUDGET if (value := number(run.value(name))) is not None)
+
+
+def protocol(run: Run) -> tuple[tuple[str, str], ...]:
+    """How the run was measured: the settings, the data's bytes, and the published figure with its metric."""
+    settings = {name: run.value(name) for name in PROTOCOL}
+    settings["data hash"] = str(run.record.dataset.get("sha256") or "")[:12] or None
+    reference = run.record.reference
+    settings |= {f"reference.{name}": reference.get(name) for name in ("metric", "value", "direction", "tolerance")}
+    return tuple((name, str(value)) for name, value in settings.items() if value is not None)
+
+
+def differing(runs: Iterable[Run]) -> list[str]:
+    """Names of the settings of method, budget and protocol in which the runs differ."""
+    everything = [dict((*design(run), *budget(run), *protocol(run))) for run in runs]
+    names = dict.fromkeys(name for settings in everything for name in settings)
+    return [name for name in names if len({repr(settings.get(name)) for settings in everything}) > 1]
+
+
+def figure(run: Run, metric: str | None) -> float | None:
+    """The run's figure under that metric; None where it has none."""
+    return number(run.record.metrics.get(metric)) if metric else None
+
+
+def noise(run: Run, metric: str | None) -> float | None:
+    """The deviation of the run's figure over its episodes, where it has one."""
+    return number(run.record.metrics.get(f"{str(metric).removesuffix('_mean')}_std"))
+
+
+def episodes_of(run: Run) -> int:
+    """How many episodes the trained agent was judged by; 0 where there are none."""
+    return int(number(run.value("evaluation.episodes")) or 0)
+
+
+def seed_of(run: Run) -> int:
+    """The run's seed; 0 where a damaged summary has none."""
+    return int(number(run.record.seed) or 0)
+
+
+def number(value: Any) -> float | None:
+    """A finite float; None for anything else, which may stand in somebody else's summary."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:  # an integer of 400 digits
+        return None
+
+
+def place(run: Run) -> str:
+    """The run's folder, as a word of a command."""
+    return word(near(run.record.dir))
+
+
+def again(run: Run) -> str:
+    """The file that repeats the run: its experiment's name would not, where settings were overridden."""
+    return word(near(run.record.dir / "config.yaml"))
+
+
+def _label(run: Run, differing: Sequence[str]) -> str:
+    """The experiment, with the first of those settings in which it differs from others of its name."""
+    names = [name for name in differing if run.value(name) is not None]
+    settings = [f"{name}={shown(run.value(name))}" for name in names[:3]]
+    more = [f"{len(names) - 3} more"] if len(names) > 3 else []
+    return shown(run.record.name) + (f" ({', '.join(settings + more)})" if settings else "")
+
+
+def _under(name: str, names: Iterable[str]) -> bool:
+    return any(name == one or name.startswith(f"{one}.") for one in names)
