@@ -25,8 +25,8 @@ from lab.runner import carry_out, exactness, prepare
 from lab.saving import newest_valid, position
 from lab.summary import Summary
 from lab.tracking import MEDIA, METRICS
+from lab.tracking.destination import chosen_mode
 from lab.tracking.redact import BLANK, redact
-from lab.tracking.wandb import chosen_mode
 
 META = {"run_id", "config", "surroundings", "journal", "train_seconds"}
 

@@ -6,13 +6,14 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from lab.checkpoint import Checkpoint, leftovers
 from lab.errors import ConfigError
-from lab.saving import prune, rolling
-from lab.tracking import cut_journal
+
+if TYPE_CHECKING:
+    from lab.checkpoint import Checkpoint
 
 LOCK = ".lock"
 MARK = "synced.json"
@@ -53,6 +54,11 @@ def cut_back(folder: Path, checkpoint: Checkpoint | None) -> None:
 
     A kill in the middle leaves a folder that can be cut back again.
     """
+    # Imported here: they need torch, and `lab runs`, which asks whether a process is at work, does not.
+    from lab.checkpoint import leftovers
+    from lab.saving import prune, rolling
+    from lab.tracking import cut_journal
+
     for path in rolling(folder / "checkpoints"):
         if checkpoint and path.name > checkpoint.folder.name:  # damaged, or it would be the one to go back to
             shutil.rmtree(path)

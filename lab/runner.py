@@ -29,8 +29,8 @@ from lab.saving import Cadence, Saver
 from lab.signals import signals_as_exceptions
 from lab.summary import Summary
 from lab.tracking import Journal, Trackers, WandbFollower
+from lab.tracking.destination import chosen_mode
 from lab.tracking.redact import redact
-from lab.tracking.wandb import chosen_mode
 
 DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 
@@ -78,7 +78,13 @@ def carry_out(job: Job, record: Summary, wandb_mode: str, restored: Checkpoint |
     experiment, config, started = job.experiment, job.config, time.perf_counter()
     journal = Journal(record.dir)
     wandb = WandbFollower(
-        record.dir, name=record.name, run_id=record.run_id, config=config.as_dict(), mode=wandb_mode, sent=journal.rows
+        record.dir,
+        name=record.name,
+        run_id=record.run_id,
+        config=config.as_dict(),
+        mode=wandb_mode,
+        sent=journal.rows,
+        joined=record.wandb,
     )
     tracker = Trackers([journal, wandb])
 
@@ -99,7 +105,7 @@ def carry_out(job: Job, record: Summary, wandb_mode: str, restored: Checkpoint |
             context = RunContext(record.dir, record.seed, job.device, tracker, job.fast_dev_run, saver, restored)
             wandb.wait_started(5)
             record.durations["setup"] = round(record.durations["setup"] + time.perf_counter() - started, 3)
-            record.wandb = {"mode": wandb.mode, "url": None, "problem": None}
+            record.wandb = wandb.state | {"url": None}
             record.write()
             train_began = time.perf_counter()
             with timed(record, "train", trained_before), stop.deferred():
@@ -136,7 +142,7 @@ def carry_out(job: Job, record: Summary, wandb_mode: str, restored: Checkpoint |
         record.resume |= saver.position() if saver else {}
         _write(record)  # before W&B is waited for: whatever happens there, this stays
         tracker.finish(asdict(record))
-        record.wandb = {"mode": wandb.mode, "url": wandb.address, "problem": wandb.problem}
+        record.wandb = wandb.state
         _write(record)
     return record
 

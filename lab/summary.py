@@ -24,6 +24,9 @@ PACKAGES = (
     *("torch", "gymnasium", "stable-baselines3", "pytorch-lightning", "wandb", "jsonargparse", "numpy"),
     *("torchmetrics", "scikit-learn", "Box2D", "ale-py"),
 )
+TEXTS = ("name", "family", "run_id", "device", "status", "started")
+OBJECTS = ("reference", "dataset", "descriptions", "durations", "versions", "resume")
+OBJECTS_OR_NONE = ("throughput", "git", "wandb", "parent")
 
 
 @dataclass
@@ -92,13 +95,16 @@ def read_summary(folder: Path) -> Summary:
         values = json.loads((folder / "summary.json").read_text())
         known = {f.name for f in fields(Summary)}
         numbers = [*values["metrics"].values(), *values["durations"].values(), values["seed"]]
-        if not all(value is None or isinstance(value, int | float) for value in numbers):
-            raise TypeError("figures must be numbers")  # joins the others below
-        objects = [values["reference"], values["dataset"], values.get("resume", {}), values.get("wandb") or {}]
-        if not all(isinstance(value, dict) for value in [*objects, values.get("parent") or {}]):
-            raise TypeError("reference, dataset, resume, wandb and parent must be objects")
+        # Whatever is raised here joins the others below.
+        if not all(value is None or (isinstance(value, int | float) and math.isfinite(value)) for value in numbers):
+            raise TypeError("figures must be finite numbers")
+        if not all(isinstance(values.get(name, ""), str) for name in TEXTS):
+            raise TypeError(f"{', '.join(TEXTS)} must be texts")
+        objects = [values.get(name, {}) for name in OBJECTS] + [values.get(name) or {} for name in OBJECTS_OR_NONE]
+        if not all(isinstance(value, dict) for value in objects):
+            raise TypeError(f"{', '.join((*OBJECTS, *OBJECTS_OR_NONE))} must be objects")
         return Summary(**{**{k: v for k, v in values.items() if k in known}, "run_dir": str(folder)})
-    except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, KeyError, OverflowError, RecursionError) as error:
         raise ConfigError(f"{folder} is not a run: no readable summary.json in it") from error
 
 

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import torch
 
 from lab.data.catalog import CATALOG, data_dir
+from tests.wandb_server import WandbServer
 
 REAL_DATA = data_dir() if all((data_dir() / "mnist" / f.name).is_file() for f in CATALOG["mnist"].files) else None
 
@@ -32,3 +35,17 @@ def mnist(monkeypatch: pytest.MonkeyPatch) -> Path:
         pytest.skip("needs MNIST: run `lab data fetch mnist`, or set LAB_DATA_DIR")
     monkeypatch.setenv("LAB_DATA_DIR", str(REAL_DATA))
     return REAL_DATA
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[WandbServer]:
+    """A stand-in of the W&B server that this process sends to."""
+    import wandb
+
+    with suppress(OSError):  # a test before may have killed it
+        wandb.teardown()  # its helper process knows one server
+    with WandbServer() as started:
+        for name, value in started.environment.items():
+            monkeypatch.setenv(name, value)
+        yield started
+        wandb.teardown()

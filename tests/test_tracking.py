@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -14,8 +15,8 @@ from PIL import Image
 
 from lab.errors import ConfigError
 from lab.tracking import Journal, Trackers, WandbFollower, read_journal
+from lab.tracking.destination import chosen_mode
 from lab.tracking.redact import BLANK, redact
-from lab.tracking.wandb import chosen_mode
 
 
 def follower(tmp_path: Path, **config: Any) -> WandbFollower:
@@ -135,6 +136,8 @@ def test_wandb_dying_in_the_middle_changes_nothing(tmp_path: Path, monkeypatch: 
         for child in (task / "children").read_text().split():
             if "wandb" in Path(f"/proc/{child}/cmdline").read_text():
                 os.kill(int(child), signal.SIGKILL)
+    for process in [one for one in gc.get_objects() if type(one) is subprocess.Popen]:
+        process.wait(10)  # W&B's client does not, when it died
     for step in range(2000):
         both.log({"train/loss": 1.0}, axis="global_step", at=step)
         if one.problem:

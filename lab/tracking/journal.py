@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import json
 import math
 import os
@@ -18,7 +19,8 @@ METRICS, MEDIA = "metrics.jsonl", "media.jsonl"
 
 class Journal:
     """Appends strict JSON rows: `{"time", "axis", <axis>: n, <metric>: number|null}` for each logged step, and
-    `{"time", "axis", <axis>: n, "name", "file"}` for each picture or film, whose file lies in `media/`.
+    `{"time", "axis", <axis>: n, "name", "file", "after"}` for each picture or film, whose file lies in `media/`;
+    `after` counts the rows of metrics before it.
 
     Raises SavingError when the disk does not take a row.
     """
@@ -33,7 +35,8 @@ class Journal:
         self._append(METRICS, {"axis": axis, axis: at, **values})
 
     def media(self, name: str, path: Path, *, axis: str, at: int) -> None:
-        self._append(MEDIA, {"axis": axis, axis: at, "name": name, "file": path.name})
+        row = {"axis": axis, axis: at, "name": name, "file": path.name, "after": self.rows[METRICS]}
+        self._append(MEDIA, row)
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         for file in self.files.values():
@@ -73,3 +76,11 @@ def read_journal(path: Path) -> Iterator[dict[str, Any]]:
         for line in file:
             if line.endswith("\n"):
                 yield json.loads(line)
+
+
+def read_in_order(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield (file, row) of both files, each row in the place where it was written."""
+    metrics = ((number, METRICS, row) for number, row in enumerate(read_journal(folder / METRICS), start=1))
+    media = ((row.get("after", math.inf), MEDIA, row) for row in read_journal(folder / MEDIA))
+    for _, file, row in heapq.merge(metrics, media, key=lambda item: item[0]):  # of equals, the first comes first
+        yield file, row

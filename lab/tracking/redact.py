@@ -18,20 +18,20 @@ BLANK = "[redacted]"
 
 def redact(value: Any) -> Any:
     """Return `value` (nested dicts, lists, scalars) with every secret blanked, by its key's name or its own looks."""
+    known = [secret for name, secret in os.environ.items() if len(secret) >= 8 and SECRET_NAME.search(name)]
+    return _redact(value, known)
+
+
+def _redact(value: Any, known: list[str]) -> Any:
     if isinstance(value, dict):
         return {
-            key: BLANK if item and isinstance(item, str) and SECRET_NAME.search(str(key)) else redact(item)
+            key: BLANK if item and isinstance(item, str) and SECRET_NAME.search(str(key)) else _redact(item, known)
             for key, item in value.items()
         }
     if isinstance(value, list | tuple):
-        return [redact(item) for item in value]
+        return [_redact(item, known) for item in value]
     if isinstance(value, str):
-        return SECRET_VALUE.sub(lambda match: (match[1] or "") + BLANK, _without_known_secrets(value))
+        for secret in known:
+            value = value.replace(secret, BLANK)
+        return SECRET_VALUE.sub(lambda match: (match[1] or "") + BLANK, value)
     return value
-
-
-def _without_known_secrets(text: str) -> str:
-    for name, secret in os.environ.items():
-        if len(secret) >= 8 and SECRET_NAME.search(name):
-            text = text.replace(secret, BLANK)
-    return text

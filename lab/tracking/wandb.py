@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import netrc
 import os
 import queue
 import sys
@@ -17,18 +16,19 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from lab.errors import ConfigError, nearest
 from lab.progress import notice
-from lab.tracking.journal import MEDIA, METRICS, read_journal
+from lab.tracking.destination import project, quiet, sweeping, trial
+from lab.tracking.journal import MEDIA, METRICS, read_in_order
 from lab.tracking.redact import redact
 
 QUEUE_ROWS = 10_000
 ROW = {METRICS: "journal/row", MEDIA: "journal/media"}
-"""Counters sent with every row: by them a resumed run, and `lab sync`, know what the server has already."""
+"""Counters sent with every row: whoever reads a history can tell that it is whole."""
 START_TIMEOUT = 8  # seconds until an online start is given up and the run is recorded offline
 FINISH_TIMEOUT = 30  # seconds granted to the last upload
+SLOWEST_UPLOAD = 100_000  # bytes per second: with many pictures to send at once, the last upload is granted more
+CONFIRMATIONS = (0.0, 0.5, 1.0, 2.0, 4.0)  # seconds before the server is asked, once more, whether it has all rows
 
 
 hung = threading.Event()
@@ -41,6 +41,12 @@ class WandbFollower:
     Offline unless an API key is there or WANDB_MODE says otherwise; `WANDB_MODE=disabled` turns it off. `sent` says
     how many rows of each file of the journal came before the first one that it will be told: those that the server
     lacks are read from there. With `only_catch_up` that is all there is to do, and it does not fall back to offline.
+
+    Every row of the journal, of either file, is one row of the W&B history, in the same order: so the number of rows
+    that the server has says which ones it lacks.
+
+    Started by `wandb agent`, it takes the place of the run that the sweep waits for; `joined`, what `state` was in
+    an earlier session, leads back there.
     """
 
     def __init__(
@@ -53,20 +59,31 @@ class WandbFollower:
         mode: str,
         sent: Mapping[str, int] | None = None,
         only_catch_up: bool = False,
+        joined: Mapping[str, Any] | None = None,
     ) -> None:
         self.mode, self.only_catch_up = mode, only_catch_up
-        self.numbers = {METRICS: 0, MEDIA: 0} | dict(sent or {})
-        self.before = dict(self.numbers)
-        self.known = {METRICS: 0, MEDIA: 0}
+        self.counts = {METRICS: 0, MEDIA: 0} | dict(sent or {})
+        self.before = dict(self.counts)
+        self.known = 0
         self.address: str | None = None
         self.problem: str | None = None
         self.folder, self.name, self.run_id, self.config = folder, name, run_id, redact(config)
+        self.trial = trial(joined or {}) if mode != "disabled" else {}
+        self.patience = float(FINISH_TIMEOUT)
+        if only_catch_up:
+            self.patience += sum(path.stat().st_size for path in (folder / "media").glob("*")) / SLOWEST_UPLOAD
         self.run: Any = None
         self.axes: dict[str, str] = {}
+        self.handed_on = 0
         self.work: queue.Queue[Callable[[], None] | None] = queue.Queue(QUEUE_ROWS)
         self.thread = threading.Thread(target=self._follow, name="wandb", daemon=True)
         if self.mode != "disabled":
             self.thread.start()
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What the summary says of W&B; for a sweep's run also which one it is there."""
+        return {"mode": self.mode, "url": self.address, "problem": self.problem, **self.trial}
 
     def log(self, metrics: Mapping[str, float], *, axis: str, at: int) -> None:
         row = {**metrics, axis: at}
@@ -76,24 +93,22 @@ class WandbFollower:
         self._post_row(MEDIA, axis, lambda: {name: self._media(path), axis: at})
 
     def _post_row(self, kind: str, axis: str, row: Callable[[], dict[str, Any]]) -> None:
-        self.numbers[kind] += 1
-        number = self.numbers[kind]
-
-        def send() -> None:
-            if number > self.known[kind]:  # a resumed run comes by rows again that the server has already
-                self._log({**row(), ROW[kind]: number}, axis)
-
-        self._post(send)
+        self.counts[kind] += 1
+        number, line = self.counts[kind], sum(self.counts.values())
+        self._post(lambda: self._hand_on({**row(), ROW[kind]: number}, axis, line))
 
     def finish(self, summary: Mapping[str, Any]) -> None:
-        """Hand over the summary and wait for the upload, within the two timeouts above."""
+        """Hand over the summary and wait for the upload, for as long as rows are taken and then for the timeouts."""
         if not self.thread.is_alive():
             return
         final = redact({key: summary[key] for key in ("status", "reference", "metrics") if key in summary})
         self._post(lambda: self.run.summary.update(final.pop("metrics", {}) | final))
         with contextlib.suppress(queue.Full):
             self.work.put(None, timeout=FINISH_TIMEOUT)
-        self.thread.join(START_TIMEOUT + FINISH_TIMEOUT)
+        handed_on = -1
+        while self.thread.is_alive() and self.handed_on > handed_on:
+            handed_on = self.handed_on
+            self.thread.join(START_TIMEOUT + self.patience + sum(CONFIRMATIONS))
         if self.thread.is_alive():
             self._give_up("it does not answer")
             hung.set()
@@ -107,8 +122,11 @@ class WandbFollower:
 
     def _give_up(self, problem: str) -> None:
         if self.problem is None:
-            self.problem = problem
-            notice(f"Weights & Biases is left out from here on: {problem}. Nothing is lost: the journal has every row.")
+            self.problem = redact(problem)
+            if not self.only_catch_up:  # whoever wanted just this is told by an error
+                notice(
+                    f"Weights & Biases is left out from here on: {problem}. Nothing is lost: the journal has every row."
+                )
 
     def _follow(self) -> None:
         try:
@@ -118,6 +136,8 @@ class WandbFollower:
             while call := self.work.get():
                 call()
             self.run.finish()
+            if self.mode == "online":
+                self._confirm()
         # Whatever goes wrong inside W&B (it raises OSErrors, its own and RuntimeErrors) stays here.
         except Exception as error:
             self._give_up(f"{type(error).__name__}: {error}".splitlines()[0][:200])
@@ -125,10 +145,7 @@ class WandbFollower:
                 sys.modules["wandb"].teardown()  # or its hook at exit would print the same once more, as a traceback
 
     def _start(self) -> None:
-        # Read by wandb when it is first used: all its files stay inside the run folder.
-        for name in ("WANDB_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR"):
-            os.environ[name] = str(self.folder)
-        os.environ.setdefault("WANDB_SILENT", "true")
+        quiet(self.folder)
         (self.folder / "wandb").mkdir(exist_ok=True)
         import wandb
 
@@ -137,24 +154,28 @@ class WandbFollower:
             "console": "off",
             "x_disable_stats": True,
             "x_disable_meta": True,
+            "x_disable_machine_info": True,
+            "host": "",
+            "program": "lab",  # else its path on this machine
             "x_transaction_log_flush_interval": 1,
             "save_code": False,
             "init_timeout": START_TIMEOUT,
-            "finish_timeout": FINISH_TIMEOUT,
+            "finish_timeout": self.patience,
+            "finish_timeout_raises": True,  # else rows that were never sent would count as sent
         }
 
         def start(mode: str) -> Any:
             os.environ["WANDB_MODE"] = mode  # as a setting alone it would still look up the server's name
             return wandb.init(
-                project=os.environ.get("WANDB_PROJECT", "lab"),
-                id=self.run_id,
+                project=None if sweeping() else project(),  # wandb knows those of the sweep, and takes no others
+                id=None if sweeping() else self.trial.get("id", self.run_id),
                 name=self.run_id,
                 group=self.name,
                 config=self.config,
                 dir=self.folder,
                 mode=mode,  # type: ignore[arg-type]
                 resume="allow",
-                settings=wandb.Settings(**settings),
+                settings=wandb.Settings(**settings, sweep_id=self.trial.get("sweep")),
             )
 
         before = os.environ.get("WANDB_MODE")
@@ -172,32 +193,65 @@ class WandbFollower:
             if before is not None:
                 os.environ["WANDB_MODE"] = before
         self.address = self.run.url
-        for kind, counter in ROW.items():
+        self.known = self._rows_there() if self.run.resumed else 0
+        for counter in ROW.values():
             self.run.define_metric(counter, hidden=True)
-            self.known[kind] = int(self.run.summary.get(counter) or 0)
 
     def _catch_up(self) -> None:
-        """Send the rows of earlier sessions, or of the run this one was forked from, that the server lacks."""
-        for kind in (METRICS, MEDIA):
-            for number, row in enumerate(read_journal(self.folder / kind), start=1):
-                if not self.known[kind] < number <= self.before[kind]:
-                    continue
-                axis = row["axis"]
-                if kind == METRICS:
-                    values = {k: math.nan if v is None else v for k, v in row.items() if k not in ("time", "axis")}
-                elif (path := self.folder / "media" / Path(row["file"]).name).is_file():
-                    values = {row["name"]: self._media(path), axis: row[axis]}
-                else:
-                    continue
-                self._log({**values, ROW[kind]: number}, axis)
+        """Hand on the rows of earlier sessions, or of the run this one was forked from."""
+        counts = {METRICS: 0, MEDIA: 0}
+        for kind, row in read_in_order(self.folder):
+            counts[kind] += 1
+            if counts[kind] > self.before[kind]:  # of this session, written while the earlier ones are sent
+                continue
+            axis = row["axis"]
+            values: dict[str, Any]
+            if kind == METRICS:
+                values = {k: math.nan if v is None else v for k, v in row.items() if k not in ("time", "axis")}
+            else:
+                values = {axis: row[axis]}
+                path = self.folder / "media" / Path(row["file"]).name
+                if path.is_file() and not path.is_symlink():  # a stranger's run is not to send files from elsewhere
+                    values[row["name"]] = self._media(path)
+            self._hand_on({**values, ROW[kind]: counts[kind]}, axis, sum(counts.values()))
 
-    def _log(self, row: dict[str, Any], axis: str) -> None:
+    def _hand_on(self, row: dict[str, Any], axis: str, line: int) -> None:
+        """Give W&B a row that is the history's line of this number, unless the server has it already: a resumed run
+        comes by such rows again. That it has the line says nothing of the picture in it, which is sent once more."""
+        self._define(row, axis)
+        if line > self.known:
+            self.run.log(row)
+        else:
+            for name, value in row.items():
+                if not isinstance(value, int | float):
+                    value.bind_to_run(self.run, name, line - 1)
+        self.handed_on += 1
+
+    def _define(self, row: Mapping[str, Any], axis: str) -> None:
+        """Tell W&B on which axis these metrics are drawn."""
         for name in row:
             group = name.split("/")[0]
             if name not in (axis, *ROW.values()) and self.axes.get(group) != axis:
                 self.axes[group] = axis
                 self.run.define_metric(f"{group}/*", step_metric=axis)
-        self.run.log(row)
+
+    def _confirm(self) -> None:
+        """Ask the server whether it has all rows: when it refuses some, W&B's client ends as if all were well."""
+        rows, there = sum(self.counts.values()), 0
+        for seconds in CONFIRMATIONS:
+            time.sleep(seconds)
+            there = self._rows_there()
+            if there >= rows:
+                return
+        self._give_up(f"it has {there:,} of {rows:,} rows")
+
+    def _rows_there(self) -> int:
+        """How many rows of the history the server has. (Neither its summary nor the step that a resumed run begins
+        with says so: both can be ahead.)"""
+        import wandb
+
+        path = f"{self.run.entity}/{self.run.project}/{self.run.id}"
+        return int(wandb.Api(timeout=START_TIMEOUT).run(path).historyLineCount or 0)
 
     def _media(self, path: Path) -> Any:
         import wandb
@@ -209,28 +263,3 @@ class WandbFollower:
         deadline = time.monotonic() + seconds
         while self.run is None and self.problem is None and self.thread.is_alive() and time.monotonic() < deadline:
             time.sleep(0.01)
-
-
-def chosen_mode() -> str:
-    """`online`, `offline` or `disabled`: WANDB_MODE, else online where there is a key, else offline.
-
-    Raises ConfigError for a mode that does not exist: a slip must not send what was meant to stay.
-    """
-    mode = os.environ.get("WANDB_MODE", "").lower()
-    mode = {"dryrun": "offline", "run": "online"}.get(mode, mode)  # W&B's old names
-    if os.environ.get("WANDB_DISABLED", "").lower() in ("true", "1"):
-        mode = "disabled"
-    modes = ("online", "offline", "disabled")
-    if mode and mode not in modes:
-        raise ConfigError(f"WANDB_MODE must be one of {', '.join(modes)}, received {mode!r}{nearest(mode, modes)}")
-    if mode:
-        return mode
-    return "online" if os.environ.get("WANDB_API_KEY") or _key_in_netrc() else "offline"
-
-
-def _key_in_netrc() -> bool:
-    host = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
-    try:
-        return netrc.netrc(os.environ.get("NETRC")).authenticators(host) is not None
-    except (OSError, netrc.NetrcParseError):
-        return False

@@ -19,10 +19,10 @@ from typing import Any
 import pytest
 
 from lab.cli import main
-from lab.resuming import resume
-from lab.summary import read_summary
+from lab.summary import local_runs, read_summary
 from lab.sync import SyncError, sync, unsent
 from lab.tracking import read_journal
+from tests.arrival import check_whole, expected, sent_lines
 from tests.faults.harness import (
     differences,
     lab_command,
@@ -32,6 +32,7 @@ from tests.faults.harness import (
     wait_for,
     words,
 )
+from tests.wandb_server import Trouble, WandbServer, impatience
 
 
 class Failing(BaseHTTPRequestHandler):
@@ -80,7 +81,7 @@ def test_an_unreachable_server_changes_nothing(kind: str) -> None:
     (folder,) = Path("runs").glob("*/*")
     assert differences(undisturbed.dir, folder) == []
     assert (read_summary(folder).wandb or {})["mode"] == "offline"
-    assert [run.dir.name for run in unsent(Path("runs"))] == [folder.name]
+    assert [run.dir.name for run in unsent(local_runs(Path("runs")))] == [folder.name]
 
 
 def wandb_processes(of: int) -> list[int]:
@@ -173,27 +174,46 @@ def test_what_cannot_be_sent_is_said_and_can_be_sent_again(
     assert main(["sync", "--runs-dir", "undisturbed"]) == 1
     assert time.monotonic() - began < 90
     assert "was not sent" in capsys.readouterr().err
-    assert [record.run_id for record in unsent(Path("undisturbed"))] == [run.run_id]
+    assert [record.run_id for record in unsent(local_runs(Path("undisturbed")))] == [run.run_id]
 
 
-def test_a_resumed_run_does_not_send_again_what_the_server_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The server says through the run's summary how far it came; here that is row 5 and picture 1."""
-    from lab.tracking import wandb as module
+@pytest.mark.fault(11)
+@pytest.mark.parametrize("how", ["hang", pytest.param("500", marks=pytest.mark.slow)])
+def test_a_server_dying_in_the_middle_changes_nothing(
+    server: WandbServer, how: Trouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setenv("WANDB_MODE", "disabled")
+        undisturbed = run_undisturbed("vae")
+    server.fail(how, only="file_stream|upload|Run$")
+    with impatience(start=8):
+        assert main(["run", *words("vae"), "--runs-dir", "runs"]) == 0
+    (run,) = local_runs(Path("runs"))
+    assert differences(undisturbed.dir, run.dir) == []
+    assert (run.wandb or {})["problem"]
+    assert [record.run_id for record in unsent([run])] == [run.run_id]
+    server.recover()
+    assert main(["sync", "--runs-dir", "runs"]) == 0
+    check_whole(server, run.dir)
 
-    sent: list[dict[str, Any]] = []
-    real = module.WandbFollower._start
 
-    def start(self: module.WandbFollower) -> None:
-        real(self)
-        self.known = {"metrics.jsonl": 5, "media.jsonl": 1}
-        monkeypatch.setattr(self.run, "log", sent.append)
-
-    folder = run_killed("vae", 10)
-    before = sum(1 for _ in read_journal(folder / "metrics.jsonl"))
-    assert before < 5, "the server is ahead of what the checkpoint left"
-    monkeypatch.setattr(module.WandbFollower, "_start", start)
-    monkeypatch.setenv("WANDB_MODE", "offline")
-    resume(folder)
-    total = len(list(read_journal(folder / "metrics.jsonl")))
-    assert [row["journal/row"] for row in sent if "journal/row" in row] == list(range(6, total + 1))
-    assert next(row["journal/media"] for row in sent if "journal/media" in row) == 2
+@pytest.mark.parametrize("lines", [0, pytest.param(1, marks=pytest.mark.slow)])  # the first come after 15 seconds
+def test_a_run_killed_while_online_has_every_row_once_when_it_is_resumed(server: WandbServer, lines: int) -> None:
+    slow = "import time, lab.saving as s\nreal = s.Saver.safe_point\n"
+    slow += "def slow(*a, **k):\n    time.sleep(0.2)\n    real(*a, **k)\ns.Saver.safe_point = slow\n"
+    longer = words("vae", **{"trainer.max_epochs": 3 + 9 * lines})
+    process = lab_process(["run", *longer, "--runs-dir", "runs"], slow, start_new_session=True)
+    arriving = (lambda: any(run.lines for run in server.runs.values())) if lines else (lambda: server.names()[3:])
+    wait_for(arriving, process)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    (run,) = local_runs(Path("runs"))
+    there = server.runs[run.run_id]
+    known = len(there.lines)
+    assert lines <= known <= len(expected(run.dir))
+    assert [record.run_id for record in unsent(local_runs(Path("runs")))] == [run.run_id]
+    since = len(server.requests)
+    assert main(["resume", "--runs-dir", "runs"]) == 0
+    check_whole(server, run.dir)
+    assert there.starts == 2
+    assert sent_lines(server, since) == list(range(known, len(there.lines)))
