@@ -13,9 +13,9 @@ run: $(VENV)/.run
 test: $(VENV)/.test
 	$(BIN)/python -m pytest $(ARGS)
 
-# The whole fault matrix, with 50 random kills for each kind of experiment: about an hour.
+# The whole fault matrix, with 50 random kills for each kind of experiment, and a sweep's agent: about an hour.
 faults: $(VENV)/.test
-	$(BIN)/python -m pytest tests/faults -m "slow or not slow" $(ARGS)
+	$(BIN)/python -m pytest tests/faults tests/test_sweeps.py -m "slow or not slow" $(ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.markup import escape
@@ -13,9 +14,11 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from lab.acting import Episode
 from lab.judging import Spread
 from lab.summary import Summary
+
+if TYPE_CHECKING:
+    from lab.acting import Episode  # imports torch
 
 COLOURS = {"met": "green", "missed": "yellow", "not-comparable": "magenta", "none": "white"}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from scipy.special import stdtrit
 
@@ -12,10 +12,12 @@ from lab.report.findings import Case, Finding, fold
 from lab.report.outcomes import two_kinds
 from lab.report.replicates import Evidence, Replicates, episodes_of, noise, place
 from lab.report.wording import count, interval, shown, told
+from lab.selection import Run
 
 SEEDS = 3  # fewer have no interval worth the name
 MOST_SEEDS = 30  # what anybody would run to tell two figures apart
 MOST_EPISODES = 100_000
+REASON = 200  # letters
 
 
 def few_seeds(evidence: Evidence) -> Iterator[Finding]:
@@ -41,7 +43,7 @@ def few_seeds(evidence: Evidence) -> Iterator[Finding]:
 
 
 def verdict_of_some(evidence: Evidence) -> Iterator[Finding]:
-    """A verdict that is not the same on every seed, and a mean that one seed alone lifts over the published figure."""
+    """A verdict that is not the same on every seed, and a mean whose verdict is that of one seed against the others."""
     split, carried = [], []
     for group in evidence.groups:
         scores, runs = group.judged_scores, list(group.judged.values())
@@ -52,9 +54,9 @@ def verdict_of_some(evidence: Evidence) -> Iterator[Finding]:
             f"{group.label} met on {group.met} of {len(scores)} seeds ({told(scores)}; {group.published}); the mean "
             f"{interval(scores.values())} {'meets' if meets else 'misses'} it"
         )
-        if (best := _carrier(group)) is not None:
-            rest = spread([score for seed, score in scores.items() if seed != best]).mean
-            carried.append(Case(f"{text}, and without seed {best} {shown(rest)} misses it", runs, group.more_seeds(10)))
+        if (one := _carrier(group)) is not None:
+            rest = f"{interval(_without(one, scores))} {'misses' if meets else 'meets'} it"
+            carried.append(Case(f"{text}, and without seed {one} {rest}", runs, group.more_seeds(10)))
         elif not _unsure_of_its_seeds(group):  # else another question says as much
             split.append(Case(text, runs))
     yield from fold(
@@ -62,7 +64,7 @@ def verdict_of_some(evidence: Evidence) -> Iterator[Finding]:
         "major",
         "one seed carries the mean",
         carried,
-        why="What one lucky seed decides is no property of the method",
+        why="The others alone say the opposite: what one lucky or unlucky seed decides is no property of the method",
     )
     yield from fold(
         "verdict-by-seed",
@@ -92,15 +94,34 @@ def too_close(evidence: Evidence) -> Iterator[Finding]:
     )
 
 
+def not_comparable(evidence: Evidence) -> Iterator[Finding]:
+    """Runs that have a published figure beside them, and no verdict on it."""
+    cases = []
+    for group in evidence.groups:
+        reasons: dict[str, list[Run]] = {}
+        for run in group.counted.values():
+            if run.record.verdict == "not-comparable":
+                reason = shown(run.record.reference.get("reason") or "no reason given", longest=REASON)
+                reasons.setdefault(reason, []).append(run)
+        cases += [Case(f"{group.label}, {count(len(runs), 'run')}: {why}", runs) for why, runs in reasons.items()]
+    yield from fold(
+        "not-comparable",
+        "minor",
+        "not comparable with the published figure",
+        cases,
+        why="They neither met nor missed it, so that nothing says how good they are",
+        remedy="do not set them beside it; name one in `reference` that was published for this task and protocol",
+    )
+
+
 def met_by_tolerance(evidence: Evidence) -> Iterator[Finding]:
     """`met`, though all of the interval of the mean is on the wrong side of the published figure."""
     cases = []
     for group in evidence.groups:
-        scores = list(group.judged_scores.values())
-        if not scores or not group.meets(spread(scores).mean):
+        if not (scores := list(group.judged_scores.values())):
             continue
         found = spread(scores)
-        if group.short_of(found.mean) > 0 and not _contains(scores, group.value):
+        if 0 < group.short_of(found.mean) <= group.tolerance and not _contains(scores, group.value):
             text = (
                 f"{group.label}: {interval(scores)} over {count(found.n, 'seed')}, {group.published}, tolerance "
                 f"{shown(group.tolerance)}"
@@ -117,14 +138,27 @@ def met_by_tolerance(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _carrier(group: Replicates) -> int | None:
-    """The seed without which the mean over three or more would not meet the published figure; None where it misses, or
-    would meet it all the same."""
+    """The one seed that makes the verdict of a mean over three or more: without it, and without no other, the mean has
+    the opposite verdict, and its interval does not hold the bar. None where there is no such seed.
+
+    The interval of all seeds would not do: it holds the bar whenever one seed less turns the verdict.
+    """
     scores = group.judged_scores
-    if len(scores) < SEEDS or not group.meets(spread(list(scores.values())).mean):
+    if len(scores) < SEEDS or _as_good_as_published(group):
         return None
-    best = min(scores, key=lambda seed: group.short_of(scores[seed]))
-    rest = spread([score for seed, score in scores.items() if seed != best]).mean
-    return None if group.meets(rest) else best
+    meets = group.meets(spread(list(scores.values())).mean)
+    turning = [seed for seed in scores if group.meets(spread(_without(seed, scores)).mean) != meets]
+    return turning[0] if len(turning) == 1 and not _contains(_without(turning[0], scores), group.bar) else None
+
+
+def _without(seed: int, scores: Mapping[int, float]) -> list[float]:
+    return [score for other, score in scores.items() if other != seed]
+
+
+def _as_good_as_published(group: Replicates) -> bool:
+    """Whether the best seed has just the published figure, which then is a perfect score: any seed that has less makes
+    the mean worse, and that is certain."""
+    return min(group.short_of(score) for score in group.judged_scores.values()) == 0
 
 
 def _unsure_of_its_seeds(group: Replicates) -> list[Case]:
@@ -133,11 +167,9 @@ def _unsure_of_its_seeds(group: Replicates) -> list[Case]:
     scores = list(group.judged_scores.values())
     if len(scores) < SEEDS or not _contains(scores, group.bar):
         return []
-    if two_kinds(group) is not None or _carrier(group) is not None:
+    if two_kinds(group) is not None or _carrier(group) is not None or _as_good_as_published(group):
         return []
     found = spread(scores)
-    if min(group.short_of(score) for score in scores) == 0:  # a perfect score: that the mean is worse is certain
-        return []
     short = abs(found.mean - group.bar)
     deviation = (found.standard_error or 0.0) * math.sqrt(found.n)
     needed = math.ceil((1.96 * deviation / short) ** 2) + 2 if short else MOST_SEEDS + 1

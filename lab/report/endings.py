@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from mmap import ACCESS_READ, mmap
 
 from lab.report.findings import Case, Finding, fold
-from lab.report.replicates import Evidence, Replicates, place, seed_of
+from lab.report.replicates import Evidence, Replicates, here, place, seed_of
 from lab.report.wording import count, shown, some
 from lab.selection import Run
 from lab.tracking.journal import METRICS
@@ -31,7 +31,7 @@ def fast_dev_runs(evidence: Evidence) -> Iterator[Finding]:
         [Case(names, runs)] if runs else [],
         intro=f"{len(runs)} of {count(len(evidence.runs), 'run')} only touched every stage: ",
         why="Their figures mean nothing",
-        remedy="leave them out, or remove them with `lab runs rm`",
+        remedy=f"leave them out, or remove them with `{here('lab runs rm --where fast_dev_run=true', runs)}`",
     )
 
 

@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
 from lab.report.findings import Case, Finding, fold
-from lab.report.replicates import BUDGET, PROTOCOL, TASK, Evidence, Replicates, design, differing, number
-from lab.report.wording import count, shown, some, word
+from lab.report.replicates import BUDGET, PROTOCOL, TASK, Evidence, Replicates, design, differing, here, number, place
+from lab.report.wording import count, shown, some, told, word
 from lab.selection import Run, group
 
 REFERENCE = tuple(f"reference.{name}" for name in ("metric", "value", "tolerance", "direction"))
 HASH = "data hash"
 
+SAMPLES = "model.nll_samples"
+"""The setting by which a bound on the likelihood gets tighter."""
+
+STOPS = ("evaluation.stop_at", "trainer.early_stopping")
+"""Settings that end training before its budget is used up, which then says nothing of how long it was."""
+
 
 def unequal_budgets(evidence: Evidence) -> Iterator[Finding]:
-    """Training of other lengths, under one name or between what is compared."""
+    """Training of other lengths, under one name or between what is compared. What may end early is left out."""
     cases = []
-    for name, groups in _under_one_name(evidence):
+    for name, every in _under_one_name(evidence):
+        groups = [each for each in every if not _may_end_early(each)]
         if len({_budget(each) for each in groups}) > 1:
             text = f"{name}: {_each(groups, _budget)}"
             cases.append(Case(text, _runs(groups), f"train all {name} for the same length"))
-    for task, groups in _compared(evidence):
+    for task, every in _compared(evidence):
+        groups = [each for each in every if not _may_end_early(each)]
         for setting, unit in BUDGET.items():  # one at a time: steps do not compare with epochs
             having = [(each, length) for each in groups if (length := number(each.runs[0].value(setting))) is not None]
             trained, lengths = [each for each, _ in having], {length for _, length in having}
@@ -57,6 +66,29 @@ def unequal_protocols(evidence: Evidence) -> Iterator[Finding]:
     )
 
 
+def missed_by_a_bound(evidence: Evidence) -> Iterator[Finding]:
+    """`missed` by a figure that, as its description says, is a bound on the wrong side of the true one, with fewer
+    samples than the protocol of the published figure has. `met` stays met whatever their number."""
+    cases = []
+    for each in evidence.groups:
+        missed = {seed: run for seed, run in each.judged.items() if run.record.verdict == "missed"}
+        runs = [run for run in missed.values() if _is_bound(run, each)]
+        samples, published = number(runs[0].value(SAMPLES)) if runs else None, _samples(each)
+        if samples is not None and samples < published:
+            text = (
+                f"{each.label} missed with {told({seed: each.scores[seed] for seed in missed})} from "
+                f"{count(int(samples), 'sample')} ({each.published} from {published:,})"
+            )
+            cases.append(Case(text, runs, f"`lab eval {place(runs[0])} --{SAMPLES}={published}`"))
+    yield from fold(
+        "missed-by-bound",
+        "minor",
+        "missed by a bound",
+        cases,
+        why="With more samples the figure gets better, and it may have been met",
+    )
+
+
 def mixed_settings(evidence: Evidence) -> Iterator[Finding]:
     """Runs that the report puts into one mean though their methods differ."""
     finished = [run for run in evidence.real if run.status == "completed"]
@@ -67,7 +99,7 @@ def mixed_settings(evidence: Evidence) -> Iterator[Finding]:
             names = [name for name in differing(runs) if name not in (*BUDGET, *PROTOCOL, HASH, *REFERENCE)]
             text = f"{shown(key)}: {len(runs)} runs, {len(designs)} settings of {some(names)}"
             fields = ",".join([*evidence.names, *names[:3]])
-            cases.append(Case(text, runs, f"`lab report --group-by {word(fields)}`"))
+            cases.append(Case(text, runs, f"`{here(f'lab report --group-by {word(fields)}', runs)}`"))
     yield from fold(
         "mixed-settings",
         "minor",
@@ -131,6 +163,23 @@ def _each(groups: Sequence[Replicates], value: Callable[[Replicates], str]) -> s
 def _budget(each: Replicates) -> str:
     lengths = ((number(each.runs[0].value(setting)), unit) for setting, unit in BUDGET.items())
     return " and ".join(f"{shown(length)} {unit}" for length, unit in lengths if length is not None) or "no length"
+
+
+def _may_end_early(each: Replicates) -> bool:
+    return any(each.runs[0].value(name) is not None for name in STOPS)
+
+
+def _is_bound(run: Run, each: Replicates) -> bool:
+    """Whether the true figure is better than the run's, by the description of its metric."""
+    side = "upper bound" if each.reference.get("direction") == "min" else "lower bound"
+    return side in str(run.record.descriptions.get(str(each.metric), ""))
+
+
+def _samples(each: Replicates) -> int:
+    """How many samples the protocol of the published figure has, by its words; 0 where it does not say."""
+    protocol = str(each.runs[-1].record.reference.get("protocol", "")).replace(",", "")
+    found = re.search(r"\b(\d{1,9}) (?:importance )?samples\b", protocol, re.ASCII)
+    return int(found[1]) if found else 0
 
 
 def _data(each: Replicates) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,9 @@ from lab.report.wording import count, some
 from lab.selection import Run
 
 WIDTH = 100  # columns of a terminal
+INDENT = "   "
+COMMAND = re.compile(r"""`((?:lab|git) (?:'[^']*'|"[^"]*"|[^`'"])*)`""")
+"""A command in a finding's text. Its quoted words may hold any character, a backtick among them."""
 
 Weight = Literal["major", "minor"]
 """`major`: the figures cannot be taken as they stand. `minor`: they can, but less is known of them than should be."""
@@ -64,20 +68,33 @@ def lines(findings: Sequence[Finding]) -> Iterator[str]:
         return
     for number, finding in enumerate(findings, start=1):
         yield f"{number}. {finding.title} ({finding.weight}, {count(len(finding.runs), 'run')})"
-        for paragraph in (finding.text, f"runs: {some(finding.runs, most=5)}"):
-            yield from _wrapped(paragraph)
+        yield from _paragraph(finding.text)
+        yield from _wrapped(f"runs: {some(finding.runs, most=5)}")
     major = sum(finding.weight == "major" for finding in findings)
     yield f"{count(len(findings), 'finding')}, {major} of them major"
 
 
+def _paragraph(text: str) -> Iterator[str]:
+    """A text with each of its commands on a line of its own, unbroken, so that it can be pasted."""
+    for at, part in enumerate(COMMAND.split(text)):
+        if at % 2:
+            yield f"{INDENT * 2}{_printable(part)}"
+        else:
+            yield from _wrapped(part.lstrip(" .,;"))  # which stood between a command and what follows
+
+
 def _wrapped(paragraph: str) -> list[str]:
-    """Lines of a terminal's width; a command is not broken at its hyphens, and no name can control the terminal."""
-    printable = "".join(letter if letter.isprintable() else "?" for letter in paragraph)
+    """Lines of a terminal's width."""
     return textwrap.wrap(
-        printable,
+        _printable(paragraph),
         WIDTH,
-        initial_indent="   ",
-        subsequent_indent="   ",
+        initial_indent=INDENT,
+        subsequent_indent=INDENT,
         break_long_words=False,
         break_on_hyphens=False,
     )
+
+
+def _printable(text: str) -> str:
+    """The text with nothing in it by which a name could control the terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from lab.judging import spread
 from lab.report.findings import Case, Finding, fold
 from lab.report.replicates import Evidence, Replicates, noise
-from lab.report.wording import count, interval, ranges, shown, told
+from lab.report.wording import count, interval, plural, ranges, shown, told
 from lab.statistics import outliers, widest_gap
 
 SEEDS = 3
@@ -95,4 +95,4 @@ def _outliers(group: Replicates) -> list[int]:
 def _side(seeds: Sequence[int], group: Replicates) -> str:
     values = [group.scores[seed] for seed in seeds]
     span = shown(values[0]) if len(seeds) == 1 else f"{shown(values[0])} to {shown(values[-1])}"
-    return f"{span} on {'seed' if len(seeds) == 1 else 'seeds'} {ranges(seeds)}"
+    return f"{span} on {plural('seed', len(seeds))} {ranges(seeds)}"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from lab.report.findings import Case, Finding, fold
-from lab.report.replicates import Evidence, again, figure, seed_of
+from lab.report.replicates import Evidence, again, figure, here, seed_of
 from lab.report.wording import count, shown, some, word
 from lab.selection import Run
 
@@ -23,7 +23,7 @@ def stand_in_data(evidence: Evidence) -> Iterator[Finding]:
             f"{shown(run.record.name)} seed {run.record.seed} used {shown(run.record.dataset.get('name'))} "
             f"({shown(run.record.dataset['fallback'])})",
             [run],
-            f"`lab data fetch {word(run.value('data.name'))}`, then `lab run {again(run)}`",
+            f"`lab data fetch {word(run.value('data.name'))}`, then `{again(run)}`",
         )
         for run in evidence.real
         if run.record.dataset.get("fallback")
@@ -55,7 +55,7 @@ def inexact_resumes(evidence: Evidence) -> Iterator[Finding]:
         [Case(f"{reason} ({count(len(runs), 'run')})", runs) for reason, runs in reasons.items()],
         intro="Resumed, and perhaps not ended as without the interruption: ",
         why="Config and seed do not repeat such a run",
-        remedy=f"run them again without one, as `lab run {again(first[0])}`" if first else "",
+        remedy=f"run them again without one, as `{again(first[0])}`" if first else "",
     )
 
 
@@ -67,14 +67,16 @@ def unlike_itself(evidence: Evidence) -> Iterator[Finding]:
             runs = [run for run in group.runs if seed_of(run) == seed and run.status == "completed"]
             figures = {shown(score) for run in runs if (score := figure(run, group.metric)) is not None}
             if len(figures) > 1:
-                cases.append(Case(f"{group.label} seed {seed}, {group.metric} {some(sorted(figures))}", runs))
+                two = " ".join(word(run.record.run_id) for run in (runs[0], runs[-1]))
+                text = f"{group.label} seed {seed}, {group.metric} {some(sorted(figures))}"
+                cases.append(Case(text, runs, f"`{here(f'lab runs --diff {two}', runs)}` shows what differs"))
     yield from fold(
         "unlike-itself",
         "minor",
         "one seed, several figures",
         cases,
         why="On one kind of machine, with one version of everything, the same seed should give the same figure",
-        remedy="`lab runs --diff` of two of them shows what differs; only the newest is counted here",
+        remedy="only the newest is counted here",
     )
 
 
@@ -85,7 +87,7 @@ def forks(evidence: Evidence) -> Iterator[Finding]:
             f"{shown(run.record.name)} seed {run.record.seed} from step {shown(run.record.parent.get('checkpoint'))} "
             f"of {shown(run.record.parent.get('run_id'))}",
             [run],
-            f"`lab run {again(run)}`",
+            f"`{again(run)}`",
         )
         for run in evidence.real
         if run.record.parent
@@ -119,14 +121,12 @@ def uncommitted(evidence: Evidence) -> Iterator[Finding]:
 def several_commits(evidence: Evidence) -> Iterator[Finding]:
     """Seeds of one group that ran other code."""
     cases = _mixed(evidence, {"commits": _commit})
-    commits = [word(commit) for commit in dict.fromkeys(_commit(run) for case in cases for run in case.runs)]
     yield from fold(
         "several-commits",
         "minor",
         "several commits in one group",
-        cases,
-        why="Its seeds may have run other code",
-        remedy=f"`git diff --stat {' '.join(commits[:2])}` shows whether that changed; if so, run the older again",
+        [case._replace(remedy=_changes(case.runs)) for case in cases],
+        why="Its seeds may have run other code; where that changed what they do, the older have to run again",
     )
 
 
@@ -173,6 +173,12 @@ def _mixed(evidence: Evidence, fields: Mapping[str, Callable[[Run], Any]]) -> li
         if differing:
             cases.append(Case(f"{group.label}: {some(differing)}", runs))
     return cases
+
+
+def _changes(runs: Sequence[Run]) -> str:
+    """The commands that show what changed between the oldest commit of the runs and each of the others."""
+    first, *others = dict.fromkeys(_commit(run) for run in sorted(runs, key=lambda run: run.record.run_id))
+    return some([f"`git diff --stat {word(first)} {word(other)}`" for other in others])
 
 
 def _git(run: Run) -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 from lab.panel import near
 from lab.report.wording import count, ranges, shown, word
 from lab.selection import Run, flat
+from lab.summary import runs_folder
 
 INDIFFERENT = (
     *("name", "description", "seed", "device", "threads", "checkpoint", "reference"),
@@ -144,7 +145,7 @@ class Replicates:
         fresh = (seed for seed in range(least + len(seeds)) if seed not in seeds)
         while len(seeds) < least:
             seeds.add(next(fresh))
-        return f"`lab run {again(self.runs[-1])} --seeds {ranges(seeds)}`"
+        return f"`{again(self.runs[-1], f'--seeds {ranges(seeds)}')}`"
 
 
 def replicates(runs: Sequence[Run]) -> list[Replicates]:
@@ -223,9 +224,17 @@ def place(run: Run) -> str:
     return word(near(run.record.dir))
 
 
-def again(run: Run) -> str:
-    """The file that repeats the run: its experiment's name would not, where settings were overridden."""
-    return word(near(run.record.dir / "config.yaml"))
+def again(run: Run, *options: str) -> str:
+    """The command that repeats the run from its own file, since its experiment's name would not where settings were
+    overridden. It finds the runs that are there, and the next report finds what it makes."""
+    return here(" ".join(["lab run", word(near(run.record.dir / "config.yaml")), *options]), [run])
+
+
+def here(command: str, runs: Sequence[Run]) -> str:
+    """A command of the lab, for the folder that these runs lie in where it is not the usual one."""
+    folder = runs[0].record.dir.absolute().parents[1] if runs else runs_folder()
+    usual = folder.resolve() == runs_folder().resolve()
+    return command if usual else f"{command} --runs-dir {word(near(folder))}"
 
 
 def _label(run: Run, differing: Sequence[str]) -> str:

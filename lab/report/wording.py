@@ -13,7 +13,12 @@ LONGEST = 60  # letters of a name or value in a sentence
 
 def count(n: int, what: str) -> str:
     """`1 run`, `3 runs`."""
-    return f"{n:,} {what}{'' if n == 1 else 's'}"
+    return f"{n:,} {plural(what, n)}"
+
+
+def plural(what: str, n: int) -> str:
+    """`run` for one, `runs` for any other number."""
+    return what if n == 1 else f"{what}s"
 
 
 def some(items: Sequence[str], between: str = ", ", most: int = 3) -> str:
@@ -22,7 +27,7 @@ def some(items: Sequence[str], between: str = ", ", most: int = 3) -> str:
     return shown if len(items) <= most else f"{shown}{between}and {len(items) - most:,} more"
 
 
-def shown(value: Any) -> str:
+def shown(value: Any, longest: int = LONGEST) -> str:
     """A setting, figure or name: thousands set apart, classes by their own names, one line and never long."""
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         value = int(value)
@@ -35,7 +40,7 @@ def shown(value: Any) -> str:
     if isinstance(value, dict):
         return str(value["class_path"]).rpartition(".")[2] if "class_path" in value else _named(value) or "none"
     text = " ".join(str(value).split())
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def told(scores: Mapping[int, float]) -> str:

@@ -1,0 +1,119 @@
+"""Pictures and films of a run that a page can hold: known kinds, inside the run's own folder, of bounded size."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+from PIL import Image
+
+from lab.report.display import size
+from lab.report.material import short
+from lab.report.replicates import number
+from lab.tracking.journal import MEDIA
+
+PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".gif": "GIF", ".webp": "WEBP"}
+FILMS = {".mp4": "video/mp4", ".webm": "video/webm"}
+LARGEST = 4_000_000  # bytes of one file
+MOST_PIXELS = 25_000_000
+SMALL, WIDEST = 120, 420  # pixels
+MOST_ROWS = 2_000  # of one run's media journal
+
+
+@dataclass(frozen=True)
+class Medium:
+    """One picture or film.
+
+    Args:
+        run: its run's place in the report.
+        name: what it shows, as logged.
+        axis: what `at` counts.
+        path: the file.
+        mime: its type, by its content.
+        pixels: width and height; None for a film, whose player finds out.
+    """
+
+    run: int
+    name: str
+    axis: str
+    at: float
+    path: Path
+    mime: str
+    pixels: tuple[int, int] | None
+
+    @property
+    def magnified(self) -> bool:
+        """Whether it is so small that it is shown in whole multiples of its pixels, which keeps them sharp."""
+        return self.pixels is not None and max(self.pixels) <= SMALL
+
+    @property
+    def shown(self) -> tuple[int, int] | None:
+        """Width and height on the page; None where the player finds out. In large it has its own."""
+        if self.pixels is None:
+            return None
+        width, height = self.pixels
+        if self.magnified:
+            times = max(1, 2 * SMALL // max(self.pixels))
+            return width * times, height * times
+        wide = min(width, WIDEST)
+        return wide, max(1, round(height * wide / width))
+
+
+def media_of(run: int, folder: Path, left_out: Counter[str]) -> Iterator[Medium]:
+    """Yield the media of a run that a page can show, in the order of their journal; count the others."""
+    try:
+        lines = (folder / MEDIA).read_bytes().split(b"\n")[:-1] if (folder / MEDIA).is_file() else []
+    except OSError:
+        return
+    if len(lines) > MOST_ROWS:
+        left_out[f"beyond the last {MOST_ROWS:,} of a run"] += len(lines) - MOST_ROWS
+    for line in lines[-MOST_ROWS:]:
+        try:
+            row = orjson.loads(line)
+            name, file, axis = (row[key] for key in ("name", "file", "axis"))
+            at = number(row[axis])
+        except (orjson.JSONDecodeError, TypeError, KeyError):
+            left_out["named by a damaged line"] += 1
+            continue
+        if not (isinstance(name, str) and isinstance(file, str) and at is not None):
+            left_out["named by a damaged line"] += 1
+            continue
+        found = _kind(folder, file)
+        if isinstance(found, str):
+            left_out[found] += 1
+        else:
+            yield Medium(run, short(name), short(str(axis)), at, *found)
+
+
+def _kind(folder: Path, name: str) -> tuple[Path, str, tuple[int, int] | None] | str:
+    """The file with its type and pixels, or why a page can't have it."""
+    path = folder / "media" / name
+    try:
+        real = path.resolve()
+        if Path(name).name != name or real.parent != folder.resolve() / "media" or not real.is_file():
+            return "not in the run's media folder"
+        if real.stat().st_size > LARGEST:
+            return f"larger than {size(LARGEST)}"
+        suffix = path.suffix.lower()
+        if suffix in FILMS:
+            head = _head(real)
+            fits = head[4:8] == b"ftyp" if suffix == ".mp4" else head[:4] == b"\x1aE\xdf\xa3"
+            return (real, FILMS[suffix], None) if fits else "that are no films inside"
+        if suffix not in PICTURES:
+            return "of a kind that a page does not show"
+        with warnings.catch_warnings(), Image.open(real, formats=[PICTURES[suffix]]) as picture:
+            warnings.simplefilter("ignore")
+            if picture.width * picture.height > MOST_PIXELS:
+                return f"of more than {MOST_PIXELS // 1_000_000} million pixels"
+            return real, Image.MIME[PICTURES[suffix]], (picture.width, picture.height)
+    except (OSError, ValueError, Image.DecompressionBombError):
+        return "that are no pictures inside"
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(12)

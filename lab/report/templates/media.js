@@ -1,0 +1,49 @@
+"use strict";
+// Pictures and films: decoded when they come into view, seeds to choose, earlier and later ones, one in large.
+(() => {
+  const show = (element, key) => {
+    element.dataset.media = key;
+    element.src = lab.data(`media-${key}`);
+  };
+  lab.whenNear(document.querySelectorAll("[data-media]"), (element) => show(element, element.dataset.media));
+
+  for (const choice of document.querySelectorAll("[data-media-seeds]")) {
+    choice.addEventListener("change", () => {
+      for (const figure of choice.closest(".media").querySelectorAll(".medium")) {
+        const { seed, first } = figure.dataset;
+        figure.hidden = !(choice.value === "all" || (choice.value === "first" ? first === "yes" : seed === choice.value));
+      }
+    });
+  }
+  for (const slider of document.querySelectorAll("[data-frames]")) {
+    const frames = slider.dataset.frames.split(" ").map((frame) => frame.split(":"));
+    const figure = slider.closest("figure");
+    const at = figure.querySelector(".at");
+    const axis = at.textContent.slice(0, at.textContent.lastIndexOf(" "));
+    slider.addEventListener("input", () => {
+      const [key, place] = frames[slider.value];
+      show(figure.querySelector("[data-media]"), key);
+      at.textContent = `${axis} ${place}`;
+    });
+  }
+  const large = document.getElementById("large");
+  document.addEventListener("click", (event) => {
+    const small = event.target.closest?.(".zoom")?.querySelector("img");
+    if (small) {
+      const image = new Image();
+      image.src = small.src;
+      image.alt = small.alt;
+      image.className = small.className;
+      const scale = Math.max(1, Math.floor((innerWidth * 0.85) / small.naturalWidth));
+      if (small.naturalWidth <= 400 && scale > 1) { // whole multiples keep the pixels sharp
+        image.width = small.naturalWidth * Math.min(scale, 3);
+        image.className = "pixels";
+      }
+      large.querySelector("div").replaceChildren(image);
+      large.querySelector("p").textContent = small.alt;
+      large.showModal();
+    } else if (event.target === large || event.target.closest?.("#large > button")) {
+      large.close();
+    }
+  });
+})();
