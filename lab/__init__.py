@@ -8,8 +8,9 @@ if TYPE_CHECKING:
     from lab.evaluation import evaluate
     from lab.resuming import resume
     from lab.runner import run
+    from lab.seeds import run_seeds
 
-__all__ = ["evaluate", "resume", "run"]
+__all__ = ["evaluate", "resume", "run", "run_seeds"]
 
 
 def __getattr__(name: str) -> Any:
@@ -17,6 +18,6 @@ def __getattr__(name: str) -> Any:
     if name in __all__:
         import importlib
 
-        where = {"evaluate": "lab.evaluation", "resume": "lab.resuming", "run": "lab.runner"}
+        where = {"evaluate": "lab.evaluation", "resume": "lab.resuming", "run": "lab.runner", "run_seeds": "lab.seeds"}
         return getattr(importlib.import_module(where[name]), name)
     raise AttributeError(f"module 'lab' has no attribute {name!r}")

@@ -10,17 +10,19 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from lab import commands, run_commands
+from lab import commands, report_commands, run_commands, runs_commands, runs_options
 from lab.errors import ConfigError, EnvironmentFailedError, Interrupted, LabError
+
+MOST_SEEDS = 1_000  # of one command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code: 0 done, 1 a check failed, 2 bad input, 3 diverged, 4 an
     environment failed, 5 no valid checkpoint, 128+n ended by signal n."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    words = runs_options.as_one_word(sys.argv[1:] if arguments is None else arguments)
     try:
         options, rest = _parser().parse_known_args(words)
-        if rest and options.command not in ("run", "show", "doctor", "eval", "play", "resume", "verify"):
+        if rest and options.command not in ("run", "runs", "show", "doctor", "eval", "play", "resume", "verify"):
             raise ConfigError(f"`lab {options.command}` does not take {rest[0]!r}")
         code: int = options.action(options, rest)
         sys.stdout.flush()
@@ -74,6 +76,9 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("--seed", metavar="N", help="seed of everything random in the run")
         sub.add_argument("--device", metavar="D", help="auto, cpu, cuda or mps")
         if name == "run":
+            sub.add_argument("--seeds", metavar="S", type=_seeds, help="several runs, as 0-4 or 0,1,2: what is missing")
+            sub.add_argument("--jobs", metavar="N", type=_count, help="of them at once (default: as the cores allow)")
+            sub.add_argument("--fresh", action="store_true", help="all of them anew, also those that are there")
             sub.add_argument("--fast-dev-run", action="store_true", help="touch every stage, in seconds")
             runs_dir(sub)
             as_json(sub, "print the summary as the last line of stdout")
@@ -100,9 +105,11 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--seconds", metavar="S", default="5", help="for each setting that is timed (default: 5)")
     sub.add_argument("--seed", metavar="N", help="seed of everything random in the run")
     sub.add_argument("--device", metavar="D", help="auto, cpu, cuda or mps")
-    sub = command("runs", commands.runs, "the runs on this machine")
+    sub = command("runs", runs_commands.runs, "the runs on this machine: look through them, or remove some")
+    runs_options.add_options(sub, _count)
     runs_dir(sub)
     as_json(sub, "as JSON")
+    named_any = "a run folder, a run's id or its beginning, an experiment, or a pattern like 'ppo-*'"
     named = "a run folder, a run's id or its beginning, or an experiment (its newest run)"
 
     def of_run(sub: argparse.ArgumentParser) -> None:
@@ -150,6 +157,19 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("sync", run_commands.sync, "send offline runs to Weights & Biases; rows it has are not sent again")
     sub.add_argument("runs", metavar="RUN", nargs="*", help="as for `lab eval` (default: every run not sent yet)")
     runs_dir(sub)
+    sub = command("report", report_commands.report, "one page about runs: verdicts, curves, what a reviewer asks")
+    sub.add_argument("runs", metavar="RUN", nargs="*", help=f"{named_any} (default: all)")
+    sub.add_argument("--where", metavar="EXPR", help="only runs that have this, as 'eval/return_mean>400'")
+    sub.add_argument(
+        "--group-by",
+        metavar="FIELD,...",
+        help="runs alike in these fields are seeds of one thing (default: experiment)",
+    )
+    sub.add_argument("--title", metavar="T", help="the page's heading")
+    sub.add_argument("-o", "--output", metavar="FILE.html", help="default: report.html in the working directory")
+    sub.add_argument("--check", action="store_true", help="write nothing; print the findings, and exit 1 for any")
+    sub.add_argument("--publish", action="store_true", help="make a Weights & Biases Report instead; prints its link")
+    runs_dir(sub)
     data = command("data", commands.data, "the data sets: list them, or fetch one")
     data.add_argument("what", choices=("list", "fetch"))
     data.add_argument("names", nargs="*", metavar="NAME", help="data sets to fetch (default: all)")
@@ -176,7 +196,10 @@ def _seeds(word: str) -> list[int]:
         first, dash, last = part.partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()):
             raise argparse.ArgumentTypeError(f"expected seeds like 0-4 or 0,1,2, received {word!r}")
-        seeds += range(_seed(first), _seed(last or first) + 1)
+        more = range(_seed(first), _seed(last or first) + 1)
+        if len(seeds) + len(more) > MOST_SEEDS:
+            raise argparse.ArgumentTypeError(f"expected at most {MOST_SEEDS:,} seeds, received {word!r}")
+        seeds += more
     if len(set(seeds)) < max(len(seeds), 1):
         raise argparse.ArgumentTypeError(f"expected each seed once and at least one, received {word!r}")
     return seeds

@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from lab.errors import ConfigError, nearest
@@ -15,6 +13,7 @@ from lab.errors import ConfigError, nearest
 def list_(options: argparse.Namespace, rest: list[str]) -> int:
     """Print the experiments with their published references."""
     from lab import config_files
+    from lab.tables import table
 
     rows = []
     for name, path in config_files.shipped().items():
@@ -35,7 +34,8 @@ def list_(options: argparse.Namespace, rest: list[str]) -> int:
         found = row["reference"]
         return f"{found['metric']} {found['value']:g} ({found['source']})" if found else "no published figure"
 
-    _table(rows, {"experiment": "name", "family": "family", "what": "description", "reference": reference})
+    told = [(row["name"], row["family"], row["description"], reference(row)) for row in rows]
+    stdout().print(table(("experiment", "family", "what", "reference"), told))
     return 0
 
 
@@ -52,50 +52,10 @@ def show(options: argparse.Namespace, rest: list[str]) -> int:
     return 0
 
 
-def runs(options: argparse.Namespace, rest: list[str]) -> int:
-    """Print the runs on this machine."""
-    from dataclasses import asdict
-
-    from lab.run_folder import at_work
-    from lab.summary import local_runs, runs_folder
-
-    folder = runs_folder(options.runs_dir)
-    runs = list(local_runs(folder))
-    if options.json:
-        print(json.dumps([asdict(run) for run in runs]))
-        return 0
-    if not runs:
-        print(f"no runs in {folder} yet; start one with `lab run NAME`")
-        return 0
-
-    def status(run: dict[str, Any]) -> str:
-        gone = run["status"] == "running" and not at_work(Path(run["run_dir"]))
-        return "killed" if gone else str(run["status"])
-
-    def result(run: dict[str, Any]) -> str:
-        metric = run["reference"].get("metric") or next(iter(run["metrics"]), "")
-        value = run["metrics"].get(metric)
-        return f"{metric} {value:.5g}" if value is not None else ""
-
-    _table(
-        [asdict(run) for run in runs],
-        {
-            "run": "run_id",
-            "experiment": "name",
-            "status": status,
-            "seed": "seed",
-            "result": result,
-            "verdict": lambda run: run["reference"].get("verdict", "none"),
-            "train": lambda run: f"{run['durations'].get('train', 0):.0f} s",
-            "device": "device",
-        },
-    )
-    return 0
-
-
 def data(options: argparse.Namespace, rest: list[str]) -> int:
     """List the data sets, or fetch some."""
     from lab.data.catalog import CATALOG, data_dir, fetch
+    from lab.tables import table
 
     if options.what == "fetch":
         for name in options.names or CATALOG:
@@ -131,7 +91,8 @@ def data(options: argparse.Namespace, rest: list[str]) -> int:
     def size(row: dict[str, Any]) -> str:
         return f"{row['size'] / 1e6:.1f} MB" if row["size"] else "-"
 
-    _table(rows, {"data set": "name", "what": "title", "size": size, "licence": "licence", "where": where})
+    told = [(row["name"], row["title"], size(row), row["licence"], where(row)) for row in rows]
+    stdout().print(table(("data set", "what", "size", "licence", "where"), told))
     print(f"data folder: {data_dir()} (set LAB_DATA_DIR to change it)")
     return 0
 
@@ -164,14 +125,3 @@ def stderr() -> Any:
     from lab.progress import console
 
     return console
-
-
-def _table(rows: Sequence[dict[str, Any]], columns: dict[str, Any]) -> None:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in columns:
-        table.add_column(title, overflow="fold")
-    for row in rows:
-        table.add_row(*(str(row[c]) if isinstance(c, str) else c(row) for c in columns.values()))
-    stdout().print(table)

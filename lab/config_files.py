@@ -94,5 +94,6 @@ def setting(config: Mapping[str, Any], name: str) -> Any:
     for part in name.split("."):
         if not isinstance(value, Mapping):
             return None
-        value = value.get(part, value.get("init_args", {}).get(part) if "init_args" in value else None)
+        inner = value.get("init_args")
+        value = value.get(part, inner.get(part) if isinstance(inner, Mapping) else None)
     return value

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from types import TracebackType
 from typing import Any
 
@@ -36,9 +37,42 @@ console = _Console(stderr=True, highlight=False)
 """Everything said while working goes to stderr; stdout carries results alone."""
 
 
+NOTICE = "! "
+"""Beginning of what must not be missed."""
+
+listener: Callable[[dict[str, Any]], None] | None = None
+"""Told of the run's `folder`, and of each `Update`, where another process shows them in place of this one."""
+
+
 def notice(text: str) -> None:
     """Say one thing that must not be missed."""
-    console.print(Text(f"! {text}", style="bold yellow"), soft_wrap=True)  # a Text: brackets in it are no markup
+    console.print(Text(f"{NOTICE}{text}", style="bold yellow"), soft_wrap=True)  # a Text: brackets in it are no markup
+
+
+@dataclass(frozen=True)
+class Update:
+    """How far a stage is: `done` of `total` units, at `rate` per second, and the metrics beside it; without a total it
+    is over."""
+
+    stage: str
+    done: int
+    total: int
+    unit: str
+    rate: float = 0.0
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def left(self) -> str:
+        """Minutes and seconds that it will take, as far as one can tell."""
+        seconds = (self.total - self.done) / self.rate if self.rate else 0
+        return f"{seconds // 60:.0f}:{seconds % 60:02.0f}"
+
+    def __str__(self) -> str:
+        if not self.total:
+            return self.stage
+        shown = "  ".join(f"{name} {value:.4g}" for name, value in self.metrics.items())
+        share = f"{self.stage}: {self.done:,}/{self.total:,} {self.unit} ({self.done / self.total:.0%})"
+        return f"{share}  {self.rate:,.0f}/s  {self.left} left  {shown}"
 
 
 class Progress:
@@ -67,6 +101,8 @@ class Progress:
             )
             self.task = self.bar.add_task(self.stage, total=self.total, rate="", metrics="")
             self.bar.start()
+        elif listener:
+            listener(asdict(Update(self.stage, self.start, self.total, self.unit)))
         else:
             done = f", {self.start:,} done" if self.start else ""
             console.print(f"{self.stage}: {self.total:,} {self.unit}{done}")
@@ -78,11 +114,13 @@ class Progress:
         if self.bar:
             with suppress(OSError):
                 self.bar.stop()
+        elif listener and kind is None:
+            listener(asdict(Update(f"{self.stage} done", 0, 0, self.unit)))  # it may have ended before its total
 
     @property
     def due(self) -> bool:
         """Whether an update would be drawn now: ask before computing metrics that only the bar needs."""
-        return time.monotonic() - self.drawn >= (BAR_REFRESH_EVERY if self.bar else PLAIN_LINE_EVERY)
+        return time.monotonic() - self.drawn >= (BAR_REFRESH_EVERY if self.bar or listener else PLAIN_LINE_EVERY)
 
     def update(self, done: int, metrics: Mapping[str, float] | None = None) -> None:
         """Show that `done` of `total` units are finished, and the metrics beside it."""
@@ -90,18 +128,16 @@ class Progress:
             return
         self.drawn = time.monotonic()
         rate = (done - self.start) / (self.drawn - self.started)
-        shown = "  ".join(f"{name} {value:.4g}" for name, value in (metrics or {}).items())
         if self.bar:
-            fitting = _fitting(metrics or {}, console.width - BAR_COLUMNS)
+            shown = fitting(metrics or {}, console.width - BAR_COLUMNS)
             with suppress(OSError):
-                self.bar.update(self.task, completed=done, rate=f"{rate:,.0f}/s", metrics=fitting, refresh=True)
+                self.bar.update(self.task, completed=done, rate=f"{rate:,.0f}/s", metrics=shown, refresh=True)
+            return
+        update = Update(self.stage, done, self.total, self.unit, rate, dict(metrics or {}))
+        if listener:
+            listener(asdict(update))
         else:
-            left = (self.total - done) / rate if rate else 0
-            console.print(
-                f"{self.stage}: {done:,}/{self.total:,} {self.unit} ({done / self.total:.0%})  "
-                f"{rate:,.0f}/s  {left // 60:.0f}:{left % 60:02.0f} left  {shown}",
-                soft_wrap=True,
-            )
+            console.print(str(update), soft_wrap=True)
 
 
 class Unseen(Progress):
@@ -112,7 +148,7 @@ class Unseen(Progress):
         return False
 
 
-def _fitting(metrics: Mapping[str, float], width: int) -> str:
+def fitting(metrics: Mapping[str, float], width: int) -> str:
     """The first metrics that fit whole into `width`: half a number would be another number."""
     shown = ""
     for name, value in metrics.items():

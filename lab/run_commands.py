@@ -6,16 +6,27 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lab.commands import overrides_of, stderr, stdout
 from lab.errors import ConfigError
 
+if TYPE_CHECKING:
+    from lab.summary import Summary
+
 
 def run(options: argparse.Namespace, rest: list[str]) -> int:
-    """Run an experiment to its end and print its panel."""
+    """Run an experiment to its end and print its panel; with --seeds several runs of it, and what they came to."""
+    if options.seeds:
+        from lab.seeds_command import run_all
+
+        return run_all(options, overrides_of(options, rest))
+    for name in ("jobs", "fresh"):
+        if getattr(options, name):
+            raise ConfigError(f"--{name} is for several runs: `lab run {options.name} --seeds 0-4`")
     from dataclasses import asdict
 
-    from lab.panel import announcement, panel
+    from lab.panel import panel
     from lab.progress import console
     from lab.runner import run as run_experiment
 
@@ -25,7 +36,7 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
         overrides_of(options, rest),
         runs_dir=options.runs_dir,
         fast_dev_run=options.fast_dev_run,
-        announce=lambda record: console.print(announcement(record)),
+        announce=_announce,
     )
     show(panel(summary))
     if options.json:
@@ -33,11 +44,21 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
     return 0
 
 
+def _announce(record: Summary) -> None:
+    """Say, to the terminal or to the process that shows this run's progress, which run begins."""
+    from lab import progress
+    from lab.panel import announcement
+
+    progress.console.print(announcement(record))
+    if progress.listener:
+        progress.listener({"folder": record.run_dir})
+
+
 def resume(options: argparse.Namespace, rest: list[str]) -> int:
     """Go on with a run and print its panel."""
     from dataclasses import asdict
 
-    from lab.panel import announcement, panel
+    from lab.panel import panel
     from lab.progress import console
     from lab.resuming import newest_unfinished
     from lab.resuming import resume as resume_run
@@ -51,7 +72,7 @@ def resume(options: argparse.Namespace, rest: list[str]) -> int:
         folder,
         overrides_of(options, rest),
         force=options.force,
-        announce=lambda record: console.print(announcement(record)),
+        announce=_announce,
     )
     (console.print if options.json else stdout().print)(panel(summary))
     if options.json:
@@ -226,22 +247,15 @@ def export(options: argparse.Namespace, rest: list[str]) -> int:
 
 def sync(options: argparse.Namespace, rest: list[str]) -> int:
     """Send offline runs to W&B."""
-    from lab.summary import find_run, runs_folder
-    from lab.sync import SyncError, sync, unsent
-    from lab.tracking.wandb import chosen_mode
+    from lab.summary import find_run, local_runs, runs_folder
+    from lab.sync import send, unsent
+    from lab.tracking.destination import require_key
 
-    if chosen_mode() == "offline":
-        raise ConfigError("there is no key for Weights & Biases: `wandb login`, or set WANDB_API_KEY")
     runs = runs_folder(options.runs_dir)
-    folders = [find_run(name, runs) for name in options.runs] or [record.dir for record in unsent(runs)]
-    failed = 0
-    for number, folder in enumerate(folders, start=1):
-        print(f"lab: {number}/{len(folders)} {folder}", file=sys.stderr, flush=True)
-        try:
-            print(sync(folder))
-        except SyncError as error:
-            failed += 1
-            print(f"lab: {error}", file=sys.stderr)
+    named = [find_run(name, runs) for name in options.runs]
+    require_key()
+    folders = named or [record.dir for record in unsent(local_runs(runs))]
+    failures = send(folders, say=lambda line: print(f"lab: {line}", file=sys.stderr, flush=True), sent=print)
     if not folders:
         print(f"every run in {runs} has been sent, or was never meant to be")
-    return 1 if failed else 0
+    return 1 if any(failures) else 0

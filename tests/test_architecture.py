@@ -18,6 +18,7 @@ PAIRS = list(zip(FILES, NAMES, strict=True))
 
 LAYERS = [  # each may import those before it, and its own
     {"errors", "files", "progress", "nested", "randomness", "signals", "divergence", "imports", "judging", "stopwatch"},
+    {"disk", "tables"},
     {"settings", "spec", "layers", "decoders", "encoders", "data", "tracking", "checkpoint", "devices", "statistics"},
     {"saving", "reference", "optimization", "pictures", "config_files", "config_errors", "summary"},
     {"experiment", "acting", "run_folder", "compatibility"},
@@ -25,8 +26,14 @@ LAYERS = [  # each may import those before it, and its own
     {"lightning", "laps", "training"},
     {"runner"},
     {"resuming", "evaluation", "selection", "sync"},
-    {"comparison", "doctor", "doctor_report", "report", "verify"},
-    {"cli", "commands", "run_commands", ""},  # "" is lab/__init__.py, which hands out the runner when asked
+    {"fields", "query", "direction", "ordering", "runs_table"},
+    {"run_diff", "spreadsheet", "removal"},
+    {"groups", "groups_report", "report"},
+    {"children", "recorded", "seed_runs", "seeds", "seeds_report", "seeds_display"},
+    {"comparison", "doctor", "doctor_report", "verify"},
+    {"runs_options"},
+    {"commands", "report_commands", "run_commands", "runs_commands", "seeds_command"},
+    {"cli", "child", ""},  # "": lab/__init__.py, which hands out the runner
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,16 @@ def test_fields(tmp_path: Path) -> None:
     expected |= {"durations.train": 2, "agent.gamma": 0.9, "agent.encoder.a": [1], "agent.delta": None, "x": None}
     assert {name: run.value(name) for name in expected} == expected
     assert flat(run.config) == {"agent": "agents.ppo.PPO", "agent.gamma": 0.9, "agent.encoder.a": [1], "seed": 3}
+
+
+def test_a_config_that_means_billions_of_values_is_none(tmp_path: Path) -> None:
+    names = "abcdefghij"
+    lines = [f"a: &a [{', '.join('x' * 10)}]"]
+    lines += [f"{b}: &{b} [{', '.join([f'*{a}'] * 10)}]" for a, b in pairwise(names)]
+    folder = record(tmp_path, "ppo-a", 0).dir
+    (folder / "config.yaml").write_text("\n".join(lines))
+    (run,) = choose([], tmp_path)
+    assert run.config == {}
 
 
 def test_groups(tmp_path: Path) -> None:

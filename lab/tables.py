@@ -1,0 +1,35 @@
+"""Tables for the terminal. What stands in them may come from somebody else's run, and stays text."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+
+def plain(text: str) -> str:
+    """Return the text with control characters as escapes (`\\x1b`): a terminal obeys what is printed on it."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def table(titles: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Collection[str] = ()) -> Table:
+    """Return the rows, each with a cell per title, as a table. Titles in `right` stand on the right, as numbers do."""
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for title in titles:
+        made.add_column(Text(plain(title)), overflow="fold", justify="right" if title in right else "left")
+    for row in rows:
+        made.add_row(*(Text(plain(str(cell))) for cell in row))
+    return made
+
+
+def ranges(numbers: Sequence[int]) -> str:
+    """Return numbers as `lab eval --seeds` takes them: `0-4,7`, in order and each once."""
+    parts: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if parts and number == parts[-1][-1] + 1:
+            parts[-1].append(number)
+        else:
+            parts.append([number])
+    return ",".join(f"{part[0]}-{part[-1]}" if len(part) > 1 else str(part[0]) for part in parts)
