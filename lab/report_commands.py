@@ -57,7 +57,7 @@ def _page(runs: list[Run], damaged: list[Path], fields: list[str], title: str, c
     from lab.report.reader import reading
 
     curves = reading(runs)  # in processes of their own, while we import and review
-    from lab.report.display import size
+    from lab.disk import size
     from lab.report.page import page
     from lab.report.review import review
     from lab.report.wording import count

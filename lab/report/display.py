@@ -96,12 +96,3 @@ def rate(value: float | None, unit: str = "") -> str:
     if value is None:
         return NONE
     return f"{figure(value, 3) if value < 100 else f'{value:,.0f}'} {unit}".rstrip()
-
-
-def size(count: float) -> str:
-    """Bytes as a person says them."""
-    for unit in ("bytes", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "bytes" or count >= 100 else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} GB"

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from lab.report.display import size
+from lab.disk import size
 from lab.report.media import Medium
 
 

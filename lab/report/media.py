@@ -11,7 +11,7 @@ from pathlib import Path
 import orjson
 from PIL import Image
 
-from lab.report.display import size
+from lab.disk import size
 from lab.report.material import short
 from lab.report.replicates import number
 from lab.tracking.journal import MEDIA
