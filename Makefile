@@ -4,6 +4,8 @@ VENV ?= .venv
 EXPERIMENT ?= ppo-cartpole
 ARGS ?=
 BIN := $(VENV)/bin
+# A process for each CPU, of which a test uses one; `make test ARGS=-n0` runs them in turn.
+PARALLEL := --numprocesses logical --maxprocesses 4 --dist worksteal
 
 .PHONY: run test faults check bench clean
 
@@ -11,11 +13,11 @@ run: $(VENV)/.run
 	$(BIN)/lab run $(EXPERIMENT) $(ARGS)
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 # The whole fault matrix, with 50 random kills for each kind of experiment, and a sweep's agent: about an hour.
 faults: $(VENV)/.test
-	$(BIN)/python -m pytest tests/faults tests/test_sweeps.py -m "slow or not slow" $(ARGS)
+	$(BIN)/python -m pytest tests/faults tests/test_sweeps.py -m "slow or not slow" $(PARALLEL) $(ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -78,9 +78,9 @@ class Config:
         return self.experiment(**{key: value for key, value in self._built.items() if key not in COMMON})
 
     def as_dict(self) -> dict[str, Any]:
-        """All settings as plain values: written to YAML, they are a config that repeats the run."""
-        values = json.loads(self.parser.dump(self.values, format="json", skip_validation=True))
-        return {"experiment": f"{self.experiment.__module__}.{self.experiment.__qualname__}", **values}
+        """All settings as plain values, nulls too: written to YAML, they are a config that repeats the run."""
+        dumped = self.parser.dump(self.values, format="json", skip_validation=True, skip_unset=False)
+        return {"experiment": f"{self.experiment.__module__}.{self.experiment.__qualname__}", **json.loads(dumped)}
 
 
 def load(name: str, overrides: Mapping[str, Any] | Sequence[str] = ()) -> Config:

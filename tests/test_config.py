@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from lab.config import load
 from lab.config_files import merge, read
@@ -129,6 +130,22 @@ def test_a_users_own_class_in_the_working_directory() -> None:
     settings = load("mine.yaml").as_dict()["model"]
     assert settings["class_path"] == "my_models.MyVAE"
     assert (settings["init_args"]["twist"], settings["init_args"]["latent_dim"]) == (5, 2)
+
+
+def test_null_comes_back_from_a_runs_config_where_the_default_is_something_else() -> None:
+    Path("leaky_models.py").write_text(
+        "from lab.encoders import MLP\nfrom lab.spec import InputSpec\n"
+        "class Leaky(MLP):\n"
+        "    def __init__(self, spec: InputSpec, *, leak: float | None = 0.5, **settings):\n"
+        "        super().__init__(spec, **settings)\n"
+    )
+    Path("mine.yaml").write_text(
+        "extends: vae-mnist\nmodel: {init_args: {encoder: {class_path: leaky_models.Leaky, init_args: {leak: null}}}}\n"
+    )
+    config = load("mine.yaml").as_dict()
+    Path("again.yaml").write_text(yaml.safe_dump(config))
+    assert load("again.yaml").as_dict() == config
+    assert config["model"]["init_args"]["encoder"]["init_args"]["leak"] is None
 
 
 def test_a_class_that_fails_to_import_says_why() -> None:

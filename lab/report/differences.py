@@ -35,8 +35,8 @@ class Differences:
 
 
 def settings_of(run: Run) -> dict[str, str]:
-    """Return a run's whole config by dotted names, as texts, with what looks like a secret blanked."""
-    return {name: said(value) for name, value in flat(redact(run.config)).items()}
+    """Return a run's config by dotted names, as texts, without nulls and with what looks like a secret blanked."""
+    return {name: said(value) for name, value in flat(redact(run.config)).items() if value is not None}
 
 
 def between_groups(task: Task, settings: Mapping[int, Mapping[str, str]]) -> Differences | None:

@@ -66,6 +66,8 @@ def overrides(config: Mapping[str, Any], own: Mapping[str, Any]) -> list[str] | 
         known = name in there and not any(name.startswith(f"{other}.") for other in replaced)
         if known and there[name] == value:
             continue
+        if value is None and not known:  # of another class, which has it by default; not every null can be typed
+            continue
         if known and isinstance(value, str) and "class_path" in _at(config, name):
             replaced.append(name)  # another class: its settings are other ones, whatever they are called
         whole = next((part for part in _prefixes(name) if part in there and not _is_class(own, part)), None)

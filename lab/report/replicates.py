@@ -161,11 +161,13 @@ def replicates(runs: Sequence[Run]) -> list[Replicates]:
 
 
 def design(run: Run) -> tuple[tuple[str, str], ...]:
-    """Everything that makes the method: the settings without those of budget and protocol, in one order."""
+    """Everything that makes the method: the settings without those of budget and protocol, in one order. Null is as
+    good as absent: early runs' files leave nulls out."""
     left_out = {*INDIFFERENT, *BUDGET, *PROTOCOL}
     if run.value("evaluation.stop_at") is not None:  # then the evaluations on the way say when training ends
         left_out -= {"evaluation.every", "evaluation.best_episodes"}
-    return tuple(sorted((name, repr(value)) for name, value in flat(run.config).items() if not _under(name, left_out)))
+    settings = {name: value for name, value in flat(run.config).items() if not _under(name, left_out)}
+    return tuple(sorted((name, repr(value)) for name, value in settings.items() if value is not None))
 
 
 def budget(run: Run) -> tuple[tuple[str, Any], ...]:
