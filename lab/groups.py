@@ -12,7 +12,7 @@ from lab.fields import result_metric, value
 from lab.judging import Spread, spread
 from lab.ordering import sorted_by
 from lab.report.counted import counted
-from lab.report.replicates import number
+from lab.report.readings import number
 from lab.selection import Run, group
 from lab.statistics import interquartile_mean
 

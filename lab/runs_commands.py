@@ -143,7 +143,7 @@ def _diff(options: argparse.Namespace, folder: Path) -> int:
 def _export(options: argparse.Namespace, chosen: Sequence[Run]) -> int:
     from lab.fields import everything, value
     from lab.files import write_atomic
-    from lab.runs_table import count
+    from lab.report.wording import count
     from lab.spreadsheet import as_csv
 
     if options.columns is None:
@@ -159,7 +159,7 @@ def _export(options: argparse.Namespace, chosen: Sequence[Run]) -> int:
         write_atomic(Path(options.output), written.encode())
     except OSError as error:
         raise ConfigError(f"cannot write {options.output}: {error.strerror}") from error
-    _say(f"{options.output}: {count(len(rows))}")
+    _say(f"{options.output}: {count(len(rows), 'run')}")
     return 0
 
 
@@ -167,8 +167,9 @@ def _remove(options: argparse.Namespace, names: Sequence[str], folder: Path) -> 
     """Remove runs for good, once it was said what goes and somebody agreed."""
     from lab.disk import disk, size
     from lab.removal import clear_away, dependents, folder_of, remove
+    from lab.report.wording import count
     from lab.run_folder import at_work
-    from lab.runs_table import count, runs_table
+    from lab.runs_table import runs_table
     from lab.selection import damaged
 
     runs = _chosen(options, names, folder)
@@ -203,7 +204,7 @@ def _remove(options: argparse.Namespace, names: Sequence[str], folder: Path) -> 
         removed = [{"run": path.name, "folder": str(path), "disk": taken} for path, taken in sizes.items()]
         print(json.dumps({"removed": removed}))
     else:
-        print(f"removed {count(len(chosen))}, {size(sum(sizes.values()))}")
+        print(f"removed {count(len(chosen), 'run')}, {size(sum(sizes.values()))}")
     return 0
 
 

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from lab.disk import disk, size
 from lab.fields import as_text, is_number, result_metric, value
+from lab.report.wording import count
 from lab.selection import Run
 from lab.tables import table
 
@@ -21,16 +22,11 @@ def runs_table(runs: Sequence[Run], columns: Sequence[str], of: int | None = Non
     sizes = [disk(run.record.dir) for run in runs]
     rows = [[_cell(run, name, taken) for name in columns] for run, taken in zip(runs, sizes, strict=True)]
     right = [name for name in columns if name == "disk" or _is_figure(name, runs)]
-    shown = count(len(runs)) if of in (None, len(runs)) else f"{len(runs):,} of {count(of or 0)}"
+    shown = count(len(runs), "run") if of in (None, len(runs)) else f"{len(runs):,} of {count(of or 0, 'run')}"
     made = table(columns, rows, right=right)
     for column in made.columns:
         column.max_width = WIDEST
     return Group(made, Text(f"{shown}, {size(sum(sizes))}"))
-
-
-def count(runs: int) -> str:
-    """So many runs, in words."""
-    return f"{runs:,} run{'' if runs == 1 else 's'}"
 
 
 def _cell(run: Run, name: str, taken: int) -> str:

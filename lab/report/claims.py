@@ -10,7 +10,8 @@ from scipy.special import stdtrit
 from lab.judging import spread
 from lab.report.findings import Case, Finding, fold
 from lab.report.outcomes import two_kinds
-from lab.report.replicates import Evidence, Replicates, episodes_of, noise, place
+from lab.report.readings import episodes_of, noise
+from lab.report.replicates import Evidence, Replicates, place
 from lab.report.wording import count, interval, shown, told
 from lab.selection import Run
 

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from lab.report.replicates import budget, design, protocol, seed_of
+from lab.report.designs import kind
+from lab.report.readings import seed_of
 from lab.selection import Run
 
 LONGEST = 80  # characters of a status
@@ -31,8 +32,3 @@ def unfit(run: Run, score: float | None) -> str:
     if run.status != "completed":
         return "still running" if run.status == "running" else str(run.status)[:LONGEST]
     return "without a finite figure" if score is None else ""
-
-
-def kind(run: Run) -> tuple[Any, ...]:
-    """What is the same in runs that only differ in their seeds and machines."""
-    return design(run), budget(run), protocol(run)

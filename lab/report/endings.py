@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterator
 from mmap import ACCESS_READ, mmap
 
 from lab.report.findings import Case, Finding, fold
-from lab.report.replicates import Evidence, Replicates, here, place, seed_of
+from lab.report.readings import seed_of
+from lab.report.replicates import Evidence, Replicates, here, place
 from lab.report.wording import count, shown, some
 from lab.selection import Run
 from lab.tracking.journal import METRICS

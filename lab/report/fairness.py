@@ -7,8 +7,10 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
+from lab.report.designs import BUDGET, PROTOCOL, TASK, design, differing
 from lab.report.findings import Case, Finding, fold
-from lab.report.replicates import BUDGET, PROTOCOL, TASK, Evidence, Replicates, design, differing, here, number, place
+from lab.report.readings import number
+from lab.report.replicates import Evidence, Replicates, here, place
 from lab.report.wording import count, shown, some, told, word
 from lab.selection import Run, group
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from lab.report.findings import Case, Finding, fold
-from lab.report.replicates import Evidence, episodes_of, number
+from lab.report.readings import episodes_of, number
+from lab.report.replicates import Evidence
 from lab.report.wording import count, shown
 from lab.selection import Run
 from lab.tracking.journal import METRICS

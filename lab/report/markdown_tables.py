@@ -9,8 +9,8 @@ from lab.report import display, scores
 from lab.report.differences import Differences, between_groups, between_runs, settings_of
 from lab.report.markdown import fenced, link, plain, table
 from lab.report.material import Group, Task
+from lab.report.readings import figure, number
 from lab.report.repeat import repeats, resolved
-from lab.report.replicates import figure, number
 from lab.report.runs import common_versions
 from lab.selection import Run
 from lab.tracking.destination import Place

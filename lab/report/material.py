@@ -10,9 +10,10 @@ from typing import Any
 
 from lab.direction import Direction, direction
 from lab.fields import as_text, result_metric, value
-from lab.report.counted import counted, kind, unfit
+from lab.report.counted import counted, unfit
+from lab.report.designs import kind
 from lab.report.display import NONE
-from lab.report.replicates import figure, number
+from lab.report.readings import figure, number
 from lab.report.wording import count
 from lab.selection import Run, group
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from lab.disk import size
 from lab.report.material import short
-from lab.report.replicates import number
+from lab.report.readings import number
 from lab.tracking.journal import MEDIA
 
 PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".gif": "GIF", ".webp": "WEBP"}

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from lab.judging import spread
 from lab.report.findings import Case, Finding, fold
-from lab.report.replicates import Evidence, Replicates, noise
+from lab.report.readings import noise
+from lab.report.replicates import Evidence, Replicates
 from lab.report.wording import count, interval, plural, ranges, shown, told
 from lab.statistics import outliers, widest_gap
 

@@ -26,8 +26,8 @@ from lab.report.gallery import apology, gallery
 from lab.report.material import tasks_of
 from lab.report.media import media_of
 from lab.report.reader import reading
+from lab.report.readings import number
 from lab.report.repeat import repeats, resolved
-from lab.report.replicates import number
 from lab.report.runs import common_versions, view
 from lab.report.sections import FindingView, Section, colours, index, strip
 from lab.report.system import cost, shares

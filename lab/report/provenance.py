@@ -8,7 +8,8 @@ from functools import partial
 from typing import Any
 
 from lab.report.findings import Case, Finding, fold
-from lab.report.replicates import Evidence, again, figure, here, seed_of
+from lab.report.readings import figure, seed_of
+from lab.report.replicates import Evidence, again, here
 from lab.report.wording import count, shown, some, word
 from lab.selection import Run
 

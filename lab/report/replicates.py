@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from lab.panel import near
+from lab.report.counted import counted
+from lab.report.designs import differing, kind
+from lab.report.readings import figure, number, seed_of
 from lab.report.wording import count, ranges, shown, word
-from lab.selection import Run, flat
+from lab.selection import Run
 from lab.summary import runs_folder
-
-INDIFFERENT = (
-    *("name", "description", "seed", "device", "threads", "checkpoint", "reference"),
-    *("evaluation.video", "evaluation.video_every", "trainer.log_every", "trainer.pictures_every"),
-    *("evaluation.every", "evaluation.best_episodes"),
-    "env.timeout",
-)
-"""Settings, and all inside them, that make no other experiment of a run."""
-
-BUDGET = {"total_timesteps": "steps", "trainer.max_epochs": "epochs"}
-"""Settings that say how long to train, and their units."""
-
-PROTOCOL = ("evaluation.episodes", "model.nll_samples", "model.fid_samples")
-"""Settings that say how the trained model is measured."""
-
-TASK = ("env.kwargs", "env.wrappers")
-"""Settings that make another task of an environment of the same name."""
 
 
 @dataclass(frozen=True)
@@ -76,9 +61,8 @@ class Replicates:
 
     @cached_property
     def counted(self) -> dict[int, Run]:
-        """The run that counts for each seed: the newest that is finished and has a finite figure."""
-        done = [run for run in self.runs if run.status == "completed" and figure(run, self.metric) is not None]
-        return dict(sorted({seed_of(run): run for run in done}.items()))
+        """The run that counts for each seed."""
+        return {seed_of(run): run for run in counted(self.runs, lambda run: figure(run, self.metric))}
 
     @cached_property
     def scores(self) -> dict[int, float]:
@@ -154,71 +138,10 @@ def replicates(runs: Sequence[Run]) -> list[Replicates]:
     groups: dict[tuple[Any, ...], list[Run]] = {}
     for run in runs:
         if not run.record.fast_dev_run:
-            groups.setdefault((run.record.name, design(run), budget(run), protocol(run)), []).append(run)
+            groups.setdefault((run.record.name, kind(run)), []).append(run)
     siblings = {name: [members[0] for key, members in groups.items() if key[0] == name] for name, *_ in groups}
     names = {name: differing(ones) if len(ones) > 1 else [] for name, ones in siblings.items()}
     return [Replicates(tuple(members), _label(members[0], names[key[0]])) for key, members in groups.items()]
-
-
-def design(run: Run) -> tuple[tuple[str, str], ...]:
-    """Everything that makes the method: the settings without those of budget and protocol, in one order. Null is as
-    good as absent: early runs' files leave nulls out."""
-    left_out = {*INDIFFERENT, *BUDGET, *PROTOCOL}
-    if run.value("evaluation.stop_at") is not None:  # then the evaluations on the way say when training ends
-        left_out -= {"evaluation.every", "evaluation.best_episodes"}
-    settings = {name: value for name, value in flat(run.config).items() if not _under(name, left_out)}
-    return tuple(sorted((name, repr(value)) for name, value in settings.items() if value is not None))
-
-
-def budget(run: Run) -> tuple[tuple[str, Any], ...]:
-    """How long the run was to train."""
-    return tuple((name, value) for name in BUDGET if (value := number(run.value(name))) is not None)
-
-
-def protocol(run: Run) -> tuple[tuple[str, str], ...]:
-    """How the run was measured: the settings, the data's bytes, and the published figure with its metric."""
-    settings = {name: run.value(name) for name in PROTOCOL}
-    settings["data hash"] = str(run.record.dataset.get("sha256") or "")[:12] or None
-    reference = run.record.reference
-    settings |= {f"reference.{name}": reference.get(name) for name in ("metric", "value", "direction", "tolerance")}
-    return tuple((name, str(value)) for name, value in settings.items() if value is not None)
-
-
-def differing(runs: Iterable[Run]) -> list[str]:
-    """Names of the settings of method, budget and protocol in which the runs differ."""
-    everything = [dict((*design(run), *budget(run), *protocol(run))) for run in runs]
-    names = dict.fromkeys(name for settings in everything for name in settings)
-    return [name for name in names if len({repr(settings.get(name)) for settings in everything}) > 1]
-
-
-def figure(run: Run, metric: str | None) -> float | None:
-    """The run's figure under that metric; None where it has none."""
-    return number(run.record.metrics.get(metric)) if metric else None
-
-
-def noise(run: Run, metric: str | None) -> float | None:
-    """The deviation of the run's figure over its episodes, where it has one."""
-    return number(run.record.metrics.get(f"{str(metric).removesuffix('_mean')}_std"))
-
-
-def episodes_of(run: Run) -> int:
-    """How many episodes the trained agent was judged by; 0 where there are none."""
-    return int(number(run.value("evaluation.episodes")) or 0)
-
-
-def seed_of(run: Run) -> int:
-    """The run's seed; 0 where a damaged summary has none."""
-    return int(number(run.record.seed) or 0)
-
-
-def number(value: Any) -> float | None:
-    """A finite float; None for anything else, which may stand in somebody else's summary."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        return float(value) if math.isfinite(value) else None
-    except OverflowError:  # an integer of 400 digits
-        return None
 
 
 def place(run: Run) -> str:
@@ -245,7 +168,3 @@ def _label(run: Run, differing: Sequence[str]) -> str:
     settings = [f"{name}={shown(run.value(name))}" for name in names[:3]]
     more = [f"{len(names) - 3} more"] if len(names) > 3 else []
     return shown(run.record.name) + (f" ({', '.join(settings + more)})" if settings else "")
-
-
-def _under(name: str, names: Iterable[str]) -> bool:
-    return any(name == one or name.startswith(f"{one}.") for one in names)

@@ -9,7 +9,7 @@ from typing import Any
 from lab.report.curves import Curves
 from lab.report.display import mapping, moment, when
 from lab.report.material import Group, Task, short
-from lab.report.replicates import figure, number
+from lab.report.readings import figure, number
 from lab.report.wording import count
 from lab.selection import Run
 from lab.tracking.redact import redact

@@ -11,7 +11,7 @@ import numpy as np
 from lab.judging import Spread, spread
 from lab.report.display import mapping
 from lab.report.material import Group, Task
-from lab.report.replicates import number
+from lab.report.readings import number
 from lab.statistics import Improvement, bootstrap_interval, interquartile_mean, probability_of_improvement
 
 MOST_PAIRS = 30  # of one task

@@ -12,7 +12,7 @@ from lab.report.display import mapping
 from lab.report.findings import Finding
 from lab.report.gallery import Shots
 from lab.report.material import Group, Task
-from lab.report.replicates import number
+from lab.report.readings import number
 from lab.report.runs import RunView
 from lab.report.scores import Pair, Score
 

@@ -10,7 +10,7 @@ import numpy as np
 from lab.report.curves import Curves
 from lab.report.display import mapping
 from lab.report.material import Group
-from lab.report.replicates import number
+from lab.report.readings import number
 from lab.selection import Run
 
 ALL, PART = "speed/all", "speed/"
