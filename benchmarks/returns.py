@@ -91,7 +91,7 @@ ZOO = {
     ),
     "ppo-cartpole-pixels": Zoo(
         PIXELS
-        | {"n_steps": 64, "batch_size": 256, "n_epochs": 10, "gamma": 0.98, "gae_lambda": 0.9, "vf_coef": 0.1}
+        | {"n_steps": 128, "batch_size": 256, "n_epochs": 10, "vf_coef": 0.1}
         | {"learning_rate": falling(1e-3)},
         16,
         {"norm_obs": False, "norm_reward": True},
