@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple, cast
 
 import torch
+from stable_baselines3.common.distributions import StateDependentNoiseDistribution
 from stable_baselines3.common.policies import ActorCriticPolicy
 from torch import Tensor
+from torch.distributions import Normal
 
 from agents.distributions import action_distribution
 from agents.extractor import EncoderExtractor, Memory
@@ -31,7 +33,7 @@ class Heads(NamedTuple):
 
 
 class ActorCritic(ActorCriticPolicy):
-    """SB3's policy, so that its callbacks, `predict` and saved files work; ours are the paths without its objects."""
+    """SB3's policy, so that its callbacks and `predict` work; ours are the paths without its objects."""
 
     pi_features_extractor: EncoderExtractor
     vf_features_extractor: EncoderExtractor
@@ -40,6 +42,11 @@ class ActorCritic(ActorCriticPolicy):
     def _build(self, lr_schedule: Any) -> None:
         super()._build(lr_schedule)
         self.distribution = action_distribution(self.action_space, getattr(self, "log_std", None), gsde=self.use_sde)
+        if isinstance(noise := self.action_dist, StateDependentNoiseDistribution):
+            # SB3 draws it as part of a graph, of which no copy can be made.
+            noise.exploration_mat = noise.exploration_mat.detach()
+            noise.exploration_matrices = noise.exploration_matrices.detach()
+            noise.weights_dist = Normal(noise.weights_dist.mean, noise.weights_dist.stddev.detach())
         # An empty Sequential is the identity, but calling it takes as long as a small layer.
         self.after_trunk, self.after_value_trunk = (
             net if len(net) else _same for net in (self.mlp_extractor.policy_net, self.mlp_extractor.value_net)

@@ -32,8 +32,8 @@ PARTS = {
 
 
 class Agent(BaseAlgorithm):
-    """Mixed into an algorithm of SB3, whose `learn`, policies, callbacks and saved files it keeps; the loops inside,
-    which collect and learn, are the lab's."""
+    """Mixed into an algorithm of SB3, whose `learn`, `predict`, policies and callbacks it keeps. The loops inside,
+    which collect and learn, and the checkpoints are the lab's; `lab export` writes a file for SB3's `load`."""
 
     reward_scale: RewardScale | None = None
     memory: Memory = ()
@@ -92,8 +92,26 @@ class Agent(BaseAlgorithm):
         self.vec_env.begin_at(self.num_timesteps)
         self._last_obs = self.vec_env.reset()  # type: ignore[assignment]
         self._last_episode_starts = np.ones(self.n_envs, dtype=bool)
-        if self.replay is not None:
+        self._cut_off()
+
+    def _setup_learn(
+        self,
+        total_timesteps: int,
+        callback: Any = None,
+        reset_num_timesteps: bool = True,
+        tb_log_name: str = "run",
+        progress_bar: bool = False,
+    ) -> tuple[int, BaseCallback]:
+        if reset_num_timesteps or self._last_obs is None:  # then SB3 resets the environments
+            self._cut_off()
+        return super()._setup_learn(total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar)
+
+    def _cut_off(self) -> None:
+        """Let nothing that is summed over an episode go on into those that a reset begins."""
+        if self.replay is not None and self.replay.size():
             self.replay.cut_off()
+        if self.reward_scale is not None:
+            self.reward_scale.returns[:] = 0.0
 
     def told(self, callback: BaseCallback, steps: Steps) -> bool:
         """Tell the callbacks of a step, and SB3's records of the episodes it ended. False where training shall end."""

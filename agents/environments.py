@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import statistics
 import time
@@ -168,11 +169,13 @@ class EnvSettings:
             return None
         env = self.make()
         env.close()
-        entry = env.spec.vector_entry_point if env.spec else None
-        if entry in SAME_STEP:
-            return lambda count: SAME_STEP[str(entry)](num_envs=count)
-        if entry is None:
+        spec = env.spec
+        if spec is None or spec.vector_entry_point is None or spec.additional_wrappers:
             return None
+        if own := SAME_STEP.get(str(spec.vector_entry_point)):
+            if spec.max_episode_steps is None or not spec.kwargs.keys() <= inspect.signature(own).parameters.keys():
+                return None
+            return partial(own, max_episode_steps=spec.max_episode_steps, **spec.kwargs)
         envs = gym.make_vec(self.id, 1, vectorization_mode="vector_entry_point")
         fits = envs.metadata.get("autoreset_mode") is AutoresetMode.SAME_STEP and hasattr(envs.unwrapped, "state_dict")
         envs.close()

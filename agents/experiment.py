@@ -243,7 +243,8 @@ class AgentExperiment(ActingExperiment):
 
 
 def episode_seeds(seed: int, purpose: str, count: int) -> list[int]:
-    """Return seeds for `count` episodes; different purposes and runs never share them, nor those of training."""
+    """Return seeds for `count` episodes. They are hashes of 32 bits: other purposes, runs and training have other ones,
+    but for a rare coincidence."""
     entropy = [seed, *purpose.encode()]
     return [int(s) for s in np.random.SeedSequence(entropy).generate_state(count)]
 

@@ -14,6 +14,7 @@ from stable_baselines3.dqn.policies import DQNPolicy
 from torch import Tensor
 
 from agents.agent import Agent
+from agents.dqn import DQN
 from agents.environments import EnvSettings
 from agents.normalization import CLIP, EPSILON, RunningNorm
 from agents.plain_sb3 import PLAIN, plain_agent, unseeded
@@ -37,6 +38,8 @@ def export_sb3(agent: Agent, settings: EnvSettings, path: Path) -> list[str]:
         "optimizer, replay buffer and schedules are not part of it: further training begins with fresh ones, at the "
         "learning rate's highest value"
     ]
+    if without := [words for words, there in beyond(agent).items() if there]:
+        notes.append(f"{PLAIN} has no {' and no '.join(without)}: further training goes without")
     description = {
         "algorithm": name,
         "env": {"id": settings.id, "kwargs": settings.kwargs},
@@ -62,6 +65,15 @@ def export_sb3(agent: Agent, settings: EnvSettings, path: Path) -> list[str]:
         part.unlink(missing_ok=True)
         raise SavingError(f"cannot write {path}: {error.strerror}") from error
     return notes
+
+
+def beyond(agent: Agent) -> dict[str, bool]:
+    """What plain SB3's training has no words for, and whether this agent's has it."""
+    return {
+        "double Q-learning": isinstance(agent, DQN) and agent.double,
+        "prioritized replay": agent.replay is not None and agent.replay.priorities is not None,
+        "reward scaling of its own": agent.reward_scale is not None,
+    }
 
 
 def _require_same(agent: Agent, plain: Any, norm: RunningNorm | None) -> None:

@@ -36,7 +36,8 @@ class NativeEnvs(Environments):
         return Steps(observations, rewards, terminated, truncated, infos.get("final_obs"))
 
     def _reset(self) -> Any:
-        observations, _ = self.env.reset(seed=derived_seed(self.seed_of_run, *self.appointed))
+        again = [int(self.episodes.sum())] if self.appointed == [EPISODE] and self.episodes.any() else []
+        observations, _ = self.env.reset(seed=derived_seed(self.seed_of_run, *self.appointed, *again))
         return each(np.copy, observations)  # DQN goes on writing into them; some environments do so too
 
     def _state(self) -> Any:

@@ -106,6 +106,14 @@ class OffPolicy(Agent, stable_baselines3.DQN):
             values = policy.q_net.values(to_device(observations, self.device))
         return values.argmax(1).cpu().numpy(), None
 
+    def predict(self, *args: Any, **settings: Any) -> Any:
+        """Act as SB3's `predict` does, by the weights that are evaluated."""
+        learning, self.policy = self.policy, self.acting_policy
+        try:
+            return super().predict(*args, **settings)
+        finally:
+            self.policy = learning
+
     @property
     def acting_policy(self) -> QPolicy:
         return self.averaged_policy

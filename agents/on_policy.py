@@ -57,7 +57,8 @@ class OnPolicy(Agent, stable_baselines3.PPO):
             for t in range(n_rollout_steps):
                 if self.use_sde and self.sde_sample_freq > 0 and t % self.sde_sample_freq == 0:
                     policy.distribution.resample(env.num_envs)
-                observations = to_device(self._last_obs, self.device)
+                put(rollout.observations, t, to_device(self._last_obs, self.device))
+                observations = at(rollout.observations, t)  # a copy: what an encoder gives back may share its memory
                 parts: Sequence[Tensor]
                 if policy.values_can_wait:
                     parts = policy.actor(observations)
@@ -66,7 +67,6 @@ class OnPolicy(Agent, stable_baselines3.PPO):
                 sampled = policy.distribution.sample(parts[0], parts[1])
                 seen.append((sampled, *parts))
                 actions = sampled.cpu().numpy()
-                put(rollout.observations, t, observations)
                 rollout.starts[t] = self._last_episode_starts
                 clock.lap("inference")
                 steps = env.advance(actions if clip is None else np.clip(actions, *clip))
@@ -129,6 +129,34 @@ class OnPolicy(Agent, stable_baselines3.PPO):
         if isinstance(self.action_space, spaces.Box):
             actions = np.clip(actions, self.action_space.low, self.action_space.high)
         return actions, memory if self.recurrent else None
+
+    def predict(
+        self,
+        observation: Any,
+        state: tuple[np.ndarray[Any, Any], ...] | None = None,
+        episode_start: np.ndarray[Any, Any] | None = None,
+        deterministic: bool = False,
+    ) -> tuple[np.ndarray[Any, Any], tuple[np.ndarray[Any, Any], ...] | None]:
+        """Act as SB3's `predict` does; a policy with a memory takes and returns it as `state`, like sb3-contrib's."""
+        if not self.recurrent:
+            return super().predict(observation, state, episode_start, deterministic)
+        self.policy.set_training_mode(False)
+        observations, vectorized = self.policy.obs_to_tensor(observation)
+        rows = rows_of(observations)
+        memory = self.policy.initial_memory(rows) if state is None else tuple(map(torch.from_numpy, state))
+        starts = torch.zeros(rows) if episode_start is None else torch.as_tensor(episode_start, dtype=torch.float32)
+        with torch.no_grad():
+            outputs, latent, _, memory = self.policy.heads(
+                observations, tuple(part.to(self.device) for part in memory), starts.to(self.device)
+            )
+            distribution = self.policy.distribution
+            if not deterministic:
+                distribution.resample(rows)
+            chosen = distribution.mode(outputs) if deterministic else distribution.sample(outputs, latent)
+        actions = chosen.cpu().numpy().reshape(-1, *(self.action_space.shape or ()))
+        if isinstance(self.action_space, spaces.Box):
+            actions = np.clip(actions, self.action_space.low, self.action_space.high)
+        return actions if vectorized else actions[0], tuple(part.cpu().numpy() for part in memory)
 
     @property
     def encoder(self) -> Encoder:

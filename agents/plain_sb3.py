@@ -70,6 +70,7 @@ def _ppo(agent: Any, trained: Any) -> BaseAlgorithm:
         env=None,  # type: ignore[arg-type]  # as PPO.load has it
         learning_rate=_highest(agent.lr_schedule),
         clip_range=_highest(agent.clip_range),
+        clip_range_vf=None if agent.clip_range_vf is None else _highest(agent.clip_range_vf),
         **{name: _plain(getattr(agent, name)) for name in PPO_SETTINGS},
         policy_kwargs={
             **actor.kwargs,
@@ -124,7 +125,7 @@ def _dqn(agent: Any, trained: Any) -> BaseAlgorithm:
 
 PPO_SETTINGS = (
     *("n_steps", "batch_size", "n_epochs", "gamma", "gae_lambda", "ent_coef", "vf_coef"),
-    *("max_grad_norm", "target_kl", "normalize_advantage"),
+    *("max_grad_norm", "target_kl", "normalize_advantage", "use_sde", "sde_sample_freq"),
 )
 DQN_SETTINGS = (
     *("learning_starts", "batch_size", "tau", "gamma", "gradient_steps", "n_steps", "target_update_interval"),

@@ -55,10 +55,10 @@ def measure(pairs: int) -> None:
         print(f"PPO CartPole, {copies} copies: {timed('lab_ppo', steps, copies)() / steps * 1e6:.0f} us per step")
 
 
-def timed(side: str, steps: int, copies: int = 8) -> Callable[[], float]:
+def timed(side: str, steps: int, *copies: int) -> Callable[[], float]:
     """Return a function that gives the seconds `steps` steps take `side`, in a process of its own: what one side does
     to its process, such as the lab to its memory, is not lent to the other."""
-    command = [sys.executable, "-m", "benchmarks.agents", side, str(steps), str(copies)]
+    command = [sys.executable, "-m", "benchmarks.agents", side, *map(str, (steps, *copies))]
 
     def seconds() -> float:
         return float(subprocess.run([*command, str(next(seeds))], capture_output=True, text=True, check=True).stdout)
@@ -66,10 +66,11 @@ def timed(side: str, steps: int, copies: int = 8) -> Callable[[], float]:
     return seconds
 
 
-def seconds(side: str, steps: int, copies: int, seed: int) -> float:
+def seconds(side: str, steps: int, *copies_and_seed: int) -> float:
     """Make an agent, warm it up, and return the seconds that `steps` more steps take it."""
     torch.set_num_threads(1)
-    agent = globals()[side](seed, copies)
+    *copies, seed = copies_and_seed
+    agent = globals()[side](seed, *copies)
     agent.learn(steps // 5)
     started = time.perf_counter()
     agent.learn(steps)
@@ -80,11 +81,11 @@ def lab_ppo(seed: int, copies: int = 8) -> Any:
     return lab_agent("ppo-cartpole", {"env.num_envs": copies, "agent.batch_size": 32 * copies}, seed)
 
 
-def lab_dqn(seed: int, copies: int = 1) -> Any:
+def lab_dqn(seed: int) -> Any:
     return lab_agent("dqn-cartpole", PLAIN_DQN, seed)
 
 
-def lab_pixels(seed: int, copies: int = 8) -> Any:
+def lab_pixels(seed: int) -> Any:
     return lab_agent("ppo-cartpole-pixels", {"device": "cpu", "agent.encoder": "ByShape"}, seed)
 
 
@@ -96,25 +97,25 @@ def lab_agent(name: str, overrides: dict[str, Any], seed: int) -> Any:
     return experiment.agent_factory(experiment.env.make_vec(seed, experiment.env.plan()), seed, CPU)
 
 
-def sb3_ppo(seed: int, copies: int = 8) -> PPO:
+def sb3_ppo(seed: int) -> PPO:
     return PPO("MlpPolicy", cartpole(8, seed), **SB3_PPO, device="cpu")
 
 
-def sb3_dqn(seed: int, copies: int = 1) -> DQN:
+def sb3_dqn(seed: int) -> DQN:
     return DQN("MlpPolicy", cartpole(1, seed), **SB3_DQN, device="cpu")
 
 
-def sbx_ppo(seed: int, copies: int = 8) -> Any:
+def sbx_ppo(seed: int) -> Any:
     algorithm = importlib.import_module("sbx").PPO
     return algorithm("MlpPolicy", cartpole(8, seed), **{**SB3_PPO, "clip_range": 0.2})  # it takes no schedule there
 
 
-def sbx_dqn(seed: int, copies: int = 1) -> Any:
+def sbx_dqn(seed: int) -> Any:
     algorithm = importlib.import_module("sbx").DQN
     return algorithm("MlpPolicy", cartpole(1, seed), **SB3_DQN)
 
 
-def sb3_pixels(seed: int, copies: int = 8) -> Any:
+def sb3_pixels(seed: int) -> Any:
     """The settings are those of the lab's ppo-cartpole-pixels, `NatureCNN` and the scaled rewards included."""
     config = load("ppo-cartpole-pixels").as_dict()
     settings, env = config["agent"]["init_args"], config["env"]

@@ -90,9 +90,7 @@ ZOO = {
         | {"exploration_fraction": 0.16, "exploration_final_eps": 0.04}
     ),
     "ppo-cartpole-pixels": Zoo(
-        PIXELS
-        | {"n_steps": 128, "batch_size": 256, "n_epochs": 10, "vf_coef": 0.1}
-        | {"learning_rate": falling(1e-3)},
+        PIXELS | {"n_steps": 128, "batch_size": 256, "n_epochs": 10, "vf_coef": 0.1} | {"learning_rate": falling(1e-3)},
         16,
         {"norm_obs": False, "norm_reward": True},
         "CnnPolicy",
@@ -169,7 +167,8 @@ def ours(name: str, seed: int, steps: int | None, device: str) -> tuple[float, f
     overrides |= {f"agent.{key}": value for key, value in learning_starts(settings, steps).items()}
     with tempfile.TemporaryDirectory() as folder:
         run = lab.run(name, overrides, runs_dir=folder)
-    return run.metrics["eval/return_mean"] or nan, run.durations["train"]
+    mean = run.metrics["eval/return_mean"]
+    return nan if mean is None else mean, run.durations["train"]
 
 
 def learning_starts(settings: dict[str, Any], steps: int | None) -> dict[str, int]:

@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _say(f"error: {error}")
         return error.exit_code
     except (Interrupted, KeyboardInterrupt) as error:
-        _say("interrupted; what was recorded until here is kept, and `lab resume` goes on from the last checkpoint")
+        _say("interrupted; what was recorded is kept, and `lab resume` goes on from the last checkpoint, if any")
         return getattr(error, "exit_code", 130)
     except BrokenPipeError:  # `lab list | head -1`: whoever read our output has enough of it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,8 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from agents.agent import Agent
 from agents.environments import EnvSettings, Plan
 from agents.vector import Environments
-from tests.tasks import Counter, Identity, dqn, mean_return, ppo, together
+from lab.encoders import Recurrent
+from tests.tasks import Counter, Identity, Recite, dqn, mean_return, ppo, together
 
 SPACE = spaces.Discrete(3)
 
@@ -181,6 +183,44 @@ def test_predict_with_normalised_observations_and_boxes() -> None:
     agent.learn(128)
     seen = np.random.default_rng(0).uniform(-1, 1, (20, 2)).astype(np.float32)
     np.testing.assert_allclose(agent.predict(seen, deterministic=True)[0], agent.act(seen)[0], atol=1e-6)
+
+
+def test_predict_is_by_the_weights_that_are_evaluated() -> None:
+    agent = dqn(together(identity, 2), average=0.99)
+    agent.learn(400)
+    seen = np.random.default_rng(0).normal(size=(200, 3)).astype(np.float32)
+    ours, _ = agent.act(seen)
+    np.testing.assert_array_equal(agent.predict(seen, deterministic=True)[0], ours)
+    with torch.no_grad():
+        last = agent.policy.q_net.values(torch.from_numpy(seen)).argmax(1).numpy()
+    assert (last != ours).any(), "the last weights choose otherwise somewhere"
+    assert agent.policy is not agent.acting_policy, "and those are what learns"
+
+
+@pytest.mark.filterwarnings("ignore:Evaluation environment is not wrapped with a ``Monitor`` wrapper")
+def test_predict_remembers() -> None:
+    """SB3 hands the memory from call to call, and says where episodes begin."""
+    agent = ppo(together(Recite, 2), encoder=partial(Recurrent, cell="lstm", width=16), learning_rate=0.05)
+    agent.learn(256)
+    random = np.random.default_rng(0)
+    theirs: Any = None
+    for t in range(20):
+        if t % 7 == 0:
+            ours = None
+        seen = random.normal(size=(30, 1)).astype(np.float32)
+        expected, ours = agent.act(seen, ours)
+        starts = np.full(30, t % 7 == 0)
+        actions, theirs = agent.predict(seen, theirs, starts, deterministic=True)
+        np.testing.assert_array_equal(actions, expected)
+        assert ours is not None
+        for one, other in zip(ours, theirs, strict=True):
+            np.testing.assert_array_equal(one, other)
+    single, memory = agent.predict(np.ones(1, np.float32))
+    assert single.shape == ()
+    assert memory is not None
+    assert memory[0].shape[0] == 1
+    mean: Any = evaluate_policy(agent, DummyVecEnv([Recite]), n_eval_episodes=5)[0]
+    assert 0 <= mean <= 1
 
 
 @both

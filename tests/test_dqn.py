@@ -272,6 +272,16 @@ def test_play_is_random_until_learning_starts() -> None:
     assert agent._n_updates == 0
 
 
+def test_sums_over_steps_end_where_learn_is_called_again() -> None:
+    agent = dqn(together(lambda: Counter(((100, True),)), 1), n_steps=5, train_freq=1, learning_starts=1000)
+    agent.learn(3)
+    agent.learn(8)
+    buffer = agent.replay_buffer
+    assert buffer.truncated[:, 0].nonzero()[0].tolist() == [2], "SB3 resets the environments there"
+    agent.learn(4, reset_num_timesteps=False)
+    assert buffer.truncated[:, 0].nonzero()[0].tolist() == [2], "and here it does not"
+
+
 # --- What is put into replay
 
 

@@ -168,6 +168,8 @@ CASES: list[tuple[type[PPO] | type[DQN], str, Any, dict[str, Any]]] = [
     (PPO, "CartPole-v1", partial(MLP, hidden=[]), {"net_arch": [5]}),
     (PPO, "CartPole-v1", partial(MLP, hidden=[16, 16], activation="leaky_relu", dropout=0.3), {}),
     (PPO, "Pendulum-v1", partial(MLP, hidden=[16, 16], activation="gelu"), {}),
+    (PPO, "Pendulum-v1", partial(MLP, hidden=[16]), {"gsde": True, "sde_sample_freq": 4, "log_std_init": -1.0}),
+    (PPO, "Pendulum-v1", partial(MLP, hidden=[8]), {"gsde": True, "share_encoder": False, "clip_range_vf": 0.3}),
     (PPO, "FrozenLake-v1", partial(MLP, hidden=[16, 16], activation="sigmoid"), {}),
     (PPO, "LabTestPixels-v0", partial(MLP, hidden=[16], activation="silu"), {}),
     (PPO, "LabTestPixels-v0", nature, {"net_arch": [8]}),
@@ -232,19 +234,29 @@ def test_a_copy_that_would_act_otherwise_is_not_written() -> None:
 
 
 def test_settings_come_along_and_it_can_be_trained_further() -> None:
-    agent = build(PPO, "CartPole-v1", partial(MLP, hidden=[8]), gamma=0.9, learning_rate=0.02, n_epochs=3)
+    settings: dict[str, Any] = {"gamma": 0.9, "learning_rate": 0.02, "n_epochs": 3, "clip_range_vf": 0.3}
+    agent = build(PPO, "CartPole-v1", partial(MLP, hidden=[8]), **settings)
     export_sb3(agent, EnvSettings("CartPole-v1"), Path("agent.zip"))
     script = """
 import gymnasium
 from stable_baselines3.common.env_util import make_vec_env
 model = stable_baselines3.PPO.load(sys.argv[1], env=make_vec_env("CartPole-v1", n_envs=1))
 assert (model.gamma, model.n_epochs, model.n_steps, model.lr_schedule(1.0)) == (0.9, 3, 8, 0.02), vars(model)
+assert model.clip_range_vf(1.0) == 0.3
 assert type(model.policy).__name__ == "ActorCriticPolicy"
 before = [p.detach().clone() for p in model.policy.parameters()]
 model.learn(16)
 assert any((p != q).any() for p, q in zip(model.policy.parameters(), before))
 """
     alone(script, Path("agent.zip").absolute())
+
+
+def test_what_further_training_goes_without_is_noted() -> None:
+    rich = build(DQN, "CartPole-v1", partial(MLP, hidden=[8]), double=True, prioritized_alpha=0.6)
+    _, note = export_sb3(rich, EnvSettings("CartPole-v1"), Path("agent.zip"))
+    assert "has no double Q-learning and no prioritized replay: further training goes without" in note
+    plain = build(DQN, "CartPole-v1", partial(MLP, hidden=[8]), double=False)
+    assert len(export_sb3(plain, EnvSettings("CartPole-v1"), Path("plain.zip"))) == 1
 
 
 def test_the_target_network_is_there_too() -> None:

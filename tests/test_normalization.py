@@ -65,6 +65,15 @@ def test_a_column_that_never_changes_stays_finite() -> None:
     assert norm(torch.full((1, 2), 7.0)).tolist() == [[0, 0]]
 
 
+def test_returns_begin_at_zero_where_a_reset_begins_episodes() -> None:
+    agent = ppo(together(BadlyScaled, 2), normalize_rewards=True, n_steps=20, batch_size=40)
+    assert agent.reward_scale is not None
+    agent.learn(40)
+    assert agent.reward_scale.returns.all()
+    agent.begin_episodes()
+    assert not agent.reward_scale.returns.any()
+
+
 def test_ppos_statistics_are_of_all_it_has_seen_and_change_between_updates_only() -> None:
     agent = ppo(together(BadlyScaled, 2), normalize_observations=True)
     norm = agent.policy.pi_features_extractor.norm

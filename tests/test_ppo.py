@@ -437,3 +437,16 @@ def test_sequences_see_every_environment_once() -> None:
         assert batch.observations.flatten().tolist() == batch.values.tolist()
         for part in batch.memory:
             assert part[:, 0, 0].tolist() == batch.observations[0, :, 0].tolist(), "each sequence with its own memory"
+
+
+@pytest.mark.parametrize("hidden", [[], [8]])
+def test_gsde_keeps_the_features_of_each_step(hidden: list[int]) -> None:
+    """Those of a linear policy are the observations themselves, which the environments write in one place."""
+    space = spaces.Box(-1, 1, (2,), np.float32)
+    agent = ppo(together(lambda: Identity(space), 2), gsde=True, encoder=partial(MLP, hidden=hidden))
+    collect(agent)
+    rollout, policy = agent.rollout_buffer, agent.policy
+    with torch.no_grad():
+        heads = policy.heads(rollout.observations.flatten(0, 1))  # type: ignore[union-attr]
+        expected = policy.distribution.log_prob(heads.outputs, heads.latent, rollout.actions.flatten(0, 1))
+    torch.testing.assert_close(rollout.log_probs.flatten(), expected)

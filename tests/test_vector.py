@@ -10,6 +10,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium import spaces
+from gymnasium.envs.registration import WrapperSpec
 from gymnasium.wrappers import FrameStackObservation, TimeLimit
 from stable_baselines3.common.vec_env import DummyVecEnv
 
@@ -541,6 +542,44 @@ def test_a_run_with_wrappers_can_be_made_again_from_its_folder() -> None:
 def test_plans(overrides: dict[str, Any], vectorization: str, method: str) -> None:
     plan = env_settings(**overrides).plan()
     assert (plan.vectorization, plan.method, plan.inexact) == (vectorization, method, None)
+
+
+class Doubled(gym.RewardWrapper[Any, Any]):
+    def reward(self, reward: Any) -> Any:
+        return 2 * reward
+
+
+BALANCE = {
+    "entry_point": "gymnasium.envs.classic_control.cartpole:CartPoleEnv",
+    "vector_entry_point": "gymnasium.envs.classic_control.cartpole:CartPoleVectorEnv",
+}
+gym.register("LabTestShort-v0", max_episode_steps=9, kwargs={"sutton_barto_reward": True}, **BALANCE)  # type: ignore[arg-type]
+gym.register("LabTestEndless-v0", **BALANCE)  # type: ignore[arg-type]
+DOUBLED = WrapperSpec("Doubled", f"{__name__}:Doubled", {})
+gym.register("LabTestDoubled-v0", max_episode_steps=9, additional_wrappers=(DOUBLED,), **BALANCE)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("vectorization", ["native", "sync"])
+def test_a_registered_environment_is_the_same_however_it_is_stepped(vectorization: Any) -> None:
+    settings = EnvSettings("LabTestShort-v0", num_envs=8, vectorization=vectorization)
+    envs = settings.make_vec(0, settings.plan())
+    envs.reset()
+    steps = [envs.advance(np.arange(8) % 2 if t % 2 else 1 - np.arange(8) % 2) for t in range(9)]
+    assert steps[-1].truncated.all(), "its own limit, of nine steps"
+    assert {float(reward) for step in steps for reward in step.rewards} == {0.0}, "its own rewards"
+
+
+@pytest.mark.parametrize("id", ["LabTestEndless-v0", "LabTestDoubled-v0"])
+def test_what_a_native_one_cannot_do_is_left_to_the_others(id: str) -> None:
+    assert EnvSettings(id, num_envs=8).plan().vectorization != "native"
+
+
+def test_a_second_call_to_learn_begins_other_episodes() -> None:
+    settings = EnvSettings("CartPole-v1", num_envs=4, vectorization="native")
+    first, again = (settings.make_vec(0, settings.plan()) for _ in range(2))
+    one, other = np.copy(first.reset()), np.copy(again.reset())  # type: ignore[arg-type]
+    np.testing.assert_array_equal(one, other)
+    assert (np.asarray(first.reset()) != one).all()
 
 
 def test_a_native_plan_that_cannot_be_is_refused() -> None:
