@@ -37,7 +37,6 @@ def agent_state(agent: Agent) -> dict[str, Any]:
         "modules": {name: dict(module.state_dict()) for name, module in agent.learned_modules.items()},
         "optimizer": agent.policy.optimizer.state_dict(),
         "episodes": list(agent.ep_info_buffer or ()),
-        "successes": [bool(success) for success in agent.ep_success_buffer or ()],
         "logged": pending_rows(agent),
         "environments": agent.vec_env.state(),
         "memory": list(agent.memory),
@@ -56,7 +55,6 @@ def load_agent_state(agent: Agent, state: dict[str, Any]) -> list[int]:
         module.load_state_dict(state["modules"][name])
     agent.policy.optimizer.load_state_dict(state["optimizer"])
     agent.ep_info_buffer = deque(state["episodes"], maxlen=agent._stats_window_size)
-    agent.ep_success_buffer = deque(state["successes"], maxlen=agent._stats_window_size)
     agent.memory = tuple(part.to(agent.device) for part in state["memory"])
     if agent.reward_scale:
         agent.reward_scale.load_state_dict(state["reward_scale"])
@@ -67,8 +65,13 @@ def load_agent_state(agent: Agent, state: dict[str, Any]) -> list[int]:
 
 
 def _is_last(agent: Agent, i: int, seen: Any) -> bool:
-    same = each(np.array_equal, seen, at(agent._last_obs, i))
+    same = each(_equal, seen, at(agent._last_obs, i))
     return all(same.values()) if isinstance(same, dict) else bool(same)
+
+
+def _equal(seen: Any, last: Any) -> bool:
+    """Some environments give other types than their space says, and the copies' arrays have that of the space."""
+    return np.array_equal(np.asarray(seen).astype(last.dtype), last)
 
 
 def load_randomness(agent: Agent, state: dict[str, Any]) -> None:

@@ -145,6 +145,37 @@ def test_an_environment_that_strayed_is_named() -> None:
     assert load_agent_state(other, state) == [1]
 
 
+class Precise(Walk):
+    """Shows float64 where its space says float32."""
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[np.ndarray, dict[str, Any]]:
+        observation, info = super().reset(seed=seed)
+        return observation + 1 / 3, info
+
+    def step(self, action: Any) -> Any:
+        observation, *rest = super().step(action)
+        return observation + np.float64(1) / 3, *rest
+
+    def draw(self) -> np.ndarray:
+        return self.np_random.normal(size=3)
+
+
+def test_an_environment_that_shows_another_type_than_its_space_comes_back() -> None:
+    assert Precise().reset(seed=0)[0].dtype == np.float64
+    agent, other = (ppo(together(Precise, 2)) for _ in range(2))
+    agent.learn(64)
+    other._setup_learn(10)
+    assert load_agent_state(other, copy.deepcopy(agent_state(agent))) == []
+
+
+def test_a_state_that_knows_of_successes_is_taken_back() -> None:
+    """Earlier checkpoints have such a list, always empty."""
+    agent, other = (ppo(walks()) for _ in range(2))
+    agent.learn(64)
+    other._setup_learn(10)
+    assert load_agent_state(other, copy.deepcopy(agent_state(agent)) | {"successes": []}) == []
+
+
 @pytest.mark.parametrize("build", [ppo, dqn])
 def test_episodes_begun_at_a_boundary_follow_from_the_step_alone(build: Any) -> None:
     begun = []
