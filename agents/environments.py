@@ -115,9 +115,10 @@ class EnvSettings:
         make = partial(self.make, training=True)
         if self.resume == "native" and not has_native_state(env := make()):
             raise ConfigError(f"env.resume is native, but the state of {env} cannot be read; auto, replay or boundary")
-        if self.resume in ("native", "boundary"):
-            return Plan(chosen, self.resume, None)
-        return Plan(chosen, *choose_method(make, native=self.resume == "auto"))
+        if self.resume == "native":
+            return Plan(chosen, "native", None)
+        method, inexact = choose_method(make, native=self.resume == "auto")
+        return Plan(chosen, "boundary" if self.resume == "boundary" else method, inexact)
 
     def make_vec(self, seed: int, plan: Plan) -> Environments:
         """Make the training environments: `num_envs` copies that can be resumed as planned."""

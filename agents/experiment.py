@@ -156,14 +156,15 @@ class AgentExperiment(ActingExperiment):
     def _restore(self, reporter: Reporter, state: dict[str, Any], context: RunContext) -> None:
         assert context.restored is not None
         reporter.load_state_dict(state["reporter"])
-        if strayed := load_agent_state(self.agent, state["agent"]):
+        strayed = load_agent_state(self.agent, state["agent"])
+        if strayed and self._inexact is None:
             self._inexact = f"environments {', '.join(map(str, strayed))} did not come back to where they were"
             notice(f"{self._inexact}: this run does not end exactly as it would have")
         load_pending_rows(self.agent, state["agent"]["logged"])
         if self.agent.replay:
             self.rows_saved = self.agent.rows_added
             load_replay(self.agent.replay, context.restored.segments, self.rows_saved)
-        if self.method == "none":
+        if self.method == "none" or strayed:  # else the agent would act on observations of other episodes
             self.agent.begin_episodes()
 
     def evaluate(self, context: RunContext) -> dict[str, float]:

@@ -114,6 +114,23 @@ def test_what_cannot_be_exact_says_so(name: str, capsys: pytest.CaptureFixture[s
     assert resumed.resume["reason"] == f"{name}-v0 does not repeat an episode from its seed and its actions"
 
 
+@pytest.mark.parametrize("name", ["Moody", "Haunted"])
+def test_a_boundary_does_not_make_exact_what_does_not_repeat_itself(name: str) -> None:
+    plan = EnvSettings(f"{MODULE}:{name}-v0", resume="boundary").plan()
+    reason = f"{name}-v0 does not repeat an episode from its seed and its actions"
+    assert plan == Plan("sync", "boundary", reason)
+    assert EnvSettings(f"{MODULE}:Walk-v0", resume="boundary").plan() == Plan("sync", "boundary", None)
+
+
+def test_a_boundary_of_what_does_not_repeat_itself_says_so_when_it_is_resumed() -> None:
+    limit = {"class_path": "gymnasium.wrappers.TimeLimit", "init_args": {"max_episode_steps": 40}}
+    more = {"env.id": f"{MODULE}:Moody-v0", "env.resume": "boundary", "env.wrappers": [limit], "env.num_envs": 1}
+    resumed = resume(run_killed("ppo", 1, **more | {"checkpoint.steps": 1000, "agent.batch_size": 32}))
+    assert resumed.status == "completed"
+    assert resumed.resume["exact"] is False
+    assert resumed.resume["reason"] == "Moody-v0 does not repeat an episode from its seed and its actions"
+
+
 def test_boundaries_are_not_so_close_that_they_bend_learning() -> None:
     with pytest.raises(ConfigError, match=r"checkpoint\.steps must be at least 10000 where env\.resume is boundary"):
         run_undisturbed("boundary", **{"checkpoint.steps": 5000})
