@@ -159,20 +159,32 @@ class StateDependentNoise(ActionDistribution):
         return 0.5 * (variance + 1e-6).log()
 
 
+def require_actions(space: spaces.Space[object]) -> None:
+    """Raise ConfigError for a space in which none of the lab's agents can act."""
+    discrete = isinstance(space, spaces.Discrete) and space.start == 0
+    choices = isinstance(space, spaces.MultiDiscrete) and space.nvec.ndim == 1 and not space.start.any()
+    switches = isinstance(space, spaces.MultiBinary) and isinstance(space.n, int)
+    real = isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.floating) and len(space.shape) == 1
+    if not (discrete or choices or switches or real):
+        raise ConfigError(
+            "the lab's agents take Discrete, MultiDiscrete, MultiBinary and real Box actions, of one axis and counted "
+            f"from 0, but this environment's action space is {space}"
+        )
+    if isinstance(space, spaces.Box) and not space.is_bounded():
+        raise ConfigError(f"Box actions need finite bounds, but this environment's action space is {space}")
+
+
 def action_distribution(space: spaces.Space[object], log_std: Tensor | None, *, gsde: bool) -> ActionDistribution:
     """Return the distribution for an action space. Raises ConfigError where the lab has none."""
-    if isinstance(space, spaces.Discrete) and space.start == 0:
+    require_actions(space)
+    if isinstance(space, spaces.Discrete):
         return Categorical()
-    if isinstance(space, spaces.MultiDiscrete) and space.nvec.ndim == 1 and not space.start.any():
+    if isinstance(space, spaces.MultiDiscrete):
         return MultiCategorical([int(n) for n in space.nvec])
-    if isinstance(space, spaces.MultiBinary) and isinstance(space.n, int):
+    if isinstance(space, spaces.MultiBinary):
         return Bernoulli()
-    real = isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.floating)
-    if real and len(space.shape or ()) == 1 and log_std is not None:
-        return StateDependentNoise(log_std) if gsde else Gaussian(log_std)
-    raise ConfigError(
-        f"PPO takes Discrete, MultiDiscrete, MultiBinary and real Box actions of one axis, received {space}"
-    )
+    assert log_std is not None
+    return StateDependentNoise(log_std) if gsde else Gaussian(log_std)
 
 
 def _draw(logits: Tensor) -> Tensor:

@@ -131,6 +131,12 @@ class EnvSettings:
             return AsyncEnvs(self.id, makers, timeout=self.timeout)
         return SyncEnvs(self.id, makers)
 
+    def spaces(self) -> tuple[gym.Space[Any], gym.Space[Any]]:
+        """Of observations and of actions, as the agent sees them."""
+        env = self.make(training=True)
+        env.close()
+        return env.observation_space, env.action_space
+
     def max_episode_steps(self) -> int | None:
         """The time limit of an episode; None where there is none."""
         env = self.make()

@@ -12,6 +12,7 @@ import torch
 from stable_baselines3.common.logger import Logger
 
 from agents.agent import PARTS, Agent, AgentFactory
+from agents.distributions import require_actions
 from agents.environments import EnvSettings
 from agents.evaluation import Episodes, EvaluationSettings, play_episodes
 from agents.export import export_sb3
@@ -65,10 +66,12 @@ class AgentExperiment(ActingExperiment):
 
     def prepare(self, seed: int, device: torch.device, *, fast_dev_run: bool = False) -> None:
         self.seed, self.fast_dev_run = seed, fast_dev_run
+        observed, acted = self.env.spaces()
+        input_spec(observed)  # both say what does not fit better than SB3 would
+        require_actions(acted)
         plan = self.env.plan()
         self.vectorization, self.method, self._inexact = plan
         environments = self.env.make_vec(seed, plan)
-        input_spec(environments.observation_space)  # says what cannot be encoded better than SB3 would
         self.agent: Agent = self.agent_factory(environments, seed, device)
         self.best_state: State = {}
         self.rows_saved = 0

@@ -94,16 +94,19 @@ def input_spec(space: spaces.Space[Any]) -> Any:
 
     Raises ConfigError for spaces that no encoder takes.
     """
-    if isinstance(space, spaces.Dict):
-        return {key: input_spec(part) for key, part in space.spaces.items()}
-    if isinstance(space, spaces.Box):
+    if isinstance(space, spaces.Dict) and not any(isinstance(part, spaces.Dict) for part in space.values()):
+        return {key: input_spec(part) for key, part in space.items()}
+    if isinstance(space, spaces.Box) and space.shape:
         return InputSpec(tuple(space.shape))
     if isinstance(space, spaces.Discrete | spaces.MultiDiscrete) and np.any(space.start):
         raise ConfigError(f"the lab counts discrete observations from 0, but this environment gives {space}")
-    if isinstance(space, spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary):
+    many_axes = isinstance(space, spaces.MultiDiscrete) and space.nvec.ndim > 1
+    if isinstance(space, spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary) and not many_axes:
         return InputSpec((spaces.utils.flatdim(space),))
     raise ConfigError(
-        f"the lab's encoders take Box, Discrete and Dict observations, but this environment gives {space}"
+        "the lab's encoders take Box observations of one axis or more, Discrete, MultiBinary, MultiDiscrete of one "
+        f"axis, and Dict of these, but this environment gives {space}; gymnasium.wrappers.FlattenObservation under "
+        "env.wrappers may make a vector of it"
     )
 
 

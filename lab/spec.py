@@ -41,6 +41,15 @@ Spec = InputSpec | dict[str, InputSpec]
 """What an example of one part looks like, or of several, each with its name."""
 
 
+def require_one_input(spec: Spec, who: str) -> None:
+    """Raise ConfigError where an example has several parts."""
+    if isinstance(spec, dict):
+        raise ConfigError(
+            f"{who} takes inputs of one part, but there are several: {', '.join(sorted(spec))}; Combined has an "
+            "encoder for each, and no memory"
+        )
+
+
 def shapes(spec: Spec) -> tuple[int, ...] | dict[str, tuple[int, ...]]:
     """Return the shape, or that of each part."""
     return spec.shape if isinstance(spec, InputSpec) else {key: part.shape for key, part in spec.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
+from agents.extractor import input_spec
+from lab.cli import main
 from lab.encoders import MLP
 from lab.encoders.combined import Combined
 from lab.encoders.recurrent import Recurrent
@@ -149,3 +152,78 @@ def played(agent: Any, space: spaces.Space[Any]) -> float:
 def test_observations_that_do_not_count_from_0_are_refused(build: Any, space: spaces.Space[Any]) -> None:
     with pytest.raises(ConfigError, match="counts discrete observations from 0"):
         build(together(lambda: Seen(space), 1))
+
+
+# --- What is refused
+
+
+class Odd(gym.Env[Any, Any]):
+    """Does nothing, in spaces that no agent of the lab takes."""
+
+    def __init__(self, observation: spaces.Space[Any] = BOX, action: spaces.Space[Any] = BOX) -> None:
+        self.observation_space, self.action_space = observation, action
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.observation_space.seed(seed)
+        return self.observation_space.sample(), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        return self.observation_space.sample(), 0.0, False, False, {}
+
+
+gym.register("LabTestOdd-v0", Odd, max_episode_steps=20, disable_env_checker=True)  # type: ignore[arg-type]
+
+TWO = spaces.Dict({"a": spaces.Discrete(2), "b": BOX})
+PARTS = {"tuple": spaces.Tuple([spaces.Discrete(2), BOX]), "dict": TWO}
+ODD_ACTIONS = PARTS | {"unbounded box": spaces.Box(-np.inf, np.inf, (2,), np.float32)}
+ODD_OBSERVATIONS = {
+    "tuple": PARTS["tuple"],
+    "dict in dict": spaces.Dict({"a": TWO}),
+    "table of numbers": spaces.MultiDiscrete(np.array([[2, 3], [4, 5]])),
+    "scalar": spaces.Box(-1, 1, (), np.float32),
+}
+
+
+def refused(words: list[str], capsys: pytest.CaptureFixture[str], patch: pytest.MonkeyPatch, **given: Any) -> str:
+    """Return what `lab run` and `lab doctor` say, as they leave with 2 before anything is written."""
+    make = partial(Odd, **given)
+    patch.setattr(gym.spec("LabTestOdd-v0"), "entry_point", lambda **rest: make(**rest))
+    words = [*words, "--env.id=LabTestOdd-v0", "--device=cpu"]
+    assert main(["doctor", *words]) == 2
+    said = capsys.readouterr().err
+    assert main(["run", *words, "--fast-dev-run"]) == 2
+    assert said.splitlines()[-1] == capsys.readouterr().err.splitlines()[-1]
+    assert not Path("runs").exists()
+    return said
+
+
+@pytest.mark.parametrize("kind", ["ppo", "dqn"])
+@pytest.mark.parametrize("name", ODD_ACTIONS)
+def test_actions_that_no_agent_takes_are_refused_in_a_sentence(
+    kind: str, name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = refused([kind], capsys, monkeypatch, action=ODD_ACTIONS[name])
+    assert "finite bounds" in said if name == "unbounded box" else "agents take Discrete, MultiDiscrete" in said
+    assert "PPO takes it" not in said
+
+
+@pytest.mark.parametrize("kind", ["ppo", "dqn"])
+@pytest.mark.parametrize("name", ODD_OBSERVATIONS)
+def test_observations_that_no_encoder_takes_are_refused_in_a_sentence(
+    kind: str, name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = ODD_OBSERVATIONS[name]
+    said = refused([kind], capsys, monkeypatch, observation=space, action=spaces.Discrete(2))
+    assert "encoders take Box observations of one axis or more" in said
+    env = gym.wrappers.FlattenObservation(Odd(space))
+    assert input_spec(env.observation_space), "the way out that it names"
+
+
+@pytest.mark.parametrize("encoder", ["Recurrent", "MLP", "Conv", "ResNet"])
+def test_encoders_of_one_input_refuse_dicts_in_a_sentence(
+    encoder: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["ppo", f"--agent.encoder=lab.encoders.{encoder}"]
+    said = refused(words, capsys, monkeypatch, observation=TWO, action=spaces.Discrete(2))
+    assert f"{encoder} takes inputs of one part, but there are several: a, b" in said

@@ -195,7 +195,7 @@ def test_impossible_and_certain_actions_stay_finite() -> None:
     ],
 )
 def test_other_spaces_are_refused(space: spaces.Space[Any]) -> None:
-    with pytest.raises(ConfigError, match="PPO takes Discrete, MultiDiscrete, MultiBinary and real Box actions"):
+    with pytest.raises(ConfigError, match="agents take Discrete, MultiDiscrete, MultiBinary and real Box actions"):
         action_distribution(space, LOG_STD, gsde=False)
 
 

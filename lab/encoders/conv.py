@@ -13,7 +13,7 @@ from lab.encoders.pooling import ImagePool, pool_image, pooled_size
 from lab.errors import ConfigError
 from lab.layers import ACTIVATIONS, Activation, Norm, dense, normalisation
 from lab.settings import NonNegativeInt, PositiveInt, Probability
-from lab.spec import InputSpec
+from lab.spec import InputSpec, require_one_input
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,7 @@ class Conv(Encoder):
         dropout: Probability = 0.0,
         pool: ImagePool = "flatten",
     ) -> None:
+        require_one_input(spec, "Conv")
         super().__init__(spec)
         if stages is not None and not stages:
             raise ConfigError("Conv needs at least one stage, received none")

@@ -10,7 +10,7 @@ from lab.decoders import Decoder, MLPDecoder
 from lab.encoders.base import Encoder
 from lab.layers import Activation, dense
 from lab.settings import PositiveInt, Probability
-from lab.spec import InputSpec
+from lab.spec import InputSpec, require_one_input
 
 
 class MLP(Encoder):
@@ -32,6 +32,7 @@ class MLP(Encoder):
         batch_norm: bool = False,
         dropout: Probability = 0.0,
     ) -> None:
+        require_one_input(spec, "MLP")
         super().__init__(spec)
         self.hidden, self.activation, self.batch_norm = list(hidden), activation, batch_norm
         self.layers = dense(spec.size, hidden, activation, batch_norm=batch_norm, dropout=dropout)

@@ -15,7 +15,7 @@ from lab.encoders.nesting import build_inner
 from lab.encoders.pooling import SequencePool, pool_sequence
 from lab.errors import ConfigError
 from lab.settings import PositiveInt, Probability
-from lab.spec import InputSpec
+from lab.spec import InputSpec, require_one_input
 
 Cell = Literal["rnn", "lstm", "gru"]
 CELLS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
@@ -56,6 +56,7 @@ class Recurrent(Encoder):
         embedding: PositiveInt = 128,
         pool: SequencePool = "last",
     ) -> None:
+        require_one_input(spec, "Recurrent")
         super().__init__(spec)
         if dropout and layers == 1:
             raise ConfigError(f"dropout acts between layers and needs two of them, received {dropout} for 1 layer")

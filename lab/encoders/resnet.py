@@ -12,7 +12,7 @@ from lab.encoders.pooling import ImagePool, pool_image, pooled_size
 from lab.errors import ConfigError
 from lab.layers import ACTIVATIONS, Activation, Norm, normalisation
 from lab.settings import PositiveInt
-from lab.spec import InputSpec
+from lab.spec import InputSpec, require_one_input
 
 
 class BasicBlock(nn.Module):
@@ -63,6 +63,7 @@ class ResNet(Encoder):
         norm: Norm = "batch",
         pool: ImagePool = "mean",
     ) -> None:
+        require_one_input(spec, "ResNet")
         super().__init__(spec)
         in_channels, height, width = spec.require_image("ResNet")
         if not channels:
