@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from typing import Any, Protocol
 
-import gymnasium as gym
 import numpy as np
 from PIL import Image
 
 from agents.environments import EnvSettings
+from agents.eval_env import Actor, EvalEnv
 from agents.extractor import Memory
 from agents.frames import frame, number
 from agents.observations import stack
@@ -52,32 +52,28 @@ class Episodes:
     lengths: np.ndarray
 
 
-class Actor(Protocol):
-    """What acts in an environment: `agents.agent.Agent`, or anything else with its `act`."""
-
-    def act(self, observations: Any, memory: Memory | None = None) -> tuple[np.ndarray[Any, Any], Memory | None]: ...
-
-
 def play_episodes(agent: Actor, settings: EnvSettings, seeds: Sequence[int]) -> Episodes:
-    """Play one deterministic episode from each seed. No episode is cut off, and none counts twice."""
+    """Play one deterministic episode from each seed. None is cut off but by a time limit, and none counts twice.
+
+    Raises EnvironmentFailedError.
+    """
     returns, lengths = np.zeros(len(seeds)), np.zeros(len(seeds), dtype=int)
     for start in range(0, len(seeds), SIDE_BY_SIDE):
         chunk = range(start, min(start + SIDE_BY_SIDE, len(seeds)))
-        envs = {i: settings.make() for i in chunk}
-        observations = {i: envs[i].reset(seed=int(seeds[i]))[0] for i in chunk}
-        playing = list(envs)
-        memory: Memory | None = None  # row r of the memory is of episode playing[r]
-        while playing:
-            actions, memory = agent.act(stack([observations[i] for i in playing]), memory)
-            for i, action in zip(playing, actions, strict=True):
-                observations[i], reward, terminated, truncated, _ = envs[i].step(action)
-                returns[i] += float(reward)
-                lengths[i] += 1
-                if terminated or truncated:
-                    envs.pop(i).close()
-            if len(envs) < len(playing):
-                memory = _rows(memory, [row for row, i in enumerate(playing) if i in envs])
-                playing = list(envs)
+        with ExitStack() as opened:
+            envs = [opened.enter_context(closing(EvalEnv(settings))) for _ in chunk]
+            for env, i in zip(envs, chunk, strict=True):
+                env.begin(int(seeds[i]))
+            playing = envs
+            memory: Memory | None = None  # row r of the memory is of playing[r]
+            while playing:
+                actions, memory = agent.act(stack([env.observation for env in playing]), memory)
+                for env, action in zip(playing, actions, strict=True):
+                    env.step(action)
+                going_on = [row for row, env in enumerate(playing) if not env.over]
+                if len(going_on) < len(playing):
+                    memory, playing = _rows(memory, going_on), [playing[row] for row in going_on]
+            returns[chunk], lengths[chunk] = [env.total for env in envs], [env.length for env in envs]
     return Episodes(returns, lengths)
 
 
@@ -85,32 +81,27 @@ def film(agent: Actor, settings: EnvSettings, seed: int, *, limit: int = 250) ->
     """Film a deterministic episode for the journal: `limit` frames at most, about 25 for each second, each with the
     step and the return so far. How long a frame lasts, in milliseconds, is its `info["duration"]`."""
     draw_into_memory()
-    env = settings.make(render_mode="rgb_array")
-    fps = frames_per_second(env)
-    every = max(1, round(fps / 25))
-    observation, _ = env.reset(seed=seed)
     frames: list[Image.Image] = []
-    memory: Memory | None = None
-    total, step, over = 0.0, 0, False
-    while not over and len(frames) < limit:
-        if step % every == 0:
-            frames.append(frame(np.asarray(env.render()), caption(step, total), most=FILM_SIDE))
-            frames[-1].info["duration"] = round(100 * every / fps) * 10
-        actions, memory = agent.act(stack([observation]), memory)
-        observation, reward, terminated, truncated, _ = env.step(actions[0])
-        total, step, over = total + float(reward), step + 1, terminated or truncated
-    env.close()
+    with closing(EvalEnv(settings, "rgb_array")) as env:
+        fps = frames_per_second(env)
+        every = max(1, round(fps / 25))
+        env.begin(seed)
+        while not env.over and len(frames) < limit:
+            if env.length % every == 0:
+                frames.append(frame(np.asarray(env.render()), caption(env), most=FILM_SIDE))
+                frames[-1].info["duration"] = round(100 * every / fps) * 10
+            env.act(agent)
     return frames
 
 
-def caption(step: int, total: float) -> str:
+def caption(env: EvalEnv) -> str:
     """The line above a frame."""
-    return f"step {step:<5} return {number(total)}"
+    return f"step {env.length:<5} return {number(env.total)}"
 
 
-def frames_per_second(env: gym.Env[Any, Any]) -> float:
+def frames_per_second(env: EvalEnv) -> float:
     """How fast the environment wants to be shown; 30 where it does not say."""
-    return float(env.metadata.get("render_fps") or 30)
+    return float(env.env.metadata.get("render_fps") or 30)
 
 
 def draw_into_memory() -> None:

@@ -195,8 +195,10 @@ class AgentExperiment(ActingExperiment):
         policy = self.agent.acting_policy
         final = {name: value.clone() for name, value in policy.state_dict().items()}
         policy.load_state_dict(self.best_state)
-        yield
-        policy.load_state_dict(final)
+        try:
+            yield
+        finally:
+            policy.load_state_dict(final)
 
     def judge(self, seed: int, count: int | None) -> Sequence[Episode]:
         seeds = episode_seeds(seed, "judge", count or self.episodes)

@@ -23,7 +23,8 @@ def film_aside(agent: Agent, settings: EnvSettings, seed: int, limit: int) -> li
     try:
         frames = film(agent, settings, seed, limit=limit)
     except Exception as error:  # whatever draws the environment may fail in any way
-        notice(f"{settings.id} could not be filmed: {type(error).__name__}: {error}")
+        cause = error.__cause__ or error
+        notice(f"{settings.id} could not be filmed: {type(cause).__name__}: {cause}")
         return []
     finally:
         restore_random_state(before, agent.device)

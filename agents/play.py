@@ -9,23 +9,19 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from PIL import Image
 
 from agents.environments import EnvSettings
-from agents.evaluation import Actor, caption, draw_into_memory, frames_per_second
-from agents.extractor import Memory
+from agents.eval_env import Actor, EvalEnv
+from agents.evaluation import caption, draw_into_memory, frames_per_second
 from agents.films import FILMS, Film, has_mp4, require_mp4
 from agents.frames import frame, title
-from agents.observations import stack
 from lab.acting import Episode
-from lab.errors import ConfigError
+from lab.errors import ConfigError, EnvironmentFailedError
 from lab.progress import notice
-
-Env = gym.Env[Any, Any]
 
 HOLD = 1.0  # seconds that the last frame of an episode stays
 ANNOUNCE = 0.8  # seconds for the title before each of several episodes
@@ -49,15 +45,16 @@ def play(
             raise ConfigError(f"{settings.id} cannot be filmed: it draws no rgb_array, its render modes are {modes}")
         draw_into_memory()
     try:
-        with closing(settings.make(render_mode="rgb_array" if path else "human")) as env:
+        with closing(EvalEnv(settings, "rgb_array" if path else "human")) as env:
             if path is None:
                 _episodes(agent, env, seeds, Window(), told)
             else:
                 with FILMS[path.suffix](path, frames_per_second(env)) as film:
                     _episodes(agent, env, seeds, Screen(film), told)
     except Exception as error:
-        if isinstance(error, gym.error.DependencyNotInstalled) or type(error).__module__.startswith("pygame"):
-            raise ConfigError(f"{settings.id} cannot be drawn here: {' '.join(str(error).split())}") from error
+        cause = error.__cause__ if isinstance(error, EnvironmentFailedError) else error
+        if isinstance(cause, gym.error.DependencyNotInstalled) or type(cause).__module__.startswith("pygame"):
+            raise ConfigError(f"{settings.id} cannot be drawn here: {' '.join(str(cause).split())}") from error
         raise
     return path
 
@@ -70,7 +67,7 @@ class Audience(ABC):
         """Called after the reset of each episode."""
 
     @abstractmethod
-    def show(self, env: Env, text: str, *, over: bool) -> None:
+    def show(self, env: EvalEnv, text: str, *, over: bool) -> None:
         """Show the environment as it is now."""
 
 
@@ -85,10 +82,10 @@ class Screen(Audience):
     def announce(self, number: int, count: int, seed: int) -> None:
         self.title = f"episode {number} of {count}, seed {seed}" if count > 1 else ""
 
-    def show(self, env: Env, text: str, *, over: bool) -> None:
+    def show(self, env: EvalEnv, text: str, *, over: bool) -> None:
         picture = env.render()
         if not isinstance(picture, np.ndarray):
-            raise ConfigError(f"{env} cannot be filmed: its render() gave {type(picture).__name__}, not an array")
+            raise ConfigError(f"{env.name} cannot be filmed: its render() gave {type(picture).__name__}, not an array")
         image = frame(picture, text, over=over)
         self.size = self.size or image.size
         if image.size != self.size:  # some environments change their picture's size
@@ -106,7 +103,7 @@ class Window(Audience):
     def announce(self, number: int, count: int, seed: int) -> None:
         self.prefix = f"episode {number} of {count}   " if count > 1 else ""
 
-    def show(self, env: Env, text: str, *, over: bool) -> None:
+    def show(self, env: EvalEnv, text: str, *, over: bool) -> None:
         pygame = sys.modules.get("pygame")
         if pygame is not None and pygame.display.get_init():
             # Where a screen does not answer, SDL draws into memory without a word.
@@ -118,20 +115,16 @@ class Window(Audience):
 
 
 def _episodes(
-    agent: Actor, env: Env, seeds: Sequence[int], audience: Audience, told: Callable[[Episode], None]
+    agent: Actor, env: EvalEnv, seeds: Sequence[int], audience: Audience, told: Callable[[Episode], None]
 ) -> None:
     for number, seed in enumerate(seeds, start=1):
-        observation, _ = env.reset(seed=seed)
-        memory: Memory | None = None
-        total, step, over = 0.0, 0, False
+        env.begin(seed)
         audience.announce(number, len(seeds), seed)
-        audience.show(env, caption(step, total), over=False)
-        while not over:
-            actions, memory = agent.act(stack([observation]), memory)
-            observation, reward, terminated, truncated, _ = env.step(actions[0])
-            total, step, over = total + float(reward), step + 1, terminated or truncated
-            audience.show(env, caption(step, total), over=over)
-        told(Episode(seed, total, step))
+        audience.show(env, caption(env), over=False)
+        while not env.over:
+            env.act(agent)
+            audience.show(env, caption(env), over=env.over)
+        told(Episode(seed, env.total, env.length))
 
 
 def _where(id: str, modes: Sequence[str], output: Path | None, *, window: bool, otherwise: Path) -> Path | None:

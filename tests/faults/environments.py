@@ -87,6 +87,43 @@ class Haunted(Walk):
         return self.place, info
 
 
+class Wild(Walk):
+    """Does not behave where nobody tames it: with `Tamed` under env.training_wrappers, in evaluation.
+
+    Args:
+        how: `raise` an error, or give the `nan` reward or observation (`nothing`), in the second step.
+    """
+
+    metadata = {"render_modes": ["rgb_array"]}
+    tame = False
+    closed = 0
+
+    def __init__(self, how: str, render_mode: str | None = None) -> None:
+        super().__init__()
+        self.how, self.render_mode = how, render_mode
+
+    def step(self, action: Any) -> Step:
+        observation, reward, *rest = super().step(action)
+        if not self.tame and self.at == 2:
+            if self.how == "raise":
+                raise ValueError("nobody tames me")
+            reward = float("nan") if self.how == "nan" else reward
+            observation = observation * np.float32(np.nan) if self.how == "nothing" else observation
+        return observation, reward, *rest  # type: ignore[return-value]
+
+    def render(self) -> Any:
+        return np.zeros((40, 60, 3), np.uint8)
+
+    def close(self) -> None:
+        Wild.closed += 1
+
+
+class Tamed(gym.Wrapper[Any, Any, Any, Any]):
+    def __init__(self, env: gym.Env[Any, Any]) -> None:
+        super().__init__(env)
+        env.unwrapped.tame = True  # type: ignore[attr-defined]
+
+
 class OwnState(Walk):
     """Names its own state."""
 
@@ -97,5 +134,6 @@ class OwnState(Walk):
         self.at, self.lived, self.place = state["at"], state["lived"], state["place"]
 
 
-for environment in (Walk, Broken, Stillborn, NanReward, NanObservation, Hanging, Moody, Haunted, OwnState):
+FAULTY = (Broken, Stillborn, NanReward, NanObservation, Hanging, Moody, Haunted, Wild)
+for environment in (Walk, *FAULTY, OwnState):
     gym.register(f"{environment.__name__}-v0", environment, disable_env_checker=True)  # type: ignore[arg-type]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,16 +17,24 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch
 from stable_baselines3.common.vec_env import VecEnv
 
 from agents.environments import EnvSettings, Plan
+from agents.evaluation import film, play_episodes
+from agents.play import play as watch
 from agents.resumable import Resumable, choose_method, has_native_state
 from agents.workers import AsyncEnvs
-from lab.checkpoint import load, publish
+from lab.checkpoint import load as load_checkpoint
+from lab.checkpoint import publish
 from lab.cli import main
+from lab.config import load
 from lab.errors import ConfigError, EnvironmentFailedError
 from lab.resuming import resume
+from lab.runner import prepare
+from tests.faults.environments import Wild
 from tests.faults.harness import BRIEF, differences, kill, lab_process, run_killed, run_undisturbed, wait_for
+from tests.tasks import weights
 
 MODULE = "tests.faults.environments"
 NATIVE = [
@@ -76,7 +87,7 @@ def test_an_environment_goes_back_to_where_it_was(name: str, tmp_path: Path) -> 
     play(one, actions[:137])
     play(other, actions[200:250])
     publish(tmp_path / "x", one.state(), {})
-    other.restore(load(tmp_path / "x").state)
+    other.restore(load_checkpoint(tmp_path / "x").state)
     for a, b in zip(play(one, actions[137:]), play(other, actions[137:]), strict=True):
         assert np.array_equal(a[0], b[0])
         assert a[1:] == b[1:]
@@ -93,7 +104,7 @@ def test_atari_goes_back_to_where_it_was(tmp_path: Path) -> None:
     other.reset()
     play(one, actions[:90])
     publish(tmp_path / "x", one.state(), {})
-    other.restore(load(tmp_path / "x").state)
+    other.restore(load_checkpoint(tmp_path / "x").state)
     for a, b in zip(play(one, actions[90:]), play(other, actions[90:]), strict=True):
         assert np.array_equal(a[0], b[0])
         assert a[1:] == b[1:]
@@ -180,6 +191,70 @@ def test_an_environment_that_fails_at_once_leaves_no_run(capsys: pytest.CaptureF
     assert 'raise RuntimeError("there is no wheel")' in err
     assert "environment Stillborn-v0 raised RuntimeError: there is no wheel" in err
     assert not Path("runs").exists()
+
+
+WILD = {"raise": "raised ValueError: nobody tames me", "nan": "gave the reward nan"}
+WILD |= {"nothing": "gave an observation that is not finite: [nan nan nan]"}
+
+
+def wild(how: str) -> dict[str, Any]:
+    tamed = [{"class_path": f"{MODULE}.Tamed"}]
+    return {"env.id": f"{MODULE}:Wild-v0", "env.kwargs": {"how": how}, "env.training_wrappers": tamed}
+
+
+@pytest.mark.fault(14)
+@pytest.mark.parametrize("how", WILD)
+@pytest.mark.parametrize("when", ["on the way", "at the end"])
+def test_an_environment_that_fails_in_evaluation_ends_the_run_with_a_sentence(
+    how: str, when: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = [f"--{name}={json.dumps(value)}" for name, value in wild(how).items() if name != "env.id"]
+    every = "--evaluation.every=" + ("300" if when == "on the way" else "100000")
+    assert main(run("Wild", *more, every, "--total_timesteps=512", "--device=cpu")) == 4
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("lab: error: environment Wild-v0 (episode of seed ")
+    assert said.endswith(f", step 2) {WILD[how]}")
+
+
+@pytest.mark.parametrize("how", WILD)
+def test_whoever_plays_an_environment_that_fails_closes_it(how: str) -> None:
+    settings = EnvSettings(f"{MODULE}:Wild-v0", kwargs={"how": how})
+    playing: list[Callable[[], Any]] = [
+        lambda: play_episodes(Still(), settings, [1, 2, 3]),
+        lambda: film(Still(), settings, 1),
+        lambda: watch(Still(), settings, [1], output=Path("x.gif"), window=False, otherwise=Path("x"), told=print),
+    ]
+    settings.make().close()  # imports its module
+    for made, play_one in zip((3, 1, 1), playing, strict=True):
+        looked = 0 if made == 3 else 1  # at its render modes
+        before = Wild.closed
+        with pytest.raises(EnvironmentFailedError, match=re.escape(WILD[how])):
+            play_one()
+        assert made <= Wild.closed - before <= made + looked
+    assert not list(Path().iterdir()), "half a film"
+
+
+def test_the_final_policy_comes_back_though_the_best_one_fails() -> None:
+    job = prepare(load("ppo-cartpole", wild("raise")), fast_dev_run=True)
+    experiment: Any = job.experiment
+    final = weights(experiment.agent.policy).clone()
+    experiment.best_state = {name: value + 1 for name, value in experiment.agent.policy.state_dict().items()}
+
+    def play_the_best() -> None:
+        with experiment._as_best():
+            assert not torch.equal(weights(experiment.agent.policy), final)
+            play_episodes(experiment.agent, experiment.env, [1])
+
+    with pytest.raises(EnvironmentFailedError):
+        play_the_best()
+    assert torch.equal(weights(experiment.agent.policy), final)
+
+
+class Still:
+    """Takes the action 0."""
+
+    def act(self, observations: Any, memory: Any = None) -> tuple[Any, Any]:
+        return np.zeros(len(observations), int), None
 
 
 def alive(pid: int) -> bool:
