@@ -7,13 +7,13 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import gymnasium as gym
 from gymnasium.vector import AutoresetMode, VectorEnv
-from gymnasium.wrappers import NormalizeObservation, NormalizeReward
+from gymnasium.wrappers import NormalizeObservation, NormalizeReward, TimeLimit
 
 from agents.cartpole import CartPoleVector
 from agents.native import NativeEnvs
@@ -142,6 +142,12 @@ class EnvSettings:
         env = self.make()
         env.close()
         return env.spec.max_episode_steps if env.spec else None
+
+    def limited(self, max_steps: int) -> EnvSettings:
+        """Return the same with a time limit of `max_steps`, where the environment has none of its own; else these."""
+        if self.max_episode_steps() is not None:
+            return self
+        return replace(self, wrappers=[*self.wrappers, partial(TimeLimit, max_episode_steps=max_steps)])
 
     def render_modes(self) -> list[str]:
         """How the environment can be drawn, in Gymnasium's words: `human`, `rgb_array` and others."""

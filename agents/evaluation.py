@@ -20,6 +20,10 @@ from lab.settings import PositiveInt
 SIDE_BY_SIDE = 100  # environments per batch of the policy
 FILM_SIDE = 320  # pixels
 
+LONGEST_EPISODE = 27_000
+"""Steps of an episode that nothing else ends: where the Arcade Learning Environment ends its games, 108,000 frames at
+four a step, so that those are not cut off earlier."""
+
 
 @dataclass(frozen=True)
 class EvaluationSettings:
@@ -30,6 +34,8 @@ class EvaluationSettings:
         every: steps between the evaluations that choose the best policy.
         best_episodes: episodes of each of these, on seeds of their own.
         stop_at: mean return in one of these that ends training; null: it goes on to the end.
+        max_steps: after which an episode is cut off where the environment has no time limit of its own, in evaluation,
+            films and `lab play`; null: 27,000. Training knows nothing of it.
         video: where the environment can be drawn, film an episode of the final and of the best policy, and on the way
             there the beginning of one of the latest.
         video_every: steps between two films of the latest policy, each after the next evaluation; null: a quarter of
@@ -40,6 +46,7 @@ class EvaluationSettings:
     every: PositiveInt = 10_000
     best_episodes: PositiveInt = 10
     stop_at: float | None = None
+    max_steps: PositiveInt | None = None
     video: bool = True
     video_every: PositiveInt | None = None
 

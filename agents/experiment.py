@@ -14,7 +14,7 @@ from stable_baselines3.common.logger import Logger
 from agents.agent import PARTS, Agent, AgentFactory
 from agents.distributions import require_actions
 from agents.environments import EnvSettings
-from agents.evaluation import Episodes, EvaluationSettings, play_episodes
+from agents.evaluation import LONGEST_EPISODE, Episodes, EvaluationSettings, play_episodes
 from agents.export import export_sb3
 from agents.extractor import input_spec
 from agents.filming import FILM, SHORT_FILM, film_aside
@@ -33,6 +33,7 @@ from lab.settings import PositiveInt
 
 SAVE_EVERY = 10_000  # environment steps, where the config does not say
 BOUNDARY_EPISODES = 20  # episodes at least between two boundaries: each of them cuts the episodes short
+SHORT_EPISODE = 1_000  # steps after which a fast-dev run cuts off an episode that has no time limit
 
 
 JUDGED = EvaluationSettings()
@@ -77,12 +78,16 @@ class AgentExperiment(ActingExperiment):
         self.rows_saved = 0
         self.episodes = 2 if fast_dev_run else self.evaluation.episodes
         self.best_episodes = 2 if fast_dev_run else self.evaluation.best_episodes
+        self.longest = self.evaluation.max_steps or LONGEST_EPISODE
         if fast_dev_run:
+            self.longest = min(self.longest, SHORT_EPISODE)
             self.agent.hurry()
             self.total_timesteps = self.agent.shortest_run
+        self.eval_settings = self.env.limited(self.longest)
+        cut = "" if self.eval_settings is self.env else f", each cut off after {self.longest:,} steps"
         self.descriptions = {
             "eval/return_mean": f"mean undiscounted return of the final policy over {self.episodes} deterministic "
-            "episodes on seeds of their own",
+            f"episodes on seeds of their own{cut}",
             "eval/return_std": "standard deviation of these returns over the episodes",
             "best/return_mean": "the same for the best policy of the run, which was chosen on other seeds",
         }
@@ -92,16 +97,19 @@ class AgentExperiment(ActingExperiment):
             raise ConfigError("checkpoint.epochs: an agent's training has no epochs; set checkpoint.steps")
         if self.method != "boundary":
             return Cadence(1 if self.fast_dev_run else wish.steps or SAVE_EVERY)
-        longest = self.env.max_episode_steps() or 0
+        longest = self.eval_settings.max_episode_steps() or self.longest
         least = BOUNDARY_EPISODES * longest * self.env.num_envs
         if wish.steps and wish.steps < least:
+            why = "" if self.eval_settings is self.env else " (evaluation.max_steps, as the environment names no limit)"
             raise ConfigError(
                 f"checkpoint.steps must be at least {least} where env.resume is boundary: each checkpoint ends the "
-                f"episodes, which are up to {longest} steps long in {self.env.num_envs} copies, received {wish.steps}"
+                f"episodes, which are up to {longest} steps long{why} in {self.env.num_envs} copies, "
+                f"received {wish.steps}"
             )
         return Cadence(wish.steps or max(SAVE_EVERY, least), neutral=False)
 
     def train(self, context: RunContext) -> Throughput:
+        self._announce_limit()
         restored = context.restored.state if context.restored else None
         start = restored["agent"]["plain"]["num_timesteps"] if restored else 0
         training = context.progress("training", self.total_timesteps, "steps", start=start)
@@ -111,7 +119,7 @@ class AgentExperiment(ActingExperiment):
                 context.tracker,
                 progress,
                 every=self.evaluation.every,
-                play=lambda: play_episodes(self.agent, self.env, choose_on),
+                play=lambda: play_episodes(self.agent, self.eval_settings, choose_on),
                 stop_at=self.evaluation.stop_at,
                 film_every=self.evaluation.video_every or -(-self.total_timesteps // 4),
                 film=lambda: self._film("latest/episode", context, SHORT_FILM),
@@ -134,6 +142,14 @@ class AgentExperiment(ActingExperiment):
                 self._save(context, reporter)
             self.best_state = reporter.best_state
         return Throughput(self.agent.num_timesteps, "env steps")
+
+    def _announce_limit(self) -> None:
+        if self.eval_settings is not self.env:
+            notice(
+                f"{self.env.id} names no time limit: evaluation, films and lab play cut an episode off after "
+                f"{self.longest:,} steps (evaluation.max_steps), and training never does; gymnasium.wrappers.TimeLimit "
+                "under env.wrappers limits all of them"
+            )
 
     def _safe_point(self, context: RunContext, reporter: Reporter) -> None:
         assert context.saver is not None
@@ -172,9 +188,9 @@ class AgentExperiment(ActingExperiment):
 
     def evaluate(self, context: RunContext) -> dict[str, float]:
         seeds = episode_seeds(self.seed, "judge", self.episodes)
-        metrics = _figures("eval", play_episodes(self.agent, self.env, seeds))
+        metrics = _figures("eval", play_episodes(self.agent, self.eval_settings, seeds))
         with self._as_best():
-            metrics |= _figures("best", play_episodes(self.agent, self.env, seeds))
+            metrics |= _figures("best", play_episodes(self.agent, self.eval_settings, seeds))
         return metrics
 
     def draw(self, context: RunContext) -> None:
@@ -186,7 +202,7 @@ class AgentExperiment(ActingExperiment):
         if self.evaluation.video and self.env.renders():
             (seed,) = episode_seeds(self.seed, "judge", 1)
             at = min(self.agent.num_timesteps, self.total_timesteps)
-            if frames := film_aside(self.agent, self.env, seed, 10 if context.fast_dev_run else limit):
+            if frames := film_aside(self.agent, self.eval_settings, seed, 10 if context.fast_dev_run else limit):
                 context.picture(name, frames, axis="env_steps", at=at)
 
     @contextmanager
@@ -202,7 +218,7 @@ class AgentExperiment(ActingExperiment):
 
     def judge(self, seed: int, count: int | None) -> Sequence[Episode]:
         seeds = episode_seeds(seed, "judge", count or self.episodes)
-        episodes = play_episodes(self.agent, self.env, seeds)
+        episodes = play_episodes(self.agent, self.eval_settings, seeds)
         return [Episode(*one) for one in zip(seeds, episodes.returns.tolist(), episodes.lengths.tolist(), strict=True)]
 
     def play(
@@ -214,7 +230,8 @@ class AgentExperiment(ActingExperiment):
         otherwise: Path,
         told: Callable[[Episode], None],
     ) -> Path | None:
-        return play(self.agent, self.env, seeds, output=output, window=window, otherwise=otherwise, told=told)
+        self._announce_limit()
+        return play(self.agent, self.eval_settings, seeds, output=output, window=window, otherwise=otherwise, told=told)
 
     def export(self, path: Path) -> Sequence[str]:
         return export_sb3(self.agent, self.env, path)

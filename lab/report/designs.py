@@ -19,7 +19,7 @@ INDIFFERENT = (
 BUDGET = {"total_timesteps": "steps", "trainer.max_epochs": "epochs"}
 """Settings that say how long to train, and their units."""
 
-PROTOCOL = ("evaluation.episodes", "model.nll_samples", "model.fid_samples")
+PROTOCOL = ("evaluation.episodes", "evaluation.max_steps", "model.nll_samples", "model.fid_samples")
 """Settings that say how the trained model is measured."""
 
 TASK = ("env.kwargs", "env.wrappers")

@@ -87,6 +87,14 @@ class Haunted(Walk):
         return self.place, info
 
 
+class Endless(Walk):
+    """Ends by the action 1 alone, and nothing says so."""
+
+    def step(self, action: Any) -> Step:
+        observation, reward, *_ = super().step(action)
+        return observation, reward, bool(action == 1), False, {}
+
+
 class Wild(Walk):
     """Does not behave where nobody tames it: with `Tamed` under env.training_wrappers, in evaluation.
 
@@ -134,6 +142,6 @@ class OwnState(Walk):
         self.at, self.lived, self.place = state["at"], state["lived"], state["place"]
 
 
-FAULTY = (Broken, Stillborn, NanReward, NanObservation, Hanging, Moody, Haunted, Wild)
+FAULTY = (Broken, Stillborn, NanReward, NanObservation, Hanging, Moody, Haunted, Endless, Wild)
 for environment in (Walk, *FAULTY, OwnState):
     gym.register(f"{environment.__name__}-v0", environment, disable_env_checker=True)  # type: ignore[arg-type]

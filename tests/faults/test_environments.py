@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,13 @@ import pytest
 import torch
 from stable_baselines3.common.vec_env import VecEnv
 
+import lab
 from agents.environments import EnvSettings, Plan
 from agents.evaluation import film, play_episodes
 from agents.play import play as watch
 from agents.resumable import Resumable, choose_method, has_native_state
 from agents.workers import AsyncEnvs
+from lab.acting import Episode
 from lab.checkpoint import load as load_checkpoint
 from lab.checkpoint import publish
 from lab.cli import main
@@ -255,6 +258,38 @@ class Still:
 
     def act(self, observations: Any, memory: Any = None) -> tuple[Any, Any]:
         return np.zeros(len(observations), int), None
+
+
+@pytest.mark.parametrize("name", [f"{MODULE}:Endless-v0", "CliffWalking-v1"])
+def test_an_episode_without_end_is_cut_off_aloud(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    more = {"env.id": name, "evaluation.max_steps": 70, "evaluation.video": False}
+    done = lab.run("ppo", more, runs_dir="runs", fast_dev_run=True)
+    assert done.status == "completed"
+    assert 0 < (done.metrics["eval/length_mean"] or 0) <= 70
+    assert "cut off after 70 steps" in done.descriptions["eval/return_mean"]
+    said = capsys.readouterr().err
+    assert said.count("names no time limit: evaluation, films and lab play cut an episode off after 70 steps") == 1
+
+
+def test_who_never_ends_is_cut_off_and_own_time_limits_stay() -> None:
+    endless = EnvSettings(f"{MODULE}:Endless-v0")
+    assert play_episodes(Still(), endless.limited(70), [1, 2]).lengths.tolist() == [70, 70]
+    told: list[Episode] = []
+    path = Path("x.gif")
+    wildly = replace(endless, id=f"{MODULE}:Wild-v0", kwargs={"how": "not"})
+    watch(Still(), wildly.limited(5), [1], output=path, window=False, otherwise=path, told=told.append)
+    assert [one.length for one in told] == [5]
+    limit = partial(gym.wrappers.TimeLimit, max_episode_steps=90)
+    for own in (EnvSettings("CartPole-v1"), replace(endless, wrappers=[limit])):
+        assert own.limited(70) is own
+
+
+def test_a_boundary_needs_an_end_of_the_episodes_too() -> None:
+    more = {"env.id": f"{MODULE}:Endless-v0", "env.resume": "boundary", "env.num_envs": 2, "agent.batch_size": 64}
+    job = prepare(load("ppo-cartpole", more | {"evaluation.max_steps": 300}), fast_dev_run=False)
+    assert job.cadence.every == 20 * 300 * 2
+    with pytest.raises(ConfigError, match=r"must be at least 12000 .* up to 300 steps long \(evaluation"):
+        prepare(load("ppo-cartpole", more | {"evaluation.max_steps": 300, "checkpoint.steps": 500}), fast_dev_run=False)
 
 
 def alive(pid: int) -> bool:
