@@ -10,6 +10,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium import spaces
+from gymnasium.envs.classic_control.cartpole import CartPoleEnv
 from gymnasium.envs.registration import WrapperSpec
 from gymnasium.wrappers import FrameStackObservation, TimeLimit
 from stable_baselines3.common.vec_env import DummyVecEnv
@@ -549,8 +550,12 @@ class Doubled(gym.RewardWrapper[Any, Any]):
         return 2 * reward
 
 
+class Balance(CartPoleEnv):
+    """CartPole under other ids."""
+
+
 BALANCE = {
-    "entry_point": "gymnasium.envs.classic_control.cartpole:CartPoleEnv",
+    "entry_point": f"{__name__}:Balance",
     "vector_entry_point": "gymnasium.envs.classic_control.cartpole:CartPoleVectorEnv",
 }
 gym.register("LabTestShort-v0", max_episode_steps=9, kwargs={"sutton_barto_reward": True}, **BALANCE)  # type: ignore[arg-type]
