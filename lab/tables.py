@@ -24,8 +24,8 @@ def table(titles: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Collec
     return made
 
 
-def ranges(numbers: Sequence[int]) -> str:
-    """Return numbers as `lab eval --seeds` takes them: `0-4,7`, in order and each once."""
+def ranges(numbers: Iterable[int]) -> str:
+    """Return numbers as `--seeds` takes them: `0-4,7`, in order and each once."""
     parts: list[list[int]] = []
     for number in sorted(set(numbers)):
         if parts and number == parts[-1][-1] + 1:

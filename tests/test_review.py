@@ -25,11 +25,12 @@ from lab.randomness import derived_seed
 from lab.report.findings import Finding, lines
 from lab.report.outcomes import parted
 from lab.report.review import QUESTIONS, review
-from lab.report.wording import plural, ranges
+from lab.report.wording import plural
 from lab.resuming import resume
 from lab.run_folder import locked
 from lab.selection import Run, choose
 from lab.summary import Summary, versions
+from lab.tables import ranges
 from tests.faults.harness import run_killed, settings
 
 REFERENCE: dict[str, Any] = {"metric": "eval/return_mean", "value": 100.0, "direction": "max", "tolerance": 0.0, "n": 1}

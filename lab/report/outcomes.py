@@ -8,8 +8,9 @@ from lab.judging import spread
 from lab.report.findings import Case, Finding, fold
 from lab.report.readings import noise
 from lab.report.replicates import Evidence, Replicates
-from lab.report.wording import count, interval, plural, ranges, shown, told
+from lab.report.wording import count, interval, plural, shown, told
 from lab.statistics import outliers, widest_gap
+from lab.tables import ranges
 
 SEEDS = 3
 EPISODES = 2.0  # a gap is none of noise if wider than so many deviations of a run's episodes,

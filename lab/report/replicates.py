@@ -11,9 +11,10 @@ from lab.panel import near
 from lab.report.counted import counted
 from lab.report.designs import differing, kind
 from lab.report.readings import figure, number, seed_of
-from lab.report.wording import count, ranges, shown, word
+from lab.report.wording import count, shown, word
 from lab.selection import Run
 from lab.summary import runs_folder
+from lab.tables import ranges
 
 
 @dataclass(frozen=True)

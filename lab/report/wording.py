@@ -56,17 +56,6 @@ def interval(scores: Iterable[float]) -> str:
     return f"{shown(found.mean)} (95 % interval {found.low:.5g} to {found.high:.5g})"
 
 
-def ranges(seeds: Iterable[int]) -> str:
-    """Seeds as `--seeds` takes them: `0-2,7`."""
-    parts: list[list[int]] = []
-    for seed in sorted(set(seeds)):
-        if parts and seed == parts[-1][-1] + 1:
-            parts[-1].append(seed)
-        else:
-            parts.append([seed])
-    return ",".join(f"{part[0]}-{part[-1]}" if len(part) > 1 else str(part[0]) for part in parts)
-
-
 def word(value: Any) -> str:
     """A name as one word of a command, whatever it holds."""
     return shlex.quote(str(value))
