@@ -13,6 +13,7 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor, nn
 
+from agents.captured import Captured
 from agents.extractor import Memory
 from agents.normalization import RewardScale, RunningNorm
 from agents.replay import Replay
@@ -42,6 +43,10 @@ class Agent(BaseAlgorithm):
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
         self.stopwatch = Stopwatch(PARTS)
+
+    def _excluded_save_params(self) -> list[str]:
+        names = [name for name, value in vars(self).items() if isinstance(value, Captured)]
+        return [*super()._excluded_save_params(), *names]
 
     @property
     def acting_policy(self) -> BasePolicy:
@@ -129,11 +134,10 @@ class Agent(BaseAlgorithm):
     def require_finite(self, *norms: Tensor) -> None:
         """Raise DivergedError where the norm of a gradient is not finite. On a GPU each look is a wait."""
         if norms and not bool(torch.stack(norms).isfinite().all()):
-            raise DivergedError(f"the norm of the gradient is not finite in {self.place}")
+            raise DivergedError(f"the norm of the gradient is not finite in {self.name_place()}")
 
-    @property
-    def place(self) -> str:
-        """Names the present update, for messages."""
+    def name_place(self) -> str:
+        """Return a name for the present update, for messages."""
         return f"the update after step {self.num_timesteps:,}"
 
     def act(self, observations: Any, memory: Memory | None = None) -> tuple[np.ndarray[Any, Any], Memory | None]:

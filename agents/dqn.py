@@ -11,14 +11,15 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
 from agents.agent import sb3_schedule
+from agents.captured import Capture, captured
 from agents.extractor import EncoderExtractor, running_norm
 from agents.lean_adam import LeanAdam
 from agents.losses import huber_derivative, q_targets
 from agents.normalization import RewardScale
-from agents.observations import at
+from agents.observations import Tensors, at
 from agents.off_policy import OffPolicy
 from agents.q_network import QPolicy
-from agents.replay import Replay, Sample
+from agents.replay import Replay
 from lab.encoders.base import EncoderFactory
 from lab.errors import ConfigError
 from lab.optimization import CONSTANT, Schedule
@@ -57,6 +58,8 @@ class DQN(OffPolicy):
         max_grad_norm: largest norm of the gradient.
         normalize_observations: by their running mean and variance, which are part of the policy.
         normalize_rewards: by the running standard deviation of the return; figures are of the true rewards.
+        capture: repeat the tensor operations of acting and learning without Python once they are known, on the CPU;
+            `always` on a GPU too (CUDA graphs; not tried yet), `never` for an encoder whose Python changes its ways.
     """
 
     def __init__(
@@ -89,6 +92,7 @@ class DQN(OffPolicy):
         max_grad_norm: PositiveFloat = 10.0,
         normalize_observations: bool = False,
         normalize_rewards: bool = False,
+        capture: Capture = "auto",
     ) -> None:
         if gradient_steps == 0 or gradient_steps < -1:
             raise ConfigError(f"agent.gradient_steps must be at least 1, or -1, received {gradient_steps}")
@@ -137,6 +141,9 @@ class DQN(OffPolicy):
         self.double, self.average, self.beta, self.n_steps = double, average, prioritized_beta, n_steps
         self.reward_scale = RewardScale(env.num_envs, gamma) if normalize_rewards else None
         self.averaged_policy = copy.deepcopy(self.policy) if average else self.policy
+        self.choose, self.gradients, self.double_targets = (
+            captured(function, device, capture) for function in (self._choose, self._gradients, self._double_targets)
+        )
 
     def train(self, gradient_steps: int, batch_size: int = 100) -> None:
         """One round: `gradient_steps` steps on batches from the replay buffer, then the weight average follows."""
@@ -158,7 +165,7 @@ class DQN(OffPolicy):
 
     def _learn_from(self, count: int, size: int) -> None:
         """`count` gradient steps on batches of `size` that are drawn together."""
-        q_net, optimizer = self.policy.q_net, self.policy.optimizer
+        optimizer = self.policy.optimizer
         beta = 1 - (1 - self.beta) * self._current_progress_remaining
         drawn = self.replay_buffer.sample(count * size, beta)
         if self.reward_scale is not None:
@@ -168,25 +175,38 @@ class DQN(OffPolicy):
             targets = q_targets(None, next_values, drawn.rewards, drawn.discounts)
         for i in range(count):
             part = slice(i * size, (i + 1) * size)
+            wanted = targets[part]
             if self.double:
-                targets[part] = self._double_targets(drawn, next_values, part)
-            values = q_net.values(at(drawn.observations, part))
-            actions = drawn.actions[part, None]
-            with torch.no_grad():
-                errors = values.gather(1, actions).squeeze(1) - targets[part]
-                weights = None if drawn.weights is None else drawn.weights[part]
-                derivative = huber_derivative(errors, weights)
-                by_values = torch.zeros_like(values).scatter_(1, actions, derivative[:, None])
-            self.norms.append(optimizer.descend([values], [by_values], self.max_grad_norm, self.place))
+                following = at(drawn.next_observations, part), next_values[part]
+                (wanted,) = self.double_targets(*following, drawn.rewards[part], drawn.discounts[part])
+            weights = () if drawn.weights is None else (drawn.weights[part],)
+            inputs = at(drawn.observations, part), drawn.actions[part], wanted, *weights
+            errors, values, norm, *gradients = self.gradients(*inputs)
+            self.norms.append(norm.clone())
+            optimizer.descend(norm, gradients, self.max_grad_norm, self.name_place)
             if self.replay_buffer.priorities is not None:
                 self.replay_buffer.update_priorities(drawn.slots[part], errors)
-        self.figures.append(torch.stack((errors.abs().mean(), values.mean().detach())))
+        self.figures.append(torch.stack((errors.abs().mean(), values.mean())))
 
-    def _double_targets(self, drawn: Sample, next_values: Tensor, part: slice) -> Tensor:
-        """Targets by what the online network, which each step changes, would choose now."""
+    def _gradients(
+        self, observations: Tensors, actions: Tensor, targets: Tensor, weights: Tensor | None = None
+    ) -> Sequence[Tensor]:
+        """Return temporal difference errors `(B,)`, Q-values `(B, A)`, and the gradient's norm and parts."""
+        values = self.policy.q_net.values(observations)
+        chosen = actions[:, None]
         with torch.no_grad():
-            chooser = self.policy.q_net.values(at(drawn.next_observations, part))
-            return q_targets(chooser, next_values[part], drawn.rewards[part], drawn.discounts[part])
+            errors = values.gather(1, chosen).squeeze(1) - targets
+            derivative = huber_derivative(errors, weights)
+            by_values = torch.zeros_like(values).scatter_(1, chosen, derivative[:, None])
+        return errors, values.detach(), *self.policy.optimizer.gradient([values], [by_values])
+
+    def _double_targets(
+        self, next_observations: Tensors, next_values: Tensor, rewards: Tensor, discounts: Tensor
+    ) -> Sequence[Tensor]:
+        """Return targets `(B,)` by what the online network, which each step changes, would choose now."""
+        with torch.no_grad():
+            chooser = self.policy.q_net.values(next_observations)
+            return (q_targets(chooser, next_values, rewards, discounts),)
 
     def _follow(self) -> None:
         """Move the weight average a step towards the weights."""

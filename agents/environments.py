@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -22,6 +21,7 @@ from agents.resumable import Method, Resumable, choose_method, has_native_state
 from agents.sync import SyncEnvs
 from agents.vector import Environments
 from agents.workers import AsyncEnvs
+from lab.cores import usable_cores
 from lab.errors import ConfigError, EnvironmentFailedError, nearest
 from lab.settings import PositiveFloat, PositiveInt
 
@@ -198,7 +198,7 @@ class EnvSettings:
 
     def _sync_or_async(self) -> Literal["sync", "async"]:
         """Both give the same run; only their speed differs, so it may be measured."""
-        if self.num_envs < 2 or (os.cpu_count() or 1) < 2:
+        if self.num_envs < 2 or usable_cores() < 2:
             return "sync"
         env = self.make(training=True)
         try:

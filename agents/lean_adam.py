@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.optim.adam import adam
 
 from lab.errors import DivergedError
+
+
+class Columns(NamedTuple):
+    """Parameters, their averages, those of their squares, and their numbers of steps."""
+
+    parameters: list[Tensor]
+    means: list[Tensor]
+    squares: list[Tensor]
+    steps: list[Tensor]
 
 
 class LeanAdam(torch.optim.Adam):
@@ -20,56 +28,78 @@ class LeanAdam(torch.optim.Adam):
     a network is as small as an agent's. State and files are those of torch's.
     """
 
-    def descend(self, ends: Sequence[Tensor], derivatives: Sequence[Tensor], max_norm: float, where: str) -> Tensor:
-        """Take a step from the derivatives of a loss by `ends`, clipped to `max_norm`; return the norm before that.
+    columns: Columns | None = None
+    """Where everything lies: to look that up takes a fifth as long as the step."""
 
-        Raises DivergedError where the gradient is not finite; on a GPU the caller has to look at the norm.
-        `where` names the place for that.
+    @property
+    def trained(self) -> list[Tensor]:
+        """The parameters."""
+        return [p for p in self.param_groups[0]["params"] if p.requires_grad]
+
+    def gradient(self, ends: Sequence[Tensor], derivatives: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Return the norm of the gradient, and its part for each parameter, from the derivatives of a loss by `ends`.
+
+        Reads the weights and changes nothing, so that it can be captured.
         """
-        group = self.param_groups[0]
-        parameters = [p for p in group["params"] if p.requires_grad]
+        parameters = self.trained
         gradients = torch.autograd.grad(ends, parameters, derivatives, materialize_grads=True)
         with torch.no_grad():
-            gradients = tuple(laid_out_as(p, g) for p, g in zip(parameters, gradients, strict=True))
-            norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+            laid_out = tuple(laid_out_as(p, g) for p, g in zip(parameters, gradients, strict=True))
+            norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in laid_out]))
+        return norm, *laid_out
+
+    def descend(self, norm: Tensor, gradients: list[Tensor], max_norm: float, where: Callable[[], str]) -> None:
+        """Take a step along `gradients`, which have this `norm`, clipped to `max_norm`.
+
+        Raises DivergedError where the norm is not finite; on a GPU the caller has to look at it. `where` tells the
+        place for that.
+        """
+        with torch.no_grad():
             if norm.device.type == "cpu":
                 self._clip_at_once(gradients, norm.item(), max_norm, where)
             else:  # without a look at the norm, which would be a wait
                 torch._foreach_mul_(gradients, (max_norm / (norm + 1e-6)).clamp_(max=1.0))
-            self._apply(group, parameters, gradients)
-        return norm
+            self._apply(gradients)
 
-    def _clip_at_once(self, gradients: tuple[Tensor, ...], norm: float, max_norm: float, where: str) -> None:
+    def _clip_at_once(self, gradients: list[Tensor], norm: float, max_norm: float, where: Callable[[], str]) -> None:
         if not math.isfinite(norm):
-            raise DivergedError(f"the norm of the gradient became {norm} in {where}, before the weights were changed")
+            raise DivergedError(f"the norm of the gradient became {norm} in {where()}, before the weights were changed")
         if norm > max_norm:
             torch._foreach_mul_(gradients, max_norm / (norm + 1e-6))
 
-    def _apply(self, group: dict[str, Any], parameters: list[Tensor], gradients: Sequence[Tensor]) -> None:
+    def _apply(self, gradients: list[Tensor]) -> None:
         if not self.state:  # the first step: torch's own one makes the state
-            for parameter, gradient in zip(parameters, gradients, strict=True):
+            for parameter, gradient in zip(self.trained, gradients, strict=True):
                 parameter.grad = gradient
             self.step()
             self.zero_grad()
             return
-        states = [self.state[p] for p in parameters]
-        adam(
+        parameters, means, squares, steps = self.columns = self.columns or self._columns()
+        group = self.param_groups[0]
+        torch._foreach_add_(steps, 1)
+        torch._fused_adam_(
             parameters,
-            list(gradients),
-            [state["exp_avg"] for state in states],
-            [state["exp_avg_sq"] for state in states],
+            gradients,
+            means,
+            squares,
             [],
-            [state["step"] for state in states],
-            fused=True,
-            amsgrad=False,
-            has_complex=False,
+            steps,
+            lr=group["lr"],
             beta1=group["betas"][0],
             beta2=group["betas"][1],
-            lr=group["lr"],
             weight_decay=group["weight_decay"],
             eps=group["eps"],
+            amsgrad=False,
             maximize=False,
         )
+
+    def _columns(self) -> Columns:
+        states = [self.state[p] for p in self.trained]
+        return Columns(self.trained, *([state[name] for state in states] for name in ("exp_avg", "exp_avg_sq", "step")))
+
+    def load_state_dict(self, state_dict: Any) -> None:
+        super().load_state_dict(state_dict)
+        self.columns = None  # the state is in other tensors now
 
 
 def laid_out_as(parameter: Tensor, gradient: Tensor) -> Tensor:

@@ -36,8 +36,8 @@ def clipped_surrogate(
     old_values: Tensor,
     returns: Tensor,
     *,
-    clip_range: float,
-    clip_range_vf: float | None,
+    clip_range: float | Tensor,
+    clip_range_vf: float | Tensor | None,
     vf_coef: float,
 ) -> Surrogate:
     """Return the derivatives of `-mean(min(r A, clip(r) A)) + vf_coef * mean((V - R)^2)`
@@ -54,7 +54,8 @@ def clipped_surrogate(
     errors = values - returns
     if clip_range_vf is not None:
         moved = values - old_values
-        errors = (old_values + moved.clamp(-clip_range_vf, clip_range_vf) - returns) * (moved.abs() <= clip_range_vf)
+        clipped = moved.clamp(-clip_range_vf, clip_range_vf)  # type: ignore[arg-type]  # both of one kind
+        errors = (old_values + clipped - returns) * (moved.abs() <= clip_range_vf)
     return Surrogate(by_log_prob, errors.mul_(2 * vf_coef / len(errors)), ratio, log_ratio)
 
 

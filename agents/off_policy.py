@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -11,11 +12,11 @@ from gymnasium import spaces
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.type_aliases import RolloutReturn
 from stable_baselines3.common.vec_env import VecEnv
-from torch import nn
+from torch import Tensor, nn
 
 from agents.agent import Agent
 from agents.extractor import Memory
-from agents.observations import at, put, to_device
+from agents.observations import Tensors, at, put, to_device
 from agents.q_network import QPolicy
 from agents.replay import Replay
 from agents.vector import Environments
@@ -34,6 +35,8 @@ class OffPolicy(Agent, stable_baselines3.DQN):
     average: float
     target_behind = True
     """Whether the online network has changed since the target network took it over."""
+    choose: Callable[..., Sequence[Tensor]]
+    """`_choose`, captured."""
 
     def collect_rollouts(
         self,
@@ -47,7 +50,7 @@ class OffPolicy(Agent, stable_baselines3.DQN):
     ) -> RolloutReturn:
         """Add `train_freq` steps of every environment to the replay buffer, epsilon-greedily."""
         assert isinstance(env, Environments)
-        replay, clock, q_net = self.replay_buffer, self.stopwatch, self.policy.q_net
+        replay, clock = self.replay_buffer, self.stopwatch
         self.policy.set_training_mode(False)
         callback.on_rollout_start()
         clock.start()
@@ -60,9 +63,8 @@ class OffPolicy(Agent, stable_baselines3.DQN):
             if self.num_timesteps >= learning_starts:
                 greedy = coins[t] >= self.exploration_rate
                 if greedy.any():
-                    with torch.no_grad():
-                        best = q_net.values(to_device(self._last_obs, self.device)).argmax(1).cpu().numpy()
-                    actions = np.where(greedy, best, actions)
+                    (best,) = self.choose(to_device(self._last_obs, self.device))
+                    actions = np.where(greedy, best.cpu().numpy(), actions)
             clock.lap("inference")
             steps = env.advance(actions)
             replay.add(self._last_obs, actions, steps)
@@ -78,6 +80,11 @@ class OffPolicy(Agent, stable_baselines3.DQN):
         self._learn_statistics((newest + np.arange(count)) % replay.buffer_size)
         callback.on_rollout_end()
         return RolloutReturn(count * env.num_envs, 0, True)
+
+    def _choose(self, observations: Tensors) -> Sequence[Tensor]:
+        """Return the actions `(B,)` of the highest values."""
+        with torch.no_grad():
+            return (self.policy.q_net.values(observations).argmax(1),)
 
     def _on_step(self) -> None:
         """Follow SB3's schedule of the target network and of epsilon."""

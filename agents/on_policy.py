@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -16,7 +16,7 @@ from torch import Tensor
 from agents.actor_critic import ActorCritic
 from agents.agent import Agent
 from agents.extractor import Memory
-from agents.observations import at, each, put, rows_of, to_device
+from agents.observations import Tensors, at, each, put, rows_of, to_device
 from agents.rollout import Rollout
 from agents.vector import Environments
 from lab.encoders.base import Encoder
@@ -40,6 +40,8 @@ class OnPolicy(Agent, stable_baselines3.PPO):
     policy: ActorCritic
     rollout_buffer: Rollout  # type: ignore[assignment]
     recurrent = False
+    choose: Callable[..., Sequence[Tensor]]
+    """`_choose`, captured where it can be."""
 
     def collect_rollouts(self, env: VecEnv, callback: BaseCallback, rollout_buffer: Any, n_rollout_steps: int) -> bool:
         """Fill the rollout with `n_rollout_steps` steps of every environment. False when a callback ends training."""
@@ -59,14 +61,12 @@ class OnPolicy(Agent, stable_baselines3.PPO):
                     policy.distribution.resample(env.num_envs)
                 put(rollout.observations, t, to_device(self._last_obs, self.device))
                 observations = at(rollout.observations, t)  # a copy: what an encoder gives back may share its memory
-                parts: Sequence[Tensor]
-                if policy.values_can_wait:
-                    parts = policy.actor(observations)
-                else:
+                if self.recurrent:
                     *parts, self.memory = policy.heads(observations, self.memory, self._starts())
-                sampled = policy.distribution.sample(parts[0], parts[1])
-                seen.append((sampled, *parts))
-                actions = sampled.cpu().numpy()
+                    seen.append((policy.distribution.sample(parts[0], parts[1]), *parts))
+                else:
+                    seen.append(tuple(part.clone() for part in self.choose(observations)))
+                actions = seen[-1][0].cpu().numpy()
                 rollout.starts[t] = self._last_episode_starts
                 clock.lap("inference")
                 steps = env.advance(actions if clip is None else np.clip(actions, *clip))
@@ -86,6 +86,14 @@ class OnPolicy(Agent, stable_baselines3.PPO):
         callback.update_locals(locals())
         callback.on_rollout_end()
         return True
+
+    def _choose(self, observations: Tensors) -> Sequence[Tensor]:
+        """Return drawn actions `(B, ...)`, and of `Heads` outputs, latent and, unless they can wait, values; for
+        policies without memory."""
+        with torch.no_grad():
+            policy = self.policy
+            parts = policy.actor(observations) if policy.values_can_wait else policy.heads(observations)[:3]
+            return policy.distribution.sample(parts[0], parts[1]), *parts
 
     def _keep(self, rollout: Rollout, seen: list[tuple[Tensor, ...]]) -> None:
         """Store actions, log-probabilities and values of all steps."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from agents.actor_critic import ActorCritic
 from agents.agent import sb3_schedule
+from agents.captured import Capture, captured
 from agents.extractor import EncoderExtractor, Memory, running_norm
 from agents.lean_adam import LeanAdam
 from agents.losses import clipped_surrogate
@@ -52,6 +54,8 @@ class PPO(OnPolicy):
         log_std_init: logarithm of the standard deviation of Box actions at the beginning.
         normalize_observations: by their running mean and variance, which are part of the policy.
         normalize_rewards: by the running standard deviation of the return; figures are of the true rewards.
+        capture: repeat the tensor operations of acting and learning without Python once they are known, on the CPU;
+            `always` on a GPU too (CUDA graphs; not tried yet), `never` for an encoder whose Python changes its ways.
     """
 
     def __init__(
@@ -83,6 +87,7 @@ class PPO(OnPolicy):
         log_std_init: float = 0.0,
         normalize_observations: bool = False,
         normalize_rewards: bool = False,
+        capture: Capture = "auto",
     ) -> None:
         if batch_size < 2 or (n_steps * env.num_envs) % batch_size:
             raise ConfigError(
@@ -137,6 +142,11 @@ class PPO(OnPolicy):
                 f"whole sequences of {n_steps}, received {batch_size}"
             )
         self.memory: Memory = tuple(part.to(device) for part in self.policy.initial_memory(env.num_envs))
+        self.choose = self._choose if gsde or self.recurrent else captured(self._choose, device, capture)
+        self.gradients, self.gradients_and_figures = (
+            captured(partial(self._gradients_of_parts, with_figures=figures), device, capture)
+            for figures in (False, True)
+        )
         for extractor in (self.policy.pi_features_extractor, self.policy.vf_features_extractor):
             inner = extractor.encoder
             if inner.pretrained and ortho_init:
@@ -166,8 +176,28 @@ class PPO(OnPolicy):
 
     def _learn_from(self, batch: Batch, *, with_figures: bool) -> bool:
         """One gradient step. False where the policy has moved too far for one."""
+        bounds = (self.clip_now,) if self.clip_range_vf is None else (self.clip_now, self._value_clip())
+        if self.recurrent:  # where episodes begin decides what is computed
+            figures, norm, *gradients = self._gradients(batch, *bounds, with_figures=with_figures)
+        else:
+            compute = self.gradients_and_figures if with_figures else self.gradients
+            figures, norm, *gradients = compute(*batch.without_memory, *bounds)
+        if with_figures:
+            self.figures.append(figures.clone())
+            if self.target_kl is not None and self.figures[-1][0] > 1.5 * self.target_kl:
+                return False
+        self.norms.append(norm.clone())
+        self.policy.optimizer.descend(norm, gradients, self.max_grad_norm, self.name_place)
+        return True
+
+    def _gradients(
+        self, batch: Batch, clip: float | Tensor, value_clip: float | Tensor | None = None, *, with_figures: bool
+    ) -> Sequence[Tensor]:
+        """Return KL divergence, share of clipped ratios, entropy and value loss, `(4,)` or without figures `(0,)`; and
+        the gradient's norm and parts."""
         policy = self.policy
         if self.recurrent:
+            assert batch.starts is not None
             heads = policy.heads_of_sequences(batch.observations, batch.memory, batch.starts)
         else:
             heads = policy.heads(batch.observations)
@@ -180,8 +210,8 @@ class PPO(OnPolicy):
                 heads.values,
                 batch.values,
                 batch.returns,
-                clip_range=self.clip_now,
-                clip_range_vf=self._value_clip(),
+                clip_range=clip,
+                clip_range_vf=value_clip,
                 vf_coef=self.vf_coef,
             )
         ends, derivatives = [log_probs, heads.values], [loss.by_log_prob, loss.by_value]
@@ -189,22 +219,22 @@ class PPO(OnPolicy):
         if self.ent_coef and entropy is not None:
             ends.append(entropy)
             derivatives.append(torch.full_like(entropy, -self.ent_coef / len(entropy)))
-        if entropy is not None and with_figures:
+        figures = log_probs.new_empty(0)
+        if with_figures and entropy is not None:
             with torch.no_grad():
-                self.figures.append(
-                    torch.stack(
-                        (
-                            (loss.ratio - 1 - loss.log_ratio).mean(),  # Schulman 2020, "Approximating KL divergence"
-                            ((loss.ratio - 1).abs() > self.clip_now).float().mean(),
-                            entropy.mean(),
-                            (heads.values - batch.returns).square().mean(),
-                        )
+                figures = torch.stack(
+                    (
+                        (loss.ratio - 1 - loss.log_ratio).mean(),  # Schulman 2020, "Approximating KL divergence"
+                        ((loss.ratio - 1).abs() > clip).float().mean(),
+                        entropy.mean(),
+                        (heads.values - batch.returns).square().mean(),
                     )
                 )
-            if self.target_kl is not None and self.figures[-1][0] > 1.5 * self.target_kl:
-                return False
-        self.norms.append(policy.optimizer.descend(ends, derivatives, self.max_grad_norm, self.place))
-        return True
+        return figures, *policy.optimizer.gradient(ends, derivatives)
+
+    def _gradients_of_parts(self, *parts: Any, with_figures: bool) -> Sequence[Tensor]:
+        """The same for `Batch.without_memory` and the bounds, as it can be captured."""
+        return self._gradients(Batch(*parts[:6]), *parts[6:], with_figures=with_figures)
 
     def _value_clip(self) -> float | None:
         if self.clip_range_vf is None:

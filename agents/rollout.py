@@ -25,8 +25,13 @@ class Batch(NamedTuple):
     values: Tensor
     advantages: Tensor
     returns: Tensor
-    starts: Tensor
-    memory: Memory
+    starts: Tensor | None = None
+    memory: Memory = ()
+
+    @property
+    def without_memory(self) -> tuple[Any, ...]:
+        """All parts that a policy without memory needs."""
+        return self[:6]
 
 
 class Rollout:
@@ -84,7 +89,7 @@ class Rollout:
             actions, log_probs, values, advantages, returns = (column[part] for column in columns)
             if normalize:
                 advantages = normalized(advantages)
-            yield Batch(at(flat, part), actions, log_probs, values, advantages, returns, self.values[:0], ())
+            yield Batch(at(flat, part), actions, log_probs, values, advantages, returns)
 
     def sequences(self, size: int, *, normalize: bool) -> Iterator[Batch]:
         """The same for recurrent policies: whole sequences of some environments, `size` transitions in all."""

@@ -22,9 +22,9 @@ from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 from agents.experiment import AgentExperiment
 from benchmarks.pairs import alternate, one_core
-from benchmarks.returns import ZOO, falling
+from benchmarks.zoo import ZOO, falling
 from lab.config import load
-from lab.devices import keep_freed_memory
+from lab.devices import flush_denormals, keep_freed_memory
 
 CPU = torch.device("cpu")
 seeds = count()
@@ -92,6 +92,7 @@ def lab_pixels(seed: int) -> Any:
 def lab_agent(name: str, overrides: dict[str, Any], seed: int) -> Any:
     """Build the agent of an experiment as `lab run` does."""
     keep_freed_memory()
+    flush_denormals()
     experiment = load(name, overrides).build()
     assert isinstance(experiment, AgentExperiment)
     return experiment.agent_factory(experiment.env.make_vec(seed, experiment.env.plan()), seed, CPU)

@@ -14,6 +14,7 @@ from time import perf_counter
 import torch
 
 from lab.config import Config, load
+from lab.cores import usable_cores
 from lab.devices import select_device, use_threads
 from lab.errors import ConfigError
 from lab.experiment import Alternative, RunContext, Timing, Turn
@@ -171,7 +172,7 @@ def _beside(one: Turn, other: Turn, alternative: Alternative, seconds: float) ->
 
 def _of_the_machine(job: Job, threads: int) -> list[Alternative]:
     """Other numbers of threads, and other devices that are there."""
-    cores = os.cpu_count() or 1
+    cores = usable_cores()
     found = [Alternative(f"threads={n}") for n in sorted({1, min(2, cores), cores} - {threads})]
     for device in DEVICES:
         with suppress(ConfigError):

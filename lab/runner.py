@@ -17,7 +17,7 @@ from lab import checkpoint, summary
 from lab.checkpoint import Checkpoint
 from lab.compatibility import surroundings
 from lab.config import Config, load
-from lab.devices import describe, keep_freed_memory, select_device, use_threads
+from lab.devices import describe, flush_denormals, keep_freed_memory, select_device, use_threads
 from lab.encoders.files import save_encoder
 from lab.errors import ConfigError, DivergedError, Interrupted, SavingError
 from lab.experiment import Experiment, RunContext
@@ -152,6 +152,7 @@ def prepare(config: Config, *, fast_dev_run: bool) -> Job:
     device = select_device(config.common.device)
     use_threads(config.common.threads)
     keep_freed_memory()
+    flush_denormals()
     seed_everything(config.common.seed)
     experiment = config.build()
     experiment.prepare(config.common.seed, device, fast_dev_run=fast_dev_run)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -16,6 +15,7 @@ import yaml
 from lab.children import POLL, Child, Children
 from lab.compatibility import differences
 from lab.config import Config, load
+from lab.cores import usable_cores
 from lab.data.base import DatasetInfo
 from lab.devices import DEFAULT_THREADS, select_device
 from lab.errors import ConfigError, DivergedError, Interrupted
@@ -80,8 +80,7 @@ def simultaneous(config: Config) -> int:
     not there."""
     if select_device(config.common.device).type != "cpu":
         return 1
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // (config.common.threads or DEFAULT_THREADS))
+    return max(1, usable_cores() // (config.common.threads or DEFAULT_THREADS))
 
 
 def _scratch() -> Path:

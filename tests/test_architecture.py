@@ -18,7 +18,7 @@ PAIRS = list(zip(FILES, NAMES, strict=True))
 
 LAYERS = [  # each may import those before it, and its own
     {"errors", "files", "progress", "nested", "randomness", "signals", "divergence", "imports", "judging", "stopwatch"},
-    {"disk", "tables"},
+    {"cores", "disk", "tables"},
     {"settings", "spec", "layers", "decoders", "encoders", "data", "tracking", "checkpoint", "devices", "statistics"},
     {"saving", "reference", "optimization", "pictures", "config_files", "config_errors", "summary"},
     {"experiment", "acting", "run_folder", "compatibility"},

@@ -31,7 +31,7 @@ from tests.tasks import Counter, Identity, dqn, together, weights
 class Recorder(LeanAdam):
     """Keeps the last gradients instead of following them."""
 
-    def _apply(self, group: Any, parameters: Any, gradients: Any) -> None:
+    def _apply(self, gradients: Any) -> None:
         self.gradients = [gradient.clone() for gradient in gradients]
 
 

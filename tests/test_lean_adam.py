@@ -21,7 +21,8 @@ def test_a_convolutions_gradient_with_channels_last_is_paired_rightly() -> None:
     lean, plain = LeanAdam(lean_net.parameters(), fused=True), torch.optim.Adam(plain_net.parameters())
     for _ in range(4):
         end = lean_net(scaled(images))
-        lean.descend([end], [torch.ones_like(end)], max_norm=1e9, where="a test")
+        norm, *gradients = lean.gradient([end], [torch.ones_like(end)])
+        lean.descend(norm, gradients, max_norm=1e9, where=lambda: "a test")
         plain.zero_grad()
         plain_net(images / 255).sum().backward()
         plain.step()

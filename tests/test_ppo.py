@@ -39,7 +39,7 @@ every_space = pytest.mark.parametrize("name", SPACES)
 class Recorder(LeanAdam):
     """Keeps the last gradients instead of following them."""
 
-    def _apply(self, group: Any, parameters: Any, gradients: Any) -> None:
+    def _apply(self, gradients: Any) -> None:
         self.gradients = [gradient.clone() for gradient in gradients]
 
 
@@ -357,6 +357,7 @@ def test_sequences_give_what_stepping_gave(cell: str, share: bool) -> None:
         collect_more(agent, callback)
         seen = 0
         for batch in agent.rollout_buffer.sequences(28, normalize=True):
+            assert batch.starts is not None
             heads = agent.policy.heads_of_sequences(batch.observations, batch.memory, batch.starts)
             log_probs = agent.policy.distribution.log_prob(heads.outputs, heads.latent, batch.actions)
             torch.testing.assert_close(log_probs, batch.log_probs, atol=1e-5, rtol=0)

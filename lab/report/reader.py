@@ -6,7 +6,6 @@ output. (`multiprocessing` would run the caller's own script again in every chil
 
 from __future__ import annotations
 
-import os
 import pickle
 import subprocess
 import sys
@@ -15,6 +14,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from lab.cores import usable_cores
 
 if TYPE_CHECKING:
     from lab.report.curves import Curves
@@ -53,7 +54,7 @@ def read_all(folders: Sequence[Path], started: Sequence[float | None]) -> list[C
 
     jobs = list(zip(folders, started, strict=True))
     sizes = [path.stat().st_size if (path := folder / METRICS).is_file() else 0 for folder, _ in jobs]
-    workers = min(len(jobs), os.cpu_count() or 1, MOST_PROCESSES)
+    workers = min(len(jobs), usable_cores(), MOST_PROCESSES)
     if sum(sizes) < WORTH_PROCESSES or workers < 2:
         return [read_curves(*job) for job in jobs]
     by_size = sorted(range(len(jobs)), key=lambda i: -sizes[i])

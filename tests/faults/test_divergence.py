@@ -10,7 +10,8 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from agents.losses import q_targets
+from agents.dqn import DQN
+from agents.losses import Surrogate, clipped_surrogate, huber_derivative
 from agents.ppo import PPO
 from generative.gan import GAN
 from generative.vae import VAE
@@ -39,8 +40,8 @@ def poison_gradient(x: Tensor) -> Tensor:
     return Nan.apply(x)  # type: ignore[no-any-return,no-untyped-call]
 
 
-def diverged(kind: str, capsys: pytest.CaptureFixture[str]) -> tuple[Summary, str]:
-    assert main(["run", *words(kind), "--runs-dir", "runs"]) == 3
+def diverged(kind: str, capsys: pytest.CaptureFixture[str], *more: str) -> tuple[Summary, str]:
+    assert main(["run", *words(kind), *more, "--runs-dir", "runs"]) == 3
     (run,) = local_runs(Path("runs"))
     assert run.status == "diverged"
     kept = load(rolling(run.dir / "checkpoints")[0]).state
@@ -98,37 +99,45 @@ def test_lightning(
     assert all(value.isfinite().all() for value in weights.values() if value.is_floating_point())
 
 
-@pytest.mark.fault(12)
-def test_ppo(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    train, policies = PPO.train, []
+def poison_from(
+    step: int, algorithm: type[PPO | DQN], monkeypatch: pytest.MonkeyPatch
+) -> tuple[Tensor, list[torch.nn.Module]]:
+    """Return a number that is 1 and becomes NaN for the update after `step`, and the policies that were updated.
 
-    def poisoned(self: Any) -> None:
+    It changes in place: functions that are captured repeat their operations, not their Python.
+    """
+    train, factor = algorithm.train, torch.ones(())
+    policies: list[torch.nn.Module] = []
+
+    def poisoned(self: Any, **settings: Any) -> None:
         policies.append(self.policy)
-        if self.num_timesteps >= 1024:
-            heads = self.policy.heads
+        factor.fill_(torch.nan if self.num_timesteps >= step else 1)
+        train(self, **settings)
 
-            def poisoned_heads(*args: Any) -> Any:
-                seen = heads(*args)
-                return seen._replace(values=poison_gradient(seen.values))
+    monkeypatch.setattr(algorithm, "train", poisoned)
+    return factor, policies
 
-            self.policy.heads = poisoned_heads
-        train(self)
 
-    monkeypatch.setattr(PPO, "train", poisoned)
-    _, said = diverged("ppo", capsys)
+@pytest.mark.fault(12)
+@pytest.mark.parametrize("capture", ["auto", "never"])
+def test_ppo(capture: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    factor, policies = poison_from(1024, PPO, monkeypatch)
+
+    def poisoned(*args: Any, **kwargs: Any) -> Surrogate:
+        loss = clipped_surrogate(*args, **kwargs)
+        return loss._replace(by_value=loss.by_value * factor)
+
+    monkeypatch.setattr("agents.ppo.clipped_surrogate", poisoned)
+    _, said = diverged("ppo", capsys, f"--agent.capture={capture}")
     assert "the norm of the gradient became nan in the update after step 1,024, before the weights were changed" in said
     assert all(value.isfinite().all() for value in policies[-1].state_dict().values())
 
 
 @pytest.mark.fault(12)
-def test_dqn(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    calls = 0
-
-    def poisoned(*args: Any, **kwargs: Any) -> Tensor:
-        nonlocal calls
-        calls += 1
-        return q_targets(*args, **kwargs) * (torch.nan if calls > 24 else 1)
-
-    monkeypatch.setattr("agents.dqn.q_targets", poisoned)
-    _, said = diverged("dqn", capsys)
+@pytest.mark.parametrize("capture", ["auto", "never"])
+def test_dqn(capture: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    factor, policies = poison_from(1280, DQN, monkeypatch)
+    monkeypatch.setattr("agents.dqn.huber_derivative", lambda *args: huber_derivative(*args) * factor)
+    _, said = diverged("dqn", capsys, f"--agent.capture={capture}")
     assert "the norm of the gradient became nan in the update after step 1,280" in said
+    assert all(value.isfinite().all() for value in policies[-1].state_dict().values())
