@@ -60,7 +60,7 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
         "ppo-acrobot",
         BRIEF
         | QUICK
-        | {"env.num_envs": 2, "agent.n_steps": 64}
+        | {"env.num_envs": 2, "agent.n_steps": 64, "agent.batch_size": 64}
         | {"total_timesteps": 1024, "checkpoint.steps": 250, "evaluation.every": 700},
     ),
     "prioritized": (
