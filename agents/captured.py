@@ -1,28 +1,32 @@
-"""Functions of tensors that are run once, and from then on repeated without Python, autograd or new memory.
+"""Functions of tensors that are run twice, and from then on repeated without Python, autograd or new memory.
 
 A gradient step of a small network is some thirty operations of a few microseconds each, and putting them together anew
 takes Python and autograd longer than they do themselves. Which they are does not change from step to step. So the first
-call notes them down while it runs them, with the tensors they read and write; later calls fill in the new inputs and
-run the same list. On a GPU, CUDA graphs do that in hardware.
+call notes them down while it runs them, with the tensors they read and write (`agents/tape.py`); the second one proves
+that repeating them is the same, to the last bit; later calls fill in the new inputs and run the same list. On a GPU,
+CUDA graphs do that in hardware.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import cache
-from typing import Any, Literal, NamedTuple
+import random
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+from operator import is_
+from typing import Any, Literal
 
+import numpy as np
 import torch
-from torch import Tensor
-from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch import Tensor, nn
 
 from agents.observations import Tensors, each
+from agents.tape import Call, record
 
 Capture = Literal["auto", "always", "never"]
 """Whether functions are captured: `auto` does so on the CPU; `always` also on a GPU, which has not been tried yet."""
 
 Input = Tensors | float
+Function = Callable[..., Sequence[Tensor]]
 
 MOST = 4
 """Sets of shapes that are kept; those that come later are computed as if nothing were captured."""
@@ -30,59 +34,88 @@ MOST = 4
 WARM_UP = 3
 """Calls on a GPU before one is captured: libraries prepare themselves in the first ones."""
 
-MOST_COPIED = 100_000
-"""Numbers that a program may copy from where an operation, such as a convolution, has put them itself: beyond that the
-copies take longer than what a program saves."""
-
-ESCAPES = frozenset(
-    {"tolist", "numpy", "__array__", "item", "__bool__", "__int__", "__float__", "__index__", "data_ptr"}
-)
-"""Ways from a tensor's values into Python that are no operation; what follows could depend on them."""
-
-
-def captured(
-    function: Callable[..., Sequence[Tensor]], device: torch.device, wish: Capture
-) -> Callable[..., Sequence[Tensor]]:
-    """Return `function` captured where that is wished for and can be done, else as it is."""
-    can = device.type == "cpu" or (device.type == "cuda" and wish == "always")
-    return Captured(function, device) if can and wish != "never" else function
-
 
 class Captured:
-    """`function(*inputs) -> outputs`, repeated from its second call on for inputs of the same shapes.
+    """`function(*inputs) -> outputs`, repeated from its third call on for inputs of the same shapes.
 
     The outputs are the same tensors each time, without gradients, and are overwritten by the next call. What the
-    function reads besides its inputs, such as weights, must be changed in place. Its Python runs once: whatever that
-    decides from the values of tensors cannot be repeated, and where it is seen to do so (operations whose result has
-    a shape of its own, numbers taken out of tensors) every call runs the function itself. Random numbers are drawn
-    anew each time.
+    function reads besides its inputs, such as weights, must be changed in place. Random numbers of torch are drawn
+    anew each time. Where its Python is seen to matter, every call runs the function itself: operations whose result has
+    a shape of its own, numbers taken out of tensors, random numbers of Python and NumPy, attributes of the module that
+    the function sets, and all else that makes a second call differ from a repetition of the first one.
 
     Args:
         function: takes tensors, dicts of them and numbers (which it sees as tensors), returns a tuple of tensors.
+        module: all of whose weights, buffers and attributes it may read.
         device: of all of them.
+        wish: whether to capture where that can be done.
     """
 
-    def __init__(self, function: Callable[..., Sequence[Tensor]], device: torch.device) -> None:
-        self.function, self.device = function, device
+    def __init__(self, function: Function, module: nn.Module, device: torch.device, wish: Capture = "auto") -> None:
+        self.function, self.module, self.device = function, module, device
+        self.wished = wish != "never" and (device.type == "cpu" or (device.type == "cuda" and wish == "always"))
         self.programs: dict[Any, Program | Graph | None] = {}
+        self.proven: dict[Any, Program | Graph] = {}
         self.warm_up = WARM_UP if device.type == "cuda" else 0
+        self.dicts: list[dict[str, Any]] = []
+        self.known: list[Any] = [self]
+
+    def renew(self, *constants: Any) -> None:
+        """Begin anew if the module's attributes, the weights that are trained, or `constants`, which are what else the
+        function reads, have changed since the last call of this method."""
+        if self.wished and not _same([*constants, *_attributes(self.dicts)], self.known):
+            self.dicts = _dicts(self.module)
+            self.known = [*constants, *_attributes(self.dicts)]
+            self.programs.clear()
+            self.proven.clear()
 
     def __call__(self, *inputs: Input) -> Sequence[Tensor]:
+        if not self.wished:
+            return self.function(*inputs)
         shapes = tuple(map(_shapes, inputs))
-        program = self.programs.get(shapes)
-        if program is not None:
-            return program(*inputs)
+        program = self.proven.get(shapes)
+        return self._learn(shapes, inputs) if program is None else program(*inputs)
+
+    def _learn(self, shapes: Any, inputs: Sequence[Input]) -> Sequence[Tensor]:
+        """One of the first calls."""
+        if (program := self.programs.get(shapes)) is not None:
+            return self._prove(shapes, program, inputs)
         if self.warm_up:
             self.warm_up -= 1
             return self.function(*inputs)
         if shapes in self.programs or len(self.programs) == MOST:
             return self.function(*inputs)
+        self.programs[shapes] = None
         own = [self._own(x) for x in inputs]
         if self.device.type == "cuda":
-            graph = self.programs[shapes] = Graph(self.function, own)
-            return graph(*inputs)
-        tape, outputs = _record(self.function, own)
-        self.programs[shapes] = None if tape.refused else Program(own, tape.calls, outputs)
+            self.programs[shapes] = graph = Graph(self.function, own)
+            return self._prove(shapes, graph, inputs)
+        before, setting = State(self.module, self.device), _surroundings(self.module)
+        try:
+            tape = record(self.function, own)
+        except Exception:  # nothing that can be recorded, or the function's own: then it comes again
+            before.restore()
+            return self.function(*inputs)
+        if tape.calls is not None and _same(setting, _surroundings(self.module)):
+            self.programs[shapes] = Program(own, tape.calls, tape.outputs, tape.memory)
+        return tape.outputs
+
+    def _prove(self, shapes: Any, program: Program | Graph, inputs: Sequence[Input]) -> Sequence[Tensor]:
+        """Run the program, then undo that and run the function; trust the program if nothing differs."""
+        self.programs[shapes] = None
+        before, setting = State(self.module, self.device, program.memory), _surroundings(self.module)
+        try:
+            repeated = [x.clone() for x in program(*inputs)]
+        except Exception:  # operations with results that are no ordinary tensors
+            before.restore()
+            return self.function(*inputs)
+        after = State(self.module, self.device)
+        before.restore()
+        outputs = self.function(*inputs)
+        close = torch.allclose if self.device.type == "cuda" else torch.equal
+        same = len(outputs) == len(repeated) and all(map(close, outputs, repeated))
+        if same and after.is_now(close) and _same(setting, _surroundings(self.module)):
+            self.programs[shapes] = self.proven[shapes] = program
         return outputs
 
     def _own(self, given: Input) -> Tensors:
@@ -91,19 +124,13 @@ class Captured:
         return each(torch.clone, given)  # type: ignore[no-any-return]
 
 
-class Call(NamedTuple):
-    """Of an operation, writing into the tensors it wrote into when it was recorded."""
-
-    operation: Callable[..., Any]
-    arguments: tuple[Any, ...]
-    settings: dict[str, Any]
-
-
 class Program:
     """Operations in their order, from inputs at fixed places to outputs at fixed places."""
 
-    def __init__(self, inputs: list[Tensors], calls: list[Call], outputs: Sequence[Tensor]) -> None:
-        self.inputs, self.calls = inputs, calls
+    def __init__(
+        self, inputs: list[Tensors], calls: list[Call], outputs: Sequence[Tensor], memory: list[Tensor]
+    ) -> None:
+        self.inputs, self.calls, self.memory = inputs, calls, memory
         self.outputs = tuple(output.detach() for output in outputs)
 
     def __call__(self, *inputs: Input) -> Sequence[Tensor]:
@@ -115,9 +142,11 @@ class Program:
 
 
 class Graph:
-    """The same on a GPU: a CUDA graph. Capturing computes nothing, so the call that captures is repeated at once."""
+    """The same on a GPU: a CUDA graph. To capture it computes nothing."""
 
-    def __init__(self, function: Callable[..., Sequence[Tensor]], inputs: list[Tensors]) -> None:
+    memory: Sequence[Tensor] = ()
+
+    def __init__(self, function: Function, inputs: list[Tensors]) -> None:
         self.inputs, self.graph = inputs, torch.cuda.CUDAGraph()
         with torch.cuda.graph(self.graph):
             self.outputs = tuple(output.detach() for output in function(*inputs))
@@ -129,6 +158,64 @@ class Graph:
         return self.outputs
 
 
+class State:
+    """A copy of what a function may change: weights and buffers, other tensors, and torch's random numbers."""
+
+    def __init__(self, module: nn.Module, device: torch.device, others: Sequence[Tensor] = ()) -> None:
+        self.device = device
+        self.tensors = [x.detach() for x in (*module.parameters(), *module.buffers(), *others)]
+        self.copies = [x.clone() for x in self.tensors]
+        self.numbers = [get() for get, _ in self._generators()]
+
+    def restore(self) -> None:
+        """Bring everything back."""
+        for tensor, copy in zip(self.tensors, self.copies, strict=True):
+            tensor.copy_(copy)
+        for (_, put), numbers in zip(self._generators(), self.numbers, strict=True):
+            put(numbers)
+
+    def is_now(self, same: Callable[[Tensor, Tensor], bool]) -> bool:
+        """Whether everything is what it was."""
+        there = [get() for get, _ in self._generators()]
+        return all(map(same, self.tensors, self.copies)) and all(map(torch.equal, there, self.numbers))
+
+    def _generators(self) -> Iterator[tuple[Callable[[], Tensor], Callable[[Tensor], None]]]:
+        yield torch.get_rng_state, torch.set_rng_state
+        if self.device.type == "cuda":
+            yield torch.cuda.get_rng_state, torch.cuda.set_rng_state
+
+
+def _dicts(module: nn.Module) -> list[dict[str, Any]]:
+    """Where the attributes of the module and of those inside are."""
+    return [d for part in module.modules() for d in (vars(part), part._parameters, part._buffers, part._modules)]
+
+
+def _attributes(dicts: list[dict[str, Any]]) -> list[Any]:
+    """Everything that a module consists of, and which weights are trained."""
+    found = list(chain.from_iterable(map(dict.values, dicts)))
+    return found + [x.requires_grad for x in found if type(x) is nn.Parameter]
+
+
+def _surroundings(module: nn.Module) -> list[Any]:
+    """The attributes, and where the random numbers of Python and NumPy are."""
+    _, keys, position, *_ = np.random.get_state()
+    return [*_attributes(_dicts(module)), hash(random.getstate()), bytes(keys), position]  # type: ignore[arg-type]
+
+
+PLAIN = (bool, int, float, str, bytes)
+
+
+def _same(some: Sequence[Any], others: Sequence[Any]) -> bool:
+    """Whether these are the same objects, or equal where they cannot be changed."""
+    if len(some) != len(others):
+        return False
+    if all(map(is_, some, others)):
+        return True
+    return all(
+        a is b or (type(a) in PLAIN and type(a) is type(b) and a == b) for a, b in zip(some, others, strict=True)
+    )
+
+
 def _fill(inputs: list[Tensors], given: Sequence[Input]) -> None:
     for mine, new in zip(inputs, given, strict=True):
         if isinstance(new, Tensor):
@@ -137,112 +224,6 @@ def _fill(inputs: list[Tensors], given: Sequence[Input]) -> None:
             each(Tensor.copy_, mine, new)
         else:
             mine.fill_(new)  # type: ignore[union-attr]
-
-
-def _record(function: Callable[..., Sequence[Tensor]], inputs: list[Tensors]) -> tuple[_Tape, Sequence[Tensor]]:
-    tape = _Tape()
-    with _Watch(tape), tape:
-        outputs = function(*inputs)
-    return tape, outputs
-
-
-class _Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Notes down every operation, those of autograd's backward pass included, and runs it."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.calls: list[Call] = []
-        self.refused, self.copied = False, 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        settings = kwargs or {}
-        if func is RELU:  # cannot write into a tensor that it is given, and this can
-            func, args = torch.ops.aten.clamp_min.default, (*args, 0)
-        result = func(*args, **settings)
-        results = list(result) if isinstance(result, tuple | list) else [result]
-        tensors = [x for x in results if x is not None]
-        if torch.Tag.dynamic_output_shape in func.tags or not all(isinstance(x, Tensor) for x in tensors):
-            self.refused = True
-        elif _writes(func):
-            self.calls.append(Call(func._op, args, settings))
-        elif not _shares_memory(tensors, args) and func.overloadpacket not in EMPTY:
-            self.calls.append(_into(func, args, settings, results))
-            self.copied += 0 if _in_place(func) else sum(x.numel() for x in tensors)
-            self.refused = self.refused or self.copied > MOST_COPIED
-        return result
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        return False  # else torch's compiler would be loaded, which takes longer than a short run
-
-
-class _Watch(TorchFunctionMode):
-    """Looks for values that leave for Python: operations on tensors do not show these."""
-
-    def __init__(self, tape: _Tape) -> None:
-        super().__init__()
-        self.tape = tape
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if getattr(func, "__name__", None) in ESCAPES:
-            self.tape.refused = True
-        return func(*args, **(kwargs or {}))
-
-
-RELU = torch.ops.aten.relu.default
-EMPTY = frozenset({torch.ops.aten.empty_like, torch.ops.aten.empty, torch.ops.aten.new_empty})
-"""Give memory, and compute nothing."""
-
-
-def _into(func: Any, args: Any, settings: dict[str, Any], results: list[Tensor | None]) -> Call:
-    """Return a call that writes where `func` has just put its results."""
-    if (variant := _out_variant(func)) is not None and all(x is not None for x in results):
-        names = [a.name for a in variant._schema.arguments if a.is_out]
-        return Call(variant._op, args, settings | dict(zip(names, results, strict=True)))
-
-    def compute_and_copy(*args: Any, **settings: Any) -> None:
-        result = func(*args, **settings)
-        for old, new in zip(results, result if isinstance(result, tuple | list) else [result], strict=True):
-            if old is not None:
-                old.copy_(new)
-
-    return Call(compute_and_copy, args, settings)
-
-
-@cache
-def _out_variant(func: Any) -> Any | None:
-    """Return the overload of an operation that writes its results into tensors that it is given."""
-    wanted = [(a.name, str(a.type)) for a in func._schema.arguments]
-    for name in func.overloadpacket.overloads():
-        variant = getattr(func.overloadpacket, name)
-        arguments = variant._schema.arguments
-        takes_the_same = wanted == [(a.name, str(a.type)) for a in arguments if not a.is_out]
-        if takes_the_same and sum(a.is_out for a in arguments) == len(func._schema.returns):
-            return variant
-    return None
-
-
-@cache
-def _in_place(func: Any) -> bool:
-    """Whether that overload computes there, instead of copying its results to it."""
-    variant = _out_variant(func)
-    return variant is not None and torch._C._dispatch_has_kernel_for_dispatch_key(variant.name(), "CPU")
-
-
-@cache
-def _writes(func: Any) -> bool:
-    """Whether an operation changes one of its arguments."""
-    return any(a.alias_info is not None and a.alias_info.is_write for a in func._schema.arguments)
-
-
-def _shares_memory(results: list[Tensor], args: Any) -> bool:
-    """Whether results are views of arguments: those need no repeating."""
-    given = {x.untyped_storage()._cdata for x in _tensors(args)}
-    return any(x.untyped_storage()._cdata in given for x in results)
-
-
-def _tensors(args: Any) -> list[Tensor]:
-    return [x for arg in args for x in (arg if isinstance(arg, tuple | list) else (arg,)) if isinstance(x, Tensor)]
 
 
 def _shapes(given: Input) -> Any:

@@ -11,7 +11,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
 from agents.agent import sb3_schedule
-from agents.captured import Capture, captured
+from agents.captured import Capture, Captured
 from agents.extractor import EncoderExtractor, running_norm
 from agents.lean_adam import LeanAdam
 from agents.losses import huber_derivative, q_targets
@@ -57,7 +57,8 @@ class DQN(OffPolicy):
         exploration_final_eps: the same at the end.
         max_grad_norm: largest norm of the gradient.
         normalize_observations: by their running mean and variance, which are part of the policy.
-        normalize_rewards: by the running standard deviation of the return; figures are of the true rewards.
+        normalize_rewards: by the running standard deviation of the return, sums over n steps within ±10; figures are of
+            the true rewards.
         capture: repeat the tensor operations of acting and learning without Python once they are known, on the CPU;
             `always` on a GPU too (CUDA graphs; not tried yet), `never` for an encoder whose Python changes its ways.
     """
@@ -142,12 +143,16 @@ class DQN(OffPolicy):
         self.reward_scale = RewardScale(env.num_envs, gamma) if normalize_rewards else None
         self.averaged_policy = copy.deepcopy(self.policy) if average else self.policy
         self.choose, self.gradients, self.double_targets = (
-            captured(function, device, capture) for function in (self._choose, self._gradients, self._double_targets)
+            Captured(function, self.policy, device, capture)
+            for function in (self._choose, self._gradients, self._double_targets)
         )
 
     def train(self, gradient_steps: int, batch_size: int = 100) -> None:
         """One round: `gradient_steps` steps on batches from the replay buffer, then the weight average follows."""
         self.policy.set_training_mode(True)
+        self.policy.optimizer.renew()
+        self.gradients.renew()
+        self.double_targets.renew()
         self._update_learning_rate(self.policy.optimizer)
         self.norms: list[Tensor] = []
         self.figures: list[Tensor] = []
@@ -204,8 +209,11 @@ class DQN(OffPolicy):
         self, next_observations: Tensors, next_values: Tensor, rewards: Tensor, discounts: Tensor
     ) -> Sequence[Tensor]:
         """Return targets `(B,)` by what the online network, which each step changes, would choose now."""
+        q_net = self.policy.q_net
+        q_net.train(False)  # as the target network is: no dropout, no part in a batch norm's statistics
         with torch.no_grad():
-            chooser = self.policy.q_net.values(next_observations)
+            chooser = q_net.values(next_observations)
+            q_net.train(True)
             return (q_targets(chooser, next_values, rewards, discounts),)
 
     def _follow(self) -> None:

@@ -23,6 +23,7 @@ from agents.vector import Environments
 from agents.workers import AsyncEnvs
 from lab.cores import usable_cores
 from lab.errors import ConfigError, EnvironmentFailedError, nearest
+from lab.progress import notice
 from lab.settings import PositiveFloat, PositiveInt
 
 Wrapper = Callable[[gym.Env[Any, Any]], gym.Wrapper[Any, Any, Any, Any]]
@@ -91,6 +92,8 @@ class EnvSettings:
             if remedy := _remedy(error):
                 raise ConfigError(f"environment {self.id} needs a package that is not installed: {remedy}") from error
             hint = nearest(self.id, gym.registry) or f" ({str(error).splitlines()[0]})"
+            if isinstance(error, gym.error.NamespaceNotFound):
+                hint = "; name the module that registers it as well, as in ale_py:ALE/Pong-v5"
             raise ConfigError(f"unknown environment {self.id!r}{hint}") from error
         except Exception as error:  # an environment's own code may fail in any way
             raise ConfigError(
@@ -118,6 +121,8 @@ class EnvSettings:
         if self.resume == "native":
             return Plan(chosen, "native", None)
         method, inexact = choose_method(make, native=self.resume == "auto")
+        if inexact is not None:
+            notice(f"{inexact}: a resumed run begins new ones, and does not end as it would have")
         return Plan(chosen, "boundary" if self.resume == "boundary" else method, inexact)
 
     def make_vec(self, seed: int, plan: Plan) -> Environments:
@@ -135,6 +140,19 @@ class EnvSettings:
         """Of observations and of actions, as the agent sees them."""
         env = self.make(training=True)
         env.close()
+        if self.training_wrappers:
+            judged = self.make()
+            judged.close()
+            for one, other in (
+                (env.observation_space, judged.observation_space),
+                (env.action_space, judged.action_space),
+            ):
+                if one != other:
+                    changed = " ".join(f"{other} to {one}".split())  # NumPy breaks long bounds into lines
+                    raise ConfigError(
+                        f"env.training_wrappers must leave the spaces alone, as evaluation goes without them, and "
+                        f"change {changed}; set env.wrappers instead"
+                    )
         return env.observation_space, env.action_space
 
     def max_episode_steps(self) -> int | None:

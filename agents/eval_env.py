@@ -9,7 +9,7 @@ import numpy as np
 
 from agents.environments import EnvSettings
 from agents.extractor import Memory
-from agents.observations import stack
+from agents.observations import misfit, stack
 from lab.errors import EnvironmentFailedError
 
 
@@ -46,7 +46,7 @@ class EvalEnv:
             self.observation, _ = self.env.reset(seed=seed)
         except Exception as error:  # an environment's own code may fail in any way
             raise self._raised(error) from error
-        self._require_finite()
+        self._require_fit()
 
     def act(self, agent: Actor) -> None:
         """Take the step that `agent` would take."""
@@ -63,7 +63,7 @@ class EvalEnv:
             raise self._raised(error) from error
         if not math.isfinite(self.total):
             raise self._failed(f"gave the reward {reward}")
-        self._require_finite()
+        self._require_fit()
         self.over = bool(terminated or truncated)
 
     def render(self) -> Any:
@@ -77,7 +77,9 @@ class EvalEnv:
         """Close the environment."""
         self.env.close()
 
-    def _require_finite(self) -> None:
+    def _require_fit(self) -> None:
+        if wrong := misfit(self.env.observation_space, self.observation):
+            raise self._failed(f"gave an observation {wrong}")
         parts = self.observation.values() if isinstance(self.observation, dict) else (self.observation,)
         for part in parts:
             if np.asarray(part).dtype.kind == "f" and not np.isfinite(part).all():

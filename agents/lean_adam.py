@@ -44,7 +44,10 @@ class LeanAdam(torch.optim.Adam):
         parameters = self.trained
         gradients = torch.autograd.grad(ends, parameters, derivatives, materialize_grads=True)
         with torch.no_grad():
-            laid_out = tuple(laid_out_as(p, g) for p, g in zip(parameters, gradients, strict=True))
+            laid_out = [laid_out_as(p, g) for p, g in zip(parameters, gradients, strict=True)]
+            for i, one in enumerate(laid_out):  # autograd gives the parts of a sum the same tensor, to be clipped twice
+                if any(one is other for other in laid_out[:i]):
+                    laid_out[i] = one.clone()
             norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in laid_out]))
         return norm, *laid_out
 
@@ -68,13 +71,14 @@ class LeanAdam(torch.optim.Adam):
             torch._foreach_mul_(gradients, max_norm / (norm + 1e-6))
 
     def _apply(self, gradients: list[Tensor]) -> None:
-        if not self.state:  # the first step: torch's own one makes the state
+        if self.columns is None and any(p not in self.state for p in self.trained):  # torch's own makes the state
             for parameter, gradient in zip(self.trained, gradients, strict=True):
                 parameter.grad = gradient
             self.step()
             self.zero_grad()
             return
-        parameters, means, squares, steps = self.columns = self.columns or self._columns()
+        self.columns = self.columns or self._columns()
+        parameters, means, squares, steps = self.columns
         group = self.param_groups[0]
         torch._foreach_add_(steps, 1)
         torch._fused_adam_(
@@ -93,13 +97,17 @@ class LeanAdam(torch.optim.Adam):
             maximize=False,
         )
 
+    def renew(self) -> None:
+        """Look up anew where everything lies: other parameters may be trained from now on."""
+        self.columns = None
+
     def _columns(self) -> Columns:
         states = [self.state[p] for p in self.trained]
         return Columns(self.trained, *([state[name] for state in states] for name in ("exp_avg", "exp_avg_sq", "step")))
 
     def load_state_dict(self, state_dict: Any) -> None:
         super().load_state_dict(state_dict)
-        self.columns = None  # the state is in other tensors now
+        self.renew()  # the state is in other tensors now
 
 
 def laid_out_as(parameter: Tensor, gradient: Tensor) -> Tensor:

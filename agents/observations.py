@@ -55,6 +55,18 @@ def put(target: Any, index: Any, values: Any) -> None:
         target[index] = values
 
 
+def misfit(space: spaces.Space[Any], observation: Any) -> str | None:
+    """Return in what an observation's shape differs from its space's, if it does: NumPy would repeat it to fit."""
+    if isinstance(space, spaces.Dict):
+        if not isinstance(observation, dict) or not space.spaces.keys() <= observation.keys():
+            found = sorted(observation) if isinstance(observation, dict) else type(observation).__name__
+            return f"of {found}, where its space has {sorted(space.spaces)}"
+        parts = ((key, misfit(part, observation[key])) for key, part in space.spaces.items())
+        return next((f"whose {key!r} is {wrong}" for key, wrong in parts if wrong), None)
+    shape = np.shape(observation)
+    return None if shape == (space.shape or ()) else f"of shape {shape}, where its space has {space.shape}"
+
+
 def at(tree: Any, index: Any) -> Any:
     """Return `tree[index]`, for every array."""
     return each(lambda array: array[index], tree)

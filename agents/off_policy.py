@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -15,12 +15,14 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor, nn
 
 from agents.agent import Agent
+from agents.captured import Captured
 from agents.extractor import Memory
 from agents.observations import Tensors, at, put, to_device
 from agents.q_network import QPolicy
 from agents.replay import Replay
 from agents.vector import Environments
 from lab.encoders.base import Encoder
+from lab.progress import notice
 
 HURRIED_START = 100
 """Steps of random play before training in a fast-dev run, at most."""
@@ -35,7 +37,7 @@ class OffPolicy(Agent, stable_baselines3.DQN):
     average: float
     target_behind = True
     """Whether the online network has changed since the target network took it over."""
-    choose: Callable[..., Sequence[Tensor]]
+    choose: Captured
     """`_choose`, captured."""
 
     def collect_rollouts(
@@ -53,6 +55,7 @@ class OffPolicy(Agent, stable_baselines3.DQN):
         replay, clock = self.replay_buffer, self.stopwatch
         self.policy.set_training_mode(False)
         callback.on_rollout_start()
+        self.choose.renew()
         clock.start()
         count = int(train_freq.frequency)
         coins = torch.rand(count, env.num_envs).numpy()
@@ -80,6 +83,15 @@ class OffPolicy(Agent, stable_baselines3.DQN):
         self._learn_statistics((newest + np.arange(count)) % replay.buffer_size)
         callback.on_rollout_end()
         return RolloutReturn(count * env.num_envs, 0, True)
+
+    def _setup_learn(self, *args: Any, **settings: Any) -> tuple[int, BaseCallback]:
+        found = super()._setup_learn(*args, **settings)
+        if self._total_timesteps <= self.learning_starts:
+            notice(
+                f"this agent plays at random and never learns: agent.learning_starts is {self.learning_starts:,}, and "
+                f"the run ends after {self._total_timesteps:,} steps"
+            )
+        return found
 
     def _choose(self, observations: Tensors) -> Sequence[Tensor]:
         """Return the actions `(B,)` of the highest values."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from agents.actor_critic import ActorCritic
 from agents.agent import Agent
+from agents.captured import Captured
 from agents.extractor import Memory
 from agents.observations import Tensors, at, each, put, rows_of, to_device
 from agents.rollout import Rollout
@@ -40,7 +41,7 @@ class OnPolicy(Agent, stable_baselines3.PPO):
     policy: ActorCritic
     rollout_buffer: Rollout  # type: ignore[assignment]
     recurrent = False
-    choose: Callable[..., Sequence[Tensor]]
+    choose: Captured
     """`_choose`, captured where it can be."""
 
     def collect_rollouts(self, env: VecEnv, callback: BaseCallback, rollout_buffer: Any, n_rollout_steps: int) -> bool:
@@ -49,6 +50,7 @@ class OnPolicy(Agent, stable_baselines3.PPO):
         policy, rollout, clock = self.policy, self.rollout_buffer, self.stopwatch
         policy.set_training_mode(False)
         callback.on_rollout_start()
+        self.choose.renew()
         policy.distribution.resample(env.num_envs)
         rollout.memory = self.memory
         cut_off: list[CutOff] = []
@@ -60,7 +62,7 @@ class OnPolicy(Agent, stable_baselines3.PPO):
                 if self.use_sde and self.sde_sample_freq > 0 and t % self.sde_sample_freq == 0:
                     policy.distribution.resample(env.num_envs)
                 put(rollout.observations, t, to_device(self._last_obs, self.device))
-                observations = at(rollout.observations, t)  # a copy: what an encoder gives back may share its memory
+                observations = at(rollout.observations, t)  # kept: what an encoder gives back may share its memory
                 if self.recurrent:
                     *parts, self.memory = policy.heads(observations, self.memory, self._starts())
                     seen.append((policy.distribution.sample(parts[0], parts[1]), *parts))

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from agents.actor_critic import ActorCritic
 from agents.agent import sb3_schedule
-from agents.captured import Capture, captured
+from agents.captured import Capture, Captured
 from agents.extractor import EncoderExtractor, Memory, running_norm
 from agents.lean_adam import LeanAdam
 from agents.losses import clipped_surrogate
@@ -53,7 +53,8 @@ class PPO(OnPolicy):
         sde_sample_freq: steps after which that noise is drawn anew; -1: once per rollout.
         log_std_init: logarithm of the standard deviation of Box actions at the beginning.
         normalize_observations: by their running mean and variance, which are part of the policy.
-        normalize_rewards: by the running standard deviation of the return; figures are of the true rewards.
+        normalize_rewards: by the running standard deviation of the return, each within ±10; figures are of the true
+            rewards.
         capture: repeat the tensor operations of acting and learning without Python once they are known, on the CPU;
             `always` on a GPU too (CUDA graphs; not tried yet), `never` for an encoder whose Python changes its ways.
     """
@@ -98,6 +99,8 @@ class PPO(OnPolicy):
             raise ConfigError(
                 f"agent.gsde needs Box actions, but this environment's action space is {env.action_space}"
             )
+        if sde_sample_freq == 0 or sde_sample_freq < -1:
+            raise ConfigError(f"agent.sde_sample_freq must be at least 1, or -1, received {sde_sample_freq}")
         super().__init__(
             ActorCritic,
             env,
@@ -142,9 +145,9 @@ class PPO(OnPolicy):
                 f"whole sequences of {n_steps}, received {batch_size}"
             )
         self.memory: Memory = tuple(part.to(device) for part in self.policy.initial_memory(env.num_envs))
-        self.choose = self._choose if gsde or self.recurrent else captured(self._choose, device, capture)
+        self.choose = Captured(self._choose, self.policy, device, "never" if gsde or self.recurrent else capture)
         self.gradients, self.gradients_and_figures = (
-            captured(partial(self._gradients_of_parts, with_figures=figures), device, capture)
+            Captured(partial(self._gradients_of_parts, with_figures=figures), self.policy, device, capture)
             for figures in (False, True)
         )
         for extractor in (self.policy.pi_features_extractor, self.policy.vf_features_extractor):
@@ -155,6 +158,9 @@ class PPO(OnPolicy):
     def train(self) -> None:
         """Learn from the rollout: `n_epochs` passes in batches of `batch_size`."""
         self.policy.set_training_mode(True)
+        self.policy.optimizer.renew()
+        for gradients in (self.gradients, self.gradients_and_figures):
+            gradients.renew(self.ent_coef, self.vf_coef)
         self._update_learning_rate(self.policy.optimizer)
         rollout = self.rollout_buffer
         self.clip_now = cast(Any, self.clip_range)(self._current_progress_remaining)
@@ -242,6 +248,7 @@ class PPO(OnPolicy):
         return float(cast(Any, self.clip_range_vf)(self._current_progress_remaining))
 
     def _record(self) -> None:
+        """Figures of the last pass, which tell how far the update has gone; of all where `target_kl` looks at each."""
         kl, clipped, entropy, value_loss = torch.stack(self.figures).mean(0).tolist()
         record = self.logger.record
         record("train/approx_kl", kl)

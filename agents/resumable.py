@@ -13,6 +13,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 
+from agents.observations import misfit
 from lab.errors import EnvironmentFailedError
 from lab.randomness import derived_seed
 
@@ -41,7 +42,7 @@ class Resumable(gym.Wrapper[Any, Any, Any, Any]):
 
     def __init__(self, env: Env, *, seed: int, copy: int, method: Method) -> None:
         super().__init__(env)
-        self.seed, self.copy, self.method = seed, copy, method
+        self.seed, self.copy, self.method, self.space = seed, copy, method, env.observation_space
         self.name = env.spec.id if env.spec else type(env.unwrapped).__name__
         self.episode, self.steps = 0, 0
         self.place: list[int] = []
@@ -60,9 +61,11 @@ class Resumable(gym.Wrapper[Any, Any, Any, Any]):
             self.actions.append(np.array(action))  # a copy: the caller may use its array again
         self.steps += 1
         try:
-            return self.env.step(action)
+            found = self.env.step(action)
         except Exception as error:  # an environment's own code may fail in any way
-            raise self._failed(error) from error
+            raise self._raised(error) from error
+        self._require_fit(found[0])
+        return found
 
     def begin_at(self, env_steps: int) -> None:
         """Let the next reset begin an episode that belongs to the checkpoint at `env_steps`."""
@@ -92,13 +95,22 @@ class Resumable(gym.Wrapper[Any, Any, Any, Any]):
     def _begin(self, place: list[int]) -> tuple[Any, dict[str, Any]]:
         self.place, self.actions = place, []
         try:
-            return self.env.reset(seed=derived_seed(self.seed, self.copy, *place))
+            found = self.env.reset(seed=derived_seed(self.seed, self.copy, *place))
         except Exception as error:  # an environment's own code may fail in any way
-            raise self._failed(error) from error
+            raise self._raised(error) from error
+        self._require_fit(found[0])
+        return found
 
-    def _failed(self, error: Exception) -> EnvironmentFailedError:
+    def _require_fit(self, observation: Any) -> None:
+        if wrong := misfit(self.space, observation):
+            raise self._failed(f"gave an observation {wrong}")
+
+    def _raised(self, error: Exception) -> EnvironmentFailedError:
+        return self._failed(f"raised {type(error).__name__}: {error}")
+
+    def _failed(self, what: str) -> EnvironmentFailedError:
         where = f"environment {self.name} (copy {self.copy}, its step {self.steps:,}, episode {self.episode})"
-        return EnvironmentFailedError(f"{where} raised {type(error).__name__}: {error}")
+        return EnvironmentFailedError(f"{where} {what}")
 
 
 def choose_method(make: Callable[[], Env], *, native: bool = True) -> tuple[Method, str | None]:

@@ -108,11 +108,16 @@ def verify(options: argparse.Namespace, rest: list[str]) -> int:
     if found.differences:
         print(f"DIFFERENT after {found.kills} kills: {found.differences[0]}")
         print(f"{len(found.differences)} differences in all; both runs are kept in {found.folder}")
+    elif not found.resumed:
+        print(
+            f"UNDECIDED: none of {found.kills} kills fell after a checkpoint, so that no run went on from one. More "
+            "--kills, or a smaller --checkpoint.steps (agents) or --checkpoint.epochs"
+        )
     else:
         print(f"EXACT after {found.kills} kills in {found.runs} run{'s' if found.runs > 1 else ''}")
     if not exact:
         print(f"the run itself says that it cannot be resumed exactly: {reason}")
-    return 1 if found.differences else 0
+    return 1 if found.differences or not found.resumed else 0
 
 
 def doctor(options: argparse.Namespace, rest: list[str]) -> int:

@@ -31,6 +31,7 @@ class Verification:
     Args:
         differences: between the undisturbed run and those that were killed; none means EXACT.
         kills: processes ended by SIGKILL.
+        resumed: how many of these had saved a checkpoint, from which the next one went on.
         runs: that were killed and carried to their end.
         undisturbed: the summary of the run that was not.
         folder: of all these runs; None where it has been removed.
@@ -38,6 +39,7 @@ class Verification:
 
     differences: list[str]
     kills: int
+    resumed: int
     runs: int
     undisturbed: Summary
     folder: Path | None
@@ -93,7 +95,7 @@ def _verify(
     (undisturbed,) = local_runs(folder / "undisturbed")
     trained = sum(undisturbed.durations[stage] for stage in ("train", "evaluate"))
     startup = max(0.1, time.monotonic() - began - trained)
-    done = runs = 0
+    done = runs = resumed = 0
     differences: list[str] = []
     while (done < kills or not runs) and not differences:
         runs += 1
@@ -101,7 +103,9 @@ def _verify(
         while done < kills and not _complete(disturbed):
             process = lab(["resume", str(_only(disturbed))] if _only(disturbed) else _begin(start, disturbed))
             left = 2 * max(0.0, trained - _trained(disturbed)) / (kills - done + 1)
-            if moments.random() < ANYWHERE:
+            if done == kills - 1 and not resumed and runs == 1:
+                ended = _saved(process, disturbed)
+            elif moments.random() < ANYWHERE:
                 ended = _ends_within(process, moments.uniform(0, startup + left))
             else:
                 ended = _training(process, disturbed) or _ends_within(process, moments.uniform(0, left))
@@ -111,12 +115,13 @@ def _verify(
             os.kill(process.pid, signal.SIGKILL)
             process.wait()
             done += 1
-            say(f"kill {done} of {kills}: run {runs}, checkpoint {_newest(disturbed)}")
+            resumed += bool(_checkpoint(disturbed))
+            say(f"kill {done} of {kills}: run {runs}, checkpoint {_checkpoint(disturbed) or 'none yet'}")
         if not _complete(disturbed):
             lab.finish(lab(["resume", str(_only(disturbed))] if _only(disturbed) else _begin(start, disturbed)))
         (again,) = local_runs(disturbed)
         differences = [f"run {runs}, {line}" for line in run_differences(undisturbed.dir, again.dir)]
-    return Verification(differences, done, runs, undisturbed, folder if differences else None)
+    return Verification(differences, done, resumed, runs, undisturbed, folder if differences else None)
 
 
 @dataclass(frozen=True)
@@ -176,6 +181,15 @@ def _training(process: subprocess.Popen[bytes], folder: Path) -> bool:
     return True
 
 
+def _saved(process: subprocess.Popen[bytes], folder: Path) -> bool:
+    """Wait until the run has saved a checkpoint; return whether the process has ended instead."""
+    while process.poll() is None:
+        if _checkpoint(folder):
+            return False
+        time.sleep(POLL)
+    return True
+
+
 def _only(folder: Path) -> Path | None:
     return next((run.dir for run in local_runs(folder)), None)
 
@@ -184,10 +198,10 @@ def _complete(folder: Path) -> bool:
     return any(run.status == "completed" for run in local_runs(folder))
 
 
-def _newest(folder: Path) -> str:
+def _checkpoint(folder: Path) -> str | None:
     run = _only(folder)
     found = rolling(run / "checkpoints") if run else []
-    return found[0].name if found else "none yet"
+    return found[0].name if found else None
 
 
 def _trained(folder: Path) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import random
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -13,16 +14,15 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
+from stable_baselines3.common.callbacks import BaseCallback
 from torch import Tensor, nn
 
-from agents.captured import MOST, Captured, captured
+from agents.captured import MOST, Capture, Captured, Function
 from agents.lean_adam import LeanAdam
 from agents.losses import clipped_surrogate
 from lab.encoders import MLP
 from lab.encoders.conv import Conv, ConvStage
 from tests.tasks import CPU, Counter, Env, Identity, dqn, ppo, together, weights
-
-Function = Callable[..., Sequence[Tensor]]
 
 NETS: dict[str, Callable[[], nn.Module]] = {
     "relu": lambda: nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 3)),
@@ -35,6 +35,8 @@ NETS: dict[str, Callable[[], nn.Module]] = {
     "pooling": lambda: nn.Sequential(nn.Unflatten(1, (1, 4)), nn.MaxPool1d(2), nn.Flatten(), nn.Linear(2, 3)),
     "attention": lambda: nn.Sequential(nn.Unflatten(1, (2, 2)), Attention(), nn.Flatten(), nn.Linear(4, 3)),
     "memory": lambda: nn.Sequential(nn.Unflatten(1, (4, 1)), Last(), nn.Linear(8, 3)),
+    "random slopes": lambda: nn.Sequential(nn.Linear(4, 16), nn.RReLU(), nn.Linear(16, 3)),
+    "weights of a sum": lambda: Sum(),
 }
 
 
@@ -54,6 +56,17 @@ class Last(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.inner(x)[0][:, -1]  # type: ignore[no-any-return]
+
+
+class Sum(nn.Module):
+    """Autograd gives both of them the same gradient, in the same memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.other = nn.Parameter(torch.ones(3, 4)), nn.Parameter(torch.zeros(3, 4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x @ (self.one + self.other).T
 
 
 def training(net: nn.Module, wrap: Callable[[Function], Function]) -> Callable[[Tensor], list[Tensor]]:
@@ -82,10 +95,11 @@ def test_training_is_the_same_to_the_last_bit(name: str) -> None:
     capturing: list[Captured] = []
 
     def capture(function: Function) -> Function:
-        capturing.append(Captured(function, CPU))
+        capturing.append(Captured(function, copied, CPU))
         return capturing[0]
 
-    steps = training(net, lambda function: function), training(copy.deepcopy(net), capture)
+    copied = copy.deepcopy(net)
+    steps = training(net, lambda function: function), training(copied, capture)
     for number in range(6):
         x = torch.randn(8, 4)
         found = []
@@ -93,15 +107,18 @@ def test_training_is_the_same_to_the_last_bit(name: str) -> None:
             torch.manual_seed(number)  # dropout draws the same
             found.append(step(x))
         assert all(torch.equal(one, other) for one, other in zip(*found, strict=True)), number
-    (program,) = capturing[0].programs.values()
-    assert program is not None, "nothing was captured"
+    assert capturing[0].proven, "nothing was captured"
+
+
+def on_cpu(function: Function) -> Captured:
+    return Captured(function, nn.Identity(), CPU)
 
 
 def test_inputs_may_be_dicts_and_numbers() -> None:
     def both(x: dict[str, Tensor], scale: float | Tensor) -> Sequence[Tensor]:
         return (x["a"] * scale + x["b"],)
 
-    once = captured(both, CPU, "auto")
+    once = on_cpu(both)
     for scale in (2.0, 0.1, -3.0):
         x = {"a": torch.randn(5), "b": torch.randn(5)}
         assert torch.equal(once(x, scale)[0], both(x, scale)[0])
@@ -114,19 +131,19 @@ def test_numbers_that_change_bound_as_python_numbers_do() -> None:
     def derivatives(clip: Any, value_clip: Any, *columns: Tensor) -> Sequence[Tensor]:
         return loss(*columns, clip_range=clip, clip_range_vf=value_clip)
 
-    once = captured(derivatives, CPU, "auto")
+    once = on_cpu(derivatives)
     for clip in (0.2, 0.1, 0.3333):
         found, expected = once(clip, 2 * clip, *columns), derivatives(clip, 2 * clip, *columns)
         assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
 
 
 def test_each_set_of_shapes_has_a_program_up_to_some() -> None:
-    once = Captured(lambda x: (x.exp().sum(0),), CPU)
+    once = on_cpu(lambda x: (x.exp().sum(0),))
     for rows in (*range(1, MOST + 3), 2, MOST + 2):
-        for _ in range(2):
+        for _ in range(3):
             x = torch.randn(rows, 3)
             assert torch.equal(once(x)[0], x.exp().sum(0))
-    assert len(once.programs) == MOST
+    assert len(once.proven) == MOST
 
 
 UNREPEATABLE: dict[str, Function] = {
@@ -143,18 +160,128 @@ UNREPEATABLE: dict[str, Function] = {
 @pytest.mark.parametrize("name", UNREPEATABLE)
 def test_what_depends_on_values_is_not_captured(name: str) -> None:
     function = UNREPEATABLE[name]
-    once = Captured(function, CPU)
+    once = on_cpu(function)
     for sign in (1, -1, 1):
         x = sign * (torch.rand(5) + torch.tensor([0.1, -2, 0.1, 0.1, -2]))
         assert torch.equal(once(x)[0], function(x)[0])
     assert list(once.programs.values()) == [None]
 
 
+class Stubborn(nn.Module):
+    """Its output depends on more than weights and input, or on these in a way that no list of operations has."""
+
+    def __init__(self, how: Callable[[Any, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.how, self.count, self.last = how, 0, torch.zeros(3)
+        self.generator, self.kept = np.random.default_rng(0), [torch.zeros(3)]
+        self.register_buffer("mean", torch.zeros(3))
+        self.mean: Tensor
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.how(self, x)
+
+
+def counts(self: Stubborn, x: Tensor) -> Tensor:
+    self.count += 1
+    return x * 2 if self.count > 5 else x
+
+
+def compares(self: Stubborn, x: Tensor) -> Tensor:
+    last, self.last = self.last, x.detach().clone()
+    return x - last
+
+
+def averages(self: Stubborn, x: Tensor) -> Tensor:
+    self.mean = 0.9 * self.mean + 0.1 * x.detach()
+    return x - self.mean
+
+
+def collects(self: Stubborn, x: Tensor) -> Tensor:
+    self.kept.append(x * 2)
+    return x - self.kept[-2]
+
+
+def looks(self: Stubborn, x: Tensor) -> Tensor:
+    return x * float(np.from_dlpack(x)[0])
+
+
+STUBBORN: dict[str, Callable[[Any, Tensor], Tensor]] = {
+    "a count": counts,
+    "the last input": compares,
+    "a mean in a new buffer": averages,
+    "a list": collects,
+    "a view of NumPy's": looks,
+    "chance, of Python": lambda self, x: x * (2 if random.random() < 0.5 else 1),
+    "chance, of NumPy": lambda self, x: x * (2 if np.random.rand() < 0.5 else 1),
+    "chance, of its own": lambda self, x: x + torch.from_numpy(self.generator.normal(size=3)),
+}
+
+
+@pytest.mark.parametrize("name", STUBBORN)
+def test_what_depends_on_more_than_its_inputs_is_not_captured(name: str) -> None:
+    nets = [Stubborn(STUBBORN[name]) for _ in range(2)]
+    once = Captured(lambda x: (nets[0](x),), nets[0], CPU)
+    for number in range(9):
+        found, x = [], torch.randn(3)
+        for function in (once, lambda x: (nets[1](x),)):
+            random.seed(number)
+            np.random.seed(number)
+            found.append(function(x)[0])
+        assert torch.equal(*found), number
+    assert not once.proven
+
+
+def test_a_small_lstm_is_the_same_or_left_alone() -> None:
+    net = nn.LSTM(2, 4)
+    once = Captured(lambda x: (net(x)[0],), net, CPU)
+    for _ in range(4):
+        x = torch.randn(3, 8, 2)
+        assert torch.equal(once(x)[0], net(x)[0])
+
+
+def test_an_error_of_the_function_comes_through_and_nothing_has_changed() -> None:
+    net = nn.BatchNorm1d(3)
+
+    def fails(x: Tensor) -> Sequence[Tensor]:
+        net(x)
+        raise ValueError("not today")
+
+    once = Captured(fails, net, CPU)
+    with pytest.raises(ValueError, match="not today"):
+        once(torch.randn(4, 3))
+    assert net.num_batches_tracked == 1, "that of the call which raised, and none of those that tried"
+
+
+def test_what_has_changed_is_captured_anew() -> None:
+    dropout = nn.Dropout(0.5)
+    net = nn.Sequential(dropout, nn.Linear(3, 3))
+    once = Captured(lambda x: (net(x),), net, CPU)
+
+    def same() -> bool:
+        once.renew()
+        found, x = [], torch.randn(8, 3)
+        for function in (once, lambda x: (net(x),)):
+            torch.manual_seed(0)
+            found.append(function(x)[0].clone())
+        return torch.equal(*found)
+
+    assert all(same() for _ in range(4))
+    assert once.proven
+    dropout.p = 0.1
+    assert all(same() for _ in range(4))
+    net[1] = nn.Linear(3, 3)
+    assert all(same() for _ in range(4))
+    net.eval()
+    assert all(same() for _ in range(4))
+    once.renew()
+    assert once.proven, "nothing has changed since"
+
+
 def test_large_convolutions_are_left_alone() -> None:
     """They would write to places of their own, and copying from there takes longer than what is saved."""
     net = nn.Conv2d(1, 8, 3)
-    once = Captured(lambda x: (net(x),), CPU)
-    for _ in range(2):
+    once = Captured(lambda x: (net(x),), net, CPU)
+    for _ in range(3):
         x = torch.randn(32, 1, 32, 32)
         assert torch.equal(once(x)[0], net(x))
     assert list(once.programs.values()) == [None]
@@ -164,9 +291,11 @@ def test_never_means_never() -> None:
     def function(x: Tensor) -> Sequence[Tensor]:
         return (x,)
 
-    assert captured(function, CPU, "never") is function
-    assert captured(function, torch.device("mps"), "always") is function
-    assert captured(function, torch.device("cuda"), "auto") is function
+    wishes: list[tuple[str, Capture]] = [("cpu", "never"), ("mps", "always"), ("cuda", "auto")]
+    for device, wish in wishes:
+        once = Captured(function, nn.Identity(), torch.device(device), wish)
+        x = torch.ones(2)
+        assert all(once(x)[0] is x for _ in range(4))
 
 
 def test_torchs_compiler_is_not_loaded() -> None:
@@ -174,8 +303,9 @@ def test_torchs_compiler_is_not_loaded() -> None:
     code = (
         "import sys, torch\n"
         "from agents.captured import Captured\n"
-        "once = Captured(lambda x: (x.exp(),), torch.device('cpu'))\n"
-        "once(torch.zeros(2)), once(torch.zeros(2))\n"
+        "once = Captured(lambda x: (x.exp(),), torch.nn.Identity(), torch.device('cpu'))\n"
+        "once(torch.zeros(2)), once(torch.zeros(2)), once(torch.zeros(2))\n"
+        "assert once.proven\n"
         "assert 'torch._dynamo' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -227,7 +357,46 @@ def test_agents_learn_the_same_to_the_last_bit(name: str) -> None:
     capturing = [value for value in vars(agents["auto"]).values() if isinstance(value, Captured)]
     used = [once for once in capturing if once.programs]
     assert used
-    assert all(program is not None for once in used for program in once.programs.values())
+    assert all(once.proven.keys() == once.programs.keys() for once in used)
+
+
+class _Anneals(BaseCallback):
+    """Changes what SB3 lets callbacks change."""
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        model: Any = self.model
+        model.ent_coef, model.vf_coef = 0.9 * model.ent_coef, 0.9 * model.vf_coef
+
+
+class _Thaws(BaseCallback):
+    """Trains the encoder from some time on."""
+
+    def _on_step(self) -> bool:
+        for parameter in self.model.encoder.parameters():  # type: ignore[attr-defined]
+            parameter.requires_grad_(self.num_timesteps > 256)
+        return True
+
+
+CALLBACKS: dict[str, tuple[Any, type[BaseCallback], dict[str, Any]]] = {
+    "ppo, annealed": (ppo, _Anneals, {"ent_coef": 0.1}),
+    "ppo, thawed": (ppo, _Thaws, {}),
+    "dqn, thawed": (dqn, _Thaws, {}),
+}
+
+
+@pytest.mark.parametrize("name", CALLBACKS)
+def test_callbacks_change_captured_agents_as_any_others(name: str) -> None:
+    build, callback, settings = CALLBACKS[name]
+    agents = [build(together(Counter, 2), capture=capture, **settings) for capture in ("auto", "never")]
+    for agent in agents:
+        torch.manual_seed(3)
+        before = weights(agent.encoder)
+        agent.learn(768, callback=callback())
+        assert not torch.equal(before, weights(agent.encoder))
+    assert torch.equal(*(weights(agent.policy) for agent in agents))
 
 
 # --- On a GPU
@@ -240,7 +409,8 @@ def test_cuda_graphs_train_as_eager_steps_do(name: str) -> None:
     cuda = torch.device("cuda")
     net = NETS[name]().to(cuda)
     eager = training(net, lambda function: function)
-    graphs = training(copy.deepcopy(net), lambda function: captured(function, cuda, "always"))
+    copied = copy.deepcopy(net)
+    graphs = training(copied, lambda function: Captured(function, copied, cuda, "always"))
     for _ in range(8):
         x = torch.randn(8, 4, device=cuda)
         for one, other in zip(eager(x), graphs(x), strict=True):

@@ -153,6 +153,15 @@ def test_many_batches_drawn_together_teach_what_they_teach_one_by_one() -> None:
 # --- Dueling
 
 
+def test_double_learning_chooses_without_taking_part_in_batch_statistics() -> None:
+    agents = [dqn(together(Counter, 1), double=d, encoder=partial(MLP, hidden=[8], batch_norm=True)) for d in (0, 1)]
+    for agent in agents:
+        agent.learn(256)
+    one, other = ([int(b) for name, b in agent.policy.q_net.named_buffers() if "tracked" in name] for agent in agents)
+    assert one == other
+    assert one[0] > 0
+
+
 def test_dueling_closed_form() -> None:
     """Wang et al. 2016, equation 9: the mean over actions is V, and shifting all advantages changes nothing."""
     head = DuelingHead(6, 4, [8])
@@ -263,6 +272,12 @@ def test_actions_are_epsilon_greedy() -> None:
     assert np.abs(np.corrcoef(same.T) - np.eye(4)).max() < 4 / 500**0.5
 
 
+def test_an_agent_that_will_never_learn_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    for steps, said in ((64, True), (128, False)):
+        dqn(together(Counter, 2), learning_starts=64).learn(steps)
+        assert ("never learns: agent.learning_starts is 64" in capsys.readouterr().err) == said
+
+
 def test_play_is_random_until_learning_starts() -> None:
     agent = dqn(together(Counter, 2), train_freq=300, learning_starts=600, exploration_initial_eps=0.0)
     _, callback = agent._setup_learn(10_000)
@@ -340,6 +355,7 @@ def test_the_average_follows_the_weights_and_acts() -> None:
     [
         ({"gradient_steps": 0}, "gradient_steps must be at least 1, or -1"),
         ({"gradient_steps": -2}, "gradient_steps must be at least 1, or -1"),
+        ({"buffer_size": 10**13}, "transitions take .* of memory, and this machine has"),
         ({"encoder": partial(Recurrent, width=4)}, "DQN's encoder sees single observations"),
     ],
 )

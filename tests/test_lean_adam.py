@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 
+import pytest
 import torch
 from torch import nn
 
@@ -34,3 +35,11 @@ def test_scaling_changes_neither_shape_nor_values() -> None:
     images = torch.randint(256, (2, 3, 4, 5), dtype=torch.uint8)
     torch.testing.assert_close(scaled(images), images.float() / 255, atol=0, rtol=0)
     torch.testing.assert_close(scaled(images[0]), images[0].float() / 255, atol=0, rtol=0)
+
+
+def test_parameters_that_share_a_gradient_are_clipped_once() -> None:
+    one, other = (torch.nn.Parameter(torch.zeros(3)) for _ in range(2))
+    optimizer = LeanAdam([one, other], lr=0.1, fused=True)
+    norm, *gradients = optimizer.gradient([one + other], [torch.full((3,), 10.0)])
+    optimizer.descend(norm, gradients, 1.0, lambda: "a test")
+    assert torch.linalg.vector_norm(torch.cat(gradients)) == pytest.approx(1.0, rel=1e-5)

@@ -328,6 +328,8 @@ def test_a_rollout_holds_what_was_seen_before_each_action() -> None:
     [
         ({"batch_size": 7}, "divide a rollout of 32 x 2"),
         ({"gsde": True}, "gsde needs Box actions"),
+        ({"sde_sample_freq": 0}, "sde_sample_freq must be at least 1, or -1"),
+        ({"sde_sample_freq": -7}, "sde_sample_freq must be at least 1, or -1"),
         ({"encoder": partial(Recurrent, width=8), "batch_size": 16}, "must be a multiple of agent.n_steps"),
     ],
 )

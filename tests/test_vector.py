@@ -20,7 +20,7 @@ from agents.cartpole import CartPoleVector
 from agents.environments import EnvSettings, Plan
 from agents.experiment import AgentExperiment
 from agents.native import NativeEnvs
-from agents.observations import ChannelsFirst, at, each
+from agents.observations import ChannelsFirst, at, each, misfit
 from agents.resumable import Resumable
 from agents.sync import SyncEnvs
 from agents.vector import Environments, Episode
@@ -342,6 +342,27 @@ def test_a_last_observation_that_is_not_finite_is_refused() -> None:
         play(envs, 3)
 
 
+class Shrinks(Endings):
+    """Numbers of another shape, which NumPy would repeat until they fit."""
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        observation, *rest = super().step(action)
+        return observation[:1], *rest
+
+
+def test_observations_that_do_not_fit_their_space_are_refused() -> None:
+    envs = SyncEnvs("endings", [resumable(Endings, 0), resumable(Shrinks, 1)])
+    envs.reset()
+    what = r"copy 1, its step 1, episode 1\) gave an observation of shape \(1,\), where its space has \(2,\)"
+    with pytest.raises(EnvironmentFailedError, match=what):
+        play(envs, 1)
+    parts = spaces.Dict({"a": spaces.Box(0, 1, (2,)), "b": spaces.Discrete(3)})
+    assert misfit(parts, {"a": np.zeros(2), "b": 1}) is None
+    assert misfit(parts, {"a": np.zeros(3), "b": 1}) == "whose 'a' is of shape (3,), where its space has (2,)"
+    assert misfit(parts, {"a": np.zeros(2)}) == "of ['a'], where its space has ['a', 'b']"
+    assert misfit(parts, np.zeros(2)) == "of ndarray, where its space has ['a', 'b']"
+
+
 class BadCartPole(CartPoleVector):
     def step(self, actions: Any) -> Any:
         observations, rewards, *rest = super().step(actions)
@@ -510,6 +531,17 @@ def test_statistics_in_wrappers_are_refused(name: str, where: str) -> None:
     settings = env_settings(**{f"env.{where}": [{"class_path": f"gymnasium.wrappers.{name}"}]})
     with pytest.raises(ConfigError, match=r"set agent.normalize_observations or agent.normalize_rewards instead"):
         settings.make(training=True)
+
+
+def test_training_wrappers_that_change_the_spaces_are_refused() -> None:
+    settings = env_settings(**{"env.training_wrappers": [{"class_path": "gymnasium.wrappers.TimeAwareObservation"}]})
+    with pytest.raises(ConfigError, match=r"env.training_wrappers must leave the spaces alone.*\(4,\).* to .*\(5,\)"):
+        settings.spaces()
+
+
+def test_an_id_whose_module_was_not_named_is_told_how() -> None:
+    with pytest.raises(ConfigError, match="unknown environment 'Nowhere/Pong-v5'; name the module that registers it"):
+        EnvSettings("Nowhere/Pong-v5").make()
 
 
 def test_a_wrapper_that_fails_is_named() -> None:

@@ -46,7 +46,7 @@ class Encoder(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Encode `x` of shape `(B, *spec.shape)` into `(B, features_dim)`, float32.
+        """Encode `x` of shape `(B, *spec.shape)` into `(B, features_dim)`, float32, and leave `x` as it is.
 
         `mask` is `(B, T)` and true where a sequence has a real element; images and vectors take none.
         """

@@ -100,6 +100,15 @@ def test_verify_kills_processes_and_prints_exact(capfd: pytest.CaptureFixture[st
     assert list(Path("runs").iterdir()) == [], "what was exact is not kept"
 
 
+@pytest.mark.fault(1)
+def test_verify_says_so_where_nothing_was_resumed(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verification, "_checkpoint", lambda folder: None)
+    assert main(["verify", "ppo-cartpole", "--fast-dev-run", "--kills", "1", "--runs-dir", "runs"]) == 1
+    assert capfd.readouterr().out.startswith("UNDECIDED: none of 1 kills fell after a checkpoint")
+
+
 @pytest.mark.fault(27)
 @pytest.mark.slow
 def test_verify_prints_the_first_difference_and_exits_1(
