@@ -63,9 +63,7 @@ def misfit(space: spaces.Space[Any], observation: Any) -> str | None:
             return f"of {found}, where its space has {sorted(space.spaces)}"
         parts = ((key, misfit(part, observation[key])) for key, part in space.spaces.items())
         return next((f"whose {key!r} is {wrong}" for key, wrong in parts if wrong), None)
-    if (
-        space.shape is None or (shape := np.shape(observation)) == space.shape
-    ):  # a Tuple, which no agent takes, has none
+    if space.shape is None or (shape := np.shape(observation)) == space.shape:  # a Tuple has none
         return None
     return f"of shape {shape}, where its space has {space.shape}"
 
