@@ -1,8 +1,8 @@
-"""Functions of tensors that are run twice, and from then on repeated without Python, autograd or new memory.
+"""Functions of tensors that are run a few times, and from then on repeated without Python, autograd or new memory.
 
 A gradient step of a small network is some thirty operations of a few microseconds each, and putting them together anew
 takes Python and autograd longer than they do themselves. Which they are does not change from step to step. So the first
-call notes them down while it runs them, with the tensors they read and write (`agents/tape.py`); the second one proves
+call notes them down while it runs them, with the tensors they read and write (`agents/tape.py`); the next ones prove
 that repeating them is the same, to the last bit; later calls fill in the new inputs and run the same list. On a GPU,
 CUDA graphs do that in hardware.
 """
@@ -31,18 +31,25 @@ Function = Callable[..., Sequence[Tensor]]
 MOST = 4
 """Sets of shapes that are kept; those that come later are computed as if nothing were captured."""
 
+PROOFS = 4
+"""Calls in which a repetition is compared with the function: some of torch's formulas take another way while they are
+noted down, which shows in the last bit now and then."""
+
+MOST_RENEWED = 8
+"""Times that a function is captured anew; what changes all the time is not worth it."""
+
 WARM_UP = 3
 """Calls on a GPU before one is captured: libraries prepare themselves in the first ones."""
 
 
 class Captured:
-    """`function(*inputs) -> outputs`, repeated from its third call on for inputs of the same shapes.
+    """`function(*inputs) -> outputs`, repeated after its first calls for inputs of the same shapes.
 
     The outputs are the same tensors each time, without gradients, and are overwritten by the next call. What the
     function reads besides its inputs, such as weights, must be changed in place. Random numbers of torch are drawn
     anew each time. Where its Python is seen to matter, every call runs the function itself: operations whose result has
     a shape of its own, numbers taken out of tensors, random numbers of Python and NumPy, attributes of the module that
-    the function sets, and all else that makes a second call differ from a repetition of the first one.
+    the function sets, and all else that makes its next calls differ from repetitions of the first one.
 
     Args:
         function: takes tensors, dicts of them and numbers (which it sees as tensors), returns a tuple of tensors.
@@ -56,6 +63,7 @@ class Captured:
         self.wished = wish != "never" and (device.type == "cpu" or (device.type == "cuda" and wish == "always"))
         self.programs: dict[Any, Program | Graph | None] = {}
         self.proven: dict[Any, Program | Graph] = {}
+        self.renewed = 0
         self.warm_up = WARM_UP if device.type == "cuda" else 0
         self.dicts: list[dict[str, Any]] = []
         self.known: list[Any] = [self]
@@ -68,6 +76,8 @@ class Captured:
             self.known = [*constants, *_attributes(self.dicts)]
             self.programs.clear()
             self.proven.clear()
+            self.renewed += 1
+            self.wished = self.renewed <= MOST_RENEWED
 
     def __call__(self, *inputs: Input) -> Sequence[Tensor]:
         if not self.wished:
@@ -96,6 +106,9 @@ class Captured:
         except Exception:  # nothing that can be recorded, or the function's own: then it comes again
             before.restore()
             return self.function(*inputs)
+        if not tape.faithful:
+            before.restore()
+            return self.function(*inputs)
         if tape.calls is not None and _same(setting, _surroundings(self.module)):
             self.programs[shapes] = Program(own, tape.calls, tape.outputs, tape.memory)
         return tape.outputs
@@ -115,7 +128,10 @@ class Captured:
         close = torch.allclose if self.device.type == "cuda" else torch.equal
         same = len(outputs) == len(repeated) and all(map(close, outputs, repeated))
         if same and after.is_now(close) and _same(setting, _surroundings(self.module)):
-            self.programs[shapes] = self.proven[shapes] = program
+            self.programs[shapes] = program
+            program.proofs += 1
+            if program.proofs == PROOFS:
+                self.proven[shapes] = program
         return outputs
 
     def _own(self, given: Input) -> Tensors:
@@ -130,7 +146,7 @@ class Program:
     def __init__(
         self, inputs: list[Tensors], calls: list[Call], outputs: Sequence[Tensor], memory: list[Tensor]
     ) -> None:
-        self.inputs, self.calls, self.memory = inputs, calls, memory
+        self.inputs, self.calls, self.memory, self.proofs = inputs, calls, memory, 0
         self.outputs = tuple(output.detach() for output in outputs)
 
     def __call__(self, *inputs: Input) -> Sequence[Tensor]:
@@ -147,7 +163,7 @@ class Graph:
     memory: Sequence[Tensor] = ()
 
     def __init__(self, function: Function, inputs: list[Tensors]) -> None:
-        self.inputs, self.graph = inputs, torch.cuda.CUDAGraph()
+        self.inputs, self.graph, self.proofs = inputs, torch.cuda.CUDAGraph(), 0
         with torch.cuda.graph(self.graph):
             self.outputs = tuple(output.detach() for output in function(*inputs))
 

@@ -16,13 +16,17 @@ MOST_COPIED = 100_000
 copies take longer than what is saved."""
 
 ESCAPES = frozenset(
-    {"tolist", "numpy", "__array__", "__dlpack__", "item", "__bool__", "__int__", "__float__", "__index__", "data_ptr"}
+    "tolist numpy __array__ __dlpack__ item __bool__ __int__ __float__ __index__ __repr__ __format__ data_ptr".split()
 )
 """Ways from a tensor's values into Python that are no operation; what follows could depend on them."""
 
-RELU = torch.ops.aten.relu.default
-EMPTY = frozenset({torch.ops.aten.empty_like, torch.ops.aten.empty, torch.ops.aten.new_empty})
+aten = torch.ops.aten
+RELU = aten.relu.default
+EMPTY = frozenset({aten.empty_like, aten.empty, aten.new_empty})
 """Give memory, and compute nothing."""
+
+ROUNDED_OTHERWISE = frozenset({aten.prod, aten.cumprod, aten._linalg_det, aten._linalg_slogdet})
+"""Torch takes the derivatives of these by another formula while anything listens, which shows in the last bit."""
 
 
 class Call(NamedTuple):
@@ -38,11 +42,13 @@ class Tape(NamedTuple):
 
     Args:
         calls: its operations in their order; None where they cannot be repeated.
+        faithful: whether they have computed what they do when nobody listens, to the last bit.
         memory: where their results lie, which belongs to the tape from now on.
         outputs: of the function.
     """
 
     calls: list[Call] | None
+    faithful: bool
     memory: list[Tensor]
     outputs: Sequence[Tensor]
 
@@ -52,7 +58,7 @@ def record(function: Callable[..., Sequence[Tensor]], inputs: Sequence[Any]) -> 
     recorder = _Recorder()
     with _Watch(recorder), recorder:
         outputs = function(*inputs)
-    return Tape(None if recorder.refused else recorder.calls, recorder.memory, outputs)
+    return Tape(None if recorder.refused else recorder.calls, not recorder.otherwise, recorder.memory, outputs)
 
 
 class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -62,16 +68,21 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self.calls: list[Call] = []
         self.memory: list[Tensor] = []
-        self.refused, self.copied = False, 0
+        self.refused, self.otherwise, self.copied = False, False, 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         settings = kwargs or {}
         if func is RELU:  # cannot write into a tensor that it is given, and this can
-            func, args = torch.ops.aten.clamp_min.default, (*args, 0)
+            func, args = aten.clamp_min.default, (*args, 0)
         result = func(*args, **settings)
         results = list(result) if isinstance(result, tuple | list) else [result]
+        self.otherwise = self.otherwise or func.overloadpacket in ROUNDED_OTHERWISE
         tensors = [x for x in results if x is not None]
-        if torch.Tag.dynamic_output_shape in func.tags or not all(isinstance(x, Tensor) for x in tensors):
+        if (
+            self.otherwise
+            or torch.Tag.dynamic_output_shape in func.tags
+            or not all(isinstance(x, Tensor) for x in tensors)
+        ):
             self.refused = True
         else:
             self._note(func, args, settings, results)
