@@ -16,7 +16,8 @@ MOST_COPIED = 100_000
 copies take longer than what is saved."""
 
 ESCAPES = frozenset(
-    "tolist numpy __array__ __dlpack__ item __bool__ __int__ __float__ __index__ __repr__ __format__ data_ptr".split()
+    {"tolist", "numpy", "__array__", "__dlpack__", "item", "__bool__", "__int__", "__float__", "__index__", "data_ptr"}
+    | {"__repr__", "__format__"}
 )
 """Ways from a tensor's values into Python that are no operation; what follows could depend on them."""
 
@@ -78,11 +79,8 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         results = list(result) if isinstance(result, tuple | list) else [result]
         self.otherwise = self.otherwise or func.overloadpacket in ROUNDED_OTHERWISE
         tensors = [x for x in results if x is not None]
-        if (
-            self.otherwise
-            or torch.Tag.dynamic_output_shape in func.tags
-            or not all(isinstance(x, Tensor) for x in tensors)
-        ):
+        own_shape = torch.Tag.dynamic_output_shape in func.tags
+        if self.otherwise or own_shape or not all(isinstance(x, Tensor) for x in tensors):
             self.refused = True
         else:
             self._note(func, args, settings, results)
