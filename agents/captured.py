@@ -41,6 +41,9 @@ MOST_RENEWED = 8
 WARM_UP = 3
 """Calls on a GPU before one is captured: libraries prepare themselves in the first ones."""
 
+PLAIN = (bool, int, float, str, bytes)
+"""What cannot be changed in place: another object of the same value is the same."""
+
 
 class Captured:
     """`function(*inputs) -> outputs`, repeated after its first calls for inputs of the same shapes.
@@ -216,9 +219,6 @@ def _surroundings(module: nn.Module) -> list[Any]:
     """The attributes, and where the random numbers of Python and NumPy are."""
     _, keys, position, *_ = np.random.get_state()
     return [*_attributes(_dicts(module)), hash(random.getstate()), bytes(keys), position]  # type: ignore[arg-type]
-
-
-PLAIN = (bool, int, float, str, bytes)
 
 
 def _same(some: Sequence[Any], others: Sequence[Any]) -> bool:

@@ -152,7 +152,8 @@ class DQN(OffPolicy):
         self.policy.set_training_mode(True)
         self.policy.optimizer.renew()
         self.gradients.renew()
-        self.double_targets.renew()
+        if self.double:
+            self.double_targets.renew()
         self._update_learning_rate(self.policy.optimizer)
         self.norms: list[Tensor] = []
         self.figures: list[Tensor] = []

@@ -149,5 +149,5 @@ def _require_memory(space: spaces.Space[Any], rows: int, n_envs: int) -> None:
     if hasattr(os, "sysconf") and needed > (there := os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")):
         raise ConfigError(
             f"agent.buffer_size: {rows * n_envs:,} transitions take {size(needed)} of memory, and this machine has "
-            f"{size(there)}"
+            f"{size(there)}; it can be at most {int(rows * n_envs * there / needed):,}"
         )

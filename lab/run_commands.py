@@ -110,8 +110,8 @@ def verify(options: argparse.Namespace, rest: list[str]) -> int:
         print(f"{len(found.differences)} differences in all; both runs are kept in {found.folder}")
     elif not found.resumed:
         print(
-            f"UNDECIDED: none of {found.kills} kills fell after a checkpoint, so that no run went on from one. More "
-            "--kills, or a smaller --checkpoint.steps (agents) or --checkpoint.epochs"
+            f"UNDECIDED: none of {found.kills} kills fell after a checkpoint, so that no run went on from one; give "
+            "more --kills, or let it save more often with --checkpoint.steps"
         )
     else:
         print(f"EXACT after {found.kills} kills in {found.runs} run{'s' if found.runs > 1 else ''}")

@@ -115,8 +115,9 @@ def _verify(
             os.kill(process.pid, signal.SIGKILL)
             process.wait()
             done += 1
-            resumed += bool(_checkpoint(disturbed))
-            say(f"kill {done} of {kills}: run {runs}, checkpoint {_checkpoint(disturbed) or 'none yet'}")
+            checkpoint = _checkpoint(disturbed)
+            resumed += checkpoint is not None
+            say(f"kill {done} of {kills}: run {runs}, checkpoint {checkpoint or 'none yet'}")
         if not _complete(disturbed):
             lab.finish(lab(["resume", str(_only(disturbed))] if _only(disturbed) else _begin(start, disturbed)))
         (again,) = local_runs(disturbed)

@@ -62,15 +62,13 @@ def test_more_batches_than_a_short_training_has() -> None:
 
 
 def test_a_slow_environment_is_found_and_processes_of_their_own_are_advised() -> None:
-    for _ in range(5):  # on a machine that is busy with other work the gain may not be steady
-        found = diagnose("ppo-cartpole", [*SLEEPY, "--env.vectorization=sync"], seconds=0.3)
-        by_setting = {one.alternative.setting: one for one in found.tried}
-        if by_setting["env.vectorization=async"].advised:
-            break
-    assert by_setting["env.vectorization=async"].advised
-    assert "env.vectorization=native" not in by_setting, "it has none"
+    slow = "--env.kwargs={seconds: 0.02}"  # so that the gain shows on a machine that is busy with other work, too
+    found = diagnose("ppo-cartpole", [*SLEEPY, slow, "--env.vectorization=sync"], seconds=0.3)
     assert found.shares["environment"] > 0.6
     assert found.verdict.startswith("What holds it back is environment (stepping the environments)")
+    by_setting = {one.alternative.setting: one for one in found.tried}
+    assert "env.vectorization=native" not in by_setting, "it has none"
+    assert by_setting["env.vectorization=async"].advised
     said = text(found)
     line = next(line for line in said.splitlines() if line.startswith("env.vectorization=async: "))
     assert re.search(r"\d\.\dx, [\d,.]+ -> [\d,.]+ env steps/s; --env\.vectorization=async", line)

@@ -150,9 +150,6 @@ def test_many_batches_drawn_together_teach_what_they_teach_one_by_one() -> None:
     torch.testing.assert_close(weights(agents[0].policy.q_net), weights(online), rtol=0, atol=1e-5)
 
 
-# --- Dueling
-
-
 def test_double_learning_chooses_without_taking_part_in_batch_statistics() -> None:
     agents = [dqn(together(Counter, 1), double=d, encoder=partial(MLP, hidden=[8], batch_norm=True)) for d in (0, 1)]
     for agent in agents:
@@ -160,6 +157,9 @@ def test_double_learning_chooses_without_taking_part_in_batch_statistics() -> No
     one, other = ([int(b) for name, b in agent.policy.q_net.named_buffers() if "tracked" in name] for agent in agents)
     assert one == other
     assert one[0] > 0
+
+
+# --- Dueling
 
 
 def test_dueling_closed_form() -> None:
