@@ -14,6 +14,7 @@ from torch import Tensor
 from agents.normalization import RunningNorm
 from agents.observations import Tensors, each, rows_of
 from lab.encoders.base import Encoder, EncoderFactory
+from lab.encoders.building import build_encoder
 from lab.errors import ConfigError
 from lab.spec import InputSpec
 
@@ -34,7 +35,7 @@ class EncoderExtractor(BaseFeaturesExtractor):
     def __init__(
         self, observation_space: spaces.Space[Any], *, encoder: EncoderFactory, norm: RunningNorm | None = None
     ) -> None:
-        built = encoder(input_spec(observation_space))
+        built = build_encoder(encoder, input_spec(observation_space))
         super().__init__(observation_space, built.features_dim)
         self.space, self.encoder, self.norm = observation_space, built, norm
         self.plain = isinstance(observation_space, spaces.Box) and not is_image_space(observation_space)

@@ -15,6 +15,7 @@ from lab.data.base import Batch, DataModule
 from lab.decoders import DecoderFactory
 from lab.devices import own_randomness
 from lab.encoders.base import EncoderFactory
+from lab.encoders.building import build_encoder
 from lab.errors import ConfigError
 from lab.model import Model
 from lab.pictures import grid
@@ -55,7 +56,7 @@ class GAN(Model):
             raise ConfigError(f"model.fid_samples must be at least {2 * FEATURES}, received {fid_samples}")
         self.automatic_optimization = False
         self.latent_dim, self.fid_samples = latent_dim, fid_samples
-        self.encoder = encoder(spec.input)
+        self.encoder = build_encoder(encoder, spec.input)
         self.head = nn.Linear(self.encoder.features_dim, 1)
         self.generator = (
             generator(spec.input, latent_dim) if generator else self.encoder.mirror(latent_dim, batch_norm=True)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from lab.data.base import Batch, DataModule
 from lab.decoders import DecoderFactory
 from lab.encoders.base import EncoderFactory
+from lab.encoders.building import build_encoder
 from lab.model import Model
 from lab.pictures import grid
 from lab.settings import PositiveFloat, PositiveInt
@@ -51,7 +52,7 @@ class VAE(Model):
     ) -> None:
         super().__init__(spec)
         self.latent_dim, self.beta, self.nll_samples = latent_dim, beta, nll_samples
-        self.encoder = encoder(spec.input)
+        self.encoder = build_encoder(encoder, spec.input)
         self.posterior = nn.Linear(self.encoder.features_dim, 2 * latent_dim)
         self.decoder = decoder(spec.input, latent_dim) if decoder else self.encoder.mirror(latent_dim)
         self.descriptions = {

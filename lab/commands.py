@@ -102,6 +102,8 @@ def overrides_of(options: argparse.Namespace, rest: list[str]) -> list[str]:
     for word in rest:
         if word.startswith("--config="):
             raise ConfigError("--config is not an option: name the file instead of the experiment, or use extends")
+        if (option := word.partition("=")[0].replace("_", "-")) in ("--fast-dev-run", "--runs-dir"):
+            raise ConfigError(f"{word} is not an option; did you mean {option!r}?")
         if word.startswith("--") and "=" not in word and "." not in word:
             own = ["--seed", "--device", "--fast-dev-run", "--runs-dir", "--json", "--config"]
             if word in own:

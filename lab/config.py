@@ -6,11 +6,9 @@ The `experiment` key names an Experiment class, and the class's own signature is
 from __future__ import annotations
 
 import argparse
-import importlib
 import inspect
 import json
 import re
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
@@ -21,9 +19,9 @@ from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 from lab.config_errors import explain
 from lab.config_files import find, read
 from lab.devices import Device
-from lab.errors import ConfigError, nearest
+from lab.errors import ConfigError
 from lab.experiment import Experiment
-from lab.imports import import_from_here
+from lab.imports import import_class, import_from_here
 from lab.reference import Reference
 from lab.saving import CheckpointSettings
 from lab.settings import PositiveInt, Seed
@@ -94,11 +92,11 @@ def load(name: str, overrides: Mapping[str, Any] | Sequence[str] = ()) -> Config
     values = read(path)
     values.setdefault("name", path.stem)
     named = values.pop("experiment", None)
-    cls = _import_class(named, f"experiment in {path}")
+    cls = import_class(named, f"experiment in {path}")
     if not (isinstance(cls, type) and issubclass(cls, Experiment)):
         raise ConfigError(f"experiment in {path} must be the dotted path of an Experiment class, received {named!r}")
     for key, class_path in _class_paths(values):
-        _import_class(class_path, key)
+        import_class(class_path, key)
     words = overrides if not isinstance(overrides, Mapping) else [f"--{k}={_word(v)}" for k, v in overrides.items()]
     parser = ArgumentParser(exit_on_error=False, add_help=False, allow_abbrev=False)
     parser.add_argument("--config", action="config")
@@ -140,24 +138,6 @@ def _word(value: Any) -> str:
     return str(value) if isinstance(value, str | Path) else json.dumps(value)
 
 
-def _import_class(class_path: Any, key: str) -> Any:
-    """Import `package.module.Name`. Raises ConfigError, naming the nearest, when it is not there."""
-    module_name, _, name = str(class_path).rpartition(".")
-    if not module_name:
-        return None  # a short name: jsonargparse finds it among the classes that are imported
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name and not module_name.startswith(error.name):
-            raise ConfigError(f"{key}: {class_path} needs the package {error.name}, which is not installed") from error
-        raise ConfigError(f"{key}: there is no module {module_name!r}{nearest(module_name, sys.modules)}") from error
-    except Exception as error:  # the user's own module may fail in any way while it is imported
-        raise ConfigError(f"{key}: importing {module_name} failed with {type(error).__name__}: {error}") from error
-    if not hasattr(module, name):
-        raise ConfigError(f"{key}: {module_name} has no class {name!r}{nearest(name, dir(module))}")
-    return getattr(module, name)
-
-
 def _class_paths(values: Any, key: str = "") -> Iterator[tuple[str, str]]:
     """Yield (dotted key, class path) for every class that `values` names."""
     if isinstance(values, dict):
@@ -169,7 +149,7 @@ def _class_paths(values: Any, key: str = "") -> Iterator[tuple[str, str]]:
 
 def _known_keys(cls: type, values: dict[str, Any]) -> set[str]:
     """Names of all settings of the experiment and of the classes its config names: candidates for a typing slip."""
-    classes = [cls, Common, *(_import_class(path, key) for key, path in _class_paths(values))]
+    classes = [cls, Common, *(import_class(path, key) for key, path in _class_paths(values))]
     known: set[str] = set()
     while classes:
         one = classes.pop()

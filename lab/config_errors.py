@@ -7,7 +7,8 @@ import re
 import sys
 from collections.abc import Iterable
 
-from lab.errors import nearest
+from lab.errors import ConfigError, nearest
+from lab.imports import import_class
 
 _KEY = re.compile(r'Parser key "([^"]+)":')
 _UNKNOWN = re.compile(
@@ -24,6 +25,9 @@ _TYPE = re.compile(r"Expected an? <class '([\w.]+)'>\. Got value: (.+?)(?:\. Got
 _CHOICE = re.compile(r"Expected an? typing\.Literal(\[.+?\])\. Got value: (.+?)(?:\. Got value|$)", re.MULTILINE)
 _UNION = re.compile(r"Subtypes: [\[(]([^\n]+)[\])]\n(?:(?!Subtypes)[\s\S])*?Given value: (.+?)(?:\. Got value|\n|$)")
 _GROUP = re.compile(r"Unable to load config '(.+?)'")
+_NOT_THERE = re.compile(r"callable class: (?:module|cannot import|No module)[^\n]*?\. Got value: ([\w.]*\w)")
+_NO_SUBCLASS = re.compile(r"Expected '([\w.]+)' to be a subclass of (?:<class ')?([\w.]+)")
+_UNTYPED = re.compile(r"Parameter '(\w+)' from '([\w.]+)\.__init__' does not specify a type")
 _MISSING = re.compile(r'Key "([^"]+)" is required')
 
 
@@ -43,6 +47,15 @@ def explain(message: str, top_keys: Iterable[str], known_keys: Iterable[str]) ->
         types = re.sub(r"<class '([\w.]+)'>", r"\1", match[1]).replace("NoneType", "null")
         names = re.sub(r"\b(?:\w+\.)+(\w+)", r"\1", types).replace(", ", " or ")
         return f"{key} must be of type {names}, received {match[2]}"
+    if match := _NOT_THERE.search(message):
+        try:
+            import_class(match[1], key)
+        except ConfigError as error:
+            return str(error)
+    if match := _NO_SUBCLASS.search(message):
+        return f"{key} must be a subclass of {match[2]}, received {match[1]}"
+    if match := _UNTYPED.search(message):
+        return f"{key}: the constructor of {match[2]} must give its parameter {match[1]!r} a type"
     if match := _CLASS.search(message):
         return f"{key}: unknown class {match[1]!r}{nearest(match[1], _class_names())}"
     if match := _RESTRICTED.search(message):

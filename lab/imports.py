@@ -1,13 +1,18 @@
-"""What lies in a run's folder is never imported: it may be somebody else's."""
+"""Importing what configs name: the lab's and the user's own classes, and nothing that lies in a run's folder, which may
+be somebody else's."""
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
+from typing import Any
+
+from lab.errors import ConfigError, nearest
 
 
 class RunsAreData(MetaPathFinder):
@@ -35,3 +40,21 @@ def import_from_here() -> None:
         sys.meta_path.insert(0, RunsAreData())
     if str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))
+
+
+def import_class(class_path: Any, key: str) -> Any:
+    """Import `package.module.Name`. Raises ConfigError, naming the nearest, when it is not there."""
+    module_name, _, name = str(class_path).rpartition(".")
+    if not module_name:
+        return None  # a short name: jsonargparse finds it among the classes that are imported
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name and not module_name.startswith(error.name):
+            raise ConfigError(f"{key}: {class_path} needs the package {error.name}, which is not installed") from error
+        raise ConfigError(f"{key}: there is no module {module_name!r}{nearest(module_name, sys.modules)}") from error
+    except Exception as error:  # the user's own module may fail in any way while it is imported
+        raise ConfigError(f"{key}: importing {module_name} failed with {type(error).__name__}: {error}") from error
+    if not hasattr(module, name):
+        raise ConfigError(f"{key}: {module_name} has no class {name!r}{nearest(name, dir(module))}")
+    return getattr(module, name)

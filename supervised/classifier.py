@@ -15,6 +15,7 @@ from torchmetrics.classification import (
 
 from lab.data.base import Batch
 from lab.encoders.base import EncoderFactory
+from lab.encoders.building import build_encoder
 from lab.errors import ConfigError
 from lab.model import Model
 from lab.pictures import confusion_matrix, grid
@@ -44,7 +45,7 @@ class Classifier(Model):
         super().__init__(spec)
         if spec.classes is None:
             raise ConfigError("Classifier needs labelled data, but this data set has no classes")
-        self.encoder = encoder(spec.input)
+        self.encoder = build_encoder(encoder, spec.input)
         self.head = nn.Linear(self.encoder.features_dim, spec.classes)
         self.label_smoothing = label_smoothing
         self.test_metrics = nn.ModuleDict(

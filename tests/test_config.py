@@ -7,7 +7,14 @@ import yaml
 
 from lab.config import load
 from lab.config_files import merge, read
+from lab.encoders import MLP
 from lab.errors import ConfigError
+
+
+class Untyped(MLP):
+    def __init__(self, spec) -> None:  # type: ignore[no-untyped-def]
+        super().__init__(spec)
+
 
 BAD = [
     ("vae-mnits", [], "unknown experiment 'vae-mnits'; did you mean 'vae-mnist'?"),
@@ -20,6 +27,31 @@ BAD = [
     ("vae-mnist", ["--model.beta=nan"], "model.beta must be > 0 and < inf, received nan"),
     ("vae-mnist", ["--model.encoder.hidden=[-3]"], "model.encoder.hidden must be > 0, received -3"),
     ("vae-mnist", ["--model.encoder=Cnov"], "model.encoder: unknown class 'Cnov'; did you mean 'Conv'?"),
+    (
+        "vae-mnist",
+        ["--model.encoder=lab.decoders.MLPDecoder"],
+        "model.encoder must be a subclass of Encoder, received lab.decoders.MLPDecoder",
+    ),
+    (
+        "vae-mnist",
+        ["--model.encoder=lab.encoders.Cnov"],
+        "model.encoder: lab.encoders has no class 'Cnov'; did you mean 'Conv'?",
+    ),
+    (
+        "vae-mnist",
+        ["--model.encoder=lab.encoder.Conv"],
+        "model.encoder: there is no module 'lab.encoder'; did you mean 'lab.encoders'?",
+    ),
+    (
+        "vae-mnist",
+        ["--model.encoder=tests.test_config.Untyped"],
+        "model: the constructor of tests.test_config.Untyped must give its parameter 'spec' a type",
+    ),
+    (
+        "ppo-cartpole",
+        ["--env.wrappers+=gymnasium.wrappers.TimeLimitt"],
+        "env.wrappers: gymnasium.wrappers has no class 'TimeLimitt'; did you mean 'TimeLimit'?",
+    ),
     ("vae-mnist", ["--trainer.optimizer=Adm"], "trainer.optimizer: unknown class 'Adm'; did you mean 'Adam'?"),
     ("vae-mnist", ["--trainer.optimizer.lr=nan"], "trainer.optimizer.lr must be of type float or Tensor, received nan"),
     ("vae-mnist", ["--trainer=3"], "trainer must be a group of settings (trainer.name=value), received 3"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextvars import ContextVar
 
 from lab.encoders.base import Encoder, EncoderFactory
+from lab.encoders.building import build_encoder
 from lab.spec import Spec
 
 _place: ContextVar[str] = ContextVar("_place", default="")
@@ -17,7 +18,7 @@ def build_inner(factory: EncoderFactory, spec: Spec, place: str) -> Encoder:
     """
     token = _place.set(f"{_place.get()}.{place}".lstrip("."))
     try:
-        return factory(spec)
+        return build_encoder(factory, spec)
     finally:
         _place.reset(token)
 
