@@ -99,13 +99,14 @@ def data(options: argparse.Namespace, rest: list[str]) -> int:
 
 def overrides_of(options: argparse.Namespace, rest: list[str]) -> list[str]:
     """Overrides for the config: what `lab` itself did not take, and --seed and --device, which are settings too."""
+    own = ["--seed", "--device", "--fast-dev-run", "--runs-dir", "--json", "--config"]
     for word in rest:
         if word.startswith("--config="):
             raise ConfigError("--config is not an option: name the file instead of the experiment, or use extends")
-        if (option := word.partition("=")[0].replace("_", "-")) in ("--fast-dev-run", "--runs-dir"):
-            raise ConfigError(f"{word} is not an option; did you mean {option!r}?")
+        name = word.partition("=")[0]
+        if "_" in name and (option := name.replace("_", "-")) in own:
+            raise ConfigError(f"unknown option {word}; did you mean {option!r}?")
         if word.startswith("--") and "=" not in word and "." not in word:
-            own = ["--seed", "--device", "--fast-dev-run", "--runs-dir", "--json", "--config"]
             if word in own:
                 raise ConfigError(f"`lab {options.command}` does not take {word}")
             if hint := nearest(word, own):

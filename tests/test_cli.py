@@ -67,3 +67,23 @@ def test_run_runs_eval(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.M
     (folder / "checkpoints" / "final" / "state.safetensors").write_bytes(b"")
     assert main(["eval", run["run_id"]]) == 5
     assert "is damaged" in capsys.readouterr().err
+
+
+OPTIONS = [
+    (
+        ["run", "ppo-cartpole", "--fast_dev_run=true"],
+        "unknown option --fast_dev_run=true; did you mean '--fast-dev-run'?",
+    ),
+    (["run", "ppo-cartpole", "--runs_dir=x"], "unknown option --runs_dir=x; did you mean '--runs-dir'?"),
+    (["run", "ppo-cartpole", "--fast-dev-rn"], "unknown option --fast-dev-rn; did you mean '--fast-dev-run'?"),
+    (["show", "ppo-cartpole", "--runs-dir", "x"], "`lab show` does not take --runs-dir"),
+]
+
+
+@pytest.mark.parametrize(("words", "sentence"), OPTIONS)
+def test_a_wrong_option_is_told_from_a_setting(
+    words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+    assert sentence in " ".join(capsys.readouterr().err.split())
+    assert not list(Path.cwd().iterdir())

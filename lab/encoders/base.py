@@ -30,10 +30,10 @@ class Encoder(nn.Module, ABC):
     """Whether the weights and all statistics must stay as they are."""
 
     def __new__(cls, *args: Any, **settings: Any) -> Encoder:
-        # Recorded here and not in each subclass: a setting that a subclass forgot would only be missed much
-        # later, by whoever loads the file. Stored past nn.Module.__setattr__, which needs __init__ first.
         if missing := cls.__abstractmethods__:
             raise ConfigError(f"the encoder {cls.__name__} lacks the methods {', '.join(sorted(missing))}")
+        # Recorded here and not in each subclass: a setting that a subclass forgot would only be missed much
+        # later, by whoever loads the file. Stored past nn.Module.__setattr__, which needs __init__ first.
         self: Encoder = super().__new__(cls)
         self.__dict__["settings"] = settings
         return self

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
-import inspect
 import traceback
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,6 +17,8 @@ OWED = {
     "spec": "its constructor must begin with super().__init__(spec)",
     "features_dim": "its constructor must set it to the width of the vectors that forward returns",
 }
+TORCH = str(Path(torch.__file__).parent)
+"""A mistake in an encoder shows deep in there; the line to mend is the last one outside of it."""
 
 
 def build_encoder(factory: EncoderFactory, spec: Spec) -> Encoder:
@@ -33,7 +34,6 @@ def build_encoder(factory: EncoderFactory, spec: Spec) -> Encoder:
     training = encoder.training
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         given = _example(spec)
-        before = copy.deepcopy(given)
         features = _encode(encoder.eval(), given)
     encoder.train(training)
     wanted = (1, encoder.features_dim)
@@ -42,7 +42,7 @@ def build_encoder(factory: EncoderFactory, spec: Spec) -> Encoder:
             f"the encoder {who} must return float32 of shape {wanted} for one example, as its features_dim says, "
             f"received {_told(features)}"
         )
-    if not _equal(given, before):
+    if not _equal(given, _example(spec)):
         raise ConfigError(f"the encoder {who} changes its input, which others still need: no in-place operation on it")
     return encoder
 
@@ -62,12 +62,11 @@ def _encode(encoder: Encoder, example: Any) -> Any:
     except LabError:
         raise
     except Exception as error:
-        of_its_own = inspect.getfile(type(encoder))
-        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == of_its_own]
-        where = f" at line {lines[-1]} of {of_its_own}" if lines else ""
+        frames = traceback.extract_tb(error.__traceback__)
+        here = [frame for frame in frames if not frame.filename.startswith(TORCH)][-1]
         raise ConfigError(
-            f"the encoder {type(encoder).__name__} fails on one example of shape {shapes(encoder.spec)}{where}: "
-            f"{type(error).__name__}: {error}"
+            f"the encoder {type(encoder).__name__} fails on one example of shape {shapes(encoder.spec)} "
+            f"at line {here.lineno} of {here.filename}: {type(error).__name__}: {error}"
         ) from error
 
 
