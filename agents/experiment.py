@@ -11,25 +11,32 @@ import numpy as np
 import torch
 from stable_baselines3.common.logger import Logger
 
-from agents.agent import PARTS, Agent, AgentFactory
-from agents.distributions import require_actions
-from agents.environments import EnvSettings
-from agents.evaluation import LONGEST_EPISODE, Episodes, EvaluationSettings, play_episodes
-from agents.export import export_sb3
-from agents.extractor import input_spec
-from agents.filming import FILM, SHORT_FILM, film_aside
-from agents.play import play
+from agents.core.agent import PARTS, Agent, AgentFactory
+from agents.core.state import (
+    agent_state,
+    load_agent_state,
+    load_pending_rows,
+    load_randomness,
+    load_replay,
+    replay_rows,
+)
+from agents.environments.settings import EnvSettings
+from agents.evaluation.aside import FILM, SHORT_FILM, film_aside
+from agents.evaluation.episodes import LONGEST_EPISODE, Episodes, EvaluationSettings, play_episodes
+from agents.evaluation.play import play
+from agents.networks.distributions import require_actions
+from agents.networks.extractor import input_spec
 from agents.reporting import Reporter, SolvedError, TrackerWriter
-from agents.state import agent_state, load_agent_state, load_pending_rows, load_randomness, load_replay, replay_rows
+from agents.sb3.export import export_sb3
 from agents.trial import Turns, other_vectorizations
-from lab.acting import ActingExperiment, Episode
+from lab.capabilities import ActingExperiment, Episode
+from lab.config.types import PositiveInt
+from lab.console.progress import notice
 from lab.data.base import DatasetInfo
 from lab.encoders.base import Encoder
 from lab.errors import CheckpointError, ConfigError
 from lab.experiment import Alternative, RunContext, State, Throughput, Turn
-from lab.progress import notice
-from lab.saving import Cadence, CheckpointSettings, Rows
-from lab.settings import PositiveInt
+from lab.resume.saver import Cadence, CheckpointSettings, Rows
 
 SAVE_EVERY = 10_000  # environment steps, where the config does not say
 BOUNDARY_EPISODES = 20  # episodes at least between two boundaries: each of them cuts the episodes short

@@ -10,12 +10,12 @@ import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import KVWriter
 
-from agents.agent import Agent
-from agents.evaluation import Episodes
+from agents.core.agent import Agent
+from agents.evaluation.episodes import Episodes
+from lab.console.progress import Progress
 from lab.errors import DivergedError
 from lab.experiment import State
-from lab.judging import spread
-from lab.progress import Progress
+from lab.statistics import spread
 from lab.tracking.base import Tracker
 
 LOG_EVERY = 1_000  # environment steps
@@ -55,7 +55,7 @@ class Reporter(BaseCallback):
     - `speed/all`, environment steps per second since the row before, and `speed/environment`, `speed/inference`,
       `speed/learning` and `speed/logging`, those of each part if the others took no time: the smallest is what holds
       the run back, and 1 / all is the sum of 1 / part. Evaluating, filming and saving are in none of them. They are the
-      only figures that the clock has a part in, and `lab.comparison` leaves them out.
+      only figures that the clock has a part in, and `lab.resume.bitwise` leaves them out.
 
     Each evaluation has `eval/return_mean`, `_std` over its episodes, and `_low` and `_high` as above.
 

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from stable_baselines3.common.logger import Logger
 
-from agents.agent import Agent
-from agents.environments import EnvSettings
-from agents.evaluation import Episodes
+from agents.core.agent import Agent
+from agents.environments.settings import EnvSettings
+from agents.evaluation.episodes import Episodes
 from agents.reporting import LOG_EVERY, Reporter, TrackerWriter
+from lab.console.progress import Unseen
 from lab.errors import ConfigError
 from lab.experiment import Alternative, RunContext, Timing
-from lab.progress import Unseen
 
 MIDDLE = 10**9
 """Steps done, of twice as many: a schedule stands at its middle, and no turn comes to the end of the run."""

@@ -23,8 +23,8 @@ from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 from agents.experiment import AgentExperiment
 from benchmarks.pairs import alternate, one_core
 from benchmarks.zoo import ZOO, falling
-from lab.config import load
-from lab.devices import flush_denormals, keep_freed_memory
+from lab.configuration import load
+from lab.system.devices import flush_denormals, keep_freed_memory
 
 CPU = torch.device("cpu")
 seeds = count()

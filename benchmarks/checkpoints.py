@@ -10,8 +10,8 @@ import torch
 
 import lab
 from benchmarks.pairs import alternate
-from lab.config_files import shipped
-from lab.summary import Summary
+from lab.config.files import shipped
+from lab.runs.summary import Summary
 
 NEVER = 10**9
 SHORTENED: dict[str, dict[str, Any]] = {

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from benchmarks.overhead import Bare, prepared
 from benchmarks.pairs import alternate
 from lab.data.batches import ImageBatches
-from lab.training import quiet_lightning
+from lab.training.training import quiet_lightning
 
 BATCH = 512
 

@@ -13,10 +13,10 @@ from torch import Tensor
 
 import lab
 from benchmarks.pairs import alternate
-from generative.vae import VAE
+from generative.vae.vae import VAE
 from lab.data import Images
 from lab.encoders import MLP
-from lab.training import quiet_lightning
+from lab.training.training import quiet_lightning
 
 EPOCHS = 1
 

@@ -9,8 +9,8 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.envs.classic_control.cartpole import CartPoleEnv
 
-from agents.cartpole import CartPolePixelsVector
-from agents.rasterizer import SIZE, draw
+from agents.environments.cartpole import CartPolePixelsVector
+from agents.environments.rasterizer import SIZE, draw
 from benchmarks.pairs import alternate
 
 PICTURES = 1024

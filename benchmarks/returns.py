@@ -31,10 +31,10 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
 
 import lab
-from agents.evaluation import play_episodes
+from agents.evaluation.episodes import play_episodes
 from agents.experiment import AgentExperiment, episode_seeds
 from benchmarks.zoo import ZOO
-from lab.config import load
+from lab.configuration import load
 
 EPISODES = 20
 """Of each point of a learning curve."""

@@ -17,7 +17,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from benchmarks import agents
 from benchmarks.pairs import one_core
-from lab.config import load
+from lab.configuration import load
 
 SEEDS = 10
 EVERY, EPISODES, GOAL = 4_096, 20, 475.0

@@ -9,8 +9,8 @@ from typing import Any
 
 from torch import nn
 
-from agents.extractor import EncoderExtractor
-from lab.encoders.conv import Conv, ConvStage
+from agents.networks.extractor import EncoderExtractor
+from lab.encoders.networks.conv import Conv, ConvStage
 
 
 def falling(value: float) -> Callable[[float], float]:

@@ -1,0 +1,1 @@
+"""The lab's own experiments, by family; `sweeps` are for `wandb sweep`."""

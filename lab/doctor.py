@@ -13,12 +13,12 @@ from time import perf_counter
 
 import torch
 
-from lab.config import Config, load
-from lab.cores import usable_cores
-from lab.devices import select_device, use_threads
+from lab.configuration import Config, load
 from lab.errors import ConfigError
 from lab.experiment import Alternative, RunContext, Timing, Turn
 from lab.runner import Job, prepare
+from lab.system.cores import usable_cores
+from lab.system.devices import select_device, use_threads
 from lab.tracking import Journal, Trackers
 
 TURNS = 5

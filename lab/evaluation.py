@@ -6,16 +6,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from lab import checkpoint, summary
-from lab.acting import ActingExperiment
-from lab.config import Config, load
-from lab.devices import describe
+from lab.capabilities import ActingExperiment
+from lab.configuration import Config, load
 from lab.encoders.pretrained import stand_in
 from lab.errors import CheckpointError, ConfigError
 from lab.experiment import RunContext
-from lab.randomness import seed_everything
+from lab.resume import checkpoint
 from lab.runner import Job, prepare, timed
-from lab.summary import Summary
+from lab.runs import summary
+from lab.runs.summary import Summary
+from lab.system.devices import describe
+from lab.system.randomness import seed_everything
 from lab.tracking import Trackers
 
 Title = Literal["final", "best"]

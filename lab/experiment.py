@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from lab.checkpoint import Checkpoint
+from lab.console.progress import Progress
 from lab.data.base import DatasetInfo
 from lab.encoders.base import Encoder
 from lab.errors import ConfigError
-from lab.files import write_atomic
-from lab.progress import Progress
-from lab.saving import Cadence, CheckpointSettings, Saver
+from lab.resume.checkpoint import Checkpoint
+from lab.resume.saver import Cadence, CheckpointSettings, Saver
+from lab.system.files import write_atomic
 from lab.tracking.base import Tracker
 
 if TYPE_CHECKING:

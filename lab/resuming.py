@@ -13,17 +13,18 @@ from typing import Any
 import torch
 import yaml
 
-from lab import checkpoint, summary
-from lab.checkpoint import SEGMENTS, Checkpoint
-from lab.compatibility import differences, surroundings
-from lab.config import Config, load
-from lab.devices import describe
+from lab.configuration import Config, load
+from lab.console.progress import notice
 from lab.errors import CheckpointError, ConfigError
-from lab.progress import notice
-from lab.run_folder import at_work, cut_back, locked
+from lab.resume import checkpoint
+from lab.resume.checkpoint import SEGMENTS, Checkpoint
+from lab.resume.saver import newest_valid, position
+from lab.resume.surroundings import differences, surroundings
 from lab.runner import carry_out, exactness, prepare
-from lab.saving import newest_valid, position
-from lab.summary import Summary
+from lab.runs import summary
+from lab.runs.folder import at_work, cut_back, locked
+from lab.runs.summary import Summary
+from lab.system.devices import describe
 from lab.tracking import MEDIA, METRICS
 from lab.tracking.destination import chosen_mode
 from lab.tracking.redact import BLANK, redact

@@ -13,21 +13,22 @@ from typing import Any
 import torch
 import yaml
 
-from lab import checkpoint, summary
-from lab.checkpoint import Checkpoint
-from lab.compatibility import surroundings
-from lab.config import Config, load
-from lab.devices import describe, flush_denormals, keep_freed_memory, select_device, use_threads
+from lab.configuration import Config, load
+from lab.console.progress import notice
 from lab.encoders.files import save_encoder
 from lab.errors import ConfigError, DivergedError, Interrupted, SavingError
 from lab.experiment import Experiment, RunContext
-from lab.progress import notice
-from lab.randomness import seed_everything
-from lab.reference import judge
-from lab.run_folder import locked
-from lab.saving import Cadence, Saver
-from lab.signals import signals_as_exceptions
-from lab.summary import Summary
+from lab.resume import checkpoint
+from lab.resume.checkpoint import Checkpoint
+from lab.resume.saver import Cadence, Saver
+from lab.resume.surroundings import surroundings
+from lab.runs import summary
+from lab.runs.folder import locked
+from lab.runs.reference import judge
+from lab.runs.summary import Summary
+from lab.system.devices import describe, flush_denormals, keep_freed_memory, select_device, use_threads
+from lab.system.randomness import seed_everything
+from lab.system.signals import signals_as_exceptions
 from lab.tracking import Journal, Trackers, WandbFollower
 from lab.tracking.destination import chosen_mode
 from lab.tracking.redact import redact

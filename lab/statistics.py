@@ -1,8 +1,9 @@
 """Figures over several runs, as Agarwal et al. 2021 (arXiv:2108.13264) recommend for few seeds, and as their rliable
-computes them. The mean's own interval, by Student's t, is in `lab.judging.spread`."""
+computes them."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, overload
@@ -12,6 +13,35 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 
 SEED = 0  # of the generators here: a report made twice has the same figures
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A sample in figures. `std` is the root mean square deviation of these values, as in `eval/return_std`;
+    `standard_error` that of the mean, unbiased, and `low` to `high` the 95 % interval of the mean by Student's t
+    (None for a single value)."""
+
+    n: int
+    mean: float
+    std: float
+    standard_error: float | None
+    low: float | None
+    high: float | None
+    min: float
+    median: float
+    max: float
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Return the figures of at least one value."""
+    sample = np.asarray(values, dtype=float)
+    n, mean, std = len(sample), float(sample.mean()), float(sample.std())
+    error = low = high = None
+    if n > 1:
+        error = std / math.sqrt(n - 1)  # std has n under the root, so that this is s / sqrt(n)
+        reach = float(stdtrit(n - 1, 0.975)) * error
+        low, high = mean - reach, mean + reach
+    return Spread(n, mean, std, error, low, high, float(sample.min()), float(np.median(sample)), float(sample.max()))
 
 
 @dataclass(frozen=True)

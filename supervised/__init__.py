@@ -1,0 +1,1 @@
+"""Supervised learning, one task per file."""

@@ -13,14 +13,14 @@ from torchmetrics.classification import (
     MulticlassRecall,
 )
 
+from lab.config.types import Probability
 from lab.data.base import Batch
+from lab.data.spec import DataSpec
 from lab.encoders.base import EncoderFactory
-from lab.encoders.building import build_encoder
+from lab.encoders.contract import build_encoder
 from lab.errors import ConfigError
-from lab.model import Model
-from lab.pictures import confusion_matrix, grid
-from lab.settings import Probability
-from lab.spec import DataSpec
+from lab.training.model import Model
+from lab.training.pictures import confusion_matrix, grid
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from lab.data.catalog import CATALOG, data_dir
-from tests.wandb_server import WandbServer
+from tests.support.wandb_server import WandbServer
 
 REAL_DATA = data_dir() if all((data_dir() / "mnist" / f.name).is_file() for f in CATALOG["mnist"].files) else None
 

@@ -1,6 +1,30 @@
-"""Data sets: a catalog with hashes, and one module per modality that keeps its tensors on the training device."""
+"""Data sets and their batches, one file per modality. Models are elsewhere."""
 
-from lab.data.base import Batch, Batches, DataModule, DatasetInfo
-from lab.data.images import Images
+from __future__ import annotations
 
-__all__ = ["Batch", "Batches", "DataModule", "DatasetInfo", "Images"]
+from typing import TYPE_CHECKING
+
+from lab.system.lazy import lazily
+
+if TYPE_CHECKING:
+    from lab.data.base import Batch, Batches, DataModule, DatasetInfo
+    from lab.data.images import Images
+
+__all__ = [
+    "Batch",
+    "Batches",
+    "DataModule",
+    "DatasetInfo",
+    "Images",
+]
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "Batch": "lab.data.base",
+        "Batches": "lab.data.base",
+        "DataModule": "lab.data.base",
+        "DatasetInfo": "lab.data.base",
+        "Images": "lab.data.images",
+    },
+)

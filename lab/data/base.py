@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from lab.spec import DataSpec
+from lab.data.spec import DataSpec
 
 Batch = tuple[Tensor, Tensor]
 """Inputs `(B, *spec.input.shape)` and labels `(B,)`, int64, both on the training device."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from platformdirs import user_cache_path
 
 from lab.errors import ConfigError, DataError, nearest
-from lab.files import sha256
+from lab.system.files import sha256
 
 
 @dataclass(frozen=True)

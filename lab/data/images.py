@@ -12,13 +12,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lab.config.types import NonNegativeInt, PositiveInt
+from lab.console.progress import notice
 from lab.data.base import Batches, DataModule, DatasetInfo
 from lab.data.batches import ImageBatches
 from lab.data.catalog import UnavailableError, fetch, lookup
+from lab.data.spec import DataSpec, InputSpec
 from lab.errors import ConfigError, DataError
-from lab.progress import notice
-from lab.settings import NonNegativeInt, PositiveInt
-from lab.spec import DataSpec, InputSpec
 
 Split = tuple[Tensor, Tensor]
 """Images `(N, 1, 28, 28)`, uint8, and labels `(N,)`, int64."""

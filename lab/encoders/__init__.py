@@ -1,14 +1,21 @@
-"""Encoders: one contract (`base`), one architecture per file, at home under every paradigm of the lab."""
+"""Encoders: their contract, their files, and in `networks` one architecture per file. No heads."""
 
-from lab.encoders.base import Encoder, EncoderFactory
-from lab.encoders.by_shape import ByShape
-from lab.encoders.combined import Combined
-from lab.encoders.conv import Conv, ConvStage
-from lab.encoders.mlp import MLP
-from lab.encoders.pretrained import Pretrained
-from lab.encoders.recurrent import Recurrent
-from lab.encoders.resnet import ResNet
-from lab.spec import InputSpec
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lab.system.lazy import lazily
+
+if TYPE_CHECKING:
+    from lab.data.spec import InputSpec
+    from lab.encoders.base import Encoder, EncoderFactory
+    from lab.encoders.combined import Combined
+    from lab.encoders.networks.by_shape import ByShape
+    from lab.encoders.networks.conv import Conv, ConvStage
+    from lab.encoders.networks.mlp import MLP
+    from lab.encoders.networks.recurrent import Recurrent
+    from lab.encoders.networks.resnet import ResNet
+    from lab.encoders.pretrained import Pretrained
 
 __all__ = [
     "MLP",
@@ -23,3 +30,20 @@ __all__ = [
     "Recurrent",
     "ResNet",
 ]
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "ByShape": "lab.encoders.networks.by_shape",
+        "Combined": "lab.encoders.combined",
+        "Conv": "lab.encoders.networks.conv",
+        "ConvStage": "lab.encoders.networks.conv",
+        "Encoder": "lab.encoders.base",
+        "EncoderFactory": "lab.encoders.base",
+        "InputSpec": "lab.data.spec",
+        "MLP": "lab.encoders.networks.mlp",
+        "Pretrained": "lab.encoders.pretrained",
+        "Recurrent": "lab.encoders.networks.recurrent",
+        "ResNet": "lab.encoders.networks.resnet",
+    },
+)

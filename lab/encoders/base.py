@@ -8,9 +8,9 @@ from typing import Any, Self
 
 from torch import Tensor, nn
 
-from lab.decoders import Decoder
+from lab.data.spec import InputSpec
 from lab.errors import ConfigError
-from lab.spec import InputSpec
+from lab.nn.decoders import Decoder
 
 
 class Encoder(nn.Module, ABC):

@@ -7,10 +7,10 @@ from collections.abc import Collection
 import torch
 from torch import Tensor, nn
 
+from lab.data.spec import InputSpec
 from lab.encoders.base import Encoder, EncoderFactory
 from lab.encoders.nesting import build_inner
 from lab.errors import ConfigError
-from lab.spec import InputSpec
 
 
 class Combined(Encoder):

@@ -19,10 +19,11 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from lab import encoders
+from lab.config.imports import present_name, public_name
+from lab.data.spec import InputSpec, Spec
 from lab.encoders.base import Encoder, EncoderFactory
 from lab.errors import CheckpointError, ConfigError, nearest
-from lab.files import write_atomic, write_json
-from lab.spec import InputSpec, Spec
+from lab.system.files import write_atomic, write_json
 
 WEIGHTS, DESCRIPTION = "encoder.safetensors", "encoder.json"
 
@@ -60,7 +61,7 @@ def load_encoder(folder: Path, *, classes: Iterable[type[Encoder]] = ()) -> Enco
     what is imported.
     Raises CheckpointError when the files are missing or do not belong together, ConfigError for another class.
     """
-    known = {_name(c): c for c in (*_own_classes(), *classes)}
+    known = {public_name(c): c for c in (*_own_classes(), *classes)}
     try:
         description = json.loads((folder / DESCRIPTION).read_text())
         encoder = _factory(description, known, folder)(_spec(description["spec"]))
@@ -68,10 +69,6 @@ def load_encoder(folder: Path, *, classes: Iterable[type[Encoder]] = ()) -> Enco
     except UNREADABLE as error:
         raise CheckpointError(f"no encoder can be loaded from {folder}: {error}") from error
     return encoder.eval()
-
-
-def _name(cls: type[Encoder]) -> str:
-    return f"{cls.__module__}.{cls.__qualname__}"
 
 
 def _own_classes() -> list[type[Encoder]]:
@@ -82,7 +79,7 @@ def _own_classes() -> list[type[Encoder]]:
 def _plain(value: Any) -> Any:
     """Settings as JSON can hold them; an encoder among them is its class and its own settings."""
     if isinstance(value, Encoder):
-        return {"class": _name(type(value)), "settings": _plain(value.settings)}
+        return {"class": public_name(type(value)), "settings": _plain(value.settings)}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return _plain(dataclasses.asdict(value))
     if isinstance(value, dict):
@@ -98,7 +95,7 @@ def _spec(plain: dict[str, Any]) -> Spec:
 
 def _factory(description: dict[str, Any], known: dict[str, type[Encoder]], folder: Path) -> EncoderFactory:
     """From a class and settings, which may hold others of the kind, to what still wants the spec."""
-    name, settings = description["class"], description["settings"]
+    name, settings = present_name(description["class"]), description["settings"]
     if name not in known:
         raise ConfigError(f"{folder} holds a {name}; pass that class in `classes` to load it{nearest(name, known)}")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 
+from lab.data.spec import Spec
 from lab.encoders.base import Encoder, EncoderFactory
-from lab.encoders.building import build_encoder
-from lab.spec import Spec
+from lab.encoders.contract import build_encoder
 
 _place: ContextVar[str] = ContextVar("_place", default="")
 

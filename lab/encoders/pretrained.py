@@ -8,10 +8,10 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
+from lab.data.spec import Spec, shapes
 from lab.encoders.base import Encoder
 from lab.encoders.nesting import place
 from lab.errors import ConfigError
-from lab.spec import Spec, shapes
 
 _stand_in: ContextVar[Path | None] = ContextVar("_stand_in", default=None)
 

@@ -1,0 +1,1 @@
+"""Reports about recorded runs: the material that all of them share."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from lab.panel import duration
+from lab.console.wording import duration
 
 NONE = "\N{EN DASH}"
 

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
-from lab.direction import Direction, direction
-from lab.fields import as_text, result_metric, value
-from lab.report.counted import counted, unfit
-from lab.report.designs import kind
+from lab.console.wording import count
 from lab.report.display import NONE
-from lab.report.readings import figure, number
-from lab.report.wording import count
-from lab.selection import Run, group
+from lab.runs.counted import counted, unfit
+from lab.runs.designs import kind
+from lab.runs.fields import as_text, result_metric, value
+from lab.runs.order import Direction, direction
+from lab.runs.readings import figure, number
+from lab.runs.select import Run, group
 
 LABEL = 80  # characters of a name: what is longer says nothing more, and is a nuisance everywhere
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import orjson
 from PIL import Image
 
-from lab.disk import size
+from lab.console.wording import size
 from lab.report.material import short
-from lab.report.readings import number
+from lab.runs.readings import number
 from lab.tracking.journal import MEDIA
 
 PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".gif": "GIF", ".webp": "WEBP"}

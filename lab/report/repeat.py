@@ -7,10 +7,10 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from lab.config_files import setting, shipped
+from lab.config.files import setting, shipped
+from lab.console.wording import near
 from lab.errors import LabError
-from lab.panel import near
-from lab.selection import Run, flat
+from lab.runs.select import Run, flat
 from lab.tracking.redact import redact
 
 NO_OVERRIDES = ("experiment", "name", "description", "reference", "seed")
@@ -26,7 +26,7 @@ def resolved(names: Iterable[str]) -> dict[str, dict[str, Any]]:
     wanted = sorted(set(names) & shipped().keys())
     if not wanted:
         return {}
-    from lab.config import load
+    from lab.configuration import load
 
     found = {}
     for name in wanted:

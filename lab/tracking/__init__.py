@@ -1,32 +1,38 @@
-"""Tracking: the journal first, Weights & Biases behind it."""
+"""Where metrics and media go: the journal in the run folder, and Weights & Biases."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from lab.tracking.base import Tracker
-from lab.tracking.journal import MEDIA, METRICS, Journal, cut_journal, read_journal
-from lab.tracking.wandb import WandbFollower
+from lab.system.lazy import lazily
 
-__all__ = ["MEDIA", "METRICS", "Journal", "Tracker", "Trackers", "WandbFollower", "cut_journal", "read_journal"]
+if TYPE_CHECKING:
+    from lab.tracking.base import Tracker
+    from lab.tracking.journal import MEDIA, METRICS, Journal, cut_journal, read_journal
+    from lab.tracking.trackers import Trackers
+    from lab.tracking.wandb import WandbFollower
 
+__all__ = [
+    "MEDIA",
+    "METRICS",
+    "Journal",
+    "Tracker",
+    "Trackers",
+    "WandbFollower",
+    "cut_journal",
+    "read_journal",
+]
 
-class Trackers:
-    """Tells several trackers the same, in order: whatever befalls a later one, the first has it already."""
-
-    def __init__(self, trackers: Sequence[Tracker]) -> None:
-        self.trackers = trackers
-
-    def log(self, metrics: Mapping[str, float], *, axis: str, at: int) -> None:
-        for tracker in self.trackers:
-            tracker.log(metrics, axis=axis, at=at)
-
-    def media(self, name: str, path: Path, *, axis: str, at: int) -> None:
-        for tracker in self.trackers:
-            tracker.media(name, path, axis=axis, at=at)
-
-    def finish(self, summary: Mapping[str, Any]) -> None:
-        for tracker in self.trackers:
-            tracker.finish(summary)
+__getattr__ = lazily(
+    __name__,
+    {
+        "Journal": "lab.tracking.journal",
+        "MEDIA": "lab.tracking.journal",
+        "METRICS": "lab.tracking.journal",
+        "Tracker": "lab.tracking.base",
+        "Trackers": "lab.tracking.trackers",
+        "WandbFollower": "lab.tracking.wandb",
+        "cut_journal": "lab.tracking.journal",
+        "read_journal": "lab.tracking.journal",
+    },
+)

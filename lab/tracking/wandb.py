@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lab.progress import notice
+from lab.console.progress import notice
 from lab.tracking.destination import project, quiet, sweeping, trial
 from lab.tracking.journal import MEDIA, METRICS, read_in_order
 from lab.tracking.redact import redact

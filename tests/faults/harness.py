@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 import lab
-from lab.comparison import run_differences
+from lab.resume.bitwise import run_differences
+from lab.resume.saver import Saver
 from lab.resuming import resume
-from lab.saving import Saver
-from lab.summary import Summary, read_summary
+from lab.runs.summary import Summary, read_summary
 
 IMAGES = {"data.name": "digits", "checkpoint.steps": 4, "trainer.log_every": 3, "trainer.pictures_every": 2}
 SMALL = [{"channels": 8, "max_pool": 2}]
@@ -88,7 +88,7 @@ SLOW = pytest.mark.slow
 
 FIVE = ("ppo", "dqn", "vae", "gan", "classifier")
 
-JUDGE = "import generative.judge; generative.judge.STEPS = 5"
+JUDGE = "import generative.judges.classifier; generative.judges.classifier.STEPS = 5"
 """For child processes, as the fixture `small_judge` is for this one."""
 
 
@@ -157,7 +157,7 @@ def lab_process(arguments: Sequence[str], prelude: str = "", **options: Any) -> 
     # A shell's background job ignores SIGINT, and nohup SIGHUP: here they have their usual effect.
     usual = "import signal, sys\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
     usual += "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
-    script = f"{usual}{prelude}\nfrom lab.cli import entry\nif __name__ == '__main__':\n    entry()\n"
+    script = f"{usual}{prelude}\nfrom lab.cli.main import entry\nif __name__ == '__main__':\n    entry()\n"
     return subprocess.Popen(
         [sys.executable, "-c", script, *arguments],
         stdout=subprocess.PIPE,

@@ -10,16 +10,17 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from agents.dqn import DQN
-from agents.losses import Surrogate, clipped_surrogate, huber_derivative
-from agents.ppo import PPO
-from generative.gan import GAN
-from generative.vae import VAE
-from lab.checkpoint import load
-from lab.cli import main
-from lab.model import Model
-from lab.saving import rolling
-from lab.summary import Summary, local_runs
+from agents.dqn.dqn import DQN
+from agents.dqn.losses import huber_derivative
+from agents.ppo.losses import Surrogate, clipped_surrogate
+from agents.ppo.ppo import PPO
+from generative.gan.gan import GAN
+from generative.vae.vae import VAE
+from lab.cli.main import main
+from lab.resume.checkpoint import load
+from lab.resume.saver import rolling
+from lab.runs.summary import Summary, local_runs
+from lab.training.model import Model
 from supervised.classifier import Classifier
 from tests.faults.harness import words
 
@@ -63,7 +64,7 @@ def weights_at_the_end(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Tensor
     def keep(self: Any, trainer: pl.Trainer, module: pl.LightningModule, error: BaseException) -> None:
         found.append(module.state_dict())
 
-    monkeypatch.setattr("lab.lightning.Reporter.on_exception", keep, raising=False)
+    monkeypatch.setattr("lab.training.callbacks.Reporter.on_exception", keep, raising=False)
     return found
 
 
@@ -127,7 +128,7 @@ def test_ppo(capture: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
         loss = clipped_surrogate(*args, **kwargs)
         return loss._replace(by_value=loss.by_value * factor)
 
-    monkeypatch.setattr("agents.ppo.clipped_surrogate", poisoned)
+    monkeypatch.setattr("agents.ppo.ppo.clipped_surrogate", poisoned)
     _, said = diverged("ppo", capsys, f"--agent.capture={capture}")
     assert "the norm of the gradient became nan in the update after step 1,024, before the weights were changed" in said
     assert all(value.isfinite().all() for value in policies[-1].state_dict().values())
@@ -137,7 +138,7 @@ def test_ppo(capture: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 @pytest.mark.parametrize("capture", ["auto", "never"])
 def test_dqn(capture: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     factor, policies = poison_from(1280, DQN, monkeypatch)
-    monkeypatch.setattr("agents.dqn.huber_derivative", lambda *args: huber_derivative(*args) * factor)
+    monkeypatch.setattr("agents.dqn.dqn.huber_derivative", lambda *args: huber_derivative(*args) * factor)
     _, said = diverged("dqn", capsys, f"--agent.capture={capture}")
     assert "the norm of the gradient became nan in the update after step 1,280" in said
     assert all(value.isfinite().all() for value in policies[-1].state_dict().values())

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.cli import main
+from lab.cli.main import main
 from lab.data import Images, catalog
 from lab.data.catalog import DamagedDataError, Dataset, RemoteFile, UnavailableError, fetch
 

@@ -22,22 +22,22 @@ import torch
 from stable_baselines3.common.vec_env import VecEnv
 
 import lab
-from agents.environments import EnvSettings, Plan
-from agents.evaluation import film, play_episodes
-from agents.play import play as watch
-from agents.resumable import Resumable, choose_method, has_native_state
-from agents.workers import AsyncEnvs
-from lab.acting import Episode
-from lab.checkpoint import load as load_checkpoint
-from lab.checkpoint import publish
-from lab.cli import main
-from lab.config import load
+from agents.environments.resumable import Resumable, choose_method, has_native_state
+from agents.environments.settings import EnvSettings, Plan
+from agents.environments.workers import AsyncEnvs
+from agents.evaluation.episodes import film, play_episodes
+from agents.evaluation.play import play as watch
+from lab.capabilities import Episode
+from lab.cli.main import main
+from lab.configuration import load
 from lab.errors import ConfigError, EnvironmentFailedError
+from lab.resume.checkpoint import load as load_checkpoint
+from lab.resume.checkpoint import publish
 from lab.resuming import resume
 from lab.runner import prepare
 from tests.faults.environments import Wild
 from tests.faults.harness import BRIEF, differences, kill, lab_process, run_killed, run_undisturbed, wait_for
-from tests.tasks import weights
+from tests.support.tasks import weights
 
 MODULE = "tests.faults.environments"
 NATIVE = [

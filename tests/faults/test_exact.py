@@ -14,18 +14,18 @@ import numpy as np
 import pytest
 import torch
 
+import agents.core.state
 import agents.experiment
-import agents.state
 import lab
-from lab import verify as verification
-from lab.cli import main
+from lab.cli.main import main
 from lab.data.batches import ImageBatches
 from lab.errors import CheckpointError
 from lab.evaluation import evaluate
-from lab.lightning import Saving
+from lab.resume import verify as verification
+from lab.resume.saver import rolling
 from lab.resuming import resume
-from lab.saving import rolling
-from lab.summary import read_summary
+from lab.runs.summary import read_summary
+from lab.training.callbacks import Saving
 from tests.faults.harness import (
     FIVE,
     JUDGE,
@@ -118,8 +118,8 @@ def test_verify_prints_the_first_difference_and_exits_1(
     Path("sitecustomize.py").write_text(
         "import sys\n"
         "if 'resume' in sys.argv:\n"
-        "    import agents.state\n"
-        "    agents.state.load_randomness = lambda agent, state: None\n"
+        "    import agents.core.state\n"
+        "    agents.core.state.load_randomness = lambda agent, state: None\n"
     )
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path.cwd()), *sys.path]))
     monkeypatch.setattr(verification, "ANYWHERE", 0.0)
@@ -138,7 +138,7 @@ def without_generators(patch: pytest.MonkeyPatch) -> None:
 
 
 def without_replay_position(patch: pytest.MonkeyPatch) -> None:
-    real = agents.state.load_replay
+    real = agents.core.state.load_replay
 
     def load(buffer: Any, segments: Any, total: int) -> None:
         real(buffer, segments, total)
@@ -161,11 +161,11 @@ def without_position_in_the_epoch(patch: pytest.MonkeyPatch) -> None:
 
 
 def without_environments(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("agents.resumable.set_native_state", lambda env, state: None)
+    patch.setattr("agents.environments.resumable.set_native_state", lambda env, state: None)
 
 
 def without_an_action(patch: pytest.MonkeyPatch) -> None:
-    from agents.resumable import Resumable
+    from agents.environments.resumable import Resumable
 
     real = Resumable.state
 
@@ -331,7 +331,7 @@ def test_a_safe_point_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(Saving, "state", state)
     folder = run_killed("vae", 5)
-    from lab import checkpoint
+    from lab.resume import checkpoint
 
     loaded = checkpoint.load(rolling(folder / "checkpoints")[0]).state
     assert loaded["step"] == 4
@@ -343,7 +343,7 @@ def test_a_safe_point_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_kinds_are_small_versions_of_shipped_experiments() -> None:
-    from lab.config_files import read, shipped
+    from lab.config.files import read, shipped
 
     def trained(name: str) -> str:
         config = read(shipped()[name])

@@ -13,12 +13,12 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 import lab
-from generative.vae import VAE
+from generative.vae.vae import VAE
 from lab.data import Images
 from lab.data.base import Batch, Batches
 from lab.errors import DataWorkerError
 from lab.resuming import resume
-from lab.summary import local_runs
+from lab.runs.summary import local_runs
 from tests.faults.harness import differences, run_undisturbed, settings
 
 

@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from lab import checkpoint
-from lab.cli import main
+from lab.cli.main import main
 from lab.errors import CheckpointError, ConfigError
+from lab.resume import checkpoint
+from lab.resume.saver import Rows, Saver, newest_valid, rolling
 from lab.resuming import resume
-from lab.run_folder import at_work, locked
-from lab.saving import Rows, Saver, newest_valid, rolling
-from lab.signals import Stop
-from lab.summary import read_summary
+from lab.runs.folder import at_work, locked
+from lab.runs.summary import read_summary
+from lab.system.signals import Stop
 from tests.faults.harness import (
     SLOW,
     checkpoints,
@@ -245,7 +245,7 @@ def test_unicode_spaces_and_percent(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_saver_keeps_two_and_what_they_need(tmp_path: Path) -> None:
-    from lab.saving import Cadence
+    from lab.resume.saver import Cadence
 
     saver = Saver(tmp_path, dict, Stop(), Cadence(10))
     for at in range(1, 65):

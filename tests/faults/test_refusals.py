@@ -10,9 +10,9 @@ import pytest
 import torch
 import yaml
 
-from lab.cli import main
+from lab.cli.main import main
 from lab.resuming import resume
-from lab.summary import read_summary, versions
+from lab.runs.summary import read_summary, versions
 from tests.faults.harness import differences, lab_command, run_killed, run_undisturbed
 
 FAST = ["--fast-dev-run", "--data.name=digits"]
@@ -108,7 +108,7 @@ def test_another_version_is_refused_with_the_difference(
 ) -> None:
     undisturbed, folder = run_undisturbed("classifier"), run_killed("classifier", 5)
     real = versions()
-    monkeypatch.setattr("lab.compatibility.versions", lambda: real | {name: value})
+    monkeypatch.setattr("lab.resume.surroundings.versions", lambda: real | {name: value})
     assert main(["resume", str(folder)]) == 2
     assert f"{name}: {real[name]} -> {value}" in capsys.readouterr().err
     forced = resume(folder, force=True)
@@ -126,7 +126,7 @@ def test_another_number_of_threads_is_another_machine(capsys: pytest.CaptureFixt
     (folder / "checkpoints").rename(folder / "kept")
     (folder / "kept").rename(folder / "checkpoints")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("lab.devices.DEFAULT_THREADS", record.threads + 1)
+        patch.setattr("lab.system.devices.DEFAULT_THREADS", record.threads + 1)
         assert main(["resume", str(folder)]) == 2
     assert f"threads: {record.threads} -> {record.threads + 1}" in capsys.readouterr().err
 
@@ -169,5 +169,5 @@ def test_a_missing_extra_is_named() -> None:
 
 @pytest.mark.fault(25)
 def test_a_reader_that_leaves_early_sees_no_traceback() -> None:
-    command = f"'{sys.executable}' -m lab.cli list | true"
+    command = f"'{sys.executable}' -m lab.cli.main list | true"
     assert subprocess.run(["bash", "-c", command], capture_output=True, text=True).stderr == ""

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 import yaml
 
-from lab.cli import main
+from lab.cli.main import main
 from lab.encoders.files import load_encoder
 from lab.errors import LabError
-from lab.sync import sync
+from lab.tracking.sync import sync
 from tests.faults.harness import SLOW, run_killed, run_undisturbed
 
 CANARY = "canary"
@@ -145,7 +145,7 @@ def test_a_gymnasium_id_imports_nothing_from_the_runs_folder() -> None:
     config = yaml.safe_load((folder / "config.yaml").read_text())
     (folder / "config.yaml").write_text(yaml.safe_dump(plant(config, "env.id", "evil:CartPole-v1")))
     (folder / "evil.py").write_text(f"import os\nos.system('touch {CANARY}')\n")
-    script = "from lab.cli import entry; import sys; sys.path.remove(''); entry()"  # as the command `lab` begins
+    script = "from lab.cli.main import entry; import sys; sys.path.remove(''); entry()"  # as the command `lab` begins
     for words in (["resume", ".", "--force"], ["eval", "."]):
         done = subprocess.run([sys.executable, "-c", script, *words], cwd=folder, capture_output=True, text=True)
         assert done.returncode in (2, 5), done.stderr
@@ -168,8 +168,8 @@ def test_a_checkpoint_reaches_no_file_outside_its_folder() -> None:
     segment = next((folder / "checkpoints" / "segments").iterdir())
     shutil.copy(segment, secret)
     manifest.write_text(manifest.read_text().replace(segment.name, f"../../../../{secret.name}"))
-    from lab.checkpoint import load
     from lab.errors import CheckpointError
+    from lab.resume.checkpoint import load
 
     with pytest.raises(CheckpointError, match="segments"):
         load(newest)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from lab.resuming import resume
-from lab.summary import read_summary
+from lab.runs.summary import read_summary
 from tests.faults.harness import SLOW, differences, lab_process, run_undisturbed, wait_for, words
 
 SLOWED = """
@@ -122,7 +122,7 @@ def test_a_signal_to_the_whole_group_leaves_the_environments_workers_alone() -> 
 @pytest.mark.slow
 def test_no_safe_point_within_five_seconds_leaves_the_last_checkpoint() -> None:
     prelude = (
-        "import time, lab.model as m\nfrom pathlib import Path\nreal, n = m.Model.training_step, 0\n"
+        "import time, lab.training.model as m\nfrom pathlib import Path\nreal, n = m.Model.training_step, 0\n"
         "def step(self, *a):\n    global n\n    n += 1\n"
         "    if n == 10:\n        Path('hangs').touch()\n        time.sleep(60)\n"
         "    return real(self, *a)\nm.Model.training_step = step\n"
@@ -157,7 +157,7 @@ def test_ctrl_c_once() -> None:
 
 @pytest.mark.fault(4)
 def test_ctrl_c_twice_ends_at_once() -> None:
-    hang = "import time, lab.saving as s\ns.Saver.safe_point = lambda *a, **k: time.sleep(1)\n"
+    hang = "import time, lab.resume.saver as s\ns.Saver.safe_point = lambda *a, **k: time.sleep(1)\n"
     code, err, folder, seconds = signalled("classifier", signal.SIGINT, signal.SIGINT, prelude=hang)
     assert code == -signal.SIGINT, err  # which a shell reports as 130
     assert seconds < 4
@@ -167,7 +167,7 @@ def test_ctrl_c_twice_ends_at_once() -> None:
 @pytest.mark.slow
 def test_evaluation_is_interrupted_at_once() -> None:
     """Nothing is lost there: training has ended with a checkpoint."""
-    prelude = "import time, generative.vae as v\nv.VAE.negative_log_likelihood = lambda self, x: time.sleep(60)"
+    prelude = "import time, generative.vae.vae as v\nv.VAE.negative_log_likelihood = lambda self, x: time.sleep(60)"
     process = lab_process(["run", *words("vae"), "--runs-dir", "runs"], prelude)
     try:
         wait_for(lambda: list(Path("runs").rglob("encoder/*.json")), process)
@@ -183,7 +183,7 @@ def test_evaluation_is_interrupted_at_once() -> None:
 @pytest.mark.fault(25)
 @pytest.mark.parametrize("command", ["list", "run ppo-cartpole --fast-dev-run"])
 def test_a_reader_that_leaves_early_sees_no_traceback(command: str) -> None:
-    pipe = f"'{sys.executable}' -m lab.cli {command} | head -0"
+    pipe = f"'{sys.executable}' -m lab.cli.main {command} | head -0"
     done = subprocess.run(
         ["bash", "-c", pipe], capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
     )

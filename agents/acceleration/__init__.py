@@ -1,0 +1,1 @@
+"""What makes agents fast, behind one seam that can be turned off."""

@@ -1,0 +1,1 @@
+"""What agents have seen: rollouts and replay."""

@@ -1,0 +1,158 @@
+"""What the lab asks of an agent beyond what Stable-Baselines3 does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.vec_env import VecEnv
+from torch import Tensor, nn
+
+from agents.acceleration.captured import Captured
+from agents.buffers.replay import Replay
+from agents.environments.vector import Environments, Steps
+from agents.networks.extractor import Memory
+from agents.networks.normalization import RewardScale, RunningNorm
+from lab.encoders.base import Encoder
+from lab.errors import DivergedError
+from lab.system.stopwatch import Stopwatch
+from lab.training.optimization import Schedule
+
+PARTS = {
+    "environment": "stepping the environments",
+    "inference": "the policy choosing actions",
+    "learning": "gradient steps",
+    "logging": "callbacks, journal and progress",
+}
+"""Of an agent's training loop."""
+
+
+class Agent(BaseAlgorithm):
+    """Mixed into an algorithm of SB3, whose `learn`, `predict`, policies and callbacks it keeps. The loops inside,
+    which collect and learn, and the checkpoints are the lab's; `lab export` writes a file for SB3's `load`."""
+
+    reward_scale: RewardScale | None = None
+    memory: Memory = ()
+    """Of a recurrent policy, for each training environment."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.stopwatch = Stopwatch(PARTS)
+
+    def _excluded_save_params(self) -> list[str]:
+        names = [name for name, value in vars(self).items() if isinstance(value, Captured)]
+        return [*super()._excluded_save_params(), *names]
+
+    @property
+    def acting_policy(self) -> BasePolicy:
+        """The policy that is evaluated, saved and shown."""
+        return self.policy
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder inside the acting policy."""
+        raise NotImplementedError
+
+    @property
+    def norm(self) -> RunningNorm | None:
+        """What normalises the acting policy's observations, if anything does."""
+        return next((module for module in self.acting_policy.modules() if isinstance(module, RunningNorm)), None)
+
+    @property
+    def shortest_run(self) -> int:
+        """Environment steps after which every part of the algorithm has been used."""
+        raise NotImplementedError
+
+    def hurry(self) -> None:
+        """Before a fast-dev run: wait for nothing that only takes steps."""
+
+    @property
+    def learned_modules(self) -> dict[str, nn.Module]:
+        """All modules whose weights or statistics change in training, by name."""
+        return {"policy": self.policy}
+
+    @property
+    def vec_env(self) -> Environments:
+        """The training environments."""
+        assert isinstance(self.env, Environments)
+        return self.env
+
+    @property
+    def replay(self) -> Replay | None:
+        """The replay buffer of an off-policy agent."""
+        return getattr(self, "replay_buffer", None)
+
+    @property
+    def rows_added(self) -> int:
+        """Rows added to the replay buffer since the run began, those it has forgotten included."""
+        return int(getattr(self, "_n_calls", 0))
+
+    def begin_episodes(self) -> None:
+        """End all episodes here, as a time limit would, and begin new ones that belong to this step."""
+        self.vec_env.begin_at(self.num_timesteps)
+        self._last_obs = self.vec_env.reset()  # type: ignore[assignment]
+        self._last_episode_starts = np.ones(self.n_envs, dtype=bool)
+        self._cut_off()
+
+    def _setup_learn(
+        self,
+        total_timesteps: int,
+        callback: Any = None,
+        reset_num_timesteps: bool = True,
+        tb_log_name: str = "run",
+        progress_bar: bool = False,
+    ) -> tuple[int, BaseCallback]:
+        if reset_num_timesteps or self._last_obs is None:  # then SB3 resets the environments
+            self._cut_off()
+        return super()._setup_learn(total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar)
+
+    def _cut_off(self) -> None:
+        """Let nothing that is summed over an episode go on into those that a reset begins."""
+        if self.replay is not None and self.replay.size():
+            self.replay.cut_off()
+        if self.reward_scale is not None:
+            self.reward_scale.returns[:] = 0.0
+
+    def told(self, callback: BaseCallback, steps: Steps) -> bool:
+        """Tell the callbacks of a step, and SB3's records of the episodes it ended. False where training shall end."""
+        episodes = self.vec_env.ended
+        infos: list[dict[str, Any]] = [{}] * self.n_envs
+        if episodes:
+            infos = self.vec_env.infos(steps, episodes)
+            self.ep_info_buffer.extend({"r": e.reward, "l": e.length} for e in episodes)  # type: ignore[union-attr]
+            self._episode_num += len(episodes)
+            episodes.clear()
+        dones = self._last_episode_starts
+        callback.update_locals({"self": self, "infos": infos, "rewards": steps.rewards, "dones": dones})
+        return callback.on_step()
+
+    def require_finite(self, *norms: Tensor) -> None:
+        """Raise DivergedError where the norm of a gradient is not finite. On a GPU each look is a wait."""
+        if norms and not bool(torch.stack(norms).isfinite().all()):
+            raise DivergedError(f"the norm of the gradient is not finite in {self.name_place()}")
+
+    def name_place(self) -> str:
+        """Return a name for the present update, for messages."""
+        return f"the update after step {self.num_timesteps:,}"
+
+    def act(self, observations: Any, memory: Memory | None = None) -> tuple[np.ndarray[Any, Any], Memory | None]:
+        """Return deterministic actions `(B, ...)` for observations `(B, *shape)`, and what to remember.
+
+        Args:
+            memory: what the last call returned; None at an episode's beginning, and always for agents without memory.
+        """
+        raise NotImplementedError
+
+
+AgentFactory = Callable[[VecEnv, int, torch.device], Agent]
+"""How a config gives an agent: a class and its settings, still waiting for environments, seed and device."""
+
+
+def sb3_schedule(value: float, schedule: Schedule) -> Callable[[float], float]:
+    """Return `value` under `schedule` as SB3 wants it: a function of the progress that remains, from 1 to 0."""
+    return lambda remaining: value * schedule.factor(round(1e6 * (1 - remaining)), 1_000_000)

@@ -1,0 +1,131 @@
+"""All that an SB3 agent needs to go on exactly where it was, as plain values; its environments, as they see fit."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from agents.buffers.replay import Replay
+from agents.spaces.observations import at, each
+from lab.errors import CheckpointError
+from lab.resume.saver import Rows
+from lab.system.randomness import random_state, restore_random_state
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from agents.core.agent import Agent
+    from lab.resume.checkpoint import Segment
+
+PLAIN = (
+    *("num_timesteps", "_n_updates", "_episode_num", "_current_progress_remaining"),
+    *("_last_obs", "_last_episode_starts"),
+    *("_n_calls", "exploration_rate"),  # of DQN
+)
+"""SB3's attributes that change while it learns, in whichever of its classes has them."""
+
+REPLAY = ("observations", "next_observations", "actions", "rewards", "terminated", "truncated")
+
+
+def agent_state(agent: Agent) -> dict[str, Any]:
+    """Return the agent's state at the start of a rollout. Its replay buffer is `replay_rows`."""
+    return {
+        "plain": {name: getattr(agent, name) for name in PLAIN if hasattr(agent, name)},
+        "modules": {name: dict(module.state_dict()) for name, module in agent.learned_modules.items()},
+        "optimizer": agent.policy.optimizer.state_dict(),
+        "episodes": list(agent.ep_info_buffer or ()),
+        "logged": pending_rows(agent),
+        "environments": agent.vec_env.state(),
+        "memory": list(agent.memory),
+        "reward_scale": agent.reward_scale.state_dict() if agent.reward_scale else None,
+        "priorities": agent.replay.priorities.state_dict() if agent.replay and agent.replay.priorities else None,
+        "random": random_state(agent.device),
+    }
+
+
+def load_agent_state(agent: Agent, state: dict[str, Any]) -> list[int]:
+    """Take back what `agent_state` returned, but for the generators: see `load_randomness`. Return the environments
+    that did not come back to where they were."""
+    for name, value in state["plain"].items():
+        setattr(agent, name, value)
+    for name, module in agent.learned_modules.items():
+        module.load_state_dict(state["modules"][name])
+    agent.policy.optimizer.load_state_dict(state["optimizer"])
+    agent.ep_info_buffer = deque(state["episodes"], maxlen=agent._stats_window_size)
+    agent.memory = tuple(part.to(agent.device) for part in state["memory"])
+    if agent.reward_scale:
+        agent.reward_scale.load_state_dict(state["reward_scale"])
+    if agent.replay and agent.replay.priorities:
+        agent.replay.priorities.load_state_dict(state["priorities"])
+    seen = agent.vec_env.restore(state["environments"])
+    return [i for i, one in enumerate(seen) if one is not None and not _is_last(agent, i, one)]
+
+
+def _is_last(agent: Agent, i: int, seen: Any) -> bool:
+    same = each(_equal, seen, at(agent._last_obs, i))
+    return all(same.values()) if isinstance(same, dict) else bool(same)
+
+
+def _equal(seen: Any, last: Any) -> bool:
+    """Some environments give other types than their space says, and the copies' arrays have that of the space."""
+    return np.array_equal(np.asarray(seen).astype(last.dtype), last)
+
+
+def load_randomness(agent: Agent, state: dict[str, Any]) -> None:
+    """Restore every generator: last of all, since building and restoring things may draw from them."""
+    restore_random_state(state["random"], agent.device)
+
+
+def pending_rows(agent: Agent) -> dict[str, Any]:
+    """Return what SB3's logger has been told and not yet written."""
+    logger = agent.logger
+    return {
+        "values": dict(logger.name_to_value),
+        "counts": dict(logger.name_to_count),
+        "excluded": dict(logger.name_to_excluded),
+    }
+
+
+def load_pending_rows(agent: Agent, state: dict[str, Any]) -> None:
+    """Take back what `pending_rows` returned."""
+    agent.logger.name_to_value.update(state["values"])
+    agent.logger.name_to_count.update(state["counts"])
+    agent.logger.name_to_excluded.update(state["excluded"])
+
+
+def replay_rows(buffer: Replay, saved: int, total: int) -> Rows:
+    """Return the transitions added since there were `saved`, now that `total` have been added in all."""
+    oldest = max(0, total - buffer.buffer_size)
+    start = max(saved, oldest)
+    rows = np.arange(start, total) % buffer.buffer_size
+    return Rows(start, {name: torch.from_numpy(part[rows]) for name, part in _columns(buffer)}, oldest)
+
+
+def load_replay(buffer: Replay, segments: Sequence[Segment], total: int) -> None:
+    """Fill the buffer from segments, one at a time. Raises CheckpointError when they do not reach back far enough."""
+    needed = max(0, total - buffer.buffer_size)
+    if total and min((segment.start for segment in segments), default=total) > needed:
+        raise CheckpointError(
+            f"a replay buffer of {buffer.buffer_size} needs the transitions from {needed:,} on, which the checkpoint "
+            "no longer has; a buffer can be made smaller, not larger"
+        )
+    for segment in segments:
+        index = np.arange(segment.start, segment.stop)
+        kept = index >= needed
+        columns = dict(_columns(buffer))
+        for name, rows in segment.load().items():
+            columns[name][index[kept] % buffer.buffer_size] = rows.numpy()[kept]
+    buffer.pos, buffer.full = total % buffer.buffer_size, total >= buffer.buffer_size
+
+
+def _columns(buffer: Replay) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
+    """All arrays of the buffer by name, `(rows, N, ...)`; the parts of dict observations each for itself."""
+    for name in REPLAY:
+        column = getattr(buffer, name)
+        if isinstance(column, dict):
+            yield from ((f"{name}.{key}", part) for key, part in column.items())
+        else:
+            yield name, column

@@ -1,0 +1,1 @@
+"""Gymnasium environments: settings, vectorization, and how a resumed run gets them back."""

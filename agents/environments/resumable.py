@@ -1,0 +1,212 @@
+"""Environments that can say where they are and go back there: by their state, by replay, or by starting an episode.
+
+Every episode is reset with a seed of its own, which follows from (run's seed, copy, episode). So an episode is a pure
+function of its seed and its actions wherever an environment is deterministic, and nothing else has to be stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
+
+from agents.spaces.observations import misfit
+from lab.errors import EnvironmentFailedError
+from lab.system.randomness import derived_seed
+
+Env = gym.Env[Any, Any]
+
+Method = Literal["native", "replay", "boundary", "none"]
+"""How an environment gets back to where it was: `native` from its own state; `replay` by an episode's actions from its
+seed; `boundary` by starting new episodes at every checkpoint, in every run; `none` by starting new ones, inexactly."""
+
+PLAIN_STATE = ("gymnasium.envs.classic_control.", "gymnasium.envs.toy_text.")
+"""Modules whose environments keep all of their state in plain attributes."""
+
+EPISODE, BOUNDARY = 0, 1  # what a seed is derived for
+PROBE_STEPS = 50
+
+
+class Resumable(gym.Wrapper[Any, Any, Any, Any]):
+    """The outermost wrapper of a training environment; resets by its own seeds and ignores those it is given.
+
+    Args:
+        env: the environment.
+        seed: of the run.
+        copy: index among the run's environments.
+        method: how `restore` gets back to where `state` was taken.
+    """
+
+    def __init__(self, env: Env, *, seed: int, copy: int, method: Method) -> None:
+        super().__init__(env)
+        self.seed, self.copy, self.method, self.space = seed, copy, method, env.observation_space
+        self.name = env.spec.id if env.spec else type(env.unwrapped).__name__
+        self.episode, self.steps = 0, 0
+        self.place: list[int] = []
+        self.appointed: int | None = None
+        self.actions: list[Any] = []
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        if self.appointed is not None:
+            place, self.appointed = [BOUNDARY, self.appointed], None
+            return self._begin(place)
+        self.episode += 1
+        return self._begin([EPISODE, self.episode])
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        if self.method == "replay":
+            self.actions.append(np.array(action))  # a copy: the caller may use its array again
+        self.steps += 1
+        try:
+            found = self.env.step(action)
+        except Exception as error:  # an environment's own code may fail in any way
+            raise self._raised(error) from error
+        self._require_fit(found[0])
+        return found
+
+    def begin_at(self, env_steps: int) -> None:
+        """Let the next reset begin an episode that belongs to the checkpoint at `env_steps`."""
+        self.appointed = env_steps
+
+    def state(self) -> dict[str, Any]:
+        """Return where the environment is."""
+        state = {"episode": self.episode, "steps": self.steps, "place": self.place}
+        if self.method == "replay":
+            state["actions"] = np.stack(self.actions) if self.actions else None
+        if self.method == "native":
+            state["native"] = native_state(self.env)
+        return state
+
+    def restore(self, state: dict[str, Any]) -> Any:
+        """Go to where `state` was taken; return the observation there, None where it cannot be asked for."""
+        observation, _ = self._begin(state["place"])
+        if self.method in ("native", "none"):
+            observation = None
+        if self.method == "native":
+            set_native_state(self.env, state["native"])
+        for action in () if state.get("actions") is None else state["actions"]:
+            observation, *_ = self.step(action)
+        self.episode, self.steps = state["episode"], state["steps"]
+        return observation
+
+    def _begin(self, place: list[int]) -> tuple[Any, dict[str, Any]]:
+        self.place, self.actions = place, []
+        try:
+            found = self.env.reset(seed=derived_seed(self.seed, self.copy, *place))
+        except Exception as error:  # an environment's own code may fail in any way
+            raise self._raised(error) from error
+        self._require_fit(found[0])
+        return found
+
+    def _require_fit(self, observation: Any) -> None:
+        if wrong := misfit(self.space, observation):
+            raise self._failed(f"gave an observation {wrong}")
+
+    def _raised(self, error: Exception) -> EnvironmentFailedError:
+        return self._failed(f"raised {type(error).__name__}: {error}")
+
+    def _failed(self, what: str) -> EnvironmentFailedError:
+        where = f"environment {self.name} (copy {self.copy}, its step {self.steps:,}, episode {self.episode})"
+        return EnvironmentFailedError(f"{where} {what}")
+
+
+def choose_method(make: Callable[[], Env], *, native: bool = True) -> tuple[Method, str | None]:
+    """Return the best method for the environments that `make` gives, and why it is inexact where it is.
+
+    Raises EnvironmentFailedError when one fails while it is tried.
+    """
+    env = make()
+    name = env.spec.id if env.spec else str(env)
+    if native and has_native_state(env):
+        env.close()
+        return "native", None
+    try:
+        same = _replays(env, make())
+    except Exception as error:  # an environment's own code may fail in any way
+        raise EnvironmentFailedError(f"environment {name} raised {type(error).__name__}: {error}") from error
+    reason = f"{name} does not repeat an episode from its seed and its actions"
+    return ("replay", None) if same else ("none", reason)
+
+
+def _replays(one: Env, other: Env) -> bool:
+    """Whether two copies, one of them with a past, give the same episode from the same seed and actions."""
+    one.action_space.seed(0)
+    actions = [one.action_space.sample() for _ in range(PROBE_STEPS)]
+
+    def play(env: Env, seed: int) -> list[Any]:
+        seen = [env.reset(seed=seed)[0]]
+        for action in actions:
+            observation, reward, terminated, truncated, _ = env.step(action)
+            seen += [observation, float(reward), terminated, truncated]
+            if terminated or truncated:
+                break
+        return seen
+
+    play(other, 1)
+    same = _equal(play(one, 0), play(other, 0))
+    one.close()
+    other.close()
+    return same
+
+
+def _equal(a: Any, b: Any) -> bool:
+    if isinstance(a, list):
+        return len(a) == len(b) and all(_equal(x, y) for x, y in zip(a, b, strict=True))
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(_equal(a[key], b[key]) for key in a)
+    return np.array_equal(a, b)
+
+
+def has_native_state(env: Env) -> bool:
+    """Whether the environment's whole state can be read and set: Gymnasium's classic control and toy text, and any
+    environment with `state_dict()` and `load_state_dict(state)` of its own. Not the Arcade Learning Environment: its
+    states lose the position of the generator behind sticky actions (0.12.1), while a replay is exact."""
+    while isinstance(env, gym.Wrapper):
+        if not isinstance(env, TimeLimit | OrderEnforcing | PassiveEnvChecker):
+            return False  # a wrapper we do not know may have state of its own
+        env = env.env
+    return type(env).__module__.startswith(PLAIN_STATE) or (
+        hasattr(env, "state_dict") and hasattr(env, "load_state_dict")
+    )
+
+
+def native_state(env: Env) -> dict[str, Any]:
+    """Return the state of an environment for which `has_native_state` holds, its known wrappers' included."""
+    elapsed: list[int] = []
+    while isinstance(env, gym.Wrapper):
+        if isinstance(env, TimeLimit):
+            elapsed.append(int(env._elapsed_steps or 0))
+        env = env.env
+    core: Any = env
+    if hasattr(core, "state_dict"):
+        own = core.state_dict()
+    else:
+        own = {name: value for name, value in vars(core).items() if _is_plain(value)}
+    return {"elapsed": elapsed, "own": own, "random": core.np_random.bit_generator.state}
+
+
+def set_native_state(env: Env, state: dict[str, Any]) -> None:
+    """Take back what `native_state` returned; the environment has been reset."""
+    elapsed = list(state["elapsed"])
+    while isinstance(env, gym.Wrapper):
+        if isinstance(env, TimeLimit):
+            env._elapsed_steps = elapsed.pop(0)
+        env = env.env
+    core: Any = env
+    if hasattr(core, "state_dict"):
+        core.load_state_dict(state["own"])
+    else:
+        vars(core).update(state["own"])
+    core.np_random.bit_generator.state = state["random"]
+
+
+def _is_plain(value: Any) -> bool:
+    """Numbers, strings and arrays, and lists and tuples of them: no spaces, windows or generators."""
+    if isinstance(value, list | tuple):
+        return all(_is_plain(item) for item in value)
+    if isinstance(value, np.ndarray):
+        return value.dtype.kind in "bif"
+    return value is None or isinstance(value, bool | int | float | str | np.number | np.bool_)

@@ -1,0 +1,255 @@
+"""Gymnasium environments from settings."""
+
+from __future__ import annotations
+
+import inspect
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Literal, NamedTuple
+
+import gymnasium as gym
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.wrappers import NormalizeObservation, NormalizeReward, TimeLimit
+
+from agents.environments.cartpole import CartPoleVector
+from agents.environments.native import NativeEnvs
+from agents.environments.resumable import Method, Resumable, choose_method, has_native_state
+from agents.environments.sync import SyncEnvs
+from agents.environments.vector import Environments
+from agents.environments.workers import AsyncEnvs
+from agents.spaces.observations import ChannelsFirst, has_channels_last
+from lab.config.imports import present_name
+from lab.config.types import PositiveFloat, PositiveInt
+from lab.console.progress import notice
+from lab.errors import ConfigError, EnvironmentFailedError, nearest
+from lab.system.cores import usable_cores
+
+Wrapper = Callable[[gym.Env[Any, Any]], gym.Wrapper[Any, Any, Any, Any]]
+"""How a config gives a wrapper: a class and its settings, still waiting for the environment."""
+
+EXTRAS = {"box2d": "box2d", "ale_py": "atari", "opencv": "atari"}
+"""What a complaint about a missing package names, and the lab's extra that brings it."""
+
+SAME_STEP = {"gymnasium.envs.classic_control.cartpole:CartPoleVectorEnv": CartPoleVector}
+"""Gymnasium's own vector environments, which waste a step on each reset, and ours in their place."""
+
+WORTH_A_PROCESS = 0.5e-3
+"""Seconds per step from which on copies get processes of their own: a message to one and back takes a third."""
+
+WORTH_AN_ARRAY = 3
+"""Copies from which on stepping them all at once is faster than one after the other."""
+
+
+class Plan(NamedTuple):
+    """How the copies are stepped, how a resumed run gets them back, and why that is inexact where it is."""
+
+    vectorization: Literal["native", "sync", "async"]
+    method: Method
+    inexact: str | None
+
+
+@dataclass(frozen=True)
+class EnvSettings:
+    """Which environment, and how many copies of it.
+
+    Args:
+        id: as registered with Gymnasium; `module:Name-v0` imports your own module first.
+        num_envs: copies that are stepped together.
+        kwargs: for the environment's constructor.
+        wrappers: classes of Gymnasium's kind around each environment, the first innermost: `TimeLimit`,
+            `MaxAndSkipObservation`, `GrayscaleObservation`, `ResizeObservation`, `FrameStackObservation` or your own.
+        training_wrappers: more of them around those, in training alone, such as `ClipReward`: evaluation is of the true
+            task.
+        vectorization: `native` steps all copies at once, in arrays; `sync` one after the other; `async` each in a
+            process of its own. `auto` takes the fastest: `native` where there is one, else `async` where a step takes
+            longer than a message and there are several cores and copies, else `sync`.
+        timeout: seconds within which a worker of `async` must answer.
+        resume: how a resumed run gets an environment back to where it was; `auto` takes the first that fits of `native`
+            (from its own state) and `replay` (of the episode's actions from its seed). `boundary` begins new episodes
+            at every checkpoint, in every run: for episodes too long to replay.
+    """
+
+    id: str
+    num_envs: PositiveInt = 1
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    wrappers: Sequence[Wrapper] = ()
+    training_wrappers: Sequence[Wrapper] = ()
+    vectorization: Literal["auto", "native", "sync", "async"] = "auto"
+    timeout: PositiveFloat = 60.0
+    resume: Literal["auto", "native", "replay", "boundary"] = "auto"
+
+    def make(self, render_mode: str | None = None, *, training: bool = False) -> gym.Env[Any, Any]:
+        """Make one environment. Raises ConfigError for an unknown id, bad kwargs, wrappers or a missing package."""
+        if "render_mode" in self.kwargs:
+            raise ConfigError("env.kwargs must not hold render_mode: the lab chooses it when it films an episode")
+        try:
+            # Not even None where none is asked for: many own environments take no render_mode.
+            chosen: dict[str, Any] = {"render_mode": render_mode} if render_mode else {}
+            env = gym.make(_present(self.id), **chosen, **self.kwargs)
+        except (gym.error.Error, ModuleNotFoundError) as error:
+            if remedy := _remedy(error):
+                raise ConfigError(f"environment {self.id} needs a package that is not installed: {remedy}") from error
+            hint = nearest(self.id, gym.registry) or f" ({str(error).splitlines()[0]})"
+            if isinstance(error, gym.error.NamespaceNotFound):
+                hint = "; name the module that registers it as well, as in ale_py:ALE/Pong-v5"
+            raise ConfigError(f"unknown environment {self.id!r}{hint}") from error
+        except Exception as error:  # an environment's own code may fail in any way
+            raise ConfigError(
+                f"environment {self.id} cannot be made with env.kwargs {self.kwargs}: {type(error).__name__}: {error}"
+            ) from error
+        for wrapper in (*self.wrappers, *(self.training_wrappers if training else ())):
+            env = self._wrapped(env, wrapper)
+        return ChannelsFirst(env) if has_channels_last(env.observation_space) else env
+
+    def plan(self) -> Plan:
+        """Decide how the copies are stepped and got back. Raises EnvironmentFailedError when one fails while tried."""
+        native = self._native_class()
+        if self.vectorization == "native" and native is None:
+            raise ConfigError(
+                f"env.vectorization is native, but {self.id} with these kwargs, wrappers and env.resume={self.resume} "
+                "has no vector environment that resets in the same step; auto, sync or async"
+            )
+        few = self.vectorization == "auto" and self.num_envs < WORTH_AN_ARRAY
+        if native is not None and self.vectorization in ("auto", "native") and not few:
+            return Plan("native", "boundary" if self.resume == "boundary" else "native", None)
+        chosen = self._sync_or_async() if self.vectorization == "auto" else self.vectorization
+        make = partial(self.make, training=True)
+        if self.resume == "native" and not has_native_state(env := make()):
+            raise ConfigError(f"env.resume is native, but the state of {env} cannot be read; auto, replay or boundary")
+        if self.resume == "native":
+            return Plan(chosen, "native", None)
+        method, inexact = choose_method(make, native=self.resume == "auto")
+        if inexact is not None:
+            notice(f"{inexact}: a resumed run begins new ones, and does not end as it would have")
+        return Plan(chosen, "boundary" if self.resume == "boundary" else method, inexact)
+
+    def make_vec(self, seed: int, plan: Plan) -> Environments:
+        """Make the training environments: `num_envs` copies that can be resumed as planned."""
+        if plan.vectorization == "native":
+            native = self._native_class()
+            assert native is not None
+            return NativeEnvs(self.id, native(self.num_envs), seed=seed)
+        makers = [partial(self._make_resumable, seed, copy, plan.method) for copy in range(self.num_envs)]
+        if plan.vectorization == "async":
+            return AsyncEnvs(self.id, makers, timeout=self.timeout)
+        return SyncEnvs(self.id, makers)
+
+    def spaces(self) -> tuple[gym.Space[Any], gym.Space[Any]]:
+        """Of observations and of actions, as the agent sees them."""
+        env = self.make(training=True)
+        env.close()
+        if self.training_wrappers:
+            judged = self.make()
+            judged.close()
+            for one, other in (
+                (env.observation_space, judged.observation_space),
+                (env.action_space, judged.action_space),
+            ):
+                if one != other:
+                    changed = " ".join(f"{other} to {one}".split())  # NumPy breaks long bounds into lines
+                    raise ConfigError(
+                        f"env.training_wrappers must leave the spaces alone, as evaluation goes without them, and "
+                        f"change {changed}; set env.wrappers instead"
+                    )
+        return env.observation_space, env.action_space
+
+    def max_episode_steps(self) -> int | None:
+        """The time limit of an episode; None where there is none."""
+        env = self.make()
+        env.close()
+        return env.spec.max_episode_steps if env.spec else None
+
+    def limited(self, max_steps: int) -> EnvSettings:
+        """Return the same with a time limit of `max_steps`, where the environment has none of its own; else these."""
+        if self.max_episode_steps() is not None:
+            return self
+        return replace(self, wrappers=[*self.wrappers, partial(TimeLimit, max_episode_steps=max_steps)])
+
+    def render_modes(self) -> list[str]:
+        """How the environment can be drawn, in Gymnasium's words: `human`, `rgb_array` and others."""
+        env = self.make()
+        env.close()
+        return list(env.metadata.get("render_modes") or [])
+
+    def renders(self) -> bool:
+        """Whether pictures of the environment can be had."""
+        return "rgb_array" in self.render_modes()
+
+    def _make_resumable(self, seed: int, copy: int, method: Method) -> Resumable:
+        return Resumable(self.make(training=True), seed=seed, copy=copy, method=method)
+
+    def _wrapped(self, env: gym.Env[Any, Any], wrapper: Wrapper) -> gym.Env[Any, Any]:
+        try:
+            wrapped = wrapper(env)
+        except Exception as error:  # a wrapper's own code may fail in any way
+            if remedy := _remedy(error):
+                raise ConfigError(f"env.wrappers need a package that is not installed: {remedy}") from error
+            raise ConfigError(f"env.wrappers around {self.id}: {type(error).__name__}: {error}") from error
+        if isinstance(wrapped, NormalizeObservation | NormalizeReward):
+            raise ConfigError(
+                f"{type(wrapped).__name__} would keep statistics of its own in each copy, and none in checkpoints; "
+                "set agent.normalize_observations or agent.normalize_rewards instead"
+            )
+        return wrapped
+
+    def _native_class(self) -> Callable[[int], VectorEnv[Any, Any, Any]] | None:
+        """Return a maker of native vector environments that reset in the same step and can be resumed, where one is."""
+        if self.kwargs or self.wrappers or self.training_wrappers or self.resume == "replay":
+            return None
+        env = self.make()
+        env.close()
+        spec = env.spec
+        if spec is None or spec.vector_entry_point is None or spec.additional_wrappers:
+            return None
+        if own := SAME_STEP.get(str(spec.vector_entry_point)):
+            if spec.max_episode_steps is None or not spec.kwargs.keys() <= inspect.signature(own).parameters.keys():
+                return None
+            return partial(own, max_episode_steps=spec.max_episode_steps, **spec.kwargs)
+        envs = gym.make_vec(_present(self.id), 1, vectorization_mode="vector_entry_point")
+        fits = envs.metadata.get("autoreset_mode") is AutoresetMode.SAME_STEP and hasattr(envs.unwrapped, "state_dict")
+        envs.close()
+        if not fits:
+            return None
+        return lambda count: gym.make_vec(_present(self.id), count, vectorization_mode="vector_entry_point").unwrapped
+
+    def _sync_or_async(self) -> Literal["sync", "async"]:
+        """Both give the same run; only their speed differs, so it may be measured."""
+        if self.num_envs < 2 or usable_cores() < 2:
+            return "sync"
+        env = self.make(training=True)
+        try:
+            env.reset(seed=0)
+            seconds: list[float] = []
+            while len(seconds) < 30:
+                began = time.perf_counter()
+                *_, terminated, truncated, _ = env.step(env.action_space.sample())
+                seconds.append(time.perf_counter() - began)
+                if terminated or truncated:
+                    env.reset()
+            # The median: on a busy machine some steps are interrupted.
+            return "async" if statistics.median(seconds) > WORTH_A_PROCESS else "sync"
+        except Exception as error:  # an environment's own code may fail in any way
+            raise EnvironmentFailedError(
+                f"environment {env.spec.id if env.spec else env} raised {type(error).__name__}: {error}"
+            ) from error
+        finally:
+            env.close()
+
+
+def _present(id: str) -> str:
+    """The id, with the module before its colon under its present name."""
+    module, colon, name = id.rpartition(":")
+    return f"{present_name(module)}:{name}" if colon else id
+
+
+def _remedy(error: Exception) -> str | None:
+    """Return how to install what `error` misses; None where it is about something else."""
+    if not isinstance(error, gym.error.DependencyNotInstalled | ModuleNotFoundError):
+        return None
+    extra = next((extra for name, extra in EXTRAS.items() if name in str(error).lower()), None)
+    if extra is not None:
+        return f"pip install 'deep-learning-lab[{extra}]', in a checkout '.[{extra}]'"
+    return str(error) if isinstance(error, gym.error.DependencyNotInstalled) else None

@@ -1,0 +1,184 @@
+"""Environments in worker processes, with a watchdog: one that dies or hangs ends the run with a sentence."""
+
+from __future__ import annotations
+
+import multiprocessing as mp
+import os
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from multiprocessing.connection import Connection
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices
+
+from agents.environments.sync import is_wrapped
+from agents.environments.vector import Environments, Steps
+from agents.spaces.observations import stack
+from lab.errors import EnvironmentFailedError
+
+Env = gym.Env[Any, Any]
+
+
+class AsyncEnvs(Environments):
+    """Steps each environment in a process of its own. Results are taken in the environments' order, so that a run is
+    the same whichever finishes first.
+
+    Args:
+        name: for messages.
+        makers: one picklable function per environment.
+        timeout: seconds for one answer; a worker that takes longer counts as hung.
+    """
+
+    def __init__(self, name: str, makers: Sequence[Callable[[], Env]], *, timeout: float) -> None:
+        self.timeout, self.closed = timeout, False
+        context: Any = mp.get_context("forkserver" if "forkserver" in mp.get_all_start_methods() else "spawn")
+        if context.get_start_method() == "forkserver":
+            context.set_forkserver_preload(["agents.environments.settings"])  # imported once, and not in each worker
+        self.pipes: list[Connection] = []
+        self.workers: list[Any] = []
+        for number, maker in enumerate(makers):
+            ours, theirs = context.Pipe()
+            lifeline, held = context.Pipe(duplex=False)
+            worker = context.Process(target=_work, args=(theirs, lifeline, maker), name=f"env-{number}", daemon=True)
+            worker.start()
+            theirs.close()
+            lifeline.close()
+            worker.lifeline = held  # open as long as this process lives
+            self.pipes.append(ours)
+            self.workers.append(worker)
+        spaces = self._ask("spaces", [None] * len(makers), seconds=max(timeout, 120.0))
+        super().__init__(name, len(makers), *spaces[0])
+
+    def _step(self, actions: np.ndarray[Any, Any]) -> Steps:
+        for number in range(self.num_envs):
+            self._send(number, "step", actions[number])
+        observations, rewards, terminated, truncated, last = zip(*self._answers(range(self.num_envs)), strict=True)
+        ended = next((one for one in last if one is not None), None)
+        return Steps(
+            stack(list(observations)),
+            np.array(rewards, np.float32),
+            np.array(terminated, dtype=bool),
+            np.array(truncated, dtype=bool),
+            None if ended is None else stack([ended if one is None else one for one in last]),
+        )
+
+    def _reset(self) -> Any:
+        return stack([observation for observation, _ in self._ask("reset", [None] * self.num_envs)])
+
+    def _state(self) -> Any:
+        return self.env_method("state")
+
+    def _restore(self, state: Any) -> list[Any]:
+        return self._ask("call", [("restore", (one,), {}) for one in state])
+
+    def begin_at(self, env_steps: int) -> None:
+        self.env_method("begin_at", env_steps)
+
+    def close(self) -> None:
+        """End all workers, whatever state they are in."""
+        if self.closed:
+            return
+        self.closed = True
+        for pipe, worker in zip(self.pipes, self.workers, strict=True):
+            pipe.close()  # a worker that waits for work takes this as its end
+            worker.lifeline.close()
+        for worker in self.workers:
+            worker.join(2)
+            if worker.is_alive():
+                worker.kill()
+                worker.join()
+
+    def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
+        return self._ask("get", [attr_name] * self.num_envs, self._get_indices(indices))
+
+    def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
+        self._ask("set", [(attr_name, value)] * self.num_envs, self._get_indices(indices))
+
+    def env_method(self, method_name: str, *args: Any, indices: VecEnvIndices = None, **kwargs: Any) -> list[Any]:
+        return self._ask("call", [(method_name, args, kwargs)] * self.num_envs, self._get_indices(indices))
+
+    def env_is_wrapped(self, wrapper_class: type[gym.Wrapper], indices: VecEnvIndices = None) -> list[bool]:
+        return self._ask("wrapped", [wrapper_class] * self.num_envs, self._get_indices(indices))
+
+    def _ask(
+        self, what: str, with_: Sequence[Any], numbers: Iterable[int] | None = None, seconds: float | None = None
+    ) -> list[Any]:
+        numbers = range(len(self.pipes)) if numbers is None else list(numbers)
+        for number in numbers:
+            self._send(number, what, with_[number])
+        return self._answers(numbers, seconds)
+
+    def _send(self, number: int, what: str, with_: Any) -> None:
+        try:
+            self.pipes[number].send((what, with_))
+        except OSError as error:
+            self._fail(f"the worker of environment {number} is gone", error)
+
+    def _answers(self, numbers: Iterable[int], seconds: float | None = None) -> list[Any]:
+        deadline = time.monotonic() + (seconds or self.timeout)
+        answers = []
+        for number in numbers:
+            try:
+                if not self.pipes[number].poll(max(0.0, deadline - time.monotonic())):
+                    self._fail(f"the worker of environment {number} has not answered within {self.timeout:g} s")
+                kind, answer = self.pipes[number].recv()
+            except (EOFError, OSError) as error:
+                self.workers[number].join(1)
+                code = self.workers[number].exitcode
+                self._fail(f"the worker of environment {number} died with exit code {code}", error)
+            if kind == "error":
+                self._fail(answer[0], EnvironmentFailedError(f"in the worker:\n{answer[1]}"))
+            answers.append(answer)
+        return answers
+
+    def _fail(self, what: str, cause: BaseException | None = None) -> None:
+        self.close()
+        raise EnvironmentFailedError(what) from cause
+
+
+def _work(pipe: Connection, lifeline: Connection, maker: Callable[[], Env]) -> None:
+    """A worker's life: it ends when the pipe closes, or, even amid a step that hangs, when its run is gone."""
+    if hasattr(os, "setsid"):
+        os.setsid()  # Ctrl-C and a closed terminal reach the whole group; the run decides what they mean
+    threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
+    try:
+        env = maker()
+        while True:
+            what, with_ = pipe.recv()
+            pipe.send(("answer", _answer(env, what, with_)))
+    except (EOFError, KeyboardInterrupt, BrokenPipeError, ConnectionResetError):
+        return
+    except Exception as error:
+        pipe.send(("error", (str(error), traceback.format_exc())))
+
+
+def _end_with(lifeline: Connection) -> None:
+    try:
+        lifeline.recv()
+    except (EOFError, OSError):
+        os._exit(1)
+
+
+def _answer(env: Env, what: str, with_: Any) -> Any:
+    if what == "step":
+        observation, reward, terminated, truncated, _ = env.step(with_)
+        last = None
+        if terminated or truncated:
+            last, (observation, _) = observation, env.reset()
+        return observation, reward, terminated, truncated, last
+    if what == "reset":
+        return env.reset()
+    if what == "call":
+        name, args, kwargs = with_
+        return env.get_wrapper_attr(name)(*args, **kwargs)
+    if what == "get":
+        return env.get_wrapper_attr(with_)
+    if what == "set":
+        return env.set_wrapper_attr(*with_)
+    if what == "wrapped":
+        return is_wrapped(env, with_)
+    return env.observation_space, env.action_space

@@ -1,0 +1,1 @@
+"""Trained agents at work: judged over episodes, filmed and watched."""

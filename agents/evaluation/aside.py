@@ -1,0 +1,35 @@
+"""Films for the journal, made in the middle of training without a trace in it."""
+
+from __future__ import annotations
+
+from PIL import Image
+
+from agents.core.agent import Agent
+from agents.environments.settings import EnvSettings
+from agents.evaluation.episodes import film
+from lab.console.progress import notice
+from lab.system.randomness import random_state, restore_random_state
+
+FILM, SHORT_FILM = 250, 40
+"""Frames: of a film at the end of a run, and of one on the way there, which costs training time."""
+
+
+def film_aside(agent: Agent, settings: EnvSettings, seed: int, limit: int) -> list[Image.Image]:
+    """Film the acting policy in the episode of `seed`, for `limit` frames at most; no frames where that fails.
+
+    No generator that training draws from knows of it, whatever the environment does, and no training ends by it.
+    """
+    before = random_state(agent.device)
+    try:
+        frames = film(agent, settings, seed, limit=limit)
+    except Exception as error:  # whatever draws the environment may fail in any way
+        cause = error.__cause__ or error
+        notice(f"{settings.id} could not be filmed: {type(cause).__name__}: {cause}")
+        return []
+    finally:
+        restore_random_state(before, agent.device)
+    # One palette for each frame, by the quickest way: saving it as GIF would find a costlier one.
+    small = [frame.quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE) for frame in frames]
+    for frame, full in zip(small, frames, strict=True):
+        frame.info |= full.info  # how long it is shown
+    return small

@@ -1,0 +1,94 @@
+"""An environment in which whole episodes are played apart from training: to be judged, filmed or watched."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Protocol
+
+import numpy as np
+
+from agents.environments.settings import EnvSettings
+from agents.networks.extractor import Memory
+from agents.spaces.observations import misfit, stack
+from lab.errors import EnvironmentFailedError
+
+
+class Actor(Protocol):
+    """What acts in an environment: `agents.core.agent.Agent`, or anything else with its `act`."""
+
+    def act(self, observations: Any, memory: Memory | None = None) -> tuple[np.ndarray[Any, Any], Memory | None]: ...
+
+
+class EvalEnv:
+    """One environment, and the episode that is being played in it. Close it after use.
+
+    All methods raise EnvironmentFailedError where the environment's own code fails, and where a reward or observation
+    is not finite.
+
+    Args:
+        settings: of the environment.
+        render_mode: how it is drawn; None where it is not.
+    """
+
+    observation: Any
+    """The last one of the episode so far."""
+
+    def __init__(self, settings: EnvSettings, render_mode: str | None = None) -> None:
+        self.name = settings.id.rpartition(":")[2]
+        self.env = settings.make(render_mode)
+        self.seed, self.total, self.length, self.over = 0, 0.0, 0, False
+        self.memory: Memory | None = None
+
+    def begin(self, seed: int) -> None:
+        """Begin the episode of `seed`."""
+        self.seed, self.total, self.length, self.over, self.memory = seed, 0.0, 0, False, None
+        try:
+            self.observation, _ = self.env.reset(seed=seed)
+        except Exception as error:  # an environment's own code may fail in any way
+            raise self._raised(error) from error
+        self._require_fit()
+
+    def act(self, agent: Actor) -> None:
+        """Take the step that `agent` would take."""
+        actions, self.memory = agent.act(stack([self.observation]), self.memory)
+        self.step(actions[0])
+
+    def step(self, action: Any) -> None:
+        """Take one step; `total` is the undiscounted return and `length` the number of steps after it."""
+        self.length += 1
+        try:
+            self.observation, reward, terminated, truncated, _ = self.env.step(action)
+            self.total += float(reward)
+        except Exception as error:  # an environment's own code may fail in any way
+            raise self._raised(error) from error
+        if not math.isfinite(self.total):
+            raise self._failed(f"gave the reward {reward}")
+        self._require_fit()
+        self.over = bool(terminated or truncated)
+
+    def render(self) -> Any:
+        """Return what the environment draws."""
+        try:
+            return self.env.render()
+        except Exception as error:  # an environment's own code may fail in any way
+            raise self._raised(error) from error
+
+    def close(self) -> None:
+        """Close the environment."""
+        self.env.close()
+
+    def _require_fit(self) -> None:
+        if wrong := misfit(self.env.observation_space, self.observation):
+            raise self._failed(f"gave an observation {wrong}")
+        parts = self.observation.values() if isinstance(self.observation, dict) else (self.observation,)
+        for part in parts:
+            if np.asarray(part).dtype.kind == "f" and not np.isfinite(part).all():
+                raise self._failed(f"gave an observation that is not finite: {part}")
+
+    def _raised(self, error: Exception) -> EnvironmentFailedError:
+        return self._failed(f"raised {type(error).__name__}: {error}")
+
+    def _failed(self, what: str) -> EnvironmentFailedError:
+        return EnvironmentFailedError(
+            f"environment {self.name} (episode of seed {self.seed}, step {self.length:,}) {what}"
+        )

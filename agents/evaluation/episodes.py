@@ -1,0 +1,120 @@
+"""Evaluation of an agent: whole episodes, each from its own seed, many of them side by side."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from agents.environments.settings import EnvSettings
+from agents.evaluation.env import Actor, EvalEnv
+from agents.evaluation.frames import frame, number
+from agents.networks.extractor import Memory
+from agents.spaces.observations import stack
+from lab.config.types import PositiveInt
+
+SIDE_BY_SIDE = 100  # environments per batch of the policy
+FILM_SIDE = 320  # pixels
+
+LONGEST_EPISODE = 27_000
+"""Steps of an episode that nothing else ends: where the Arcade Learning Environment ends its games, 108,000 frames at
+four a step, so that those are not cut off earlier."""
+
+
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """How the agent is judged, always by deterministic episodes.
+
+    Args:
+        episodes: of the final policy, and of the best one, on seeds that training never saw.
+        every: steps between the evaluations that choose the best policy.
+        best_episodes: episodes of each of these, on seeds of their own.
+        stop_at: mean return in one of these that ends training; null: it goes on to the end.
+        max_steps: after which an episode is cut off where the environment has no time limit of its own, in evaluation,
+            films and `lab play`; null: 27,000. Training knows nothing of it.
+        video: where the environment can be drawn, film an episode of the final and of the best policy, and on the way
+            there the beginning of one of the latest.
+        video_every: steps between two films of the latest policy, each after the next evaluation; null: a quarter of
+            the run.
+    """
+
+    episodes: PositiveInt = 100
+    every: PositiveInt = 10_000
+    best_episodes: PositiveInt = 10
+    stop_at: float | None = None
+    max_steps: PositiveInt | None = None
+    video: bool = True
+    video_every: PositiveInt | None = None
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """Undiscounted return and length in steps of each episode."""
+
+    returns: np.ndarray
+    lengths: np.ndarray
+
+
+def play_episodes(agent: Actor, settings: EnvSettings, seeds: Sequence[int]) -> Episodes:
+    """Play one deterministic episode from each seed. None is cut off but by a time limit, and none counts twice.
+
+    Raises EnvironmentFailedError.
+    """
+    returns, lengths = np.zeros(len(seeds)), np.zeros(len(seeds), dtype=int)
+    for start in range(0, len(seeds), SIDE_BY_SIDE):
+        chunk = range(start, min(start + SIDE_BY_SIDE, len(seeds)))
+        with ExitStack() as opened:
+            envs = [opened.enter_context(closing(EvalEnv(settings))) for _ in chunk]
+            for env, i in zip(envs, chunk, strict=True):
+                env.begin(int(seeds[i]))
+            playing = envs
+            memory: Memory | None = None  # row r of the memory is of playing[r]
+            while playing:
+                actions, memory = agent.act(stack([env.observation for env in playing]), memory)
+                for env, action in zip(playing, actions, strict=True):
+                    env.step(action)
+                going_on = [row for row, env in enumerate(playing) if not env.over]
+                if len(going_on) < len(playing):
+                    memory, playing = _rows(memory, going_on), [playing[row] for row in going_on]
+            returns[chunk], lengths[chunk] = [env.total for env in envs], [env.length for env in envs]
+    return Episodes(returns, lengths)
+
+
+def film(agent: Actor, settings: EnvSettings, seed: int, *, limit: int = 250) -> list[Image.Image]:
+    """Film a deterministic episode for the journal: `limit` frames at most, about 25 for each second, each with the
+    step and the return so far. How long a frame lasts, in milliseconds, is its `info["duration"]`."""
+    draw_into_memory()
+    frames: list[Image.Image] = []
+    with closing(EvalEnv(settings, "rgb_array")) as env:
+        fps = frames_per_second(env)
+        every = max(1, round(fps / 25))
+        env.begin(seed)
+        while not env.over and len(frames) < limit:
+            if env.length % every == 0:
+                frames.append(frame(np.asarray(env.render()), caption(env), most=FILM_SIDE))
+                frames[-1].info["duration"] = round(100 * every / fps) * 10
+            env.act(agent)
+    return frames
+
+
+def caption(env: EvalEnv) -> str:
+    """The line above a frame."""
+    return f"step {env.length:<5} return {number(env.total)}"
+
+
+def frames_per_second(env: EvalEnv) -> float:
+    """How fast the environment wants to be shown; 30 where it does not say."""
+    return float(env.env.metadata.get("render_fps") or 30)
+
+
+def draw_into_memory() -> None:
+    """Let pygame draw without looking for a screen."""
+    os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+
+
+def _rows(memory: Memory | None, kept: list[int]) -> Memory | None:
+    return None if memory is None else tuple(part[kept] for part in memory)

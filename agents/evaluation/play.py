@@ -1,0 +1,155 @@
+"""A trained agent to be watched: in a window, or as a film."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import gymnasium as gym
+import numpy as np
+from PIL import Image
+
+from agents.environments.settings import EnvSettings
+from agents.evaluation.env import Actor, EvalEnv
+from agents.evaluation.episodes import caption, draw_into_memory, frames_per_second
+from agents.evaluation.films import FILMS, Film, has_mp4, require_mp4
+from agents.evaluation.frames import frame, title
+from lab.capabilities import Episode
+from lab.console.progress import notice
+from lab.errors import ConfigError, EnvironmentFailedError
+
+HOLD = 1.0  # seconds that the last frame of an episode stays
+ANNOUNCE = 0.8  # seconds for the title before each of several episodes
+
+
+def play(
+    agent: Actor,
+    settings: EnvSettings,
+    seeds: Sequence[int],
+    *,
+    output: Path | None,
+    window: bool,
+    otherwise: Path,
+    told: Callable[[Episode], None],
+) -> Path | None:
+    """Show one deterministic episode from each seed: see `lab.capabilities.ActingExperiment.play`."""
+    modes = settings.render_modes()
+    path = _where(settings.id, modes, output, window=window, otherwise=otherwise)
+    if path is not None:
+        if "rgb_array" not in modes:
+            raise ConfigError(f"{settings.id} cannot be filmed: it draws no rgb_array, its render modes are {modes}")
+        draw_into_memory()
+    try:
+        with closing(EvalEnv(settings, "rgb_array" if path else "human")) as env:
+            if path is None:
+                _episodes(agent, env, seeds, Window(), told)
+            else:
+                with FILMS[path.suffix](path, frames_per_second(env)) as film:
+                    _episodes(agent, env, seeds, Screen(film), told)
+    except Exception as error:
+        cause = error.__cause__ if isinstance(error, EnvironmentFailedError) else error
+        if isinstance(cause, gym.error.DependencyNotInstalled) or type(cause).__module__.startswith("pygame"):
+            raise ConfigError(f"{settings.id} cannot be drawn here: {' '.join(str(cause).split())}") from error
+        raise
+    return path
+
+
+class Audience(ABC):
+    """Where the episodes are shown."""
+
+    @abstractmethod
+    def announce(self, number: int, count: int, seed: int) -> None:
+        """Called after the reset of each episode."""
+
+    @abstractmethod
+    def show(self, env: EvalEnv, text: str, *, over: bool) -> None:
+        """Show the environment as it is now."""
+
+
+class Screen(Audience):
+    """Makes a film of them."""
+
+    def __init__(self, film: Film) -> None:
+        self.film = film
+        self.title = ""
+        self.size: tuple[int, int] | None = None
+
+    def announce(self, number: int, count: int, seed: int) -> None:
+        self.title = f"episode {number} of {count}, seed {seed}" if count > 1 else ""
+
+    def show(self, env: EvalEnv, text: str, *, over: bool) -> None:
+        picture = env.render()
+        if not isinstance(picture, np.ndarray):
+            raise ConfigError(f"{env.name} cannot be filmed: its render() gave {type(picture).__name__}, not an array")
+        image = frame(picture, text, over=over)
+        self.size = self.size or image.size
+        if image.size != self.size:  # some environments change their picture's size
+            image = image.resize(self.size, Image.Resampling.LANCZOS)
+        if self.title:
+            self.film.add(title(image, self.title), ANNOUNCE)
+            self.title = ""
+        self.film.add(image, HOLD if over else 1 / self.film.fps)
+
+
+class Window(Audience):
+    """The environment's own window, which it draws itself at its own pace; where that is pygame's, the figures stand in
+    its title."""
+
+    def announce(self, number: int, count: int, seed: int) -> None:
+        self.prefix = f"episode {number} of {count}   " if count > 1 else ""
+
+    def show(self, env: EvalEnv, text: str, *, over: bool) -> None:
+        pygame = sys.modules.get("pygame")
+        if pygame is not None and pygame.display.get_init():
+            # Where a screen does not answer, SDL draws into memory without a word.
+            if pygame.display.get_driver() in ("offscreen", "dummy") and "SDL_VIDEODRIVER" not in os.environ:
+                raise ConfigError("the screen does not answer, so no window can be opened; -o FILE.gif films it")
+            pygame.display.set_caption(self.prefix + text)
+        if over:
+            time.sleep(HOLD)
+
+
+def _episodes(
+    agent: Actor, env: EvalEnv, seeds: Sequence[int], audience: Audience, told: Callable[[Episode], None]
+) -> None:
+    for number, seed in enumerate(seeds, start=1):
+        env.begin(seed)
+        audience.announce(number, len(seeds), seed)
+        audience.show(env, caption(env), over=False)
+        while not env.over:
+            env.act(agent)
+            audience.show(env, caption(env), over=env.over)
+        told(Episode(seed, env.total, env.length))
+
+
+def _where(id: str, modes: Sequence[str], output: Path | None, *, window: bool, otherwise: Path) -> Path | None:
+    """Return the film to write, or None for a window."""
+    if output is not None:
+        if output.suffix not in FILMS:
+            raise ConfigError(f"a film ends in {' or '.join(FILMS)}, received {output}")
+        if output.suffix == ".mp4":
+            require_mp4()
+        return output
+    if window and "human" not in modes:
+        raise ConfigError(f"{id} has no window: its render modes are {modes}")
+    if window and not has_display():
+        raise ConfigError("there is no screen for a window here (DISPLAY is not set); -o FILE.mp4 or FILE.gif films it")
+    if "human" in modes and has_display():
+        return None
+    if has_mp4():
+        return otherwise.with_name(otherwise.name + ".mp4")
+    if "rgb_array" in modes:
+        notice("writing a GIF; for an .mp4: pip install 'deep-learning-lab[video]', in a checkout '.[video]'")
+    return otherwise.with_name(otherwise.name + ".gif")
+
+
+def has_display() -> bool:
+    """Whether a window can be opened."""
+    if sys.platform in ("win32", "darwin"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

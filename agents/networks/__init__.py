@@ -1,0 +1,1 @@
+"""The networks of agents around an encoder: policies, values, distributions over actions."""

@@ -1,0 +1,125 @@
+"""PPO's policy and value function: SB3's networks, with a short way through them for the innermost loops."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, cast
+
+import torch
+from stable_baselines3.common.distributions import StateDependentNoiseDistribution
+from stable_baselines3.common.policies import ActorCriticPolicy
+from torch import Tensor
+from torch.distributions import Normal
+
+from agents.acceleration.lean_adam import LeanAdam
+from agents.networks.distributions import action_distribution
+from agents.networks.extractor import EncoderExtractor, Memory
+from agents.spaces.observations import Tensors
+
+
+class Heads(NamedTuple):
+    """What the networks say of `B` observations.
+
+    Args:
+        outputs: `(B, P)`, parameters of the distribution over actions.
+        latent: `(B, L)`, the layer under them.
+        values: `(B,)`.
+        memory: for the next step.
+    """
+
+    outputs: Tensor
+    latent: Tensor
+    values: Tensor
+    memory: Memory
+
+
+class ActorCritic(ActorCriticPolicy):
+    """SB3's policy, so that its callbacks and `predict` work; ours are the paths without its objects."""
+
+    pi_features_extractor: EncoderExtractor
+    vf_features_extractor: EncoderExtractor
+    optimizer: LeanAdam
+
+    def _build(self, lr_schedule: Any) -> None:
+        super()._build(lr_schedule)
+        self.distribution = action_distribution(self.action_space, getattr(self, "log_std", None), gsde=self.use_sde)
+        if isinstance(noise := self.action_dist, StateDependentNoiseDistribution):
+            # SB3 draws it as part of a graph, of which no copy can be made.
+            noise.exploration_mat = noise.exploration_mat.detach()
+            noise.exploration_matrices = noise.exploration_matrices.detach()
+            noise.weights_dist = Normal(noise.weights_dist.mean, noise.weights_dist.stddev.detach())
+        # An empty Sequential is the identity, but calling it takes as long as a small layer.
+        self.after_trunk, self.after_value_trunk = (
+            net if len(net) else _same for net in (self.mlp_extractor.policy_net, self.mlp_extractor.value_net)
+        )
+
+    @property
+    def recurrent(self) -> bool:
+        """Whether the encoder remembers."""
+        return self.pi_features_extractor.recurrent
+
+    def initial_memory(self, rows: int) -> Memory:
+        """Return the memory at the beginning of an episode: that of the policy's encoder, then of the value's own."""
+        if not self.recurrent:
+            return ()
+        encoders: list[Any] = [extractor.encoder for extractor in self._extractors()]
+        return tuple(part for encoder in encoders for part in encoder.initial_state(rows))
+
+    def heads(self, observations: Tensors, memory: Memory = (), starts: Tensor | None = None) -> Heads:
+        """Look at one observation `(B, *shape)` of each environment; `starts` `(B,)` is 1 where an episode begins."""
+        if not self.recurrent:
+            return self._heads([extractor.features(observations) for extractor in self._extractors()], ())
+        assert starts is not None
+        share = len(memory) // len(self._extractors())
+        after: Memory = ()
+        features = []
+        for i, extractor in enumerate(self._extractors()):
+            seen, state = extractor.step(observations, memory[i * share : (i + 1) * share], starts)
+            features.append(seen)
+            after += state
+        return self._heads(features, after)
+
+    def heads_of_sequences(self, observations: Tensors, memory: Memory, starts: Tensor) -> Heads:
+        """Look at sequences `(T, B, *shape)` from the memory before them; results are `(T * B, ...)`."""
+        share = len(memory) // len(self._extractors())
+        features = [
+            extractor.unroll(observations, memory[i * share : (i + 1) * share], starts).flatten(0, 1)
+            for i, extractor in enumerate(self._extractors())
+        ]
+        return self._heads(features, ())
+
+    def values(self, observations: Tensors, memory: Memory = (), starts: Tensor | None = None) -> Tensor:
+        """Return values `(B,)`."""
+        if self.recurrent:
+            return self.heads(observations, memory, starts).values
+        latent = self.after_value_trunk(self.vf_features_extractor.features(observations))
+        return cast(Tensor, self.value_net(latent)).squeeze(1)
+
+    @property
+    def values_can_wait(self) -> bool:
+        """Whether acting goes without the value function, so that its values can be had for many steps at once."""
+        return not self.share_features_extractor and not self.recurrent
+
+    def actor(self, observations: Tensors) -> tuple[Tensor, Tensor]:
+        """Return `outputs` and `latent` of `Heads`; for policies without memory."""
+        latent = self.after_trunk(self.pi_features_extractor.features(observations))
+        return self.action_net(latent), latent
+
+    def act(self, observations: Tensors, memory: Memory, starts: Tensor | None) -> tuple[Tensor, Memory]:
+        """Return the likeliest actions `(B, ...)`, and the memory."""
+        with torch.no_grad():
+            heads = self.heads(observations, memory, starts)
+            return self.distribution.mode(heads.outputs), heads.memory
+
+    def _extractors(self) -> list[EncoderExtractor]:
+        if self.share_features_extractor:
+            return [self.pi_features_extractor]
+        return [self.pi_features_extractor, self.vf_features_extractor]
+
+    def _heads(self, features: list[Tensor], memory: Memory) -> Heads:
+        latent = self.after_trunk(features[0])
+        values = self.value_net(self.after_value_trunk(features[-1]))
+        return Heads(self.action_net(latent), latent, values.squeeze(1), memory)
+
+
+def _same(x: Tensor) -> Tensor:
+    return x

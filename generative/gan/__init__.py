@@ -1,0 +1,14 @@
+"""Generative adversarial networks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lab.system.lazy import lazily
+
+if TYPE_CHECKING:
+    from generative.gan.gan import GAN
+
+__all__ = ["GAN"]
+
+__getattr__ = lazily(__name__, {"GAN": "generative.gan.gan"})

@@ -1,0 +1,1 @@
+"""What measures generative models: classifiers and distances between distributions."""

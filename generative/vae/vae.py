@@ -1,0 +1,135 @@
+"""The variational autoencoder (Kingma & Welling 2014; Rezende et al. 2014) on binarised images."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lab.config.types import PositiveFloat, PositiveInt
+from lab.data.base import Batch, DataModule
+from lab.data.spec import DataSpec
+from lab.encoders.base import EncoderFactory
+from lab.encoders.contract import build_encoder
+from lab.nn.decoders import DecoderFactory
+from lab.training.model import Model
+from lab.training.pictures import grid
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+# Dimensions: K importance samples, B images, Z latents, C H W of an image.
+
+
+class VAE(Model):
+    """Gaussian latents, Bernoulli pixels, one sample of the reparametrised ELBO per image and step.
+
+    Images are binarised dynamically: each pixel is drawn anew, with its grey value as probability, whenever it is
+    used (Salakhutdinov & Murray 2008; Burda et al. 2016).
+
+    Args:
+        encoder: the trunk under the posterior's mean and log-variance.
+        decoder: from latents to logits; null for the mirror of the encoder.
+        latent_dim: number of latent variables.
+        beta: weight of the KL term (Higgins et al. 2017); 1 is the ELBO.
+        nll_samples: importance samples per test image; 5000 is the protocol of Burda et al.
+    """
+
+    family = "generative"
+
+    def __init__(
+        self,
+        spec: DataSpec,
+        *,
+        encoder: EncoderFactory,
+        decoder: DecoderFactory | None = None,
+        latent_dim: PositiveInt = 50,
+        beta: PositiveFloat = 1.0,
+        nll_samples: PositiveInt = 500,
+    ) -> None:
+        super().__init__(spec)
+        self.latent_dim, self.beta, self.nll_samples = latent_dim, beta, nll_samples
+        self.encoder = build_encoder(encoder, spec.input)
+        self.posterior = nn.Linear(self.encoder.features_dim, 2 * latent_dim)
+        self.decoder = decoder(spec.input, latent_dim) if decoder else self.encoder.mirror(latent_dim)
+        self.descriptions = {
+            "test/nll": f"negative log-likelihood in nats of the dynamically binarised test images, by importance "
+            f"sampling with {nll_samples} samples per image: an upper bound in expectation, tighter with more",
+            "test/loss": "negative ELBO in nats on the same images, by one sample per image",
+        }
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and log-variance of the posterior, `(B, Z)` each, for `x` `(B, C, H, W)` in {0, 1}."""
+        mean, log_variance = self.posterior(self.encoder(x)).chunk(2, dim=1)
+        return mean, log_variance
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        x = torch.bernoulli(batch[0])
+        mean, log_variance = self(x)
+        logits = self.decoder(mean + (0.5 * log_variance).exp() * torch.randn_like(mean))
+        reconstruction = F.binary_cross_entropy_with_logits(logits, x, reduction="sum") / len(x)
+        divergence = kl_to_standard_normal(mean, log_variance).mean()
+        return {
+            "loss": reconstruction + self.beta * divergence,
+            "reconstruction": reconstruction.detach(),
+            "kl": divergence.detach(),
+        }
+
+    def prepare_test(self, data: DataModule, device: torch.device, *, fast_dev_run: bool = False) -> None:
+        if fast_dev_run:
+            self.nll_samples = min(self.nll_samples, 5)
+
+    def test_step(self, batch: Batch, batch_index: int) -> None:
+        super().test_step(batch, batch_index)
+        nll = self.negative_log_likelihood(torch.bernoulli(batch[0]))
+        self.log("test/nll", nll.mean(), batch_size=len(nll))
+
+    def negative_log_likelihood(self, x: Tensor, chunk: int = 5_000) -> Tensor:
+        """Estimate -log p(x) in nats, `(B,)`, for `x` `(B, C, H, W)` in {0, 1} (Burda et al. 2016, equation 8).
+
+        `chunk` is the number of images decoded at a time.
+        """
+        mean, log_variance = self(x)
+        log_weights = []
+        per_chunk = max(1, chunk // len(x))
+        for start in range(0, self.nll_samples, per_chunk):
+            count = min(per_chunk, self.nll_samples - start)
+            noise = torch.randn(count, *mean.shape, device=mean.device)
+            z = mean + (0.5 * log_variance).exp() * noise  # (K, B, Z)
+            logits = self.decoder(z.flatten(0, 1)).unflatten(0, (count, len(x)))  # (K, B, C, H, W)
+            # Bernoulli: x * logit - softplus(logit). The first sum over pixels is a matrix product.
+            fit = torch.einsum("kbp,bp->kb", logits.flatten(2), x.flatten(1)) - F.softplus(logits).flatten(2).sum(2)
+            # log p(z) - log q(z|x); the constants of the two Gaussians cancel.
+            gap = 0.5 * (noise.square() + log_variance - z.square()).sum(2)
+            log_weights.append(fit + gap)
+        return math.log(self.nll_samples) - torch.cat(log_weights).logsumexp(0)
+
+    def pictures(self, batch: Batch) -> dict[str, Image]:
+        """Samples, reconstructions (original above its reconstruction) and a traversal of the busiest latents."""
+        columns = min(16, len(batch[0]))
+        x = torch.bernoulli(batch[0][: min(32, len(batch[0]) // columns * columns)])
+        mean, _ = self(x)
+        z = torch.randn(100, self.latent_dim, device=x.device)
+        pairs = torch.stack([part.view(-1, columns, *x.shape[1:]) for part in (x, self.decoder(mean).sigmoid())], 1)
+        return {
+            "samples": grid(self.decoder(z).sigmoid(), columns=10),
+            "reconstructions": grid(pairs.flatten(0, 2), columns=columns),
+            "traversals": grid(self._traverse(batch[0]), columns=11),
+        }
+
+    def _traverse(self, images: Tensor, rows: int = 10, columns: int = 11) -> Tensor:
+        """One row for each of the latents whose posterior means vary most: it goes from -3 to 3, the others stay."""
+        mean, _ = self(torch.bernoulli(images))
+        busiest = mean.var(0).argsort(descending=True)[:rows]
+        z = mean[0].repeat(len(busiest), columns, 1)
+        for row, latent in enumerate(busiest):
+            z[row, :, latent] = torch.linspace(-3, 3, columns, device=z.device)
+        return self.decoder(z.flatten(0, 1)).sigmoid()  # type: ignore[no-any-return]
+
+
+def kl_to_standard_normal(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """KL divergence in nats of a diagonal Gaussian from N(0, 1), `(B,)` (Kingma & Welling 2014, appendix B)."""
+    return 0.5 * (mean.square() + log_variance.exp() - log_variance - 1).sum(1)

@@ -1,0 +1,130 @@
+"""What the person at the terminal sees while several seeds are at work: all of them live, or plain lines."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from types import TracebackType
+
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from lab.cli.views.seeds import HOW
+from lab.console.progress import Update, console, fitting, notice
+from lab.console.tables import plain
+from lab.console.wording import duration
+from lab.errors import ConfigError
+from lab.runs.summary import Summary, read_summary
+from lab.seeds.children import Child
+
+REFRESH = 0.25  # seconds between two drawings
+PLAIN_LINE_EVERY = 10.0  # seconds, for each seed, where there is no terminal
+BAR = 12  # columns
+
+
+class Display:
+    """Shows how far the children are: live at a terminal, else in lines. `with Display() as display: display(children)`
+    may be called as often as one likes."""
+
+    def __init__(self) -> None:
+        self.live: Live | None = None
+        self.told: set[int] = set()
+        self.begun: set[int] = set()
+        self.notices: set[str] = set()
+        self.drawn = self.line = time.monotonic()
+
+    def __enter__(self) -> Display:
+        if console.is_terminal:
+            self.live = Live(console=console, auto_refresh=False, transient=True)
+            self.live.start()
+            console.show_cursor(True)  # a second Ctrl-C ends this process where it stands
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.live:
+            with suppress(OSError):
+                self.live.stop()
+
+    def __call__(self, children: Sequence[Child]) -> None:
+        """Show how far they are."""
+        for child in children:
+            if child.state == "ended" and child.seed not in self.told:
+                self.told.add(child.seed)
+                self._ended(child)
+            elif child.state == "running" and child.seed not in self.begun and not self.live:
+                self.begun.add(child.seed)
+                _say(f"seed {child.seed}: {'resuming' if child.how == 'resumed' else 'begins'}")
+        now = time.monotonic()
+        if self.live and now - self.drawn >= REFRESH:
+            self.drawn = now
+            with suppress(OSError):
+                self.live.update(_drawing(children), refresh=True)
+        elif not self.live and now - self.line >= PLAIN_LINE_EVERY:
+            self.line = now
+            for child in children:
+                if child.state == "running" and child.update:
+                    _say(f"seed {child.seed}: {child.update}")
+
+    def _ended(self, child: Child) -> None:
+        for line in child.notices if not child.asked else ():
+            if line not in self.notices:
+                self.notices.add(line)
+                notice(f"seed {child.seed}: {plain(line)}")
+        run = _summary(child)
+        took = f", {duration(child.seconds)}" if child.words else ""
+        if child.failed:
+            _say(f"seed {child.seed}: ended with exit code {child.code}{took}; all it said: {child.log}")
+            console.print(Text("\n".join(f"    {plain(line)}" for line in child.tail), style="dim"), soft_wrap=True)
+        elif child.code and child.asked:
+            step = run.resume.get("checkpoint") if run and run.status == "interrupted" else None
+            _say(f"seed {child.seed}: ended{'' if step is None else f', saved at step {step:,}'}")
+        else:
+            how = f"{HOW[child.how]}, " if HOW[child.how] else ""
+            where = f", {run.run_id}" if run and not child.words else ""
+            _say(f"seed {child.seed}: {how}{_result(run)}{took}{where}")
+
+
+def _say(line: str) -> None:
+    console.print(Text(plain(line)), soft_wrap=True)
+
+
+def _drawing(children: Sequence[Child]) -> RenderableType:
+    grid = Table.grid(padding=(0, 1))
+    for child in children:
+        if child.state == "running" and child.update:
+            grid.add_row(f"seed {child.seed}", *_how_far(child.update, console.width - len(f"seed {child.seed} ")))
+        elif child.state == "running":
+            grid.add_row(f"seed {child.seed}", "", Text("starts", style="dim"))
+    states = [child.state for child in children]
+    waiting = f", {states.count('waiting')} waiting" if "waiting" in states else ""
+    return Group(grid, Text(f"{states.count('ended')} of {len(states)} seeds ended{waiting}", style="dim"))
+
+
+def _how_far(update: Update, width: int) -> list[RenderableType]:
+    stage, done = plain(update.stage), f"{update.done:,}/{update.total:,}"
+    if not update.total:
+        return ["", Text(stage)]
+    speed = f"{update.rate:,.0f}/s {update.left}" if update.rate else ""
+    metrics = fitting(update.metrics, width - BAR - len(f" {stage} {done} {speed} "))
+    bar = ProgressBar(total=update.total, completed=update.done, width=BAR)
+    return [bar, Text(stage), done, speed, Text(plain(metrics), style="cyan", no_wrap=True)]
+
+
+def _summary(child: Child) -> Summary | None:
+    with suppress(ConfigError):
+        return read_summary(child.folder) if child.folder else None
+    return None
+
+
+def _result(run: Summary | None) -> str:
+    if run is None:
+        return "no run"
+    metric = run.reference.get("metric") or next(iter(run.metrics), "")
+    figure = run.metrics.get(metric)
+    return f"{metric} {figure:.5g}, {run.verdict}" if figure is not None else run.status

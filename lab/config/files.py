@@ -1,0 +1,108 @@
+"""Config files: found by name, read, and merged with what they extend.
+
+Imports nothing heavy, so that `lab list` is quick.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lab.errors import ConfigError, nearest
+
+try:
+    from yaml import CSafeLoader as SafeLoader
+except ImportError:  # PyYAML built without libyaml: ten times slower, otherwise the same
+    from yaml import SafeLoader  # type: ignore[assignment]
+
+
+def shipped() -> dict[str, Path]:
+    """The lab's own experiments: name to file. Found beside `lab`, since others also call a package `configs`."""
+    found = (path for name in families() for path in (_configs() / name).glob("*.yaml"))
+    return {path.stem: path for path in sorted(found, key=lambda path: path.stem)}
+
+
+def families() -> list[str]:
+    """The packages that have experiments: those with a folder of their name in `configs`."""
+    root = _configs().parent
+    return sorted(path.name for path in _configs().iterdir() if (root / path.name / "__init__.py").is_file())
+
+
+def family(config: Mapping[str, Any]) -> str:
+    """The family of an experiment, read off its class names without importing them; `custom` for a user's own."""
+    model = config.get("model")
+    named = (config.get("experiment"), model.get("class_path") if isinstance(model, Mapping) else None)
+    roots = [str(value).partition(".")[0] for value in named]
+    return next((root for root in roots if root in families()), "custom")
+
+
+def _configs() -> Path:
+    return Path(str(resources.files("lab"))).parent / "configs"
+
+
+def find(name: str) -> Path:
+    """Return the file of an experiment, given its name or a path ending in .yaml or .yml."""
+    if name.endswith((".yaml", ".yml")):
+        if not Path(name).is_file():
+            raise ConfigError(f"there is no config file {name}")
+        return Path(name).resolve()
+    experiments = shipped()
+    if name not in experiments:
+        hint = nearest(name, experiments) or "; `lab list` shows them all"
+        raise ConfigError(f"unknown experiment {name!r}{hint}")
+    return experiments[name]
+
+
+def read(path: Path, chain: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """Read a config with all that it extends: `extends` names a file beside it, or one of the lab's experiments."""
+    if path in chain:
+        circle = " -> ".join(p.name for p in (*chain, path))
+        raise ConfigError(f"circular extends: {circle}")
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=SafeLoader)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read {path}: {error}") from error
+    except yaml.YAMLError as error:
+        where = getattr(error, "problem_mark", None)
+        line = f" at line {where.line + 1}" if where else ""
+        raise ConfigError(f"{path} is not valid YAML{line}: {getattr(error, 'problem', error)}") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path} must hold keys and values, received {type(content).__name__}")
+    if "extends" not in content:
+        return content
+    parent = content.pop("extends")
+    if not isinstance(parent, str):
+        raise ConfigError(f"extends in {path} must be a file or an experiment's name, received {parent!r}")
+    beside = path.parent / parent
+    parent_path = beside.resolve() if parent.endswith((".yaml", ".yml")) else find(parent)
+    if not parent_path.is_file():
+        raise ConfigError(f"{path} extends {parent}, but there is no such file")
+    merged: dict[str, Any] = merge(read(parent_path, (*chain, path)), content)
+    return merged
+
+
+def merge(parent: Any, child: Any) -> Any:
+    """Lay `child` over `parent`, key by key. Another class_path replaces the class with all its settings."""
+    if not (isinstance(parent, dict) and isinstance(child, dict)):
+        return child
+    if "class_path" in child and child["class_path"] != parent.get("class_path"):
+        return child
+    return {
+        key: merge(parent[key], child[key]) if key in parent and key in child else child.get(key, parent.get(key))
+        for key in {**parent, **child}
+    }
+
+
+def setting(config: Mapping[str, Any], name: str) -> Any:
+    """Look up a dotted name, passing through `init_args` as the command line does; None where there is none."""
+    value: Any = config
+    for part in name.split("."):
+        if not isinstance(value, Mapping):
+            return None
+        inner = value.get("init_args")
+        value = value.get(part, inner.get(part) if isinstance(inner, Mapping) else None)
+    return value

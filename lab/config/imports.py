@@ -1,0 +1,80 @@
+"""Importing what configs name: the lab's and the user's own classes, and nothing that lies in a run's folder, which may
+be somebody else's."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from lab.config.files import families
+from lab.errors import ConfigError, nearest
+
+
+class RunsAreData(MetaPathFinder):
+    """Refuses modules and packages inside a run's folder, however they were named and wherever one stands."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec is not None:
+            for place in [spec.origin, *(spec.submodule_search_locations or ())]:
+                if place and within_run(Path(place)):
+                    raise ImportError(f"{place} lies in a run's folder, and nothing there is imported")
+        return None  # whoever is asked next finds it
+
+
+def within_run(path: Path) -> bool:
+    """Whether a file or folder belongs to a run."""
+    return any((above / "summary.json").exists() for above in (path, *path.parents))
+
+
+def import_from_here() -> None:
+    """Make the working directory importable, for the user's own classes; last, so that they never hide the lab's."""
+    if not any(isinstance(finder, RunsAreData) for finder in sys.meta_path):
+        sys.meta_path.insert(0, RunsAreData())
+    if str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))
+
+
+def present_name(name: str) -> str:
+    """Return the present dotted name of what an earlier version had under `name`; `name` itself if it did not move."""
+    root = name.partition(".")[0]
+    if root not in ("lab", *families()) or importlib.util.find_spec(f"{root}.moved") is None:
+        return name
+    moved: dict[str, str] = importlib.import_module(f"{root}.moved").MOVED
+    old = next((old for old in moved if name == old or name.startswith(f"{old}.")), "")
+    return moved[old] + name.removeprefix(old) if old else name
+
+
+def public_name(cls: type) -> str:
+    """Return the dotted name that a class is known by: the shortest package that hands it out, else its module."""
+    parts = cls.__module__.split(".")
+    packages = (".".join(parts[:count]) for count in range(1, len(parts)))
+    found = (one for one in packages if getattr(sys.modules.get(one), cls.__qualname__, None) is cls)
+    return f"{next(found, cls.__module__)}.{cls.__qualname__}"
+
+
+def import_class(class_path: Any, key: str) -> Any:
+    """Import `package.module.Name`. Raises ConfigError, naming the nearest, when it is not there."""
+    module_name, _, name = present_name(str(class_path)).rpartition(".")
+    if not module_name:
+        return None  # a short name: jsonargparse finds it among the classes that are imported
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name and not module_name.startswith(error.name):
+            raise ConfigError(f"{key}: {class_path} needs the package {error.name}, which is not installed") from error
+        raise ConfigError(f"{key}: there is no module {module_name!r}{nearest(module_name, sys.modules)}") from error
+    except Exception as error:  # the user's own module may fail in any way while it is imported
+        raise ConfigError(f"{key}: importing {module_name} failed with {type(error).__name__}: {error}") from error
+    if not hasattr(module, name):
+        raise ConfigError(f"{key}: {module_name} has no class {name!r}{nearest(name, dir(module))}")
+    return getattr(module, name)

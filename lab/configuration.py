@@ -1,0 +1,191 @@
+"""From a config file and overrides to a typed experiment; the one place of the lab that imports by name.
+
+The `experiment` key names an Experiment class, and the class's own signature is the schema.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
+
+from lab.config.files import find, read
+from lab.config.imports import import_class, import_from_here, present_name, public_name
+from lab.config.messages import explain
+from lab.config.types import PositiveInt, Seed
+from lab.errors import ConfigError
+from lab.experiment import Experiment
+from lab.resume.saver import CheckpointSettings
+from lab.runs.reference import Reference
+from lab.system.devices import Device
+
+# A config may come from somebody else: it names no class that executes commands or code, and none where plain values
+# are expected, as in env.kwargs.
+set_parsing_settings(import_path_denylist=["os", "subprocess"], instantiate_subclass_spec_in_any=False)
+
+
+@dataclass(frozen=True)
+class Common:
+    """Settings that every experiment has.
+
+    Args:
+        name: of the experiment; by default its file's name.
+        description: one line for `lab list`.
+        seed: of everything random in the run.
+        device: `auto` takes CUDA, then MPS, then the CPU.
+        threads: CPU threads for torch; null leaves the choice to torch.
+        checkpoint: how often the run saves itself.
+        reference: the published figure that the run is measured against.
+    """
+
+    name: str = ""
+    description: str = ""
+    seed: Seed = 0
+    device: Device = "auto"
+    threads: PositiveInt | None = None
+    checkpoint: CheckpointSettings = field(default_factory=CheckpointSettings)
+    reference: Reference | None = None
+
+
+COMMON = tuple(field.name for field in fields(Common))
+
+
+class Config:
+    """A checked config: what the run will do, before anything has been built."""
+
+    def __init__(self, parser: ArgumentParser, values: Namespace, experiment: type[Experiment]) -> None:
+        self.parser, self.values, self.experiment = parser, values, experiment
+        self.notes: list[str] = []
+        """What the person who wrote the overrides should know, once it is clear that they are right."""
+        self._built = vars(parser.instantiate(values))  # classes stay factories: no weights, data or environments yet
+
+    @property
+    def common(self) -> Common:
+        """The settings that the runner itself reads."""
+        return Common(**{key: self._built[key] for key in COMMON})
+
+    def build(self) -> Experiment:
+        """Return the experiment, not yet prepared. Raises ConfigError when its own settings contradict each other."""
+        return self.experiment(**{key: value for key, value in self._built.items() if key not in COMMON})
+
+    def as_dict(self) -> dict[str, Any]:
+        """All settings as plain values, nulls too: written to YAML, they are a config that repeats the run."""
+        dumped = self.parser.dump(self.values, format="json", skip_validation=True, skip_unset=False)
+        return {"experiment": public_name(self.experiment), **json.loads(dumped)}
+
+
+def load(name: str, overrides: Mapping[str, Any] | Sequence[str] = ()) -> Config:
+    """Read the experiment called `name` (or the YAML file of that path) and lay the overrides over it.
+
+    `overrides` is a mapping of dotted names to values, or command-line words (`--a.b=c`). Raises ConfigError, one
+    sentence, for anything that does not fit.
+    """
+    path = find(name)
+    import_from_here()
+    values = read(path)
+    values.setdefault("name", path.stem)
+    named = values.pop("experiment", None)
+    cls = import_class(named, f"experiment in {path}")
+    if not (isinstance(cls, type) and issubclass(cls, Experiment)):
+        raise ConfigError(f"experiment in {path} must be the dotted path of an Experiment class, received {named!r}")
+    for key, named_class in _classes(values):
+        named_class["class_path"] = present_name(named_class["class_path"])
+        import_class(named_class["class_path"], key)
+    words = overrides if not isinstance(overrides, Mapping) else [f"--{k}={_word(v)}" for k, v in overrides.items()]
+    parser = ArgumentParser(exit_on_error=False, add_help=False, allow_abbrev=False)
+    parser.add_argument("--config", action="config")
+    parser.add_class_arguments(Common, None)
+    parser.add_class_arguments(cls, None)
+
+    def parse(words: Sequence[str]) -> Config:
+        try:
+            parsed = parser.parse_args(["--config", json.dumps(values), *words])
+        # jsonargparse raises ArgumentError for what it foresees; odd values make it raise these others.
+        except (argparse.ArgumentError, TypeError, ValueError, KeyError, AttributeError, ImportError) as error:
+            top = {*COMMON, *inspect.signature(cls).parameters}
+            raise ConfigError(explain(str(error), top, _known_keys(cls, values))) from error
+        parsed.pop("config")
+        return Config(parser, parsed, cls)
+
+    config = parse(words)
+    if not re.fullmatch(r"[^/\\.][^/\\]*", config.common.name):
+        raise ConfigError(f"name must be one folder's name, received {config.common.name!r}")
+    replaced = list(_replaced(parse(()).as_dict(), config.as_dict())) if words else []
+    notes = []
+    for place, old, new in replaced:
+        # jsonargparse would carry over what both classes know by name (Adam's weight_decay of 0 into AdamW).
+        lost = _replace_class(values, place, new)
+        if lost:
+            key = ".".join(part for part in place if part != "init_args")
+            notes.append(
+                f"{key} is now {new.rpartition('.')[2]}: the config's {', '.join(lost)} for {old} no longer apply"
+            )
+    if replaced:
+        config = parse(words)
+        config.notes = notes
+    return config
+
+
+def _word(value: Any) -> str:
+    if hasattr(value, "item"):
+        value = value.item()  # a numpy or torch scalar
+    return str(value) if isinstance(value, str | Path) else json.dumps(value)
+
+
+def _classes(values: Any, key: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield (dotted key, the mapping with its `class_path`) for every class that `values` names."""
+    if isinstance(values, dict):
+        if isinstance(values.get("class_path"), str):
+            yield key, values
+        for name, value in values.items():
+            yield from _classes(value, key if name == "init_args" else f"{key}.{name}".lstrip("."))
+    elif isinstance(values, list):
+        for value in values:
+            yield from _classes(value, key)
+
+
+def _known_keys(cls: type, values: dict[str, Any]) -> set[str]:
+    """Names of all settings of the experiment and of the classes its config names: candidates for a typing slip."""
+    classes = [cls, Common, *(import_class(one["class_path"], key) for key, one in _classes(values))]
+    known: set[str] = set()
+    while classes:
+        one = classes.pop()
+        if not isinstance(one, type):
+            continue
+        known |= set(inspect.signature(one).parameters)
+        try:
+            hints = get_type_hints(one if is_dataclass(one) else vars(one).get("__init__", one))
+        except NameError:  # types that are imported for type checkers alone
+            continue
+        # Also inside `X | None`.
+        nested = [part for hint in hints.values() for part in (hint, *get_args(hint))]
+        classes += [part for part in nested if isinstance(part, type) and is_dataclass(part)]
+    return known
+
+
+def _replaced(before: Any, after: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str, str]]:
+    """Yield (place, short name of the old class, path of the new class) for each class that overrides replaced."""
+    if not (isinstance(before, dict) and isinstance(after, dict)):
+        return
+    old, new = before.get("class_path"), after.get("class_path")
+    if old and new and old != new:
+        yield place, old.rpartition(".")[2], new
+        return
+    for name in before:
+        yield from _replaced(before[name], after.get(name), (*place, name))
+
+
+def _replace_class(values: dict[str, Any], place: tuple[str, ...], class_path: str) -> list[str]:
+    """Put `class_path` without settings at `place` of a config; return the names of the settings that were there."""
+    for part in place[:-1]:
+        values = values.setdefault(part, {})
+    before = values.get(place[-1]) or {}
+    values[place[-1]] = {"class_path": class_path}
+    return list(before.get("init_args") or {})

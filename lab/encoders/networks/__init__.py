@@ -1,0 +1,1 @@
+"""The encoders themselves, one architecture per file."""

@@ -1,0 +1,55 @@
+"""Multi-layer perceptron."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from lab.config.types import PositiveInt, Probability
+from lab.data.spec import InputSpec, require_one_input
+from lab.encoders.base import Encoder
+from lab.nn.decoders import Decoder, MLPDecoder
+from lab.nn.layers import Activation, dense
+
+
+class MLP(Encoder):
+    """Fully connected layers over the flattened input.
+
+    Args:
+        hidden: width of each layer; the last is `features_dim`. Empty: the flattened input itself.
+        activation: after every layer.
+        batch_norm: batch normalisation (Ioffe & Szegedy 2015) between each layer and its activation.
+        dropout: probability of dropping a unit (Srivastava et al. 2014), after each activation.
+    """
+
+    def __init__(
+        self,
+        spec: InputSpec,
+        *,
+        hidden: Sequence[PositiveInt] = (64, 64),
+        activation: Activation = "relu",
+        batch_norm: bool = False,
+        dropout: Probability = 0.0,
+    ) -> None:
+        require_one_input(spec, "MLP")
+        super().__init__(spec)
+        self.hidden, self.activation, self.batch_norm = list(hidden), activation, batch_norm
+        self.layers = dense(spec.size, hidden, activation, batch_norm=batch_norm, dropout=dropout)
+        self.features_dim = self.hidden[-1] if self.hidden else spec.size
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        return self.layers(x.flatten(1))  # type: ignore[no-any-return]
+
+    def features(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """The same vector as `forward`: an MLP keeps no position."""
+        return self(x)  # type: ignore[no-any-return]
+
+    def mirror(self, in_features: int, *, batch_norm: bool | None = None) -> Decoder:
+        return MLPDecoder(
+            self.spec,
+            in_features,
+            hidden=self.hidden[::-1],
+            activation=self.activation,
+            batch_norm=self.batch_norm if batch_norm is None else batch_norm,
+        )

@@ -1,0 +1,161 @@
+"""Recurrent networks: over whole sequences, and as the memory of an agent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from lab.config.types import PositiveInt, Probability
+from lab.data.spec import InputSpec, require_one_input
+from lab.encoders.base import Encoder, EncoderFactory
+from lab.encoders.nesting import build_inner
+from lab.errors import ConfigError
+from lab.nn.pooling import SequencePool, pool_sequence
+
+Cell = Literal["rnn", "lstm", "gru"]
+CELLS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+
+State = tuple[Tensor, ...]
+"""What the network remembers: each tensor is `(B, layers, width)`. An LSTM has two, `h` and `c`; others have `h`."""
+
+
+class Recurrent(Encoder):
+    """A recurrent network over time, on the steps themselves or on what another encoder makes of each.
+
+    The spec is of a sequence, `(T, F)`, images `(T, C, H, W)` or token ids `(T,)`; or of one step of it, `(F,)` or
+    `(C, H, W)`, as an agent sees it. `forward` and `features` take whole sequences of any length in the first case,
+    and in the second one step with nothing before it. An agent calls `step` while it acts and `unroll` while it
+    learns. Recurrent weights begin orthogonal (Saxe et al. 2014) and biases at 0, but at 1 for the forget gates of an
+    LSTM, so that it begins by remembering (Gers et al. 2000; Jozefowicz et al. 2015).
+
+    Args:
+        cell: `rnn` with tanh (Elman 1990), `lstm` (Hochreiter & Schmidhuber 1997; Gers et al. 2000) or `gru` (Cho et
+            al. 2014).
+        width: of every layer, and `features_dim`.
+        layers: one on top of the other.
+        dropout: probability of dropping a unit between layers, not over time (Zaremba et al. 2014).
+        trunk: encodes every step on its own before the recurrence; null for the steps as they are. Images need one.
+        embedding: width of the vectors that token ids are turned into.
+        pool: of the sequence to one vector. A mask leaves out steps, which must be at the end.
+    """
+
+    def __init__(
+        self,
+        spec: InputSpec,
+        *,
+        cell: Cell = "lstm",
+        width: PositiveInt = 128,
+        layers: PositiveInt = 1,
+        dropout: Probability = 0.0,
+        trunk: EncoderFactory | None = None,
+        embedding: PositiveInt = 128,
+        pool: SequencePool = "last",
+    ) -> None:
+        require_one_input(spec, "Recurrent")
+        super().__init__(spec)
+        if dropout and layers == 1:
+            raise ConfigError(f"dropout acts between layers and needs two of them, received {dropout} for 1 layer")
+        self.cell, self.pool, self.features_dim = cell, pool, width
+        self.sequence, step = _split(spec)
+        self.embedding: nn.Embedding | None = None
+        if step.dtype == "int64":
+            if step.vocab is None:
+                raise ConfigError("Recurrent needs the number of token ids as the spec's vocab, received none")
+            self.embedding = nn.Embedding(step.vocab, embedding)
+            step = InputSpec((embedding,))
+        self.trunk: Encoder | None = None
+        if trunk is not None:
+            self.trunk = build_inner(trunk, step, "trunk")
+            self.pretrained = self.trunk.pretrained
+            self.settings["trunk"] = self.trunk
+        elif len(step.shape) != 1:
+            raise ConfigError(f"Recurrent needs a trunk, such as Conv, for images of shape {step.shape}, received none")
+        inputs = self.trunk.features_dim if self.trunk else step.size
+        self.rnn = CELLS[cell](inputs, width, layers, dropout=dropout)
+        _initialise(self.rnn)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        return pool_sequence(self.features(x), mask if self.sequence else None, self.pool)
+
+    def features(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return what the network outputs after each step, `(B, T, width)`; of one step, `(B, 1, width)`."""
+        inputs = self._inputs(x if self.sequence else x.unsqueeze(1))
+        outputs, _ = self.rnn(inputs.transpose(0, 1))
+        return outputs.transpose(0, 1)  # type: ignore[no-any-return]
+
+    def initial_state(self, batch_size: int) -> State:
+        """Return the state before the first step: zeros, on the device of the weights."""
+        zeros = next(self.rnn.parameters()).new_zeros(batch_size, self.rnn.num_layers, self.rnn.hidden_size)
+        return tuple(zeros.clone() for _ in range(2 if self.cell == "lstm" else 1))
+
+    def step(self, x: Tensor, state: State, start: Tensor) -> tuple[Tensor, State]:
+        """Take one step: `x` is `(B, *step_shape)`. Return features `(B, features_dim)` and the state after it.
+
+        `start` is `(B,)`, 1 or true where `x` is the first of an episode: what was before it is forgotten.
+        """
+        outputs, state = self._recur(self._inputs(x.unsqueeze(0)), _forget(state, start))
+        return outputs[0], state
+
+    def unroll(self, x: Tensor, state: State, start: Tensor) -> tuple[Tensor, State]:
+        """Take T steps: `x` is `(T, B, *step_shape)`, `start` is `(T, B)` and `state` the one before the first.
+
+        Return features `(T, B, features_dim)` and the state after the last step: what `step` gives one by one, but
+        with the trunk applied to all steps at once, and one call of torch's fused network from each time at which
+        any of the batch starts anew to the next: fast where starts are rare.
+        """
+        # Packing all stretches between starts into one batch of unequal lengths was tried. On a CPU it is up to five
+        # times as slow: the backward pass of a packed sequence is quadratic in its length.
+        inputs = self._inputs(x)
+        cuts = [0, *(start[1:].bool().any(1).nonzero().flatten() + 1).tolist(), len(x)]
+        outputs: list[Tensor] = []
+        for begin, end in pairwise(cuts):
+            part, state = self._recur(inputs[begin:end], _forget(state, start[begin]))
+            outputs.append(part)
+        return torch.cat(outputs), state
+
+    def _inputs(self, x: Tensor) -> Tensor:
+        """From steps with two leading axes, of time and batch in either order, to what the recurrence reads."""
+        if self.embedding is not None:
+            x = self.embedding(x)
+        if self.trunk is None:
+            return x
+        return self.trunk(x.flatten(0, 1)).unflatten(0, x.shape[:2])  # type: ignore[no-any-return]
+
+    def _recur(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
+        hidden = tuple(s.transpose(0, 1).contiguous() for s in state)  # torch wants the layers first
+        outputs, after = self.rnn(inputs, hidden if self.cell == "lstm" else hidden[0])
+        return outputs, tuple(s.transpose(0, 1) for s in (after if self.cell == "lstm" else (after,)))
+
+
+def _split(spec: InputSpec) -> tuple[bool, InputSpec]:
+    """Return whether `spec` is of a sequence, and the spec of one step."""
+    one_step = (0,) if spec.dtype == "int64" else (1, 3)
+    if len(spec.shape) in one_step:
+        return False, spec
+    if len(spec.shape) - 1 in one_step:
+        return True, replace(spec, shape=spec.shape[1:])
+    raise ConfigError(
+        "Recurrent needs sequences (T, F), images (T, C, H, W), token ids (T,) or one step of these, "
+        f"but the input is {spec.dtype} of shape {spec.shape}"
+    )
+
+
+def _forget(state: State, start: Tensor) -> State:
+    """Zero the state of those of the batch that start anew; not by a product, which would keep a NaN."""
+    return tuple(s.masked_fill(start.bool()[:, None, None], 0) for s in state)
+
+
+def _initialise(rnn: nn.RNNBase) -> None:
+    for name, parameter in rnn.named_parameters():
+        for i, gate in enumerate(torch.split(parameter.detach(), rnn.hidden_size)):
+            if name.startswith("weight_hh"):
+                nn.init.orthogonal_(gate)
+            elif name.startswith("weight_ih"):
+                nn.init.xavier_uniform_(gate)
+            else:  # torch has two biases, which are added; an LSTM's second gate is the one that forgets
+                gate.fill_(float(isinstance(rnn, nn.LSTM) and name.startswith("bias_ih") and i == 1))

@@ -1,0 +1,1 @@
+"""Parts of networks that encoders and models of several families share."""

@@ -1,0 +1,99 @@
+"""Decoders: from a vector back to the logits of an image, mirroring the encoders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from lab.data.spec import InputSpec
+from lab.nn.layers import ACTIVATIONS, Activation, dense
+
+
+class Decoder(nn.Module):
+    """Maps `(B, in_features)` to logits of shape `(B, *spec.shape)`: the consumer chooses the likelihood."""
+
+    def __init__(self, spec: InputSpec, in_features: int) -> None:
+        super().__init__()
+        self.spec = spec
+        self.in_features = in_features
+
+    def forward(self, z: Tensor) -> Tensor:
+        raise NotImplementedError
+
+
+DecoderFactory = Callable[[InputSpec, int], Decoder]
+"""How a config gives a decoder: a class and its settings, still waiting for the spec and the number of inputs."""
+
+
+class MLPDecoder(Decoder):
+    """Fully connected layers of the widths in `hidden`, then one linear layer to the logits."""
+
+    def __init__(
+        self,
+        spec: InputSpec,
+        in_features: int,
+        *,
+        hidden: Sequence[int] = (64, 64),
+        activation: Activation = "relu",
+        batch_norm: bool = False,
+    ) -> None:
+        super().__init__(spec, in_features)
+        widths = list(hidden)
+        self.layers = dense(in_features, widths, activation, batch_norm=batch_norm)
+        self.output = nn.Linear(widths[-1] if widths else in_features, spec.size)
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.output(self.layers(z)).unflatten(1, self.spec.shape)  # type: ignore[no-any-return]
+
+
+class ConvDecoder(Decoder):
+    """Dense layers to the coarsest map, then one transposed convolution per stage (DCGAN, Radford et al. 2015).
+
+    Args:
+        shapes: `(C, H, W)` of the maps, coarse to fine; the last is the image. Any sizes will do: what a
+            transposed convolution makes too large is cropped.
+        kernels: side of the kernel where a stage keeps its resolution; stages that enlarge by `f` use `2f`, which
+            divides evenly and so avoids checkerboards (Odena et al. 2016).
+    """
+
+    def __init__(
+        self,
+        spec: InputSpec,
+        in_features: int,
+        *,
+        shapes: Sequence[tuple[int, int, int]],
+        kernels: Sequence[int],
+        hidden: Sequence[int] = (),
+        activation: Activation = "relu",
+        batch_norm: bool = False,
+    ) -> None:
+        super().__init__(spec, in_features)
+        self.shapes = list(shapes)
+        widths = [*hidden, InputSpec(self.shapes[0]).size]
+        self.dense = dense(in_features, widths, activation, batch_norm=batch_norm)
+        self.blocks = nn.ModuleList()
+        for (before, after), kernel in zip(pairwise(self.shapes), kernels, strict=True):
+            block = [_upsample(before, after, kernel)]
+            if after != self.shapes[-1]:
+                block += [nn.BatchNorm2d(after[0])] if batch_norm else []
+                block.append(ACTIVATIONS[activation]())
+            self.blocks.append(nn.Sequential(*block))
+
+    def forward(self, z: Tensor) -> Tensor:
+        maps: Tensor = self.dense(z).unflatten(1, self.shapes[0])
+        for block, (_, height, width) in zip(self.blocks, self.shapes[1:], strict=True):
+            maps = block(maps)[..., :height, :width]
+        return maps
+
+
+def _upsample(before: tuple[int, int, int], after: tuple[int, int, int], kernel: int) -> nn.Module:
+    """One layer from `before`'s channels and size to `after`'s channels and at least its size."""
+    factor = max(-(-after[1] // before[1]), -(-after[2] // before[2]))  # rounded up: never too small
+    if factor == 1:
+        return nn.Conv2d(before[0], after[0], kernel, padding=kernel // 2)
+    padding = factor // 2
+    return nn.ConvTranspose2d(
+        before[0], after[0], 2 * factor, factor, padding, output_padding=0 if factor % 2 == 0 else 1
+    )

@@ -1,0 +1,1 @@
+"""The findings of a report: what a careful reviewer would ask."""

@@ -1,0 +1,1 @@
+"""The same report on Weights & Biases."""

@@ -1,0 +1,128 @@
+"""A W&B Report: the runs that W&B lacks are sent first, then what the HTML page shows is made there."""
+
+from __future__ import annotations
+
+import re
+import sys
+import tempfile
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from importlib.util import find_spec
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from lab.errors import ConfigError, LabError
+from lab.report.review.findings import Finding
+from lab.runs.folder import at_work
+from lab.runs.select import Run
+from lab.runs.summary import Summary, read_summary
+from lab.tracking.destination import place_of, quiet, require_key
+from lab.tracking.redact import redact
+from lab.tracking.sync import send, unsent
+from lab.tracking.wandb import hung
+
+SECONDS = 90  # for W&B to take the report, which asks about each run set's project
+LONGEST_TITLE = 128  # what W&B takes
+
+
+class PublishError(LabError):
+    """W&B did not take the report. The runs that were sent stay there, and the same command goes on from there."""
+
+
+def publish(
+    runs: Sequence[Run],
+    findings: Sequence[Finding],
+    *,
+    title: str,
+    group_by: Sequence[str],
+    say: Callable[[str], None] = lambda line: print(f"lab: {line}", file=sys.stderr, flush=True),
+) -> str:
+    """Make a W&B Report about the runs and return its address.
+
+    Args:
+        runs: at least one; those that W&B lacks are sent, also where W&B was turned off while they trained. Fast-dev
+            runs, damaged ones and those that still run are in the report's tables alone.
+        findings: what a reviewer would ask.
+        title: the report's.
+        group_by: fields whose values make a group: a run set of its own.
+        say: told what happens meanwhile.
+
+    Raises ConfigError without the extra or a key, before anything is sent, and PublishError when W&B does not take it.
+    """
+    if find_spec("wandb_workspaces") is None:
+        raise ConfigError(
+            "publishing needs the extra reports: pip install 'deep-learning-lab[reports]', in a checkout '.[reports]'"
+        )
+    require_key()
+    records = [run.record for run in runs]
+    lacking = list(unsent(records, turned_off=True))
+    refused, _ = send([record.dir for record in lacking], say=say, sent=lambda address: None)
+    if refused:
+        raise PublishError(
+            f"{refused} of {len(lacking)} runs could not be sent to Weights & Biases, so there is no report yet; those "
+            "that were sent stay there, and the same command goes on from there"
+        )
+    from lab.report.wandb.blocks import contents
+
+    addresses = {record.run_id: (_newest(record).wandb or {}).get("url") for record in records}
+    places = {run_id: place for run_id, address in addresses.items() if (place := place_of(address))}
+    if not places:
+        raise ConfigError("none of these runs can be on Weights & Biases: they are fast-dev, damaged or still running")
+    blocks = contents(runs, findings, group_by=group_by, places=places)
+    entity, project = Counter((place.entity, place.project) for place in places.values()).most_common(1)[0][0]
+    title = "".join(letter if letter.isprintable() else " " for letter in title)[:LONGEST_TITLE]
+    say(f"making the report in {entity}/{project}")
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        quiet(folder)
+        return _within(SECONDS, lambda: _save(blocks, entity, project, title))
+
+
+def _newest(record: Summary) -> Summary:
+    """The record as it is on the disk: the run may have been sent a moment ago."""
+    return record if at_work(record.dir) else read_summary(record.dir)
+
+
+def _save(blocks: list[Any], entity: str, project: str, title: str) -> str:
+    from wandb_workspaces.reports import v2 as wr
+
+    report = wr.Report(project=project, entity=entity, title=title, blocks=blocks, width="fluid").save()
+    base = urlsplit(report.url)
+    slug = re.sub(r"[^\w]+", "-", title).strip("-")
+    return f"{base.scheme}://{base.netloc}/{quote(f'{entity}/{project}/reports/{slug}--{report.id}', safe='/-=')}"
+
+
+def _within(seconds: float, work: Callable[[], str]) -> str:
+    """Return what `work` does, unless W&B's client, which tries again for hours, takes longer than that."""
+    done: Future[str] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except Exception as error:
+            done.set_exception(error)
+
+    threading.Thread(target=run, name="publish", daemon=True).start()
+    try:
+        return done.result(seconds)
+    except Exception as error:
+        if not done.done():
+            hung.set()
+            _abandon()
+        reason = f"{type(error).__name__}: {error}".splitlines()[0] if done.done() else "it does not answer"
+        raise PublishError(_refused(reason)) from error
+
+
+def _abandon() -> None:
+    """End W&B's client, or its next attempt could make a report that nobody is told of."""
+    stop = threading.Thread(target=sys.modules["wandb"].teardown, daemon=True)
+    stop.start()
+    stop.join(5)
+
+
+def _refused(problem: str) -> str:
+    return (
+        f"Weights & Biases did not take the report: {redact(problem)[:300]}. The runs stay there, and the same command "
+        "goes on from there"
+    )

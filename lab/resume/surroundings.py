@@ -1,0 +1,36 @@
+"""What must be the same for a resumed run to be bitwise the same run: the config, and what computes it."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+
+from lab.runs.summary import versions
+from lab.system.devices import describe
+
+BYSTANDERS = {"wandb", "jsonargparse"}
+"""Packages that the lab records, but that compute nothing."""
+
+
+def surroundings(device: torch.device) -> dict[str, Any]:
+    """Return what a run's figures depend on besides its config: kind of machine, threads and versions."""
+    return {
+        "machine": f"{platform.system()} {platform.machine()}",
+        "cpu": torch.backends.cpu.get_cpu_capability(),
+        "device": describe(device),
+        "threads": torch.get_num_threads(),
+        **{name: version for name, version in versions().items() if name not in BYSTANDERS},
+    }
+
+
+def differences(before: Any, now: Any, name: str = "") -> Iterator[str]:
+    """Yield one line, `name: old -> new`, for each place where two nested settings differ."""
+    if isinstance(before, Mapping) and isinstance(now, Mapping):
+        for key in {**before, **now}:
+            inner = name if key == "init_args" else f"{name}.{key}".lstrip(".")
+            yield from differences(before.get(key), now.get(key), inner)
+    elif before != now:
+        yield f"{name}: {before} -> {now}"

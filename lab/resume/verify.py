@@ -1,0 +1,215 @@
+"""The lab's promise, put to the test: a run that is killed again and again ends bitwise like one that never was."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lab.errors import LabError
+from lab.resume.bitwise import run_differences
+from lab.resume.checkpoint import META
+from lab.resume.saver import rolling
+from lab.runs.summary import Summary, local_runs
+
+ANYWHERE = 0.25  # of the kills fall anywhere in a process's life, its start included; the others in or after training
+POLL = 0.01  # seconds
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What `verify` found.
+
+    Args:
+        differences: between the undisturbed run and those that were killed; none means EXACT.
+        kills: processes ended by SIGKILL.
+        resumed: how many of these had saved a checkpoint, from which the next one went on.
+        runs: that were killed and carried to their end.
+        undisturbed: the summary of the run that was not.
+        folder: of all these runs; None where it has been removed.
+    """
+
+    differences: list[str]
+    kills: int
+    resumed: int
+    runs: int
+    undisturbed: Summary
+    folder: Path | None
+
+
+class VerificationError(LabError):
+    """A run ended by itself in an error, so there is nothing to compare."""
+
+
+def verify(
+    name: str,
+    words: Sequence[str] = (),
+    *,
+    kills: int,
+    folder: Path,
+    fast_dev_run: bool = False,
+    say: Callable[[str], None] = lambda line: None,
+) -> Verification:
+    """Run an experiment once undisturbed, and as often as it takes with `kills` times SIGKILL and `lab resume`.
+
+    Each command is a process of its own. `folder` is for these runs alone, and kept only where something differs or
+    fails. Raises VerificationError when a run ends by itself in an error.
+    """
+    lab = _Lab(folder / "said.txt")
+    try:
+        found = _verify(lab, name, words, kills=kills, folder=folder, fast_dev_run=fast_dev_run, say=say)
+    except VerificationError:
+        raise
+    except BaseException:  # asked to end: neither a process nor a folder stays
+        lab.kill()
+        shutil.rmtree(folder)
+        raise
+    if not found.differences:
+        shutil.rmtree(folder)
+    return found
+
+
+def _verify(
+    lab: _Lab,
+    name: str,
+    words: Sequence[str],
+    *,
+    kills: int,
+    folder: Path,
+    fast_dev_run: bool,
+    say: Callable[[str], None],
+) -> Verification:
+    moments = random.Random(kills)
+    start = ["run", name, *words, *(["--fast-dev-run"] if fast_dev_run else [])]
+    say(f"{name}: one run undisturbed")
+    began = time.monotonic()
+    lab.finish(lab([*start, "--runs-dir", str(folder / "undisturbed")]))
+    (undisturbed,) = local_runs(folder / "undisturbed")
+    trained = sum(undisturbed.durations[stage] for stage in ("train", "evaluate"))
+    startup = max(0.1, time.monotonic() - began - trained)
+    done = runs = resumed = 0
+    differences: list[str] = []
+    while (done < kills or not runs) and not differences:
+        runs += 1
+        disturbed = folder / f"killed-{runs}"
+        while done < kills and not _complete(disturbed):
+            process = lab(["resume", str(_only(disturbed))] if _only(disturbed) else _begin(start, disturbed))
+            left = 2 * max(0.0, trained - _trained(disturbed)) / (kills - done + 1)
+            if done == kills - 1 and not resumed and runs == 1:
+                ended = _saved(process, disturbed)
+            elif moments.random() < ANYWHERE:
+                ended = _ends_within(process, moments.uniform(0, startup + left))
+            else:
+                ended = _training(process, disturbed) or _ends_within(process, moments.uniform(0, left))
+            if ended:
+                lab.finish(process)
+                continue
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+            done += 1
+            checkpoint = _checkpoint(disturbed)
+            resumed += checkpoint is not None
+            say(f"kill {done} of {kills}: run {runs}, checkpoint {checkpoint or 'none yet'}")
+        if not _complete(disturbed):
+            lab.finish(lab(["resume", str(_only(disturbed))] if _only(disturbed) else _begin(start, disturbed)))
+        (again,) = local_runs(disturbed)
+        differences = [f"run {runs}, {line}" for line in run_differences(undisturbed.dir, again.dir)]
+    return Verification(differences, done, resumed, runs, undisturbed, folder if differences else None)
+
+
+@dataclass(frozen=True)
+class _Lab:
+    """Starts lab commands as processes of their own; what they say goes to a file."""
+
+    said: Path
+
+    started: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def __call__(self, words: Sequence[str]) -> subprocess.Popen[bytes]:
+        self.said.parent.mkdir(parents=True, exist_ok=True)
+        with self.said.open("ab") as said:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "lab.cli", *words],
+                stdout=subprocess.DEVNULL,
+                stderr=said,
+                env={**os.environ, "WANDB_MODE": "disabled"},
+            )
+        self.started.append(process)
+        return process
+
+    def kill(self) -> None:
+        """End what is still at work."""
+        for process in self.started:
+            process.kill()
+            process.wait()
+
+    def finish(self, process: subprocess.Popen[bytes]) -> None:
+        """Wait for its end. Raises VerificationError when that is an error."""
+        if code := process.wait():
+            said = " ".join(self.said.read_text(errors="replace").split())[-500:]
+            raise VerificationError(f"the run ended by itself with exit code {code} (see {self.said.parent}): {said}")
+
+
+def _begin(start: Sequence[str], folder: Path) -> list[str]:
+    shutil.rmtree(folder, ignore_errors=True)  # a run that was killed before it had a summary
+    return [*start, "--runs-dir", str(folder)]
+
+
+def _ends_within(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def _training(process: subprocess.Popen[bytes], folder: Path) -> bool:
+    """Wait until the run's training has begun; return whether the process has ended instead."""
+    before = {(run.run_id, run.resume.get("sessions")) for run in local_runs(folder) if "setup" in run.durations}
+    while process.poll() is None:
+        for run in local_runs(folder):
+            if "setup" in run.durations and (run.run_id, run.resume.get("sessions")) not in before:
+                return False
+        time.sleep(POLL)
+    return True
+
+
+def _saved(process: subprocess.Popen[bytes], folder: Path) -> bool:
+    """Wait until the run has saved a checkpoint; return whether the process has ended instead."""
+    while process.poll() is None:
+        if _checkpoint(folder):
+            return False
+        time.sleep(POLL)
+    return True
+
+
+def _only(folder: Path) -> Path | None:
+    return next((run.dir for run in local_runs(folder)), None)
+
+
+def _complete(folder: Path) -> bool:
+    return any(run.status == "completed" for run in local_runs(folder))
+
+
+def _checkpoint(folder: Path) -> str | None:
+    run = _only(folder)
+    found = rolling(run / "checkpoints") if run else []
+    return found[0].name if found else None
+
+
+def _trained(folder: Path) -> float:
+    """Seconds of training in the newest checkpoint."""
+    run = _only(folder)
+    try:
+        newest = rolling(run / "checkpoints")[0] if run else None
+        return float(json.loads((newest / META).read_text())["meta"]["train_seconds"]) if newest else 0.0
+    except (OSError, ValueError, KeyError, IndexError):
+        return 0.0

@@ -1,0 +1,1 @@
+"""Recorded runs, read again: chosen, compared, grouped and removed. Nothing here trains."""

@@ -1,0 +1,67 @@
+"""Runs in order: by any of their fields, or the best first, and which way is better."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal, TypeVar
+
+from lab.errors import ConfigError
+from lab.runs.fields import MEAN, as_text, check, is_number, value
+from lab.runs.select import Run
+
+Direction = Literal["max", "min"]
+
+LESS = frozenset(
+    {"loss", "nll", "error", "fid", "distance", "mse", "mae", "rmse", "perplexity", "kl", "std", "seconds"}
+)
+"""Words in a metric's name of which less is better, where no reference says so."""
+
+
+def direction(metric: str, runs: Iterable[Run]) -> tuple[Direction, str]:
+    """Return whether more (`max`) or less (`min`) of a metric is better, and how that is known, in words.
+
+    The runs' published references say it of their own metric; where none does, or two contradict each other, the
+    words of its name do.
+    """
+    references = [run.record.reference for run in runs]
+    said = {one.get("direction") for one in references if one.get("metric") in (metric, metric + MEAN)}
+    if said == {"max"} or said == {"min"}:
+        (known,) = said
+        return ("max" if known == "max" else "min"), "as the published reference says"
+    words = [word for word in re.split(r"[/_.\-]", metric) if word in LESS]
+    if words:
+        return "min", f"judged by {words[0]!r} in its name"
+    return "max", "since nothing in its name says otherwise"
+
+
+T = TypeVar("T")
+
+
+def in_order(runs: Sequence[Run], field: str) -> list[Run]:
+    """Return the runs by a field, upwards, or downwards for `-field`. Raises ConfigError for a field that none has."""
+    name = field.removeprefix("-")
+    check([name], runs)
+    return sorted_by(runs, lambda run: value(run, name), downwards=field.startswith("-"))
+
+
+def best_first(
+    rows: Sequence[T], figure: Callable[[T], Any], metric: str, runs: Sequence[Run], say: Callable[[str], None]
+) -> list[T]:
+    """Return rows, the best first by their `figure`, which is of a metric of these runs; `say` is told which way that
+    is. Raises ConfigError for a field that none of the runs has, or that is no number."""
+    check([metric], runs)
+    found = [one for run in runs if (one := value(run, metric)) is not None]
+    if not all(map(is_number, found)):
+        raise ConfigError(f"--best needs a figure, and {metric} is {as_text(found[0])!r}")
+    way, why = direction(metric, runs)
+    say(f"best {metric}: {'more' if way == 'max' else 'less'} is better, {why}")
+    return sorted_by(rows, figure, downwards=way == "max")
+
+
+def sorted_by(rows: Iterable[T], key: Callable[[T], Any], *, downwards: bool) -> list[T]:
+    """Return rows by what `key` gives: numbers before texts, and last, in either direction, those that have none."""
+    found = [(key(row), row) for row in rows]
+    there = [((0, one, "") if is_number(one) else (1, 0, as_text(one)), row) for one, row in found if one is not None]
+    in_order = sorted(there, key=lambda pair: pair[0], reverse=downwards)
+    return [row for _, row in in_order] + [row for one, row in found if one is None]

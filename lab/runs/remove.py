@@ -1,0 +1,115 @@
+"""Removing runs for good, and only what is one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab.errors import ConfigError, LabError
+from lab.runs.folder import at_work, locked
+from lab.runs.select import Run, choose
+
+ASIDE = ".removing-"
+"""Beginning of the folder that a run is moved to before it is taken apart: a kill in the middle leaves nothing that
+looks like a run, and the next removal clears it away."""
+
+
+class RemovalError(LabError):
+    """A run could not be removed, or not all of it. What is left of it is no run any more."""
+
+
+@dataclass(frozen=True)
+class Dependent:
+    """A run that needs another one: it was forked from it, or its encoder came from there."""
+
+    run: Run
+    needs: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.run.record.run_id} ({self.run.record.name}) has {self.needs} as {self.what}"
+
+
+def folder_of(run_dir: Path, runs_dir: Path) -> Path:
+    """Return where a run's folder really is. Raises ConfigError unless that is its own place in the runs folder."""
+    folder = Path(os.path.abspath(run_dir))
+    for place in (folder, folder.parent):
+        if place.is_symlink():
+            raise ConfigError(
+                f"{place} is a symbolic link, and what it points to is not removed; remove the link itself"
+            )
+    real = folder.resolve()
+    if real.parent.parent != runs_dir.resolve():
+        raise ConfigError(f"{folder} is not a run of {runs_dir}; name its own runs folder with --runs-dir")
+    return real
+
+
+def dependents(ids: Mapping[Path, str], runs_dir: Path) -> list[Dependent]:
+    """Return the other runs of the folder that name one of those in `ids`, by their real folders, as their parent, or a
+    file of it in their config."""
+    going = {name: run_id for folder, run_id in ids.items() for name in (run_id, folder.name)}
+    found = []
+    for other in choose([], runs_dir):
+        if other.record.dir.resolve() in ids:
+            continue
+        parent = (other.record.parent or {}).get("run_id")
+        if isinstance(parent, str) and parent in going:
+            found.append(Dependent(other, going[parent], "its parent"))
+        named = {part for text in _texts(_config(other, going)) for part in Path(text).parts}
+        found += [Dependent(other, going[name], "its pretrained encoder") for name in sorted(named & going.keys())]
+    return found
+
+
+def remove(folder: Path, runs_dir: Path) -> None:
+    """Remove one run's folder, as `folder_of` returned it.
+
+    Raises ConfigError, with nothing removed, when a process is at work on it; RemovalError when the disk keeps it.
+    """
+    try:
+        aside = Path(tempfile.mkdtemp(prefix=ASIDE, dir=runs_dir))
+        try:
+            with locked(aside):
+                gone = aside / folder.parent.name / folder.name  # so deep that nobody takes it for a run
+                gone.parent.mkdir()
+                with locked(folder):
+                    folder.rename(gone)
+                shutil.rmtree(gone)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+    except OSError as error:
+        raise RemovalError(f"cannot remove {folder}: {error.strerror}") from error
+    with suppress(OSError):
+        folder.parent.rmdir()  # the experiment's, if that was its last run
+
+
+def clear_away(runs_dir: Path) -> None:
+    """Remove what earlier removals left that were killed in the middle."""
+    for aside in runs_dir.glob(f"{ASIDE}*"):
+        if aside.is_dir() and not aside.is_symlink() and not at_work(aside):
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+def _config(run: Run, names: Mapping[str, str]) -> dict[str, Any]:
+    """The run's config if any of the names stands in it: reading the text is a hundred times quicker than YAML."""
+    with suppress(OSError):
+        text = (run.record.dir / "config.yaml").read_text(encoding="utf-8", errors="replace")
+        return run.config if any(name in text for name in names) else {}
+    return {}
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All texts inside nested settings."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner)

@@ -1,0 +1,139 @@
+"""Recorded runs as a table: chosen by name, their fields looked up by dotted names, grouped by them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from fnmatch import fnmatchcase
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from lab.config.files import read, setting
+from lab.errors import ConfigError, nearest
+from lab.runs.folder import at_work
+from lab.runs.summary import Summary, local_runs, read_summary
+
+
+@dataclass(frozen=True)
+class Run:
+    """One recorded run. Reading it runs no code of its folder.
+
+    Args:
+        record: its summary.
+    """
+
+    record: Summary
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The resolved config, as plain values; empty where the file is missing or damaged, or of no sensible size."""
+        try:
+            values = read(self.record.dir / "config.yaml")
+        except ConfigError:
+            return {}
+        return values if _sensible(values) else {}
+
+    @cached_property
+    def status(self) -> str:
+        """As in the summary, or `killed` for a run that says `running` while no process is at work on it."""
+        gone = self.record.status == "running" and not at_work(self.record.dir)
+        return "killed" if gone else self.record.status
+
+    def value(self, name: str) -> Any:
+        """Return a field by name: a metric (`eval/return_mean`), what `lab runs` shows (`experiment`, `status`,
+        `verdict`), a field of the summary (`seed`, `durations.train`), or a setting (`agent.gamma`); None where the
+        run has none."""
+        record = self.record
+        if name in record.metrics:
+            return record.metrics[name]
+        shown = {"experiment": record.name, "run": record.run_id, "status": self.status, "verdict": record.verdict}
+        if name in shown:
+            return shown[name]
+        if name.split(".")[0] in {field.name for field in fields(Summary)} - {"metrics"}:
+            return setting(vars(record), name)
+        return setting(self.config, name)
+
+
+def choose(names: Sequence[str], runs_dir: Path, *, lenient: bool = False) -> list[Run]:
+    """Return the runs that any of `names` means, oldest first, each once; all of the folder for no names.
+
+    A name is a run's folder, its id or the beginning of it, an experiment, or a pattern over experiments and ids with
+    `*`, `?` and `[...]`. Raises ConfigError for one that means no run, unless, being `lenient`, it means a damaged one.
+    """
+    there = {record.dir: record for record in local_runs(runs_dir)}
+    if not names:
+        return [Run(record) for record in there.values()]
+    chosen: dict[Path, Summary] = {}
+    for name in names:
+        if lenient and Path(name).absolute() in damaged([name], runs_dir):
+            found = {}
+        elif (Path(name) / "summary.json").is_file():
+            found = {Path(name).absolute(): read_summary(Path(name).absolute())}
+        else:
+            found = {folder: record for folder, record in there.items() if _means(name, record.name, record.run_id)}
+        ruins = [] if found else damaged([name], runs_dir)
+        if ruins and not lenient:
+            raise ConfigError(
+                f"what {name!r} means is damaged: {ruins[0] / 'summary.json'} cannot be read; `lab runs rm` removes it "
+                "with --force"
+            )
+        if not found and not ruins:
+            known = {record.name for record in there.values()} | {record.run_id for record in there.values()}
+            hint = nearest(name, known) or "; `lab runs` lists them"
+            raise ConfigError(f"no run {name!r} in {runs_dir}{hint}")
+        chosen |= found
+    return [Run(chosen[folder]) for folder in sorted(chosen, key=lambda folder: folder.name)]
+
+
+def damaged(names: Sequence[str], runs_dir: Path) -> list[Path]:
+    """Return the folders of runs whose summary cannot be read, so that `choose` leaves them out: those that any of
+    `names` means by the folder's own name and its experiment's; all of the folder for no names."""
+    readable = {record.dir for record in local_runs(runs_dir)}
+    ruins = [path.parent for path in sorted(runs_dir.glob("*/*/summary.json")) if path.parent not in readable]
+    if not names:
+        return ruins
+    named = {Path(name).absolute() for name in names}
+    return [one for one in ruins if one in named or any(_means(name, one.parent.name, one.name) for name in names)]
+
+
+def group(
+    runs: Iterable[Run], names: Sequence[str], value: Callable[[Run, str], Any] = Run.value
+) -> dict[tuple[Any, ...], list[Run]]:
+    """Return the runs by what they have under `names`, in the order in which the groups first appear."""
+    groups: dict[tuple[Any, ...], list[Run]] = {}
+    for run in runs:
+        values = (value(run, name) for name in names)
+        key = tuple(value if isinstance(value, Hashable) else repr(value) for value in values)
+        groups.setdefault(key, []).append(run)
+    return groups
+
+
+def _means(name: str, experiment: str, run_id: str) -> bool:
+    """Whether `name` is a run's experiment or the beginning of its id, or a pattern for one of the two."""
+    if name == experiment or (name and run_id.startswith(name)):
+        return True
+    return any(fnmatchcase(known, name) for known in (experiment, run_id))
+
+
+def _sensible(values: Any, most: int = 100_000) -> bool:
+    """Whether there are at most so many values in it: a few lines of YAML that name each other can mean billions."""
+    waiting, seen = [values], 0
+    while waiting and seen <= most:
+        one = waiting.pop()
+        seen += 1
+        waiting += one.values() if isinstance(one, Mapping) else one if isinstance(one, list) else ()
+    return seen <= most
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested settings by their dotted names, as the command line takes them: `init_args` is left out, and
+    `class_path` stands under the name of what it is the class of."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        inside = prefix if name == "init_args" else (prefix.rstrip(".") if name == "class_path" else prefix + name)
+        if isinstance(value, Mapping) and value:
+            found |= flat(value, inside if name == "init_args" else f"{inside}.")
+        else:
+            found[inside] = value
+    return found

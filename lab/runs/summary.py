@@ -1,0 +1,158 @@
+"""`summary.json`: what a run was, how it ended, and what came out of it."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import secrets
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, fields
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+from lab.errors import ConfigError, nearest
+from lab.system.files import write_json
+
+Status = Literal["running", "completed", "interrupted", "failed", "diverged"]
+
+PACKAGES = (
+    *("torch", "gymnasium", "stable-baselines3", "pytorch-lightning", "wandb", "jsonargparse", "numpy"),
+    *("torchmetrics", "scikit-learn", "Box2D", "ale-py"),
+)
+TEXTS = ("name", "family", "run_id", "device", "status", "started")
+OBJECTS = ("reference", "dataset", "descriptions", "durations", "versions", "resume")
+OBJECTS_OR_NONE = ("throughput", "git", "wandb", "parent")
+
+
+@dataclass
+class Summary:
+    """One run in figures. `metrics` are flat names to finite numbers, or None where a figure was not finite."""
+
+    name: str
+    family: str
+    run_id: str
+    run_dir: str
+    seed: int
+    device: str
+    threads: int
+    dataset: dict[str, Any]
+    reference: dict[str, Any]
+    fast_dev_run: bool = False
+    schema: int = 1
+    status: Status = "running"
+    error: str | None = None
+    metrics: dict[str, float | None] = field(default_factory=dict)
+    descriptions: dict[str, str] = field(default_factory=dict)
+    durations: dict[str, float] = field(default_factory=dict)
+    throughput: dict[str, Any] | None = None
+    started: str = field(default_factory=lambda: time.strftime("%Y-%m-%dT%H:%M:%S%z"))
+    versions: dict[str, str] = field(default_factory=lambda: versions())
+    git: dict[str, Any] | None = field(default_factory=lambda: git_state())
+    wandb: dict[str, Any] | None = None
+    resume: dict[str, Any] = field(default_factory=dict)
+    """Whether a resumed run is exact or why not, how many sessions it took, the newest checkpoint's step."""
+    parent: dict[str, Any] | None = None
+    """The run and the checkpoint that this one was forked from."""
+
+    @property
+    def dir(self) -> Path:
+        """The run folder."""
+        return Path(self.run_dir)
+
+    @property
+    def verdict(self) -> str:
+        """`met`, `missed`, `not-comparable` or `none`."""
+        return str(self.reference.get("verdict", "none"))
+
+    def write(self) -> None:
+        """Replace `summary.json` in the run folder, atomically."""
+        write_json(self.dir / "summary.json", asdict(self))
+
+
+def finite(metrics: dict[str, float]) -> dict[str, float | None]:
+    """Metrics as strict JSON can hold them: what is not finite becomes None."""
+    return {name: float(value) if math.isfinite(value) else None for name, value in metrics.items()}
+
+
+def new_run_id(seed: int) -> str:
+    """A name that sorts by time and never comes twice."""
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-s{seed}-{secrets.token_hex(2)}"
+
+
+def runs_folder(chosen: str | Path | None = None) -> Path:
+    """The folder of all runs: as chosen, else $LAB_RUNS_DIR, else `runs` in the working directory."""
+    return Path(chosen or os.environ.get("LAB_RUNS_DIR") or "runs").expanduser().absolute()
+
+
+def read_summary(folder: Path) -> Summary:
+    """Read a run's summary. Raises ConfigError when there is none or it is not one of ours."""
+    try:
+        values = json.loads((folder / "summary.json").read_text())
+        known = {f.name for f in fields(Summary)}
+        numbers = [*values["metrics"].values(), *values["durations"].values(), values["seed"]]
+        # Whatever is raised here joins the others below.
+        if not all(value is None or (isinstance(value, int | float) and math.isfinite(value)) for value in numbers):
+            raise TypeError("figures must be finite numbers")
+        if not all(isinstance(values.get(name, ""), str) for name in TEXTS):
+            raise TypeError(f"{', '.join(TEXTS)} must be texts")
+        objects = [values.get(name, {}) for name in OBJECTS] + [values.get(name) or {} for name in OBJECTS_OR_NONE]
+        if not all(isinstance(value, dict) for value in objects):
+            raise TypeError(f"{', '.join((*OBJECTS, *OBJECTS_OR_NONE))} must be objects")
+        return Summary(**{**{k: v for k, v in values.items() if k in known}, "run_dir": str(folder)})
+    except (OSError, ValueError, TypeError, AttributeError, KeyError, OverflowError, RecursionError) as error:
+        raise ConfigError(f"{folder} is not a run: no readable summary.json in it") from error
+
+
+def local_runs(folder: Path) -> Iterator[Summary]:
+    """Yield all readable runs under a runs folder, oldest first. Raises ConfigError when it is not a folder."""
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"the runs folder {folder} is not a folder")
+    for path in sorted(folder.glob("*/*/summary.json"), key=lambda path: path.parent.name):
+        try:
+            yield read_summary(path.parent)
+        except ConfigError:
+            continue
+
+
+def find_run(name: str, folder: Path) -> Path:
+    """Return a run's folder, given that folder, its id or its beginning, or an experiment (its newest)."""
+    if (Path(name) / "summary.json").is_file():
+        return Path(name).absolute()
+    runs = list(local_runs(folder))
+    if newest := [run for run in runs if run.name == name]:
+        return newest[-1].dir
+    matching = [run for run in runs if name and run.run_id.startswith(name)]
+    if len(matching) > 1:
+        raise ConfigError(f"{len(matching)} runs begin with {name!r}: {', '.join(run.run_id for run in matching[:5])}")
+    if matching:
+        return matching[0].dir
+    known = [run.run_id for run in runs] + [run.name for run in runs]
+    raise ConfigError(f"no run {name!r} in {folder}{nearest(name, known) or '; `lab runs` lists them'}")
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python, the lab and what it stands on."""
+    found = {"python": platform.python_version()}
+    for package in ("deep-learning-lab", *PACKAGES):
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def git_state() -> dict[str, Any] | None:
+    """Commit of the working directory and whether it has changes; None outside a repository."""
+    try:
+        commit, changes = (
+            subprocess.run(["git", *words], capture_output=True, text=True, timeout=5, check=True).stdout.strip()
+            for words in (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return {"commit": commit, "dirty": bool(changes)}

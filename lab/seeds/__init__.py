@@ -1,0 +1,1 @@
+"""Several runs of one experiment at once, each in a process of its own."""

@@ -1,0 +1,50 @@
+"""Runs of a config that are there already."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from lab.configuration import Config, load
+from lab.errors import ConfigError
+from lab.resume.surroundings import differences
+from lab.runs.folder import at_work
+from lab.runs.select import Run, flat
+from lab.runs.summary import Summary, local_runs
+from lab.tracking.redact import redact
+
+
+def recorded(config: Config, runs: Path, seeds: Collection[int], *, fast_dev_run: bool) -> dict[int, Summary]:
+    """Return, by seed, the runs under a runs folder that have this resolved config, the seed apart.
+
+    Of several with one seed it is the newest that is complete, else the newest that a process is at work on, else the
+    newest. Runs that were forked from another one are none of these: they did not begin as this config does.
+    """
+    found: dict[int, Summary] = {}
+    wanted = redact(config.as_dict())
+    for record in local_runs(runs):  # oldest first
+        if record.seed in seeds and record.name == config.common.name and record.fast_dev_run == fast_dev_run:
+            before = found.get(record.seed)
+            if before and _rank(before) > _rank(record):
+                continue
+            if record.parent is None and _same(wanted | {"seed": record.seed}, record):
+                found[record.seed] = record
+    return found
+
+
+def _rank(record: Summary) -> int:
+    return 2 if record.status == "completed" else int(at_work(record.dir))
+
+
+def _same(wanted: dict[str, Any], record: Summary) -> bool:
+    """Whether a run has this config. One from before a setting was introduced has its default."""
+    one, other = flat(wanted), flat(Run(record).config)
+    if any(one[name] != other[name] for name in one.keys() & other.keys()):
+        return False
+    if one.keys() == other.keys():
+        return True
+    with suppress(ConfigError):
+        return not list(differences(redact(load(str(record.dir / "config.yaml")).as_dict()), wanted))
+    return False

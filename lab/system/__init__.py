@@ -1,0 +1,1 @@
+"""The machine: files, disk, devices, threads, randomness and signals."""

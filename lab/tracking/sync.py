@@ -1,0 +1,95 @@
+"""Sending offline runs to W&B: the history is rebuilt from the journal, so that no row appears twice."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from lab.config.files import read
+from lab.errors import ConfigError, LabError
+from lab.runs.folder import MARK, at_work, locked
+from lab.runs.summary import Summary, read_summary
+from lab.system.files import write_json
+from lab.tracking import WandbFollower
+from lab.tracking.journal import read_in_order
+
+
+class SyncError(LabError):
+    """W&B did not take the run. Nothing is lost, and another `lab sync` goes on where this one ended."""
+
+
+def sync(folder: Path, *, mode: str = "online") -> str | None:
+    """Send a finished run's rows, pictures, config and summary under its own id; return its address.
+
+    What the server has already is not sent again. W&B's own offline folders stay as they are and are not used: a run
+    that was resumed has several, with rows in common. `mode="offline"` writes one anew instead of sending.
+    Raises SyncError when W&B does not take it all.
+    """
+    with locked(folder):
+        record = read_summary(folder)
+        try:
+            rows = Counter(file for file, _ in read_in_order(folder))
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            raise ConfigError(f"the journal in {folder} cannot be read: {error}") from error
+        follower = WandbFollower(
+            folder,
+            name=record.name,
+            run_id=record.run_id,
+            config=read(folder / "config.yaml"),
+            mode=mode,
+            sent=rows,
+            only_catch_up=True,
+            joined=record.wandb,
+        )
+        follower.finish(asdict(record))
+        if follower.problem:
+            raise SyncError(f"{folder} was not sent: {follower.problem}")
+        if mode == "online":
+            write_json(folder / "wandb" / MARK, {"url": follower.address})
+            record.wandb = follower.state
+            record.write()
+    return follower.address
+
+
+def send(folders: Sequence[Path], *, say: Callable[[str], None], sent: Callable[[str | None], None]) -> tuple[int, int]:
+    """Send runs one after the other, telling `sent` their addresses; return how many W&B did not take, and how many
+    cannot be sent at all, being damaged or at work.
+
+    After two in a row that it did not take, the others are left for another time: each attempt may last a minute.
+    """
+    refused = unfit = in_a_row = 0
+    for number, folder in enumerate(folders, start=1):
+        say(f"{number}/{len(folders)} {folder}")
+        try:
+            sent(sync(folder))
+            in_a_row = 0
+        except SyncError as error:
+            refused, in_a_row = refused + 1, in_a_row + 1
+            say(str(error))
+        except ConfigError as error:
+            unfit += 1
+            say(str(error))
+        if in_a_row == 2 and (left := len(folders) - number):
+            say(f"Weights & Biases takes no runs now: {left} more {'is' if left == 1 else 'are'} left for another time")
+            return refused + left, unfit
+    return refused, unfit
+
+
+def unsent(runs: Iterable[Summary], *, turned_off: bool = False) -> Iterator[Summary]:
+    """Yield those of the runs, ended, that W&B does not have to their end; with `turned_off` also those that were not
+    meant for it while they trained."""
+    for record in runs:
+        state = record.wandb or {"mode": "disabled"}
+        mode = state.get("mode")
+        lacking = (
+            turned_off if mode == "disabled" else mode == "offline" or state.get("problem") or not state.get("url")
+        )
+        if (
+            lacking
+            and not record.fast_dev_run
+            and not (record.dir / "wandb" / MARK).exists()
+            and not at_work(record.dir)
+        ):
+            yield record

@@ -1,0 +1,22 @@
+"""The Lightning kind of experiment: models, optimization and the loop around them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lab.system.lazy import lazily
+
+if TYPE_CHECKING:
+    from lab.training.model import Model
+    from lab.training.training import TrainerSettings, Training
+
+__all__ = [
+    "Model",
+    "TrainerSettings",
+    "Training",
+]
+
+__getattr__ = lazily(
+    __name__,
+    {"Model": "lab.training.model", "TrainerSettings": "lab.training.training", "Training": "lab.training.training"},
+)

@@ -1,0 +1,90 @@
+"""How weights are changed: optimizer, schedule, penalties and clipping, the same settings for every Lightning model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from lab.config.types import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt
+
+OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
+"""How a config gives an optimizer: SGD (with momentum), Adagrad, RMSprop, Adam, AdamW or any other of torch.optim."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How the learning rate changes over the steps of a training.
+
+    Args:
+        kind: `constant`; `linear` or `cosine` (Loshchilov & Hutter 2017) from 1 down to `final`; `step`, which
+            multiplies by `decay` after each of `steps` equal parts.
+        warmup: fraction of all steps over which the rate first rises linearly from 0 (Goyal et al. 2017).
+        final: factor at the end of `linear` and `cosine`.
+        decay: factor of one step.
+        steps: number of equal parts for `step`.
+    """
+
+    kind: Literal["constant", "linear", "cosine", "step"] = "constant"
+    warmup: Fraction = 0.0
+    final: Fraction = 0.0
+    decay: Fraction = 0.1
+    steps: PositiveInt = 3
+
+    def factor(self, step: int, total: int) -> float:
+        """Factor on the learning rate at `step` of `total`, counted from 0."""
+        rising = self.warmup * total
+        if step < rising:
+            return (step + 1) / (rising + 1)
+        done = min(1.0, (step - rising) / max(1.0, total - rising))
+        if self.kind == "linear":
+            return 1 - (1 - self.final) * done
+        if self.kind == "cosine":
+            return self.final + (1 - self.final) * (1 + math.cos(math.pi * done)) / 2
+        if self.kind == "step":
+            return float(self.decay ** int(done * self.steps)) if done < 1 else float(self.decay ** (self.steps - 1))
+        return 1.0
+
+
+CONSTANT = Schedule()
+
+
+@dataclass(frozen=True)
+class Optimization:
+    """Settings of one training.
+
+    Args:
+        optimizer: any class of torch.optim with its settings; `SGD` takes `momentum`, `AdamW` `weight_decay`;
+            null for Adam with torch's defaults.
+        schedule: of the learning rate.
+        gradient_clip_norm: largest Euclidean norm of the whole gradient (Pascanu et al. 2013); null for no limit.
+        l1: weight of the sum of absolute weights in the loss.
+        l2: weight of half the sum of squared weights in the loss.
+    """
+
+    optimizer: OptimizerFactory | None = None
+    schedule: Schedule = field(default_factory=Schedule)
+    gradient_clip_norm: PositiveFloat | None = None
+    l1: NonNegativeFloat = 0.0
+    l2: NonNegativeFloat = 0.0
+
+    def build(self, parameters: Iterable[nn.Parameter], total_steps: int) -> tuple[Optimizer, LambdaLR]:
+        """Return an optimizer for `parameters` and its schedule, to be stepped after every optimizer step."""
+        optimizer = (self.optimizer or torch.optim.Adam)(parameters)
+        return optimizer, LambdaLR(optimizer, lambda step: self.schedule.factor(step, total_steps))
+
+    def penalty(self, parameters: Iterable[nn.Parameter]) -> Tensor | float:
+        """The L1 and L2 terms of the loss. Biases and norms (one axis) are left out, as is usual."""
+        if not (self.l1 or self.l2):
+            return 0.0
+        weights = [p for p in parameters if p.ndim > 1]
+        return sum(
+            (self.l1 * w.abs().sum() + self.l2 / 2 * w.square().sum() for w in weights),
+            start=torch.zeros(()).to(weights[0]),
+        )

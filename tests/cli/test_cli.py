@@ -1,0 +1,89 @@
+"""The command as a person meets it: exit codes, streams, what it writes and what it does not."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lab.cli.main import main
+
+LAB = [sys.executable, "-m", "lab.cli.main"]
+FAST = ["--fast-dev-run", "--data.name=digits"]
+
+
+def test_list_and_help_import_nothing_heavy() -> None:
+    for words in (["list"], ["list", "--json"], ["--help"], ["run", "--help"]):
+        script = (
+            "import sys\nfrom lab.cli.main import main\n"
+            f"try: main({words!r})\nexcept SystemExit: pass\n"
+            "heavy = {'torch', 'stable_baselines3', 'wandb', 'pytorch_lightning', 'jsonargparse', 'gymnasium'}\n"
+            "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
+        )
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+
+def test_list_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {row["family"] for row in rows} == {"agents", "generative", "supervised"}
+    assert all(row["description"] for row in rows)
+
+
+def test_show_prints_a_config_that_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "ppo-cartpole", "--env.num_envs=4", "--agent.batch_size", "64"]) == 0
+    Path("mine.yaml").write_text(capsys.readouterr().out)
+    assert main(["run", "mine.yaml", "--fast-dev-run", "--json", "--runs-dir", "runs"]) == 0
+    summary = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert summary["name"] == "ppo-cartpole"
+    assert summary["threads"] == 1
+
+
+def test_run_runs_eval(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAB_RUNS_DIR", "elsewhere")
+    assert main(["runs"]) == 0
+    assert "no runs in" in capsys.readouterr().out
+    assert main(["run", "vae-mnist", *FAST, "--seed", "3"]) == 0
+    out = capsys.readouterr().out
+    for expected in ("test/nll", "86.76", "not-comparable", "Burda et al. 2016", "lab eval", "elsewhere"):
+        assert expected in out
+    assert main(["runs", "--json"]) == 0
+    (run,) = json.loads(capsys.readouterr().out)
+    assert (run["seed"], run["status"]) == (3, "completed")
+    for name in ("vae-mnist", run["run_id"], run["run_id"][:-2], run["run_dir"]):
+        assert main(["eval", name, "--json"]) == 0
+        told = json.loads(capsys.readouterr().out.splitlines()[-1])
+        assert told == {"run_id": run["run_id"], "metrics": run["metrics"], "same": True}
+    folder = Path(run["run_dir"])
+    summary = json.loads((folder / "summary.json").read_text())
+    summary["metrics"]["test/nll"] += 1
+    (folder / "summary.json").write_text(json.dumps(summary))
+    assert main(["eval", run["run_id"]]) == 1
+    assert "differs" in capsys.readouterr().out
+    (folder / "checkpoints" / "final" / "state.safetensors").write_bytes(b"")
+    assert main(["eval", run["run_id"]]) == 5
+    assert "is damaged" in capsys.readouterr().err
+
+
+OPTIONS = [
+    (
+        ["run", "ppo-cartpole", "--fast_dev_run=true"],
+        "unknown option --fast_dev_run=true; did you mean '--fast-dev-run'?",
+    ),
+    (["run", "ppo-cartpole", "--runs_dir=x"], "unknown option --runs_dir=x; did you mean '--runs-dir'?"),
+    (["run", "ppo-cartpole", "--fast-dev-rn"], "unknown option --fast-dev-rn; did you mean '--fast-dev-run'?"),
+    (["show", "ppo-cartpole", "--runs-dir", "x"], "`lab show` does not take --runs-dir"),
+]
+
+
+@pytest.mark.parametrize(("words", "sentence"), OPTIONS)
+def test_a_wrong_option_is_told_from_a_setting(
+    words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+    assert sentence in " ".join(capsys.readouterr().err.split())
+    assert not list(Path.cwd().iterdir())

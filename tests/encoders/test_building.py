@@ -1,0 +1,119 @@
+"""What a user's own encoder owes to the lab is asked of it when it is built."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import lab
+from lab.encoders import Encoder, InputSpec, Recurrent
+from lab.encoders.contract import build_encoder
+from lab.errors import ConfigError
+
+SPEC = InputSpec((6,))
+OFFLINE: dict[str, dict[str, Any]] = {"agent": {}, "model": {"data.name": "digits"}}
+
+
+class Sound(Encoder):
+    def __init__(self, spec: InputSpec) -> None:
+        super().__init__(spec)
+        self.features_dim = 4
+        self.net = nn.Sequential(nn.Linear(spec.size, 4), nn.BatchNorm1d(4), nn.Dropout())
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        return self.net(x)  # type: ignore[no-any-return]
+
+    def features(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        return self(x)  # type: ignore[no-any-return]
+
+
+class NoSpec(Sound):
+    def __init__(self, spec: InputSpec) -> None:
+        nn.Module.__init__(self)
+
+
+class NoWidth(Sound):
+    def __init__(self, spec: InputSpec) -> None:
+        Encoder.__init__(self, spec)
+
+
+class WrongWidth(Sound):
+    def __init__(self, spec: InputSpec) -> None:
+        super().__init__(spec)
+        self.features_dim = 5
+
+
+class Double(Sound):
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        return self.net(x).double()  # type: ignore[no-any-return]
+
+
+class TwoThings(Sound):
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Any:
+        return self.net(x), x
+
+
+class InPlace(Sound):
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        return self.net(x.relu_())  # type: ignore[no-any-return]
+
+
+class Failing(Sound):
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        return self.net(x.unflatten(1, (4, 2)))  # type: ignore[no-any-return, no-untyped-call]
+
+
+class Unfinished(Encoder):
+    def features(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        return x
+
+
+BROKEN: list[tuple[Any, str]] = [
+    (NoSpec, "has no spec: its constructor must begin with super"),
+    (NoWidth, "has no features_dim: its constructor must set it"),
+    (WrongWidth, r"must return float32 of shape \(1, 5\) .* received torch.float32 of shape \(1, 4\)"),
+    (Double, r"must return float32 of shape \(1, 4\) .* received torch.float64 of shape \(1, 4\)"),
+    (TwoThings, r"must return float32 of shape \(1, 4\) .* received a tuple"),
+    (InPlace, "changes its input"),
+    (Failing, r"fails on one example of shape \(6,\) at line \d+ of .*test_building.py: RuntimeError"),
+    (Unfinished, "lacks the methods forward"),
+]
+
+
+@pytest.mark.parametrize("within", [lambda cls: cls, lambda cls: lambda spec: Recurrent(spec, trunk=cls)])
+@pytest.mark.parametrize(("cls", "sentence"), BROKEN)
+def test_a_broken_promise_is_one_sentence(cls: type[Encoder], sentence: str, within: Callable[[Any], Any]) -> None:
+    with pytest.raises(ConfigError, match=f"the encoder {cls.__name__} {sentence}"):
+        build_encoder(within(cls), SPEC)
+
+
+def test_the_example_leaves_nothing_behind() -> None:
+    torch.manual_seed(0)
+    expected, after = Sound(SPEC), torch.rand(3)
+    torch.manual_seed(0)
+    built = build_encoder(Sound, SPEC)
+    assert torch.equal(torch.rand(3), after)
+    assert built.training
+    assert all(map(torch.equal, built.state_dict().values(), expected.state_dict().values()))
+
+
+@pytest.mark.parametrize("spec", [InputSpec((7,), dtype="int64", vocab=3), InputSpec((7, 2))])
+def test_sequences_are_tried_as_well(spec: InputSpec) -> None:
+    assert build_encoder(Recurrent, spec).features_dim == Recurrent(spec).features_dim
+
+
+@pytest.mark.parametrize("name", ["ppo-cartpole", "dqn-cartpole", "vae-mnist", "gan-mnist", "cnn-mnist"])
+def test_every_paradigm_asks_before_anything_is_written(name: str, tmp_path: Path) -> None:
+    place = "agent" if name.endswith("cartpole") else "model"
+    with pytest.raises(ConfigError, match="the encoder NoWidth has no features_dim"):
+        lab.run(
+            name,
+            {f"{place}.encoder": "tests.encoders.test_building.NoWidth", **OFFLINE[place]},
+            runs_dir=tmp_path / "runs",
+        )
+    assert not (tmp_path / "runs").exists()

@@ -1,0 +1,95 @@
+"""An experiment that learns nothing, in no time, and does to a run whatever a test wants to see."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lab.config.types import PositiveInt
+from lab.console.progress import notice
+from lab.data.base import DatasetInfo
+from lab.data.spec import InputSpec
+from lab.encoders import MLP, Encoder
+from lab.errors import DivergedError, EnvironmentFailedError
+from lab.experiment import Experiment, RunContext, State, Throughput
+from lab.resume.saver import Cadence, CheckpointSettings
+
+SLOW = Path("slow")
+"""While this file is there, each step takes as many seconds as it says."""
+
+
+class Toy(Experiment):
+    """Adds up random numbers, one a step; `toy/value` is ten times the seed, `toy/sum` what they add up to.
+
+    Args:
+        steps: to make.
+        failing: seeds whose run fails when half of the steps are made.
+        diverging: seeds whose run diverges there.
+    """
+
+    family, length = "custom", "steps"
+
+    def __init__(
+        self,
+        steps: PositiveInt = 10,
+        failing: Sequence[int] = (),
+        diverging: Sequence[int] = (),
+    ) -> None:
+        self.steps, self.failing, self.diverging = steps, failing, diverging
+
+    def prepare(self, seed: int, device: torch.device, *, fast_dev_run: bool = False) -> None:
+        self.seed, self.total = seed, torch.zeros(())
+        notice("toys are no science")
+
+    def cadence(self, wish: CheckpointSettings) -> Cadence:
+        return Cadence(wish.steps or 1000)
+
+    def train(self, context: RunContext) -> Throughput:
+        restored: Any = context.restored.state if context.restored else None
+        start = 0
+        if restored:
+            start, self.total = restored["step"], restored["total"]
+            torch.set_rng_state(restored["random"])
+        (context.dir / "pid").write_text(str(os.getpid()))
+        assert context.saver is not None
+        with context.progress("training", self.steps, "steps", start=start) as progress:
+            for step in range(start, self.steps):
+                if step == self.steps // 2 and self.seed in (*self.failing, *self.diverging):
+                    raise DivergedError("NaN") if self.seed in self.diverging else EnvironmentFailedError("no more")
+                self.total = self.total + torch.rand(())
+                if SLOW.exists():
+                    time.sleep(float(SLOW.read_text()))
+                context.tracker.log({"toy/sum": float(self.total)}, axis="global_step", at=step + 1)
+                progress.update(step + 1, {"toy/sum": self.total})  # type: ignore[dict-item]  # as careless users do
+                print(f"step {step}")
+                context.saver.safe_point(step + 1, lambda at=step + 1: self._state(at))  # type: ignore[misc]
+        context.saver.save(self.steps, lambda: self._state(self.steps))
+        return Throughput(self.steps, "steps")
+
+    def _state(self, step: int) -> dict[str, Any]:
+        return {"step": step, "total": self.total, "random": torch.get_rng_state()}
+
+    def evaluate(self, context: RunContext) -> dict[str, float]:
+        return {"toy/value": 10.0 * self.seed, "toy/sum": float(self.total)}
+
+    def draw(self, context: RunContext) -> None:
+        """Nothing."""
+
+    def states(self) -> dict[str, State]:
+        return {"final": {"total": self.total}}
+
+    def load_states(self, states: dict[str, State]) -> None:
+        self.total = states["final"]["total"]
+
+    @property
+    def dataset(self) -> DatasetInfo:
+        return DatasetInfo("toy")
+
+    @property
+    def encoder(self) -> Encoder:
+        return MLP(InputSpec((1,)), hidden=[1])

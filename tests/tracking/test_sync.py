@@ -1,0 +1,164 @@
+"""Online runs and `lab sync`, against the stand-in of the W&B server: everything arrives, once."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from lab.cli.main import main
+from lab.errors import ConfigError
+from lab.runs.summary import local_runs, read_summary
+from lab.tracking import destination
+from lab.tracking.journal import METRICS
+from lab.tracking.sync import SyncError, sync, unsent
+from tests.faults.harness import words
+from tests.support.arrival import arrived, axes, check_whole, sent_lines
+from tests.support.offline import offline
+from tests.support.wandb_server import KEY, Trouble, WandbServer, impatience
+
+
+def test_an_offline_run_arrives_whole(server: WandbServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = offline(tmp_path, seed=3).dir
+    assert main(["sync", "--runs-dir", str(tmp_path)]) == 0
+    run = check_whole(server, folder)
+    assert capsys.readouterr().out.split() == [f"{server.url}/somebody/lab/runs/{run.id}"]
+    assert (run.group, run.name, run.project, run.starts) == ("ppo-a", run.id, "lab", 1)
+    assert run.settings["agent"]["class_path"] == "agents.ppo.PPO"
+    assert axes(run) == {"train/*": "env_steps", "eval/*": "env_steps", "val/*": "epoch"}
+    assert list(unsent(local_runs(tmp_path))) == []
+    assert main(["sync", "--runs-dir", str(tmp_path)]) == 0
+    assert "has been sent" in capsys.readouterr().out
+    assert run.starts == 1
+
+
+def test_an_online_run_arrives_whole(server: WandbServer) -> None:
+    assert main(["run", *words("vae"), "--runs-dir", "runs"]) == 0
+    (run,) = local_runs(Path("runs"))
+    assert run.wandb == {"mode": "online", "url": f"{server.url}/somebody/lab/runs/{run.run_id}", "problem": None}
+    there = check_whole(server, run.dir)
+    assert set(axes(there).items()) >= {("train/*", "global_step"), ("val/*", "epoch"), ("pictures/*", "epoch")}
+    assert there.settings["model"]["init_args"]["latent_dim"] == 50
+    started = json.loads(next(one.body for one in server.requests if one.what == "UpsertBucket"))["variables"]
+    assert (started["host"], started["program"]) == (None, "lab"), "the machine stays unknown"
+    assert "POST sdk" not in server.names(), "no timings of W&B's own calls"
+    assert list(unsent(local_runs(Path("runs")))) == []
+
+
+@pytest.mark.parametrize("there", [0, 1, 4, 9, 10])
+def test_what_the_server_has_is_not_sent_again(server: WandbServer, tmp_path: Path, there: int) -> None:
+    folder = offline(tmp_path).dir
+    sync(folder)
+    run = server.runs[read_summary(folder).run_id]
+    run.lines = {number: line for number, line in run.lines.items() if number < there}  # its summary is ahead of them
+    run.files.clear()
+    since = len(server.requests)
+    sync(folder)
+    check_whole(server, folder)
+    assert sent_lines(server, since) == list(range(there, 10))
+
+
+FAILURES = [("500", "file_stream"), ("hang", "file_stream"), ("cut", "file_stream"), ("404", "file_stream")]
+FAILURES += [("500", "PUT upload"), ("500", "."), ("hang", "."), ("401", ".")]
+
+
+@pytest.mark.parametrize(("how", "only"), FAILURES)
+def test_a_server_that_fails(
+    server: WandbServer, tmp_path: Path, capsys: pytest.CaptureFixture[str], how: Trouble, only: str
+) -> None:
+    folder = offline(tmp_path).dir
+    server.fail(how, only=only)
+    began = time.monotonic()
+    with impatience():
+        assert main(["sync", "--runs-dir", str(tmp_path)]) == 1
+    assert time.monotonic() - began < 60
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 2
+    assert "was not sent: " in said[1]
+    assert [run.dir for run in unsent(local_runs(tmp_path))] == [folder], "it does not count as sent"
+    server.recover()
+    assert main(["sync", "--runs-dir", str(tmp_path)]) == 0
+    check_whole(server, folder)
+
+
+def test_rows_whose_answer_was_lost_are_there_once(server: WandbServer, tmp_path: Path) -> None:
+    folder = offline(tmp_path).dir
+    server.fail("lose", only="file_stream", after=1, times=1)
+    with suppress(SyncError), impatience():  # unless the client's own second attempt comes in time
+        sync(folder)
+    assert server.runs[read_summary(folder).run_id].lines, "the rows themselves had come"
+    sync(folder)
+    check_whole(server, folder)
+
+
+def test_after_two_failures_in_a_row_the_others_wait(
+    server: WandbServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = [offline(tmp_path, seed=seed) for seed in range(4)]
+    server.fail("404")
+    assert main(["sync", "--runs-dir", str(tmp_path)]) == 1
+    assert "takes no runs now: 2 more are left for another time" in capsys.readouterr().err
+    assert server.names() == ["RunResumeStatus"] * 2
+    server.fail("404", times=1)
+    assert main(["sync", "--runs-dir", str(tmp_path)]) == 1
+    assert main(["sync", "--runs-dir", str(tmp_path)]) == 0
+    for run in runs:
+        check_whole(server, run.dir)
+
+
+def test_secrets_reach_neither_logs_nor_server(
+    server: WandbServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SERVICE_TOKEN", "hunter2hunter2")
+    told = {"agent": {"api_key": "given-away", "note": f"with {KEY} and hunter2hunter2"}}
+    runs = [offline(tmp_path, config=told), offline(tmp_path, config=told)]
+    server.fail("401", after=12)
+    assert main(["sync", "--runs-dir", str(tmp_path)]) == 1
+    for run in runs:
+        (run.dir / "config.yaml").unlink()  # where they stand by the test's own doing
+    said = "".join(capfd.readouterr()).encode()
+    logs = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    requests = b"".join(request.body for request in server.requests)
+    assert b"[redacted]" in requests
+    for secret in (KEY, "given-away", "hunter2hunter2"):
+        for where in (said, logs, requests):
+            assert secret.encode() not in where, secret
+
+
+def test_a_wrong_name_is_said_before_a_missing_key(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_key() -> None:
+        raise ConfigError("there is no key")
+
+    monkeypatch.setattr(destination, "require_key", no_key)
+    assert main(["sync", "nosuch", "--runs-dir", str(tmp_path)]) == 2
+    assert "no run 'nosuch'" in capsys.readouterr().err
+    assert main(["sync", "--runs-dir", str(tmp_path)]) == 2
+    assert "there is no key" in capsys.readouterr().err
+
+
+def test_a_damaged_run_is_said_and_does_not_hold_up_the_others(
+    server: WandbServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken, sound = offline(tmp_path), offline(tmp_path)
+    with (broken.dir / METRICS).open("a") as file:
+        file.write('{"half\n')
+    assert main(["sync", "--runs-dir", str(tmp_path)]) == 1
+    assert f"the journal in {broken.dir} cannot be read" in capsys.readouterr().err
+    assert set(server.runs) == {sound.run_id}
+    check_whole(server, sound.dir)
+
+
+def test_a_strangers_run_sends_no_file_from_elsewhere(server: WandbServer, tmp_path: Path) -> None:
+    folder = offline(tmp_path).dir
+    (tmp_path / "private.png").write_bytes((folder / "media" / "eval-film-2.png").read_bytes())
+    (folder / "media" / "eval-film-2.png").unlink()
+    (folder / "media" / "eval-film-2.png").symlink_to(tmp_path / "private.png")
+    sync(folder)
+    rows = arrived(server.runs[read_summary(folder).run_id])
+    assert next(row for row in rows if "journal/media" in row) == {"env_steps": 200, "journal/media": 1}
+    assert len(rows) == 10
