@@ -7,7 +7,6 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from stable_baselines3.common.logger import Logger
 
@@ -22,7 +21,7 @@ from agents.core.state import (
 )
 from agents.environments.settings import EnvSettings
 from agents.evaluation.aside import FILM, SHORT_FILM, film_aside
-from agents.evaluation.episodes import LONGEST_EPISODE, Episodes, EvaluationSettings, play_episodes
+from agents.evaluation.episodes import LONGEST_EPISODE, Episodes, EvaluationSettings, episode_seeds, play_episodes
 from agents.evaluation.play import play
 from agents.networks.distributions import require_actions
 from agents.networks.extractor import input_spec
@@ -270,13 +269,6 @@ class AgentExperiment(ActingExperiment):
     @property
     def encoder(self) -> Encoder:
         return self.agent.encoder
-
-
-def episode_seeds(seed: int, purpose: str, count: int) -> list[int]:
-    """Return seeds for `count` episodes. They are hashes of 32 bits: other purposes, runs and training have other ones,
-    but for a rare coincidence."""
-    entropy = [seed, *purpose.encode()]
-    return [int(s) for s in np.random.SeedSequence(entropy).generate_state(count)]
 
 
 def _figures(group: str, episodes: Episodes) -> dict[str, float]:

@@ -31,8 +31,8 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
 
 import lab
-from agents.evaluation.episodes import play_episodes
-from agents.experiment import AgentExperiment, episode_seeds
+from agents.evaluation.episodes import episode_seeds, play_episodes
+from agents.experiment import AgentExperiment
 from benchmarks.zoo import ZOO
 from lab.configuration import load
 

@@ -101,6 +101,16 @@ def film(agent: Actor, settings: EnvSettings, seed: int, *, limit: int = 250) ->
     return frames
 
 
+def episode_seeds(seed: int, purpose: str, count: int) -> list[int]:
+    """Return the seeds of `count` episodes.
+
+    They are 32-bit hashes of the run's seed and the purpose: other purposes and runs have other episodes, except for a
+    rare coincidence.
+    """
+    entropy = [seed, *purpose.encode()]
+    return [int(s) for s in np.random.SeedSequence(entropy).generate_state(count)]
+
+
 def caption(env: EvalEnv) -> str:
     """The line above a frame."""
     return f"step {env.length:<5} return {number(env.total)}"

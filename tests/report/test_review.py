@@ -19,7 +19,7 @@ from gymnasium import spaces
 
 import lab
 from agents.environments.resumable import EPISODE
-from agents.experiment import episode_seeds
+from agents.evaluation.episodes import episode_seeds
 from lab.console.wording import near, plural, ranges
 from lab.report.review.findings import Finding, lines
 from lab.report.review.outcomes import parted
