@@ -13,11 +13,11 @@ run: $(VENV)/.run
 	$(BIN)/lab run $(EXPERIMENT) $(ARGS)
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
+	$(BIN)/python -m pytest -q $(PARALLEL) $(ARGS)
 
 # The whole fault matrix, with 50 random kills for each kind of experiment, and a sweep's agent: about an hour.
 faults: $(VENV)/.test
-	$(BIN)/python -m pytest tests/faults tests/tracking/test_sweeps.py -m "slow or not slow" $(PARALLEL) $(ARGS)
+	$(BIN)/python -m pytest -q tests/faults tests/tracking/test_sweeps.py -m "slow or not slow" $(PARALLEL) $(ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
