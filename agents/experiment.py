@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ from lab.capabilities import ActingExperiment, Episode
 from lab.config.types import PositiveInt
 from lab.console.progress import notice
 from lab.data.base import DatasetInfo
-from lab.encoders.base import Encoder
+from lab.encoders.files import save_encoder
 from lab.errors import CheckpointError, ConfigError
 from lab.experiment import Alternative, RunContext, State, Throughput, Turn
 from lab.resume.saver import Cadence, CheckpointSettings, Rows
@@ -56,7 +57,7 @@ class AgentExperiment(ActingExperiment):
     """
 
     family = "agents"
-    length = "total_timesteps"
+    lengths = ("total_timesteps",)
     step = "env step"
     parts = PARTS
 
@@ -266,9 +267,8 @@ class AgentExperiment(ActingExperiment):
         """The environment stands where other experiments have a data set."""
         return DatasetInfo(self.env.id)
 
-    @property
-    def encoder(self) -> Encoder:
-        return self.agent.encoder
+    def artifacts(self) -> Mapping[str, Callable[[Path], None]]:
+        return {"encoder": partial(save_encoder, self.agent.encoder)}
 
 
 def _figures(group: str, episodes: Episodes) -> dict[str, float]:

@@ -1,13 +1,90 @@
-"""Experiments whose result acts in an environment: it can be watched, judged over many episodes, and exported."""
+"""What a trained thing can do, as small protocols. `lab play`, `sample`, `predict`, `export` and `lab.load` use them.
+
+An experiment's `trained` is what has them; none is owed.
+"""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from lab.experiment import Experiment
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Sound:
+    """Mono sound: `samples` is `(T,)` in [-1, 1], `rate` is in samples per second."""
+
+    samples: Tensor
+    rate: int
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of one input.
+
+    Args:
+        label: name of the most probable class; None for values.
+        probability: of that class, from 0 to 1.
+        value: the predicted number or numbers; None for classes.
+    """
+
+    label: str | None = None
+    probability: float | None = None
+    value: float | list[float] | None = None
+
+
+@runtime_checkable
+class Acts(Protocol):
+    """Acts in an environment."""
+
+    def act(self, observation: Any) -> Any:
+        """Return the action for one observation, as the environment gives it and takes it. An agent with a memory
+        remembers between calls; `reset` begins a new episode."""
+
+    def reset(self) -> None:
+        """Forget what was seen: a new episode begins."""
+
+
+@runtime_checkable
+class Samples(Protocol):
+    """Draws new examples."""
+
+    def sample(self, count: int, *, prompt: str | None = None, seed: int = 0) -> list[Image | str | Sound]:
+        """Return `count` samples that follow from `seed`. Raises ConfigError for a prompt where none is taken."""
+
+
+@runtime_checkable
+class Predicts(Protocol):
+    """Predicts classes or values."""
+
+    def predict(self, inputs: Tensor) -> list[Prediction]:
+        """Return one prediction per input, for `(B, *spec.input.shape)`: images in [0, 1]."""
+
+
+@runtime_checkable
+class Exports(Protocol):
+    """Can be written as a file for another library."""
+
+    export_formats: ClassVar[Sequence[str]]
+
+    def export(self, path: Path) -> Sequence[str]:
+        """Write `path`; return what its user should know, one sentence each."""
+
+
+CAPABILITIES: dict[str, type] = {"act": Acts, "sample": Samples, "predict": Predicts, "export": Exports}
+
+
+def capabilities_of(trained: object) -> list[str]:
+    """Return the names of what it can do."""
+    return [name for name, protocol in CAPABILITIES.items() if isinstance(trained, protocol)]
 
 
 class Episode(NamedTuple):

@@ -17,13 +17,13 @@ from typing import Any, get_args, get_type_hints
 from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 
 from lab.config.files import find, read
-from lab.config.imports import import_class, import_from_here, present_name, public_name
+from lab.config.imports import import_class, import_from_here, import_handed_out, present_name, public_name
 from lab.config.messages import explain
 from lab.config.types import PositiveInt, Seed
 from lab.errors import ConfigError
 from lab.experiment import Experiment
 from lab.resume.saver import CheckpointSettings
-from lab.runs.reference import Reference
+from lab.runs.reference import Reference, Target
 from lab.system.devices import Device
 
 # A config may come from somebody else: it names no class that executes commands or code, and none where plain values
@@ -43,6 +43,7 @@ class Common:
         threads: CPU threads for torch; null leaves the choice to torch.
         checkpoint: how often the run saves itself.
         reference: the published figure that the run is measured against.
+        target: our own figure that it is measured against.
     """
 
     name: str = ""
@@ -52,7 +53,11 @@ class Common:
     threads: PositiveInt | None = None
     checkpoint: CheckpointSettings = field(default_factory=CheckpointSettings)
     reference: Reference | None = None
+    target: Target | None = None
 
+
+SHORT_NAMES = ("lab.encoders", "lab.data")
+"""Packages whose classes may be named without their path: `--model.encoder=Conv`."""
 
 COMMON = tuple(field.name for field in fields(Common))
 
@@ -98,6 +103,8 @@ def load(name: str, overrides: Mapping[str, Any] | Sequence[str] = ()) -> Config
     for key, named_class in _classes(values):
         named_class["class_path"] = present_name(named_class["class_path"])
         import_class(named_class["class_path"], key)
+    for package in SHORT_NAMES:
+        import_handed_out(package)
     words = overrides if not isinstance(overrides, Mapping) else [f"--{k}={_word(v)}" for k, v in overrides.items()]
     parser = ArgumentParser(exit_on_error=False, add_help=False, allow_abbrev=False)
     parser.add_argument("--config", action="config")

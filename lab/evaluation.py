@@ -14,6 +14,7 @@ from lab.experiment import RunContext
 from lab.resume import checkpoint
 from lab.runner import Job, prepare, timed
 from lab.runs import summary
+from lab.runs.artifacts import artifact_at
 from lab.runs.summary import Summary
 from lab.system.devices import describe
 from lab.system.randomness import seed_everything
@@ -56,7 +57,7 @@ def trained_agent(
 
 
 def _restore(folder: Path, record: Summary, config: Config, title: Title) -> Job:
-    with stand_in(folder / "encoder"):
+    with stand_in(artifact_at(folder, "encoder") or folder):
         job = prepare(config, fast_dev_run=record.fast_dev_run)
     states = {
         name: checkpoint.load(path).state

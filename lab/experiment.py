@@ -15,7 +15,6 @@ from torch import Tensor
 
 from lab.console.progress import Progress
 from lab.data.base import DatasetInfo
-from lab.encoders.base import Encoder
 from lab.errors import ConfigError
 from lab.resume.checkpoint import Checkpoint
 from lab.resume.saver import Cadence, CheckpointSettings, Saver
@@ -116,8 +115,8 @@ class Experiment(ABC):
     """
 
     family: ClassVar[str]
-    length: ClassVar[str]
-    """The setting that says how long to train, by its dotted name: a finished run may be resumed with more of it."""
+    lengths: ClassVar[tuple[str, ...]]
+    """The settings that say how long to train, by dotted name: a finished run may be resumed with more of one."""
     descriptions: Mapping[str, str] = {}
     """What the metrics mean where the name alone does not say: protocol, samples, units."""
     step: ClassVar[str] = "step"
@@ -174,7 +173,16 @@ class Experiment(ABC):
     def dataset(self) -> DatasetInfo:
         """The data set or environment that is really used; known after `prepare`."""
 
+    def artifacts(self) -> Mapping[str, Callable[[Path], None]]:
+        """Return what others can use of the trained thing: the artifact's name (`encoder`, `codebook`), and what writes
+        it into a folder as safetensors and JSON."""
+        return {}
+
+    def baselines(self, context: RunContext) -> Mapping[str, Mapping[str, float]]:
+        """Return the metrics of the simplest things one would try, on the same split, by the baseline's name."""
+        return {}
+
     @property
-    @abstractmethod
-    def encoder(self) -> Encoder:
-        """The trained encoder, for export."""
+    def trained(self) -> object:
+        """What was trained, with the capabilities that it has (`lab.capabilities`)."""
+        return self

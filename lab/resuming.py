@@ -13,16 +13,18 @@ from typing import Any
 import torch
 import yaml
 
+from lab.config.files import setting
 from lab.configuration import Config, load
 from lab.console.progress import notice
 from lab.errors import CheckpointError, ConfigError
 from lab.resume import checkpoint
 from lab.resume.checkpoint import SEGMENTS, Checkpoint
+from lab.resume.cut_back import cut_back
 from lab.resume.saver import newest_valid, position
 from lab.resume.surroundings import differences, surroundings
 from lab.runner import carry_out, exactness, prepare
 from lab.runs import summary
-from lab.runs.folder import at_work, cut_back, locked
+from lab.runs.folder import at_work, locked
 from lab.runs.summary import Summary
 from lab.system.devices import describe
 from lab.tracking import MEDIA, METRICS
@@ -57,7 +59,7 @@ def resume(
         before = restored.meta["config"] if restored else redact(load(str(folder / "config.yaml")).as_dict())
         changes = list(differences(before, redact(config.as_dict())))
         if not changes and record.status == "completed":
-            raise ConfigError(f"{folder} is complete; to train longer give it more: --{config.experiment.length}=N")
+            raise ConfigError(f"{folder} is complete; to train longer give it more: --{config.experiment.lengths[0]}=N")
         if BLANK in str(config.as_dict()):
             raise ConfigError(f"{folder}/config.yaml holds a blanked secret ({BLANK}); give that setting again")
         job = prepare(config, fast_dev_run=record.fast_dev_run)
@@ -118,15 +120,12 @@ def _refuse(
 ) -> None:
     """Raise ConfigError where the run cannot or, without `force`, should not go on."""
 
-    def length(values: Any) -> Any:
-        for part in config.experiment.length.split("."):
-            values = values[part]
-        return values
-
-    old, new = length(before), length(config.as_dict())
-    if new < old:
-        raise ConfigError(f"{config.experiment.length} can only grow when a run goes on, from {old}; received {new}")
-    only_longer = new > old and len(changes) == 1
+    lengths = [name for name in config.experiment.lengths if _length(before, name) != _length(config.as_dict(), name)]
+    for name in lengths:
+        old, new = _length(before, name), _length(config.as_dict(), name)
+        if old is not None and new is not None and new < old:
+            raise ConfigError(f"{name} can only grow when a run goes on, from {old}; received {new}")
+    only_longer = len(changes) == len(lengths) == 1
     if changes and not (force or only_longer):
         raise ConfigError(
             f"{folder} was trained with other settings ({'; '.join(changes)}); --force goes on from its checkpoint "
@@ -137,6 +136,11 @@ def _refuse(
             f"{folder} cannot end bitwise as it would have: its checkpoint was written elsewhere "
             f"({'; '.join(others)}); --force goes on nevertheless, and the summary says so"
         )
+
+
+def _length(settings: Mapping[str, Any], name: str) -> float | None:
+    found = setting(settings, name)
+    return float(found) if isinstance(found, int | float) else None
 
 
 def _fork(record: Summary, restored: Checkpoint, config: Config) -> tuple[Summary, Checkpoint]:

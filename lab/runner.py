@@ -13,9 +13,9 @@ from typing import Any
 import torch
 import yaml
 
+from lab.capabilities import capabilities_of
 from lab.configuration import Config, load
 from lab.console.progress import notice
-from lab.encoders.files import save_encoder
 from lab.errors import ConfigError, DivergedError, Interrupted, SavingError
 from lab.experiment import Experiment, RunContext
 from lab.resume import checkpoint
@@ -23,6 +23,7 @@ from lab.resume.checkpoint import Checkpoint
 from lab.resume.saver import Cadence, Saver
 from lab.resume.surroundings import surroundings
 from lab.runs import summary
+from lab.runs.artifacts import FOLDER
 from lab.runs.folder import locked
 from lab.runs.reference import judge
 from lab.runs.summary import Summary
@@ -118,13 +119,16 @@ def carry_out(job: Job, record: Summary, wandb_mode: str, restored: Checkpoint |
             record.throughput = {"value": round(rate, 2), "unit": f"{throughput.unit}/s"}
             for title, state in experiment.states().items():
                 checkpoint.publish(record.dir / "checkpoints" / title, state, {"run_id": record.run_id})
-            save_encoder(experiment.encoder, record.dir / "encoder")
+            for name, write in experiment.artifacts().items():
+                write(record.dir / FOLDER / name)
+                record.artifacts.append(name)
             with timed(record, "evaluate"):
                 seed_everything(record.seed)
                 record.metrics = summary.finite(experiment.evaluate(context))
             if missing := [name for name, value in record.metrics.items() if value is None]:
                 raise DivergedError(f"{', '.join(missing)}: not finite at the end of training")
             _draw(experiment, context)
+            _baselines(experiment, context, record)
         record.descriptions, record.status = dict(experiment.descriptions), "completed"
     except BaseException as error:
         record.status, record.error = _status_of(error), f"{type(error).__name__}: {error}"[:500]
@@ -132,14 +136,16 @@ def carry_out(job: Job, record: Summary, wandb_mode: str, restored: Checkpoint |
             raise SavingError(f"cannot write to {record.dir}: {error.strerror}; `lab resume` goes on later") from error
         raise
     finally:
-        verdict, reason = judge(
-            config.common.reference,
-            record.metrics,
-            dataset=experiment.dataset,
-            settings=config.as_dict(),
-            fast_dev_run=job.fast_dev_run,
-        )
-        record.reference |= {"verdict": verdict, "reason": reason}
+        for measure, recorded in ((config.common.reference, record.reference), (config.common.target, record.target)):
+            if measure is not None or recorded is record.reference:
+                verdict, reason = judge(
+                    measure,
+                    record.metrics,
+                    dataset=experiment.dataset,
+                    settings=config.as_dict(),
+                    fast_dev_run=job.fast_dev_run,
+                )
+                recorded |= {"verdict": verdict, "reason": reason}
         record.resume |= saver.position() if saver else {}
         _write(record)  # before W&B is waited for: whatever happens there, this stays
         tracker.finish(asdict(record))
@@ -175,7 +181,9 @@ def _new_record(job: Job, runs: Path) -> Summary:
         threads=torch.get_num_threads(),
         dataset=asdict(job.experiment.dataset),
         reference=asdict(common.reference) if common.reference else {},
+        target=asdict(common.target) if common.target else {},
         fast_dev_run=job.fast_dev_run,
+        can=capabilities_of(job.experiment.trained),
         resume=exactness(job) | {"sessions": 1},
     )
     try:
@@ -220,6 +228,15 @@ def _draw(experiment: Experiment, context: RunContext) -> None:
         experiment.draw(context)
     except Exception as error:  # a picture that fails must not cost the figures
         notice(f"the final pictures could not be drawn: {type(error).__name__}: {error}")
+
+
+def _baselines(experiment: Experiment, context: RunContext, record: Summary) -> None:
+    try:
+        found = experiment.baselines(context)
+    except Exception as error:  # as with pictures
+        notice(f"the baselines could not be computed: {type(error).__name__}: {error}")
+        return
+    record.baselines = {name: {metric: float(value) for metric, value in one.items()} for name, one in found.items()}
 
 
 def _status_of(error: BaseException) -> summary.Status:

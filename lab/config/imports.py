@@ -62,6 +62,13 @@ def public_name(cls: type) -> str:
     return f"{next(found, cls.__module__)}.{cls.__qualname__}"
 
 
+def import_handed_out(package: str) -> None:
+    """Import every class that a package hands out lazily, so that it is found by its name alone (`Conv`)."""
+    module = importlib.import_module(package)
+    for name in module.__all__:
+        getattr(module, name)
+
+
 def import_class(class_path: Any, key: str) -> Any:
     """Import `package.module.Name`. Raises ConfigError, naming the nearest, when it is not there."""
     module_name, _, name = present_name(str(class_path)).rpartition(".")
@@ -76,5 +83,6 @@ def import_class(class_path: Any, key: str) -> Any:
     except Exception as error:  # the user's own module may fail in any way while it is imported
         raise ConfigError(f"{key}: importing {module_name} failed with {type(error).__name__}: {error}") from error
     if not hasattr(module, name):
-        raise ConfigError(f"{key}: {module_name} has no class {name!r}{nearest(name, dir(module))}")
+        names = {*dir(module), *getattr(module, "__all__", ())}
+        raise ConfigError(f"{key}: {module_name} has no class {name!r}{nearest(name, names)}")
     return getattr(module, name)

@@ -14,6 +14,7 @@ from lab.errors import CheckpointError
 from lab.resume.checkpoint import Checkpoint, load
 from lab.resume.packing import pack
 from lab.resume.saver import rolling
+from lab.runs.artifacts import FOLDER as ARTIFACTS
 from lab.runs.summary import read_summary
 from lab.system.files import sha256
 from lab.tracking import MEDIA, METRICS, read_journal
@@ -39,7 +40,7 @@ def run_differences(a: Path, b: Path) -> Iterator[str]:
         if one.metrics.get(name) != other.metrics.get(name):
             yield f"metric {name}: {one.metrics.get(name)} against {other.metrics.get(name)}"
     yield from _checkpoints(a / "checkpoints", b / "checkpoints")
-    for folder in ("encoder", "media"):
+    for folder in (ARTIFACTS, "media"):
         yield from _files(a / folder, b / folder)
 
 
@@ -112,7 +113,7 @@ def _log(checkpoint: Checkpoint) -> dict[str, Tensor]:
 
 
 def _files(a: Path, b: Path) -> Iterator[str]:
-    names = {path.name for folder in (a, b) for path in folder.glob("*")}
+    names = {str(path.relative_to(folder)) for folder in (a, b) for path in folder.rglob("*") if path.is_file()}
     for name in sorted(names):
         if not ((a / name).is_file() and (b / name).is_file()):
             yield f"{a.name}/{name}: in one run only"

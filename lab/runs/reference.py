@@ -1,14 +1,16 @@
-"""The published figure an experiment is measured against, and the verdict at its end."""
+"""The figures that an experiment is measured against: a published one, our own target, and the verdict on each."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from datetime import date
+from typing import Any, ClassVar, Literal
 
 from lab.config.files import setting
 from lab.config.types import NonNegativeFloat, PositiveInt
 from lab.data.base import DatasetInfo
+from lab.errors import ConfigError
 
 Verdict = Literal["met", "missed", "not-comparable", "none"]
 
@@ -20,15 +22,18 @@ class Reference:
     Args:
         metric: the run's metric that compares with it, such as `test/nll`.
         value: the published figure.
-        spread: its published spread; what it is the spread of belongs in `protocol`.
-        n: runs or seeds behind it, where published.
         direction: whether more (`max`) or less (`min`) is better.
-        tolerance: how far on the wrong side of `value` still counts as met.
         dataset: name of the data set or environment it holds for.
-        requires: settings of the config, by dotted name, that the protocol fixes; with another value the two
-            figures do not compare.
         protocol: how it was measured, in words.
         source: where it was published.
+        spread: its published spread; the protocol says over what.
+        n: runs or seeds behind it, where published.
+        tolerance: how far on the wrong side of `value` still counts as met.
+        requires: settings of the config, by dotted name, that the protocol fixes; with another value the two
+            figures do not compare.
+        read: the day on which the source was read, as `2026-11-28`.
+
+    Raises ConfigError for a `read` that is no date.
     """
 
     metric: str
@@ -41,10 +46,48 @@ class Reference:
     n: PositiveInt | None = None
     tolerance: NonNegativeFloat = 0.0
     requires: dict[str, Any] = field(default_factory=dict)
+    read: str | None = None
+
+    kind: ClassVar[str] = "reference"
+    called: ClassVar[str] = "published"
+
+    def __post_init__(self) -> None:
+        try:
+            date.fromisoformat(self.read or "2000-01-01")
+        except ValueError as error:
+            raise ConfigError(f"reference.read must be a date like 2026-11-28, received {self.read!r}") from error
+
+
+@dataclass(frozen=True)
+class Target:
+    """A figure that we set ourselves, where nothing published compares, or beside what is published.
+
+    Args:
+        metric: the run's metric that compares with it.
+        value: the figure to reach.
+        direction: whether more (`max`) or less (`min`) is better.
+        dataset: name of the data set or environment it holds for.
+        protocol: how it is measured, in words.
+        why: why this figure.
+        tolerance: how far on the wrong side of `value` still counts as met.
+        requires: settings of the config, by dotted name, that the protocol fixes.
+    """
+
+    metric: str
+    value: float
+    direction: Literal["max", "min"]
+    dataset: str
+    protocol: str
+    why: str
+    tolerance: NonNegativeFloat = 0.0
+    requires: dict[str, Any] = field(default_factory=dict)
+
+    kind: ClassVar[str] = "target"
+    called: ClassVar[str] = "target"
 
 
 def judge(
-    reference: Reference | None,
+    measure: Reference | Target | None,
     metrics: Mapping[str, float | None],
     *,
     dataset: DatasetInfo,
@@ -52,23 +95,23 @@ def judge(
     fast_dev_run: bool,
 ) -> tuple[Verdict, str]:
     """Return the verdict and the reason for it in words. `settings` is the resolved config, nested."""
-    if reference is None:
+    if measure is None:
         return "none", "no published figure for this experiment"
     if fast_dev_run:
         return "not-comparable", "a fast-dev run only shows that everything works"
-    if dataset.name != reference.dataset:
-        return "not-comparable", f"the reference is for {reference.dataset}, this run used {dataset.name}"
-    for name, expected in reference.requires.items():
+    if dataset.name != measure.dataset:
+        return "not-comparable", f"the {measure.kind} is for {measure.dataset}, this run used {dataset.name}"
+    for name, expected in measure.requires.items():
         if (received := setting(settings, name)) != expected:
             return "not-comparable", f"the protocol has {name}: {expected}, this run had {received}"
-    value = metrics.get(reference.metric)
+    value = metrics.get(measure.metric)
     if value is None:
-        return "not-comparable", f"the run has no finite {reference.metric}"
-    short = (reference.value - value) if reference.direction == "max" else (value - reference.value)
-    within = f" (tolerance {reference.tolerance:g})" if reference.tolerance else ""
-    if short <= reference.tolerance:
-        return "met", f"{reference.metric} is {value:.6g}, published {reference.value:g}{within}"
+        return "not-comparable", f"the run has no finite {measure.metric}"
+    short = (measure.value - value) if measure.direction == "max" else (value - measure.value)
+    within = f" (tolerance {measure.tolerance:g})" if measure.tolerance else ""
+    if short <= measure.tolerance:
+        return "met", f"{measure.metric} is {value:.6g}, {measure.called} {measure.value:g}{within}"
     return (
         "missed",
-        f"{reference.metric} is {value:.6g}, {short:.4g} short of the published {reference.value:g}{within}",
+        f"{measure.metric} is {value:.6g}, {short:.4g} short of the {measure.called} {measure.value:g}{within}",
     )

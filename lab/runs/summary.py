@@ -15,6 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
+from lab.config.imports import present_name
 from lab.errors import ConfigError, nearest
 from lab.system.files import write_json
 
@@ -25,7 +26,7 @@ PACKAGES = (
     *("torchmetrics", "scikit-learn", "Box2D", "ale-py"),
 )
 TEXTS = ("name", "family", "run_id", "device", "status", "started")
-OBJECTS = ("reference", "dataset", "descriptions", "durations", "versions", "resume")
+OBJECTS = ("reference", "target", "baselines", "roles", "dataset", "descriptions", "durations", "versions", "resume")
 OBJECTS_OR_NONE = ("throughput", "git", "wandb", "parent")
 
 
@@ -42,12 +43,26 @@ class Summary:
     threads: int
     dataset: dict[str, Any]
     reference: dict[str, Any]
+    target: dict[str, Any] = field(default_factory=dict)
+    """Our own figure, with its verdict and reason; empty where there is none."""
     fast_dev_run: bool = False
-    schema: int = 1
+    schema: int = 2
     status: Status = "running"
     error: str | None = None
     metrics: dict[str, float | None] = field(default_factory=dict)
+    baselines: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Metrics of the simplest things one would try, on the same split: name of the baseline -> its metrics."""
     descriptions: dict[str, str] = field(default_factory=dict)
+    roles: dict[str, Any] = field(default_factory=dict)
+    """Which settings are budget, protocol and so on, by dotted name (`lab.config.roles`)."""
+    can: list[str] = field(default_factory=list)
+    """What the trained thing can do: `act`, `sample`, `predict`, `export` (`lab.capabilities`)."""
+    artifacts: list[str] = field(default_factory=list)
+    """Names of what the run leaves for others."""
+    needs: list[dict[str, Any]] = field(default_factory=list)
+    """Artifacts of other runs that this one was built from: setting, run_id, experiment, name."""
+    judged: str = ""
+    """Which weights were evaluated and exported, in words, where they are not the last ones."""
     durations: dict[str, float] = field(default_factory=dict)
     throughput: dict[str, Any] | None = None
     started: str = field(default_factory=lambda: time.strftime("%Y-%m-%dT%H:%M:%S%z"))
@@ -103,6 +118,9 @@ def read_summary(folder: Path) -> Summary:
         objects = [values.get(name, {}) for name in OBJECTS] + [values.get(name) or {} for name in OBJECTS_OR_NONE]
         if not all(isinstance(value, dict) for value in objects):
             raise TypeError(f"{', '.join((*OBJECTS, *OBJECTS_OR_NONE))} must be objects")
+        if isinstance(name := values["dataset"].get("name"), str):
+            module, colon, rest = name.partition(":")  # an environment's id may begin with a module
+            values["dataset"]["name"] = f"{present_name(module)}:{rest}" if colon else name
         return Summary(**{**{k: v for k, v in values.items() if k in known}, "run_dir": str(folder)})
     except (OSError, ValueError, TypeError, AttributeError, KeyError, OverflowError, RecursionError) as error:
         raise ConfigError(f"{folder} is not a run: no readable summary.json in it") from error

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytorch_lightning as pl
@@ -14,6 +16,7 @@ from torch import Tensor
 from lab.data.base import Batch, DataModule
 from lab.data.spec import DataSpec
 from lab.encoders.base import Encoder
+from lab.encoders.files import save_encoder
 from lab.errors import DivergedError
 from lab.training.optimization import Optimization
 
@@ -44,6 +47,15 @@ class Model(pl.LightningModule, ABC):
 
     def pictures(self, batch: Batch) -> dict[str, Image]:
         """Return pictures by name (`samples`, `reconstructions`); drawn in eval mode without gradients."""
+        return {}
+
+    def artifacts(self) -> Mapping[str, Callable[[Path], None]]:
+        """Return what others can use of the model: name -> what writes it. By default that is its encoder, if any."""
+        encoder = getattr(self, "encoder", None)
+        return {"encoder": partial(save_encoder, encoder)} if isinstance(encoder, Encoder) else {}
+
+    def baselines(self, data: DataModule) -> Mapping[str, Mapping[str, float]]:
+        """Return test metrics of the simplest things one would try, on the same split, by the baseline's name."""
         return {}
 
     def prepare_test(self, data: DataModule, device: torch.device, *, fast_dev_run: bool = False) -> None:

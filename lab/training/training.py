@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import pytorch_lightning as pl
@@ -17,7 +18,6 @@ from pytorch_lightning.callbacks import EarlyStopping as LightningEarlyStopping
 from lab.config.types import PositiveInt
 from lab.console.progress import Unseen
 from lab.data.base import DataModule, DatasetInfo
-from lab.encoders.base import Encoder
 from lab.errors import CheckpointError, ConfigError, DataWorkerError, nearest
 from lab.experiment import Experiment, RunContext, State, Throughput, Timing, Turn
 from lab.resume.saver import Cadence, CheckpointSettings
@@ -75,7 +75,7 @@ class Training(Experiment):
         trainer: optimizer, schedule, epochs and the like.
     """
 
-    length = "trainer.max_epochs"
+    lengths = ("trainer.max_epochs",)
     step = "batch"
     parts = PARTS
 
@@ -203,9 +203,15 @@ class Training(Experiment):
     def dataset(self) -> DatasetInfo:
         return self.data.info
 
+    def artifacts(self) -> Mapping[str, Callable[[Path], None]]:
+        return self.model.artifacts()
+
+    def baselines(self, context: RunContext) -> Mapping[str, Mapping[str, float]]:
+        return self.model.baselines(self.data)
+
     @property
-    def encoder(self) -> Encoder:
-        return self.model.encoder
+    def trained(self) -> object:
+        return self.model
 
     def _trainer(
         self,

@@ -79,7 +79,7 @@ FILES = [
     ("extends: bad.yaml", "circular extends: bad.yaml -> bad.yaml"),
     ("description: x", "must be the dotted path of an Experiment class, received None"),
     ("experiment: lab.training.training.Traning", "has no class 'Traning'; did you mean 'Training'?"),
-    ("experiment: lab.trainin.Training", "there is no module 'lab.trainin'; did you mean 'lab.training.training'?"),
+    ("experiment: lab.trainin.Training", "there is no module 'lab.trainin'; did you mean 'lab.training'?"),
     ("experiment: lab.encoders.MLP", "must be the dotted path of an Experiment class, received 'lab.encoders.MLP'"),
     ("extends: vae-mnist\nmodel: {class_path: generative.vae.vae.VEA}", "has no class 'VEA'; did you mean 'VAE'?"),
     ("extends: vae-mnist\nmodell: 3", "unknown key 'modell'; did you mean 'model'?"),

@@ -18,7 +18,7 @@ DIGITS = {"data.name": "digits", "data.batch_size": 32, "threads": 1}
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
-    return plain_state(load_encoder(folder / "encoder"))
+    return plain_state(load_encoder(folder / "artifacts" / "encoder"))
 
 
 def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
@@ -29,7 +29,7 @@ def carry(source: Summary, name: str, freeze: bool, **overrides: Any) -> Summary
     family = "agent" if "cartpole" in name else "model"
     settings = {
         f"{family}.encoder": "Pretrained",
-        f"{family}.encoder.path": str(source.dir / "encoder"),
+        f"{family}.encoder.path": str(source.dir / "artifacts" / "encoder"),
         f"{family}.encoder.freeze": freeze,
     }
     return lab.run(name, settings | overrides, runs_dir="runs", fast_dev_run=True)

@@ -282,10 +282,13 @@ def test_a_pretrained_trunk(freeze: bool, tmp_path: Path) -> None:
 
 def test_a_run_with_a_pretrained_trunk_outlives_its_source() -> None:
     source = lab.run("ppo-cartpole", runs_dir="runs", fast_dev_run=True)
-    trunk = {"class_path": "Pretrained", "init_args": {"path": str(source.dir / "encoder"), "freeze": True}}
+    trunk = {
+        "class_path": "Pretrained",
+        "init_args": {"path": str(source.dir / "artifacts" / "encoder"), "freeze": True},
+    }
     settings = {"agent.encoder": "Recurrent", "agent.encoder.width": 8, "agent.encoder.trunk": trunk}
     run = lab.run("ppo-cartpole", settings, runs_dir="runs", fast_dev_run=True)
-    before, after = (plain_state(load_encoder(folder / "encoder")) for folder in (source.dir, run.dir))
+    before, after = (plain_state(load_encoder(folder / "artifacts" / "encoder")) for folder in (source.dir, run.dir))
     assert all(torch.equal(value, after[f"trunk.{name}"]) for name, value in before.items())
     shutil.rmtree(source.dir)
     assert lab.evaluate(run.dir).metrics == run.metrics

@@ -48,7 +48,7 @@ def diverged(kind: str, capsys: pytest.CaptureFixture[str], *more: str) -> tuple
     kept = load(rolling(run.dir / "checkpoints")[0]).state
     kept = kept["lightning"]["state_dict"] if "lightning" in kept else kept["agent"]["modules"]["policy"]
     assert all(value.isfinite().all() for value in kept.values() if value.is_floating_point())
-    assert not (run.dir / "encoder").exists()
+    assert not (run.dir / "artifacts" / "encoder").exists()
     return run, capsys.readouterr().err
 
 

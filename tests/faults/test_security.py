@@ -37,7 +37,7 @@ def poke(folder: Path) -> None:
             main([*words, "--runs-dir", str(folder.parent.parent)])
     for call in (load_encoder, lambda path: sync(path.parent, mode="offline")):
         with suppress(LabError, OSError, ValueError, KeyError):
-            call(folder / "encoder")
+            call(folder / "artifacts" / "encoder")
     assert not Path(CANARY).exists()
 
 
@@ -45,10 +45,16 @@ FILES = [
     *("config.yaml", "summary.json", "metrics.jsonl", "media.jsonl"),
     *(f"checkpoints/{at}/state.safetensors" for at in ("final", "best", "step")),
     *(f"checkpoints/{at}/{name}.json" for at in ("final", "best", "step") for name in ("meta", "manifest")),
-    *("checkpoints/segments/rows", "encoder/encoder.safetensors", "encoder/encoder.json", "media/x.png", ".lock"),
+    *(
+        "checkpoints/segments/rows",
+        "artifacts/encoder/encoder.safetensors",
+        "artifacts/encoder/encoder.json",
+        "media/x.png",
+        ".lock",
+    ),
 ]
 
-SAMPLE = {"summary.json", "checkpoints/step/meta.json", "checkpoints/segments/rows", "encoder/encoder.json"}
+SAMPLE = {"summary.json", "checkpoints/step/meta.json", "checkpoints/segments/rows", "artifacts/encoder/encoder.json"}
 
 
 def find(folder: Path, name: str) -> list[Path]:

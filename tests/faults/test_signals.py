@@ -170,7 +170,7 @@ def test_evaluation_is_interrupted_at_once() -> None:
     prelude = "import time, generative.vae.vae as v\nv.VAE.negative_log_likelihood = lambda self, x: time.sleep(60)"
     process = lab_process(["run", *words("vae"), "--runs-dir", "runs"], prelude)
     try:
-        wait_for(lambda: list(Path("runs").rglob("encoder/*.json")), process)
+        wait_for(lambda: list(Path("runs").rglob("artifacts/encoder/*.json")), process)
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 143
     finally:

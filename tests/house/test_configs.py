@@ -133,7 +133,7 @@ def test_a_run_can_be_repeated(name: str) -> None:
 
 def same_encoders(one: Summary, other: Summary) -> bool:
     """Whether two runs have learned the same; their figures may agree before they have learned anything."""
-    first, second = (load_encoder(run.dir / "encoder").state_dict() for run in (one, other))
+    first, second = (load_encoder(run.dir / "artifacts" / "encoder").state_dict() for run in (one, other))
     return all(torch.equal(first[name], second[name]) for name in first)
 
 
@@ -147,6 +147,6 @@ def check_folder(run: Summary) -> None:
         assert row["axis"] in ("env_steps", "global_step", "epoch")
         assert row[row["axis"]] >= 0
     assert list((run.dir / "media").iterdir())
-    encoder = load_encoder(run.dir / "encoder")
+    encoder = load_encoder(run.dir / "artifacts" / "encoder")
     assert encoder.features_dim > 0
     assert not list(run.dir.rglob("*.tmp"))

@@ -237,7 +237,7 @@ def weights(**overrides: Any) -> torch.Tensor:
 
     settings = DIGITS | {"model.encoder": "MLP", "model.encoder.hidden": [8], "trainer.max_epochs": 1}
     run = lab.run("cnn-mnist", settings | overrides, runs_dir="runs", fast_dev_run=True)
-    return torch.cat([p.flatten() for p in load_encoder(run.dir / "encoder").parameters()])
+    return torch.cat([p.flatten() for p in load_encoder(run.dir / "artifacts" / "encoder").parameters()])
 
 
 def test_settings_of_training_reach_the_weights() -> None:

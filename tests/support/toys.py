@@ -13,8 +13,6 @@ import torch
 from lab.config.types import PositiveInt
 from lab.console.progress import notice
 from lab.data.base import DatasetInfo
-from lab.data.spec import InputSpec
-from lab.encoders import MLP, Encoder
 from lab.errors import DivergedError, EnvironmentFailedError
 from lab.experiment import Experiment, RunContext, State, Throughput
 from lab.resume.saver import Cadence, CheckpointSettings
@@ -32,7 +30,7 @@ class Toy(Experiment):
         diverging: seeds whose run diverges there.
     """
 
-    family, length = "custom", "steps"
+    family, lengths = "custom", ("steps",)
 
     def __init__(
         self,
@@ -89,7 +87,3 @@ class Toy(Experiment):
     @property
     def dataset(self) -> DatasetInfo:
         return DatasetInfo("toy")
-
-    @property
-    def encoder(self) -> Encoder:
-        return MLP(InputSpec((1,)), hidden=[1])
