@@ -91,7 +91,7 @@ def _journal(rows: int, seed: int) -> bytes:
 
 
 def _lab(runs: Path, file: Path) -> float:
-    words = [sys.executable, "-m", "lab.cli.main", "report", "--runs-dir", str(runs), "-o", str(file)]
+    words = [sys.executable, "-m", "lab.cli", "report", "--runs-dir", str(runs), "-o", str(file)]
     started = time.perf_counter()
     subprocess.run(words, check=True, capture_output=True)
     return time.perf_counter() - started

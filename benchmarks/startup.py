@@ -16,7 +16,7 @@ def measure(pairs: int) -> None:
 
 
 def lab(words: list[str]) -> float:
-    return _seconds([sys.executable, "-m", "lab.cli.main", *words])
+    return _seconds([sys.executable, "-m", "lab.cli", *words])
 
 
 def bare() -> float:

@@ -1,4 +1,4 @@
-"""The `lab` command: in `main` how it starts, one file per command beside it, in `views` what they print."""
+"""The `lab` command: `main` starts it, each command is a file in a room, and `views` draws what commands print."""
 
 from __future__ import annotations
 

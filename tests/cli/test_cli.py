@@ -11,7 +11,7 @@ import pytest
 
 from lab.cli.main import main
 
-LAB = [sys.executable, "-m", "lab.cli.main"]
+LAB = [sys.executable, "-m", "lab.cli"]
 FAST = ["--fast-dev-run", "--data.name=digits"]
 
 

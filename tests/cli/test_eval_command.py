@@ -94,7 +94,9 @@ def test_alone_it_still_compares(run: Summary, capsys: pytest.CaptureFixture[str
 
 def test_only_agents_have_episodes(capsys: pytest.CaptureFixture[str]) -> None:
     run = lab.run("vae-mnist", {"data.name": "digits"}, runs_dir="runs", fast_dev_run=True)
-    for words in (["--seeds", "0-4"], ["--episodes", "3"], ["--checkpoint", "best"]):
+    assert main(["eval", str(run.dir), "--checkpoint", "best"]) == 2
+    assert f"{run.run_id} has no checkpoint 'best', it has final" in capsys.readouterr().err
+    for words in (["--seeds", "0-4"], ["--episodes", "3"]):
         assert main(["eval", str(run.dir), *words]) == 2
         expected = f"--episodes, --seeds and --checkpoint are for agents, and {run.run_id} is a vae-mnist"
         assert expected in capsys.readouterr().err

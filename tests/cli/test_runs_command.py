@@ -27,7 +27,7 @@ from tests.runs.test_selection import CONFIG, record
 from tests.support.recorded import recorded
 
 RUNS = Path("runs")
-LAB = [sys.executable, "-m", "lab.cli.main"]
+LAB = [sys.executable, "-m", "lab.cli"]
 
 
 @pytest.fixture(autouse=True)

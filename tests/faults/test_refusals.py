@@ -169,5 +169,5 @@ def test_a_missing_extra_is_named() -> None:
 
 @pytest.mark.fault(25)
 def test_a_reader_that_leaves_early_sees_no_traceback() -> None:
-    command = f"'{sys.executable}' -m lab.cli.main list | true"
+    command = f"'{sys.executable}' -m lab.cli list | true"
     assert subprocess.run(["bash", "-c", command], capture_output=True, text=True).stderr == ""

@@ -183,7 +183,7 @@ def test_evaluation_is_interrupted_at_once() -> None:
 @pytest.mark.fault(25)
 @pytest.mark.parametrize("command", ["list", "run ppo-cartpole --fast-dev-run"])
 def test_a_reader_that_leaves_early_sees_no_traceback(command: str) -> None:
-    pipe = f"'{sys.executable}' -m lab.cli.main {command} | head -0"
+    pipe = f"'{sys.executable}' -m lab.cli {command} | head -0"
     done = subprocess.run(
         ["bash", "-c", pipe], capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
     )

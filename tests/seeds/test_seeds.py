@@ -363,7 +363,7 @@ def test_misuse_from_python() -> None:
 def test_at_a_terminal_all_are_shown_live_and_the_terminal_is_left_as_it_was() -> None:
     SLOW.write_text("0.2")
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "lab.cli.main", "run", "toy.yaml", "--seeds", "0-1", "--jobs", "2"]
+    command = [sys.executable, "-m", "lab.cli", "run", "toy.yaml", "--seeds", "0-1", "--jobs", "2"]
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100", "LINES": "30"}
     process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment)
     os.close(theirs)

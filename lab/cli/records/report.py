@@ -1,32 +1,46 @@
-"""What `lab report` does: the page, the check, or a W&B Report. Heavy imports happen inside, when needed."""
+"""`lab report`: one page about runs, a check of them, or a W&B Report."""
 
 from __future__ import annotations
 
 import argparse
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.cli.runs_options import listed
+from lab.cli import options as shared
+from lab.cli.output import say
 from lab.errors import ConfigError
 
 if TYPE_CHECKING:
     from lab.runs.select import Run
 
+SUMMARY = "write one page about runs: verdicts, curves, and what a reviewer would ask"
 DEFAULT_FILE = "report.html"
 
 
-def report(options: argparse.Namespace, rest: list[str]) -> int:
-    """Write a page about the chosen runs; or only check them, or publish the report on W&B."""
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("runs", metavar="RUN", nargs="*", help=f"{shared.RUNS} (default: all)")
+    parser.add_argument("--where", metavar="EXPR", help="only runs for which this holds, as 'eval/return_mean>400'")
+    parser.add_argument(
+        "--group-by",
+        metavar="FIELD,...",
+        help="runs with the same values in these fields are seeds of one thing (default: experiment)",
+    )
+    parser.add_argument("--title", metavar="T", help="heading of the page")
+    parser.add_argument("-o", "--output", metavar="FILE.html", help="default: report.html in the working directory")
+    parser.add_argument("--check", action="store_true", help="write nothing; print the findings, exit 1 for any")
+    parser.add_argument("--publish", action="store_true", help="make a Weights & Biases Report instead; print its link")
+    shared.runs_dir(parser)
+
+
+def run(options: argparse.Namespace, rest: list[str]) -> int:
     if sum(map(bool, (options.check, options.publish, options.output))) > 1:
         raise ConfigError("--check, --publish and -o exclude each other: choose one")
     path = Path(options.output or DEFAULT_FILE).expanduser().absolute()
     if not (options.check or options.publish):
         _writable(path)
-    fields = ["experiment"] if options.group_by is None else listed(options.group_by, "--group-by")
+    fields = ["experiment"] if options.group_by is None else shared.listed(options.group_by, "--group-by")
     runs, damaged = _chosen(options, fields)
-
     title = options.title or _title(options)
     if options.check:
         return _check(runs, fields)
@@ -41,7 +55,7 @@ def report(options: argparse.Namespace, rest: list[str]) -> int:
 
 
 def _check(runs: list[Run], fields: list[str]) -> int:
-    """Print the findings in plain words; 1 where there are any."""
+    """Print the findings; return 1 where there are any."""
     from lab.report.review.findings import lines
     from lab.report.review.review import review
 
@@ -51,19 +65,18 @@ def _check(runs: list[Run], fields: list[str]) -> int:
 
 
 def _page(runs: list[Run], damaged: list[Path], fields: list[str], title: str, command: str, path: Path) -> None:
-    """Write the page, and say where it lies."""
-    from lab.console.wording import near
+    """Write the page and print where it lies."""
     from lab.report.figures.reader import reading
-    from lab.system.files import write_atomic
 
-    curves = reading(runs)  # in processes of their own, while we import and review
-    from lab.console.wording import count, size
+    curves = reading(runs)  # processes of their own read the curves while this one imports and reviews
+    from lab.console.wording import count, near, size
     from lab.report.page.page import page
     from lab.report.review.review import review
+    from lab.system.files import write_atomic
 
     findings = review(runs, fields)
     content = page(runs, findings, title=title, command=command, group_by=fields, damaged=damaged, curves_of=curves)
-    written = content.encode("utf-8", "replace")  # half of a surrogate pair, in somebody else's names
+    written = content.encode("utf-8", "replace")  # names may hold half of a surrogate pair
     try:
         write_atomic(path, written)
     except OSError as error:
@@ -72,8 +85,8 @@ def _page(runs: list[Run], damaged: list[Path], fields: list[str], title: str, c
 
 
 def _chosen(options: argparse.Namespace, fields: list[str]) -> tuple[list[Run], list[Path]]:
-    """The runs that were asked for, and the folders of those left out as damaged, which are named on stderr. Raises
-    ConfigError for no runs."""
+    """Return the runs that were asked for, and the folders of damaged ones, which are left out and named on stderr.
+    Raises ConfigError for no runs."""
     from lab.runs.fields import check
     from lab.runs.query import parse, where
     from lab.runs.select import choose, damaged
@@ -81,18 +94,18 @@ def _chosen(options: argparse.Namespace, fields: list[str]) -> tuple[list[Run], 
 
     folder = runs_folder(options.runs_dir)
     if options.where is not None:
-        parse(options.where)  # before anything is read: a slip is said at once
+        parse(options.where)  # a mistake in it is refused before anything is read
     there = choose(options.runs, folder)
-    ruins = damaged(options.runs, folder)
-    for one in ruins:
-        print(f"lab: left out: {one / 'summary.json'} is damaged, or no summary of a run", file=sys.stderr, flush=True)
+    left_out = damaged(options.runs, folder)
+    for one in left_out:
+        say(f"left out: {one / 'summary.json'} is damaged, or not the summary of a run")
     runs = there if options.where is None else where(options.where, there)
     if there and not runs:
         raise ConfigError(f"none of {len(there)} runs has {options.where}")
     if not runs:
         raise ConfigError(f"there are no runs in {folder} to report on; `lab run NAME` makes one")
     check(fields, runs)
-    return runs, ruins
+    return runs, left_out
 
 
 def _title(options: argparse.Namespace) -> str:
@@ -101,21 +114,21 @@ def _title(options: argparse.Namespace) -> str:
 
 
 def _command(options: argparse.Namespace) -> str:
-    """What was typed, so that typing it makes the page again."""
+    """Return the command that makes the page again."""
     words = ["lab", "report", *options.runs]
-    if options.where:
-        words += ["--where", options.where]
-    if options.group_by:
-        words += ["--group-by", options.group_by]
-    if options.title:
-        words += ["--title", options.title]
-    if options.runs_dir:
-        words += ["--runs-dir", options.runs_dir]
-    return shlex.join([*words, "-o", options.output] if options.output else words)
+    for flag, value in (
+        ("--where", options.where),
+        ("--group-by", options.group_by),
+        ("--title", options.title),
+        ("--runs-dir", options.runs_dir),
+        ("-o", options.output),
+    ):
+        words += [flag, value] if value else []
+    return shlex.join(words)
 
 
 def _writable(path: Path) -> None:
-    """Say what is wrong with the file's place before minutes of work."""
+    """Refuse a place where the file cannot be written, before minutes of work."""
     if path.suffix.lower() not in (".html", ".htm") and not path.is_dir():
         raise ConfigError(f"the page is HTML, and its file ends in .html or .htm; received {path.name}")
     if path.is_dir():

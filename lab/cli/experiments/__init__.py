@@ -1,0 +1,1 @@
+"""Commands that take an experiment by name: one file per command."""

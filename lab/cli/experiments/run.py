@@ -1,0 +1,104 @@
+"""`lab run`: one run of an experiment, or with --seeds several at once."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from lab.cli import options as shared
+from lab.cli.output import loading, print_json, results, stderr
+from lab.errors import ConfigError, Interrupted
+
+if TYPE_CHECKING:
+    from lab.runs.summary import Summary
+
+SUMMARY = "run an experiment to its end"
+TAKES_OVERRIDES = True
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    shared.experiment(parser)
+    parser.add_argument("--seeds", metavar="S", type=shared.seeds, help="one run per seed, as 0-4 or 0,1,2")
+    parser.add_argument("--jobs", metavar="N", type=shared.count, help="runs at once (default: as the cores allow)")
+    parser.add_argument("--fresh", action="store_true", help="run all seeds again, also those that are complete")
+    shared.fast_dev_run(parser)
+    shared.runs_dir(parser)
+    shared.as_json(parser, "print the summary as the last line of stdout")
+
+
+def run(options: argparse.Namespace, rest: list[str]) -> int:
+    from lab.config.files import find
+
+    find(options.name)  # an unknown name is refused before PyTorch is loaded
+    if options.seeds:
+        return _several(options, rest)
+    for name in ("jobs", "fresh"):
+        if getattr(options, name):
+            raise ConfigError(f"--{name} is for several runs: `lab run {options.name} --seeds 0-4`")
+    loading(options.name)
+    from lab.runner import run as run_experiment
+
+    summary = run_experiment(
+        options.name,
+        rest,
+        runs_dir=options.runs_dir,
+        fast_dev_run=options.fast_dev_run,
+        announce=announce,
+    )
+    show(summary, options)
+    return 0
+
+
+def announce(record: Summary) -> None:
+    """Say which run begins, to the terminal or to the process that shows this run's progress."""
+    from lab.cli.views.panel import announcement
+    from lab.console import progress
+
+    progress.console.print(announcement(record))
+    if progress.listener:
+        progress.listener({"folder": record.run_dir})
+
+
+def show(record: Summary, options: argparse.Namespace) -> None:
+    """Print the panel of a run that has ended, and with --json its summary."""
+    from dataclasses import asdict
+
+    from lab.cli.views.panel import panel
+
+    results(options).print(panel(record))
+    if options.json:
+        print_json(asdict(record))
+
+
+def _several(options: argparse.Namespace, rest: list[str]) -> int:
+    """Run the seeds that are missing, and print the result of all; return the worst of their exit codes."""
+    from lab.tracking.destination import sweeping
+
+    if options.seed is not None:
+        raise ConfigError("--seed is for one run and --seeds for several: choose one of them")
+    if sweeping():
+        raise ConfigError("a trial of a sweep is one run: leave out --seeds and let the sweep vary the parameter seed")
+    loading(options.name)
+    from lab.cli.views.live import Display
+    from lab.cli.views.seeds import report
+    from lab.seeds.run_seeds import run_seeds
+
+    with Display() as display:
+        try:
+            found = run_seeds(
+                options.name,
+                rest,
+                seeds=options.seeds,
+                runs_dir=options.runs_dir,
+                fast_dev_run=options.fast_dev_run,
+                jobs=options.jobs,
+                fresh=options.fresh,
+                watch=display,
+            )
+        except Interrupted:
+            stderr().print("the same command goes on with the seeds that are not complete")
+            raise
+    results(options).print(report(found))
+    if options.json:
+        print_json(found.as_dict())
+    return found.exit_code

@@ -1,0 +1,72 @@
+"""Finds the commands by path: each file in a room of `lab/cli` or in a family's `commands` folder is one command.
+
+A command's file has
+
+- `SUMMARY`, one line for `lab --help`;
+- `add_options(parser)`, which declares its arguments;
+- `run(options, rest)`, which does the work and returns the exit code;
+- optionally `TAKES_OVERRIDES = True`: any other `--a.b=value` is then a setting of the config and arrives in `rest`,
+  which is empty otherwise;
+- optionally `EPILOG`, the last paragraph of its help.
+
+Its name is the file's name, with `-` for `_`. Only the file of the command that was asked for is imported, so a
+command's file imports heavy libraries inside functions.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, cast
+
+from lab.config.files import families
+from lab.errors import ConfigError, nearest
+
+if TYPE_CHECKING:
+    from lab.cli.parser import Parser
+
+ROOMS = {"experiments": "experiments", "trained": "what a run trained", "records": "recorded runs and data sets"}
+"""The rooms of `lab/cli` that hold commands, with their headings in `lab --help`."""
+
+HERE = Path(__file__).parent
+
+
+class Command(Protocol):
+    """What the file of a command has."""
+
+    SUMMARY: str
+
+    def add_options(self, parser: Parser) -> None:
+        """Declare the arguments."""
+
+    def run(self, options: argparse.Namespace, rest: list[str]) -> int:
+        """Do the work; return the exit code."""
+
+
+def commands() -> dict[str, dict[str, str]]:
+    """Return heading -> command's name -> dotted name of its module."""
+    rooms = {title: (f"lab.cli.{room}", HERE / room) for room, title in ROOMS.items()}
+    rooms |= {name: (f"{name}.commands", HERE.parents[1] / name / "commands") for name in families()}
+    found = {
+        title: {
+            path.stem.replace("_", "-"): f"{package}.{path.stem}"
+            for path in sorted(folder.glob("*.py"))
+            if path.stem != "__init__"
+        }
+        for title, (package, folder) in rooms.items()
+    }
+    return {title: names for title, names in found.items() if names}
+
+
+def find(name: str) -> Command:
+    """Return the command called `name`. Raises ConfigError, with the nearest name, where there is none."""
+    modules = {command: module for room in commands().values() for command, module in room.items()}
+    if name not in modules:
+        raise ConfigError(f"unknown command {name!r}{nearest(name, modules)}; `lab --help` lists the commands")
+    return load(modules[name])
+
+
+def load(module: str) -> Command:
+    """Import the file of a command."""
+    return cast("Command", importlib.import_module(module))

@@ -1,0 +1,107 @@
+"""Options that several commands share, and the readers of their values."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from lab.errors import ConfigError, nearest
+
+SHARED = ("--seed", "--device", "--fast-dev-run", "--runs-dir", "--json", "--config")
+"""Options that people know from other commands: a command that does not take one of them says so."""
+
+MOST_SEEDS = 1_000  # of one command
+RUN = "a run folder, a run's id or the beginning of it, or an experiment (its newest run)"
+RUNS = "a run folder, a run's id or the beginning of it, an experiment, or a pattern such as 'ppo-*'"
+
+
+def experiment(parser: argparse.ArgumentParser) -> None:
+    """NAME, --seed and --device."""
+    parser.add_argument("name", metavar="NAME|FILE.yaml", help="an experiment of `lab list`, or a config file")
+    parser.add_argument("--seed", metavar="N", help="seed of everything random in the run")
+    device(parser)
+
+
+def of_run(parser: argparse.ArgumentParser) -> None:
+    """RUN, --checkpoint, --device and --runs-dir."""
+    parser.add_argument("run", metavar="RUN", help=RUN)
+    parser.add_argument(
+        "--checkpoint", metavar="NAME", help="final, best or last, as the run has them (default: final)"
+    )
+    device(parser)
+    runs_dir(parser)
+
+
+def device(parser: argparse.ArgumentParser) -> None:
+    """--device."""
+    parser.add_argument("--device", metavar="D", help="auto, cpu, cuda or mps")
+
+
+def fast_dev_run(parser: argparse.ArgumentParser) -> None:
+    """--fast-dev-run."""
+    parser.add_argument("--fast-dev-run", action="store_true", help="do a little of every stage, in seconds")
+
+
+def runs_dir(parser: argparse.ArgumentParser) -> None:
+    """--runs-dir."""
+    parser.add_argument("--runs-dir", metavar="DIR", help="folder of all runs (default: $LAB_RUNS_DIR, else ./runs)")
+
+
+def as_json(parser: argparse.ArgumentParser, what: str = "print JSON") -> None:
+    """--json."""
+    parser.add_argument("--json", action="store_true", help=what)
+
+
+def checkpoint(name: str | None, folder: Path) -> Any:
+    """Return the checkpoint that --checkpoint chose of the run in `folder`, `final` where it was left out.
+
+    Raises ConfigError, naming those that are there, for one that the run does not have.
+    """
+    if name is None:
+        return "final"
+    there = sorted(path.parent.name for path in folder.glob("checkpoints/*/manifest.json"))
+    titles = [title for title in there if not title.startswith("step-")]
+    if titles and name not in titles:
+        raise ConfigError(
+            f"{folder.name} has no checkpoint {name!r}, it has {', '.join(titles)}{nearest(name, titles)}"
+        )
+    return name
+
+
+def listed(names: str, flag: str) -> list[str]:
+    """Read names of fields with commas between them. Raises ConfigError for none."""
+    found = [name.strip() for name in names.split(",") if name.strip()]
+    if not found:
+        raise ConfigError(f"{flag} needs names of fields, received {names!r}")
+    return found
+
+
+def count(word: str) -> int:
+    """Read a number from 1 on."""
+    if not word.isdecimal() or int(word) < 1:
+        raise argparse.ArgumentTypeError(f"expected a number from 1 on, received {word!r}")
+    return int(word)
+
+
+def seed(word: str) -> int:
+    """Read a number from 0 to 2**32 - 1."""
+    if not word.isdecimal() or int(word) >= 2**32:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to {2**32 - 1}, received {word!r}")
+    return int(word)
+
+
+def seeds(word: str) -> list[int]:
+    """Read `0-4`, `0,1,2` or `0-2,7` as a list in which each seed appears once."""
+    found: list[int] = []
+    for part in word.split(","):
+        first, dash, last = part.partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise argparse.ArgumentTypeError(f"expected seeds like 0-4 or 0,1,2, received {word!r}")
+        more = range(seed(first), seed(last or first) + 1)
+        if len(found) + len(more) > MOST_SEEDS:
+            raise argparse.ArgumentTypeError(f"expected at most {MOST_SEEDS:,} seeds, received {word!r}")
+        found += more
+    if len(set(found)) < max(len(found), 1):
+        raise argparse.ArgumentTypeError(f"expected each seed once and at least one, received {word!r}")
+    return found

@@ -1,0 +1,60 @@
+"""Where commands print: results go to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from typing import Any
+
+PIPE_WIDTH = 160  # columns, where stdout is a file or a pipe
+
+
+def stdout() -> Any:
+    """Return the console for results."""
+    from rich.console import Console
+
+    return Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+
+
+def unbroken() -> Any:
+    """Return the console for rows that stay one line each: a narrow terminal breaks them, not this program."""
+    console = stdout()
+    console.width, console.soft_wrap = 1000, True
+    return console
+
+
+def stderr() -> Any:
+    """Return the console for what is said while working."""
+    from lab.console.progress import console
+
+    return console
+
+
+def results(options: Any) -> Any:
+    """Return the console for a command's result: with --json it is stderr, since stdout then carries JSON alone."""
+    return stderr() if options.json else stdout()
+
+
+def print_json(value: Any) -> None:
+    """Print strict JSON on one line of stdout; numbers that are not finite become null."""
+    print(json.dumps(_finite(value), allow_nan=False))
+
+
+def say(line: str) -> None:
+    """Print one line to stderr at once."""
+    print(f"lab: {line}", file=sys.stderr, flush=True)
+
+
+def loading(what: str) -> None:
+    """Say that PyTorch is about to be imported, which takes a second or more; nothing where it is there already."""
+    if "torch" not in sys.modules:
+        say(f"{what}: loading PyTorch")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    return [_finite(one) for one in value] if isinstance(value, list | tuple) else value

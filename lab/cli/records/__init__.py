@@ -1,0 +1,1 @@
+"""Commands on recorded runs and data sets: one file per command."""

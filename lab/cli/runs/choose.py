@@ -1,0 +1,54 @@
+"""The runs that a `lab runs` command is about, their order, and their columns."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab.cli.options import listed
+from lab.cli.output import say
+from lab.cli.runs.rules import COLUMNS
+from lab.runs.fields import MEAN, check, result_metric, value
+from lab.runs.order import best_first, in_order
+from lab.runs.query import parse, where
+from lab.runs.select import Run, choose, damaged
+
+
+def chosen(options: argparse.Namespace, names: Sequence[str], folder: Path) -> list[Run]:
+    """Return the runs that names and --where choose. Runs with a damaged summary are named on stderr."""
+    if options.where is not None:
+        parse(options.where)  # a mistake in it is refused before anything is read
+    lenient = also_damaged(options, names)
+    found = choose(names, folder, lenient=lenient)
+    for one in damaged(names, folder):
+        say(f"{'' if lenient else 'left out: '}{one / 'summary.json'} is damaged, or not the summary of a run")
+    return found if options.where is None else where(options.where, found)
+
+
+def also_damaged(options: argparse.Namespace, names: Sequence[str]) -> bool:
+    """Whether the names stand for damaged runs as well. A condition cannot be checked on those."""
+    return bool(options.force and names and options.where is None)
+
+
+def in_asked_order(options: argparse.Namespace, runs: Sequence[Run]) -> list[Run]:
+    """Return the runs as --best, --sort and --limit ask."""
+    ordered = list(runs)
+    if options.best:
+        ordered = best_first(ordered, lambda run: value(run, options.best), options.best, runs, say)
+    elif options.sort:
+        ordered = in_order(ordered, options.sort)
+    return ordered[: options.limit]
+
+
+def columns(options: argparse.Namespace, runs: Sequence[Run]) -> list[str]:
+    """Return the fields to show: those of --columns, else the usual ones and the field that decides the order."""
+    if options.columns is not None:
+        names = listed(options.columns, "--columns")
+        check(names, runs)
+        return names
+    names, decides = [*COLUMNS], options.best or (options.sort or "").removeprefix("-")
+    shown = {result_metric(run) for run in runs} <= {decides, decides + MEAN}
+    if decides and decides not in names and not shown:
+        names.insert(names.index("result"), decides)
+    return names

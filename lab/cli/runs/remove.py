@@ -1,0 +1,71 @@
+"""`lab runs rm`: remove runs for good, after showing them and asking."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab.cli.output import print_json, say, unbroken
+from lab.cli.runs.choose import also_damaged, chosen
+from lab.cli.views.runs import runs_table
+from lab.console.wording import count, size
+from lab.errors import ConfigError
+from lab.runs.folder import at_work
+from lab.runs.remove import clear_away, dependents, folder_of, remove
+from lab.runs.select import damaged
+from lab.system.disk import disk
+
+SHOWN = ("run", "experiment", "status", "seed", "result", "disk")
+
+
+def remove_runs(options: argparse.Namespace, names: Sequence[str], folder: Path) -> int:
+    """Show the runs, ask, and remove them. Raises ConfigError, and removes nothing, where a run is at work or others
+    need it."""
+    runs = chosen(options, names, folder)
+    doomed = {folder_of(run.record.dir, folder): run.record.run_id for run in runs}
+    if also_damaged(options, names):
+        doomed |= {folder_of(one, folder): one.name for one in damaged(names, folder)}
+    if not doomed:
+        print(f"no such runs in {folder}; nothing was removed")
+        return 0
+    if busy := [run_id for path, run_id in doomed.items() if at_work(path)]:
+        raise ConfigError(
+            f"a process is at work on {', '.join(busy[:4])}: wait for its end, or end it; nothing was removed"
+        )
+    needing = dependents(doomed, folder)
+    if needing and not options.force:
+        raise ConfigError(
+            f"{'; '.join(map(str, needing[:4]))}: name it as well, or remove it anyway with --force; "
+            "nothing was removed"
+        )
+    sizes = {path: disk(path) for path in doomed}
+    if runs and not options.json:
+        unbroken().print(runs_table(runs, SHOWN))
+    for one in needing:
+        say(f"{one}, and keeps what it has")
+    if not options.yes and not _agreed(f"remove {'it' if len(doomed) == 1 else 'them'} for good?"):
+        print("nothing was removed")
+        return 1
+    clear_away(folder)
+    for path in doomed:
+        remove(path, folder)
+    if options.json:
+        removed = [{"run": path.name, "folder": str(path), "disk": taken} for path, taken in sizes.items()]
+        print_json({"removed": removed})
+    else:
+        print(f"removed {count(len(doomed), 'run')}, {size(sum(sizes.values()))}")
+    return 0
+
+
+def _agreed(question: str) -> bool:
+    """Ask on the terminal. Raises ConfigError where there is none."""
+    if not sys.stdin.isatty():
+        raise ConfigError("no terminal to ask for a confirmation: --yes removes without asking; nothing was removed")
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    try:
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        return False

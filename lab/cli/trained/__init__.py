@@ -1,0 +1,1 @@
+"""Commands that use what one finished run trained: one file per command."""

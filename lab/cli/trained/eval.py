@@ -1,0 +1,80 @@
+"""`lab eval`: evaluate a run again from its checkpoint, or an agent over any number of episodes."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from lab.cli import options as shared
+from lab.cli.output import loading, print_json, results, say
+
+SUMMARY = "evaluate a run again, from its checkpoint"
+TAKES_OVERRIDES = True
+EPILOG = "With --episodes, --seeds or --checkpoint: a table of an agent's returns."
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    shared.of_run(parser)
+    parser.add_argument(
+        "--episodes", metavar="N", type=shared.count, help="episodes of an agent per seed (default: as in its config)"
+    )
+    parser.add_argument(
+        "--seeds",
+        metavar="S",
+        type=shared.seeds,
+        help="evaluation seeds of an agent, as 0-4 or 0,1,2 (default: the run's own, which repeats its episodes)",
+    )
+    shared.as_json(parser, "print the figures as the last line of stdout")
+
+
+def run(options: argparse.Namespace, rest: list[str]) -> int:
+    from lab.runs.summary import find_run, read_summary, runs_folder
+
+    folder = find_run(options.run, runs_folder(options.runs_dir))
+    loading(options.run)
+    if options.episodes or options.seeds or options.checkpoint:
+        return _judge(options, folder, rest)
+    from lab.cli.views.evaluation import comparison
+    from lab.evaluation import evaluate
+
+    recorded, again = read_summary(folder), evaluate(folder, rest)
+    results(options).print(comparison(recorded, again, changed=bool(rest)))
+    same = recorded.metrics == again.metrics
+    if options.json:
+        print_json({"run_id": again.run_id, "metrics": again.metrics, "same": same})
+    return 0 if same or rest else 1
+
+
+def _judge(options: argparse.Namespace, folder: Path, rest: list[str]) -> int:
+    """Play deterministic episodes from each of the seeds, and print their returns as a table."""
+    from dataclasses import asdict
+
+    from lab.cli.views.evaluation import judgement
+    from lab.console.wording import near
+    from lab.evaluation import trained_agent
+    from lab.statistics import spread
+
+    title = shared.checkpoint(options.checkpoint, folder)
+    what = "--episodes, --seeds and --checkpoint are for agents"
+    record, agent = trained_agent(folder, rest, title=title, what=what)
+    episodes = {}
+    for seed in options.seeds or [record.seed]:
+        say(f"evaluation seed {seed}")
+        episodes[seed] = agent.judge(seed, options.episodes)
+    together = spread([one.total for played in episodes.values() for one in played])
+    spreads = {seed: spread([one.total for one in played]) for seed, played in episodes.items()}
+    worst = min((one for played in episodes.values() for one in played), key=lambda one: one.total)
+    show = results(options).print
+    show(judgement(record, title, spreads, together, worst))
+    other = "" if title == "final" else f" --checkpoint {title}"
+    show(f"to watch it: lab play {near(record.dir)} --seed {worst.seed}{other}", soft_wrap=True, markup=False)
+    if options.json:
+        told = {
+            "run_id": record.run_id,
+            "checkpoint": title,
+            "seeds": {str(seed): asdict(one) for seed, one in spreads.items()},
+            "all": asdict(together),
+            "episodes": {str(seed): [one._asdict() for one in played] for seed, played in episodes.items()},
+        }
+        print_json(told)
+    return 0

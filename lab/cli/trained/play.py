@@ -1,0 +1,61 @@
+"""`lab play`: watch a trained agent in a window, or film it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from lab.cli import options as shared
+from lab.cli.output import loading
+from lab.errors import ConfigError
+
+SUMMARY = "watch a trained agent: in a window, or as a film"
+TAKES_OVERRIDES = True
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    shared.of_run(parser)
+    parser.add_argument("--episodes", metavar="N", type=shared.count, default=1, help="episodes to show (default: 1)")
+    parser.add_argument(
+        "--seed",
+        dest="first",
+        metavar="S",
+        type=shared.seed,
+        default=0,
+        help="the environment's seed in the first episode; each further episode has the next seed (default: 0)",
+    )
+    parser.add_argument("-o", "--output", metavar="FILE", help="film it: .mp4 (needs the extra video) or .gif")
+    parser.add_argument("--window", action="store_true", help="open a window, or fail where there can be none")
+
+
+def run(options: argparse.Namespace, rest: list[str]) -> int:
+    from lab.console.wording import near
+    from lab.runs.summary import find_run, runs_folder
+
+    if options.output and options.window:
+        raise ConfigError("-o films, --window shows: choose one of them")
+    folder = find_run(options.run, runs_folder(options.runs_dir))
+    title = shared.checkpoint(options.checkpoint, folder)
+    loading(options.run)
+    from lab.capabilities import Episode
+    from lab.evaluation import trained_agent
+
+    _, agent = trained_agent(folder, rest, title=title, what="only agents can be played")
+
+    def told(episode: Episode) -> None:
+        print(f"seed {episode.seed}: return {episode.total:g} in {episode.length:,} steps", flush=True)
+
+    name = f"play-{options.first}" if title == "final" else f"play-{title}-{options.first}"
+    try:
+        film = agent.play(
+            range(options.first, options.first + options.episodes),
+            output=Path(options.output) if options.output else None,
+            window=options.window,
+            otherwise=folder / "media" / name,
+            told=told,
+        )
+    except KeyboardInterrupt:
+        return 130  # the usual way to close a window
+    if film:
+        print(f"film: {near(film.absolute())}")
+    return 0
