@@ -14,7 +14,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.overhead import Bare, prepared
 from benchmarks.pairs import alternate
-from lab.data.batches import ImageBatches
+from lab.data.batches import TensorBatches
+from lab.data.images import unit_floats
 from lab.training.training import quiet_lightning
 
 BATCH = 512
@@ -35,7 +36,9 @@ class Items(Dataset[Any]):
 
 def measure(pairs: int) -> None:
     vae, images = prepared(BATCH)
-    ours = ImageBatches(images, torch.zeros(len(images), dtype=torch.long), batch_size=BATCH, seed=0)
+    ours = TensorBatches(
+        images, torch.zeros(len(images), dtype=torch.long), batch_size=BATCH, seed=0, transform=unit_floats
+    )
     usual = partial(DataLoader, Items(images), BATCH, shuffle=True, drop_last=True)
 
     def drained(make: Callable[[], Any]) -> float:

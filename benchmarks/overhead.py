@@ -15,6 +15,7 @@ import lab
 from benchmarks.pairs import alternate
 from generative.vae.vae import VAE
 from lab.data import Images
+from lab.data.batch import Batch, as_batch
 from lab.encoders import MLP
 from lab.training.training import quiet_lightning
 
@@ -57,13 +58,12 @@ def bare_torch(batch_size: int) -> float:
     """The shortest loop that does the same arithmetic."""
     vae, images = prepared(batch_size)
     optimizer = torch.optim.Adam(vae.parameters(), 1e-3, fused=True)
-    labels = torch.empty(0)
     started = time.perf_counter()
     for _ in range(EPOCHS):
         order = torch.randperm(len(images))
         for i in range(len(images) // batch_size):
             x = images[order[i * batch_size : (i + 1) * batch_size]].float().div_(255)
-            loss = vae.losses((x, labels))["loss"]
+            loss = vae.losses(Batch(x))["loss"]
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -76,7 +76,7 @@ class Bare(pl.LightningModule):
         self.vae = vae
 
     def training_step(self, batch: Any, i: int) -> Tensor:
-        return self.vae.losses(batch)["loss"]
+        return self.vae.losses(as_batch(batch))["loss"]
 
     def configure_optimizers(self) -> Any:
         return torch.optim.Adam(self.parameters(), 1e-3, fused=True)

@@ -14,11 +14,10 @@ from torchmetrics.classification import (
 )
 
 from lab.config.types import Probability
-from lab.data.base import Batch
+from lab.data.batch import Batch
 from lab.data.spec import DataSpec
 from lab.encoders.base import EncoderFactory
 from lab.encoders.contract import build_encoder
-from lab.errors import ConfigError
 from lab.training.model import Model
 from lab.training.pictures import confusion_matrix, grid
 
@@ -43,19 +42,18 @@ class Classifier(Model):
 
     def __init__(self, spec: DataSpec, *, encoder: EncoderFactory, label_smoothing: Probability = 0.0) -> None:
         super().__init__(spec)
-        if spec.classes is None:
-            raise ConfigError("Classifier needs labelled data, but this data set has no classes")
+        classes = spec.require_classes("Classifier")
         self.encoder = build_encoder(encoder, spec.input)
-        self.head = nn.Linear(self.encoder.features_dim, spec.classes)
+        self.head = nn.Linear(self.encoder.features_dim, classes)
         self.label_smoothing = label_smoothing
         self.test_metrics = nn.ModuleDict(
             {
-                "test/accuracy": MulticlassAccuracy(spec.classes, average="micro"),
-                "test/recall": MulticlassRecall(spec.classes, average="macro"),
-                "test/f1": MulticlassF1Score(spec.classes, average="macro"),
+                "test/accuracy": MulticlassAccuracy(classes, average="micro"),
+                "test/recall": MulticlassRecall(classes, average="macro"),
+                "test/f1": MulticlassF1Score(classes, average="macro"),
             }
         )
-        self.confusion = MulticlassConfusionMatrix(spec.classes)
+        self.confusion = MulticlassConfusionMatrix(classes)
         self.mistakes: list[Tensor] = []
 
     def forward(self, x: Tensor) -> Tensor:
@@ -77,7 +75,7 @@ class Classifier(Model):
         x, labels = batch
         logits = self(x)
         predicted = logits.argmax(1)
-        self.log("test/loss", F.cross_entropy(logits, labels), batch_size=len(x))
+        self.log("test/loss", F.cross_entropy(logits, labels), batch_size=batch.weight)
         for name, metric in self.test_metrics.items():
             metric(predicted, labels)
             self.log(name, metric)

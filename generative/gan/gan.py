@@ -12,7 +12,9 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from generative.judges.classifier import FEATURES, Judge, frechet_distance
 from lab.config.types import PositiveInt
-from lab.data.base import Batch, DataModule
+from lab.data.base import DataModule
+from lab.data.batch import Batch
+from lab.data.loader import as_batches
 from lab.data.spec import DataSpec
 from lab.encoders.base import EncoderFactory
 from lab.encoders.contract import build_encoder
@@ -56,11 +58,10 @@ class GAN(Model):
             raise ConfigError(f"model.fid_samples must be at least {2 * FEATURES}, received {fid_samples}")
         self.automatic_optimization = False
         self.latent_dim, self.fid_samples = latent_dim, fid_samples
-        self.encoder = build_encoder(encoder, spec.input)
+        image = spec.require_one_input("GAN")
+        self.encoder = build_encoder(encoder, image)
         self.head = nn.Linear(self.encoder.features_dim, 1)
-        self.generator = (
-            generator(spec.input, latent_dim) if generator else self.encoder.mirror(latent_dim, batch_norm=True)
-        )
+        self.generator = generator(image, latent_dim) if generator else self.encoder.mirror(latent_dim, batch_norm=True)
         if spectral:
             for module in [*self.encoder.modules(), self.head]:
                 if isinstance(module, nn.Conv2d | nn.Linear):
@@ -88,14 +89,16 @@ class GAN(Model):
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Both losses on fresh noise; the training step computes the same ones, each with its own gradients."""
-        real, fake = self.score(batch[0]), self.score(self(self._noise(len(batch[0]))))
+        x, _ = batch
+        real, fake = self.score(x), self.score(self(self._noise(len(x))))
         return {"loss": discriminator_loss(real, fake), "generator_loss": generator_loss(fake)}
 
     def training_step(self, batch: Batch, batch_index: int) -> Any:
         generator_optimizer, discriminator_optimizer = self.optimizers()  # type: ignore[attr-defined]
-        fake = self(self._noise(len(batch[0])))
+        x, _ = batch
+        fake = self(self._noise(len(x)))
 
-        real_score, fake_score = self.score(batch[0]), self.score(fake.detach())
+        real_score, fake_score = self.score(x), self.score(fake.detach())
         loss = discriminator_loss(real_score, fake_score)
         self.require_finite({"discriminator_loss": loss})
         self._step(discriminator_optimizer, loss, self._discriminator())
@@ -127,7 +130,8 @@ class GAN(Model):
                 self.judge.learn(data, device, limit=2 if fast_dev_run else None)
         self.judge.to(device).requires_grad_(False).eval()
         with torch.no_grad():
-            batches = islice(data.train(device, seed=1, batch_size=500), -(-self.fid_samples // 500))
+            training = as_batches(data.train(device, seed=1, batch_size=500), device, seed=1)
+            batches = islice(training, -(-self.fid_samples // 500))
             self.training_features = torch.cat([self.judge(x)[0] for x, _ in batches])[: self.fid_samples]
         self.real_features, self.real_correct = [], []
 

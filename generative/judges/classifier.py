@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from lab.console.progress import Progress
 from lab.data.base import DataModule
+from lab.data.loader import as_batches
 from lab.data.spec import DataSpec
 from lab.encoders import Conv, ConvStage
-from lab.errors import ConfigError
 
 STEPS, BATCH, LEARNING_RATE, FEATURES = 1_404, 128, 2e-3, 64  # three epochs of MNIST
 
@@ -27,13 +27,10 @@ class Judge(nn.Module):
 
     def __init__(self, spec: DataSpec) -> None:
         super().__init__()
-        if spec.classes is None:
-            raise ConfigError(
-                "judging a generator by its classes needs labelled data, but this data set has no classes"
-            )
+        classes = spec.require_classes("the judge of a generator")
         stages = (ConvStage(16, kernel=5, stride=2), ConvStage(32, stride=2))
-        self.encoder = Conv(spec.input, stages=stages, hidden=(FEATURES,))
-        self.head = nn.Linear(FEATURES, spec.classes)
+        self.encoder = Conv(spec.require_one_input("the judge of a generator"), stages=stages, hidden=(FEATURES,))
+        self.head = nn.Linear(FEATURES, classes)
         self.register_buffer("trained", torch.tensor(False))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -43,7 +40,7 @@ class Judge(nn.Module):
 
     def learn(self, data: DataModule, device: torch.device, *, limit: int | None = None) -> None:
         """Train on the training images by Adam with a linearly falling learning rate, for `limit` steps at most."""
-        batches = data.train(device, seed=0, batch_size=BATCH)
+        batches = as_batches(data.train(device, seed=0, batch_size=BATCH), device)
         steps = limit or STEPS
         optimizer = torch.optim.Adam(self.parameters(), LEARNING_RATE)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)

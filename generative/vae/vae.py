@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lab.config.types import PositiveFloat, PositiveInt
-from lab.data.base import Batch, DataModule
+from lab.data.base import DataModule
+from lab.data.batch import Batch
 from lab.data.spec import DataSpec
 from lab.encoders.base import EncoderFactory
 from lab.encoders.contract import build_encoder
@@ -52,9 +53,10 @@ class VAE(Model):
     ) -> None:
         super().__init__(spec)
         self.latent_dim, self.beta, self.nll_samples = latent_dim, beta, nll_samples
-        self.encoder = build_encoder(encoder, spec.input)
+        image = spec.require_one_input("VAE")
+        self.encoder = build_encoder(encoder, image)
         self.posterior = nn.Linear(self.encoder.features_dim, 2 * latent_dim)
-        self.decoder = decoder(spec.input, latent_dim) if decoder else self.encoder.mirror(latent_dim)
+        self.decoder = decoder(image, latent_dim) if decoder else self.encoder.mirror(latent_dim)
         self.descriptions = {
             "test/nll": f"negative log-likelihood in nats of the dynamically binarised test images, by importance "
             f"sampling with {nll_samples} samples per image: an upper bound in expectation, tighter with more",
@@ -67,7 +69,8 @@ class VAE(Model):
         return mean, log_variance
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        x = torch.bernoulli(batch[0])
+        x, _ = batch
+        x = torch.bernoulli(x)
         mean, log_variance = self(x)
         logits = self.decoder(mean + (0.5 * log_variance).exp() * torch.randn_like(mean))
         reconstruction = F.binary_cross_entropy_with_logits(logits, x, reduction="sum") / len(x)
@@ -84,7 +87,8 @@ class VAE(Model):
 
     def test_step(self, batch: Batch, batch_index: int) -> None:
         super().test_step(batch, batch_index)
-        nll = self.negative_log_likelihood(torch.bernoulli(batch[0]))
+        x, _ = batch
+        nll = self.negative_log_likelihood(torch.bernoulli(x))
         self.log("test/nll", nll.mean(), batch_size=len(nll))
 
     def negative_log_likelihood(self, x: Tensor, chunk: int = 5_000) -> Tensor:
@@ -109,15 +113,16 @@ class VAE(Model):
 
     def pictures(self, batch: Batch) -> dict[str, Image]:
         """Samples, reconstructions (original above its reconstruction) and a traversal of the busiest latents."""
-        columns = min(16, len(batch[0]))
-        x = torch.bernoulli(batch[0][: min(32, len(batch[0]) // columns * columns)])
+        images, _ = batch
+        columns = min(16, len(images))
+        x = torch.bernoulli(images[: min(32, len(images) // columns * columns)])
         mean, _ = self(x)
         z = torch.randn(100, self.latent_dim, device=x.device)
         pairs = torch.stack([part.view(-1, columns, *x.shape[1:]) for part in (x, self.decoder(mean).sigmoid())], 1)
         return {
             "samples": grid(self.decoder(z).sigmoid(), columns=10),
             "reconstructions": grid(pairs.flatten(0, 2), columns=columns),
-            "traversals": grid(self._traverse(batch[0]), columns=11),
+            "traversals": grid(self._traverse(images), columns=11),
         }
 
     def _traverse(self, images: Tensor, rows: int = 10, columns: int = 11) -> Tensor:

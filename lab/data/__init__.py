@@ -7,24 +7,30 @@ from typing import TYPE_CHECKING
 from lab.system.lazy import lazily
 
 if TYPE_CHECKING:
-    from lab.data.base import Batch, Batches, DataModule, DatasetInfo
+    from lab.data.base import Batches, DataModule, DatasetInfo
+    from lab.data.batch import Batch
     from lab.data.images import Images
+    from lab.data.spec import DataSpec, InputSpec
 
 __all__ = [
     "Batch",
     "Batches",
     "DataModule",
+    "DataSpec",
     "DatasetInfo",
     "Images",
+    "InputSpec",
 ]
 
 __getattr__ = lazily(
     __name__,
     {
-        "Batch": "lab.data.base",
+        "Batch": "lab.data.batch",
         "Batches": "lab.data.base",
         "DataModule": "lab.data.base",
+        "DataSpec": "lab.data.spec",
         "DatasetInfo": "lab.data.base",
         "Images": "lab.data.images",
+        "InputSpec": "lab.data.spec",
     },
 )

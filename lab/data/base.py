@@ -1,4 +1,4 @@
-"""What an experiment asks of its data, whatever the modality."""
+"""What an experiment needs from its data, whatever the modality."""
 
 from __future__ import annotations
 
@@ -8,12 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor
 
+from lab.data.batch import Batch
 from lab.data.spec import DataSpec
-
-Batch = tuple[Tensor, Tensor]
-"""Inputs `(B, *spec.input.shape)` and labels `(B,)`, int64, both on the training device."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +19,7 @@ class DatasetInfo:
 
     Args:
         name: as in the catalog.
-        sha256: of its files, or of the tensors for an embedded data set; None where nothing can be hashed.
+        sha256: of its files, or of its tensors for an embedded data set; None where nothing can be hashed.
         fallback: why `name` is not what the config asked for; None when it is.
     """
 
@@ -32,9 +29,9 @@ class DatasetInfo:
 
 
 class Batches(Protocol):
-    """An epoch of batches per iteration. Its position is (epoch, batch), which `state_dict` gives back.
+    """Each iteration is an epoch of batches. Its position is (epoch, batch), which `state_dict` returns.
 
-    Anything of this shape will do: tensors that live on the device (`lab.data.batches`), or a stream.
+    `lab.data.batches` cuts them from tensors on the device. A stream has a cursor of its own.
     """
 
     def __len__(self) -> int: ...
@@ -47,23 +44,28 @@ class Batches(Protocol):
 
 
 class DataModule(ABC):
-    """A data set with its three splits. `prepare` first; `spec`, `info` and the splits exist after it."""
+    """A data set with its three splits. Call `prepare` first; `spec`, `info` and the splits exist after it.
+
+    The splits give `Batch`es. They may also give pairs `(inputs, targets)`, and `train` may return a torch
+    DataLoader: `lab.data.loader.as_batches` makes `Batch`es on the training device of either.
+    """
 
     spec: DataSpec
     info: DatasetInfo
 
     @abstractmethod
     def prepare(self) -> None:
-        """Obtain and verify the data. Raises DataError; writes nothing but the download itself."""
+        """Obtain and verify the data. Raises DataError. Writes nothing but the download itself."""
 
     @abstractmethod
     def train(self, device: torch.device, seed: int, *, batch_size: int | None = None) -> Batches:
-        """Shuffled training batches, by default of the configured size; the order follows from (seed, epoch)."""
+        """Return shuffled training batches, by default of the configured size. Their order depends on seed and epoch
+        alone."""
 
     @abstractmethod
     def validation(self, device: torch.device) -> Batches | None:
-        """Held-out training examples for choices made during training; None when the config holds none out."""
+        """Return the training examples that are held out for choices made during training; None for none."""
 
     @abstractmethod
     def test(self, device: torch.device) -> Batches:
-        """The test split, in its published order."""
+        """Return the test split, in its published order."""

@@ -1,41 +1,58 @@
-"""Batches cut from tensors that live on the training device: no workers, no per-item Python."""
+"""Batches cut from tensors that live on the training device: no worker processes, no Python per example."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from lab.data.base import Batch
+from lab.data.batch import Batch, Tensors
 from lab.errors import ConfigError
+from lab.system.randomness import derived_seed
+
+Transform = Callable[[Batch, torch.Generator], Batch]
+"""What happens to a batch on the device before a model sees it: scaling, augmentation. Random numbers come from the
+generator alone, which is seeded by (seed, epoch, batch)."""
 
 
-class ImageBatches:
-    """Batches of uint8 images, given out as float32 in [0, 1]. Each iteration is an epoch; the first one after
-    `load_state_dict` is the rest of the epoch that was saved.
+class TensorBatches:
+    """Batches of examples held as tensors. Each iteration is an epoch. The first one after `load_state_dict` is the
+    rest of the epoch that was saved.
 
     Args:
-        images: `(N, C, H, W)`, uint8, on the training device.
-        labels: `(N,)`, int64, on the same device.
-        batch_size: images per batch.
-        seed: shuffles every epoch anew, as a pure function of (seed, epoch); None keeps the order.
-        drop_last: leave out a smaller last batch; by default when shuffling.
+        inputs: `(N, ...)` on the training device, in the type they are stored in; or several of these by name.
+        targets: the same for the targets; None for none.
+        batch_size: examples per batch.
+        seed: shuffles every epoch anew, by (seed, epoch); None keeps the order.
+        transform: is applied to every batch; None for none.
+        drop_last: leave out a smaller last batch; by default where examples are shuffled.
     """
 
     def __init__(
-        self, images: Tensor, labels: Tensor, *, batch_size: int, seed: int | None, drop_last: bool | None = None
+        self,
+        inputs: Tensors,
+        targets: Tensors | None = None,
+        *,
+        batch_size: int,
+        seed: int | None,
+        transform: Transform | None = None,
+        drop_last: bool | None = None,
     ) -> None:
-        self.images, self.labels = images, labels
-        self.batch_size, self.seed = batch_size, seed
+        self.examples = Batch(inputs, targets)
+        self.batch_size, self.seed, self.transform = batch_size, seed, transform
         self.drop_last = seed is not None if drop_last is None else drop_last
         self.epoch, self.batch, self.resume_at = 0, 0, 0
-        if self.drop_last and batch_size > len(images):
-            raise ConfigError(f"data.batch_size is {batch_size}, but there are only {len(images)} images to train on")
+        first = next(iter(inputs.values())) if isinstance(inputs, dict) else inputs
+        self.device, self.generator = first.device, torch.Generator(first.device)
+        if self.drop_last and batch_size > len(self.examples):
+            raise ConfigError(
+                f"data.batch_size is {batch_size}, but there are only {len(self.examples)} examples to train on"
+            )
 
     def __len__(self) -> int:
-        full, rest = divmod(len(self.images), self.batch_size)
+        full, rest = divmod(len(self.examples), self.batch_size)
         return full + bool(rest and not self.drop_last)
 
     def __iter__(self) -> Iterator[Batch]:
@@ -47,7 +64,11 @@ class ImageBatches:
         for batch in range(start, len(self)):
             self.batch = batch + 1  # a state saved while the consumer works on a batch counts it as consumed
             chosen = order[batch * self.batch_size : self.batch * self.batch_size]
-            yield self.images[chosen].to(torch.float32).div_(255), self.labels[chosen]
+            cut = Batch(_rows(self.examples.inputs, chosen), _rows(self.examples.targets, chosen))
+            if self.transform is not None:
+                self.generator.manual_seed(derived_seed(self.seed or 0, self.epoch, batch))
+                cut = self.transform(cut, self.generator)
+            yield cut
 
     def state_dict(self) -> dict[str, Any]:
         return {"epoch": self.epoch, "batch": self.batch}
@@ -58,7 +79,13 @@ class ImageBatches:
 
     def _order(self) -> Tensor:
         if self.seed is None:
-            return torch.arange(len(self.images), device=self.images.device)
+            return torch.arange(len(self.examples), device=self.device)
         # Drawn on the CPU, so that every kind of device sees the same order.
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-        return torch.randperm(len(self.images), generator=generator).to(self.images.device)
+        return torch.randperm(len(self.examples), generator=generator).to(self.device)
+
+
+def _rows(tensors: Tensors | None, chosen: Tensor) -> Any:
+    if isinstance(tensors, dict):
+        return {key: tensor[chosen] for key, tensor in tensors.items()}
+    return None if tensors is None else tensors[chosen]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -15,9 +16,10 @@ from torch import Tensor
 from lab.config.types import NonNegativeInt, PositiveInt
 from lab.console.progress import notice
 from lab.data.base import Batches, DataModule, DatasetInfo
-from lab.data.batches import ImageBatches
+from lab.data.batch import Batch
+from lab.data.batches import TensorBatches
 from lab.data.catalog import UnavailableError, fetch, lookup
-from lab.data.spec import DataSpec, InputSpec
+from lab.data.spec import Classes, DataSpec, InputSpec
 from lab.errors import ConfigError, DataError
 
 Split = tuple[Tensor, Tensor]
@@ -68,18 +70,29 @@ class Images(DataModule):
         held_out = min(self.val_size, len(images) // 10)
         kept = len(images) - held_out
         self._train, self._validation = (images[:kept], labels[:kept]), (images[kept:], labels[kept:])
-        self.spec = DataSpec(InputSpec(tuple(images.shape[1:])), classes=10)
+        classes = int(labels.max()) + 1
+        names = tuple(str(digit) for digit in range(classes))
+        self.spec = DataSpec(InputSpec(tuple(images.shape[1:])), Classes(classes, names))
 
     def train(self, device: torch.device, seed: int, *, batch_size: int | None = None) -> Batches:
-        return ImageBatches(*_on(self._train, device), batch_size=batch_size or self.batch_size, seed=seed)
+        return self._batches(self._train, device, batch_size or self.batch_size, seed)
 
     def validation(self, device: torch.device) -> Batches | None:
         if not len(self._validation[0]):
             return None
-        return ImageBatches(*_on(self._validation, device), batch_size=self.eval_batch_size, seed=None)
+        return self._batches(self._validation, device, self.eval_batch_size)
 
     def test(self, device: torch.device) -> Batches:
-        return ImageBatches(*_on(self._test, device), batch_size=self.eval_batch_size, seed=None)
+        return self._batches(self._test, device, self.eval_batch_size)
+
+    def _batches(self, split: Split, device: torch.device, batch_size: int, seed: int | None = None) -> Batches:
+        images, labels = (part.to(device) for part in split)
+        return TensorBatches(images, labels, batch_size=batch_size, seed=seed, transform=unit_floats)
+
+
+def unit_floats(batch: Batch, generator: torch.Generator) -> Batch:
+    """Scale images from bytes to float32 in [0, 1]."""
+    return replace(batch, inputs=batch.inputs.to(torch.float32).div_(255))  # type: ignore[union-attr]
 
 
 def load_mnist() -> tuple[tuple[Split, Split], str]:
@@ -117,7 +130,3 @@ def read_idx(path: Path) -> Tensor:
     if content[:3] != b"\0\0\x08" or len(content) != 4 + 4 * axes + np.prod(shape, dtype=np.int64):
         raise DataError(f"{path} is not an IDX file of bytes")
     return torch.from_numpy(np.frombuffer(content, np.uint8, offset=4 + 4 * axes).reshape(shape.tolist()).copy())
-
-
-def _on(split: Split, device: torch.device) -> Split:
-    return split[0].to(device), split[1].to(device)

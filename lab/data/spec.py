@@ -1,22 +1,23 @@
-"""What a model is told about its data before it is built."""
+"""What a model is told about its data before it is built: the form of the inputs and of the targets."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 
 from lab.errors import ConfigError
 
 
 @dataclass(frozen=True)
 class InputSpec:
-    """What one example looks like, without the batch dimension.
+    """The form of one example, without the batch axis.
 
     Args:
-        shape: `(C, H, W)` for images, `(T, F)` for sequences, `(F,)` for vectors.
-        dtype: how the model sees it, `float32` or `int64` (token ids).
+        shape: `(C, H, W)` for images, `(F,)` for vectors, `(T, F)`, `(T,)` or `(T, C, H, W)` for sequences of vectors,
+            token ids or images. T is the longest sequence there is; a batch may be shorter.
+        dtype: what the model receives, `float32` or `int64` (token ids).
         vocab: number of token ids, for `int64` input.
-        sample_rate: samples per second, for audio.
+        sample_rate: samples per second, for sound.
     """
 
     shape: tuple[int, ...]
@@ -29,8 +30,37 @@ class InputSpec:
         """Numbers in one example."""
         return math.prod(self.shape)
 
+    @property
+    def time(self) -> int | None:
+        """Steps of the longest sequence; None where there is no time axis."""
+        if len(self.shape) == 1:
+            return self.shape[0] if self.dtype == "int64" or self.sample_rate else None
+        return self.shape[0] if len(self.shape) in (2, 4) else None
+
+    def mismatch(self, other: Spec) -> str | None:
+        """Return in one clause why an encoder built for this input cannot take `other`; None where it can."""
+        if isinstance(other, dict):
+            return f"takes one input of shape {self.shape}, received the parts {', '.join(sorted(other))}"
+        if self.dtype != other.dtype:
+            return f"takes {self.dtype} inputs, received {other.dtype}"
+        if self.vocab != other.vocab:
+            return f"takes a vocabulary of {_count(self.vocab)}, received {_count(other.vocab)}"
+        if self.sample_rate != other.sample_rate:
+            return f"takes a sample rate of {_rate(self.sample_rate)}, received {_rate(other.sample_rate)}"
+        if self.shape == other.shape:
+            return None
+        if self.time and other.time and self.shape[1:] == other.shape[1:]:
+            if other.time <= self.time:
+                return None
+            return f"takes sequences of at most {self.time} steps, received {other.time}"
+        return f"takes inputs of shape {self.shape}, received {other.shape}"
+
+    def accepts(self, other: Spec) -> bool:
+        """Whether an encoder built for this input can take `other`."""
+        return self.mismatch(other) is None
+
     def require_image(self, who: str) -> tuple[int, int, int]:
-        """Return `(C, H, W)`, or raise ConfigError when this is not the shape of an image."""
+        """Return `(C, H, W)`. Raises ConfigError where the input is not an image."""
         if len(self.shape) != 3:
             raise ConfigError(f"{who} needs images of shape (C, H, W), but the input has shape {self.shape}")
         channels, height, width = self.shape
@@ -38,26 +68,145 @@ class InputSpec:
 
 
 Spec = InputSpec | dict[str, InputSpec]
-"""What an example of one part looks like, or of several, each with its name."""
+"""The form of one input, or of several by name."""
 
 
-def require_one_input(spec: Spec, who: str) -> None:
-    """Raise ConfigError where an example has several parts."""
+def mismatch(expected: Spec, received: Spec) -> str | None:
+    """Return in one clause why an encoder built for `expected` cannot take `received`; None where it can."""
+    if isinstance(expected, InputSpec):
+        return expected.mismatch(received)
+    parts = ", ".join(sorted(expected))
+    if isinstance(received, InputSpec):
+        return f"takes the parts {parts}, received one input of shape {received.shape}"
+    if expected.keys() != received.keys():
+        return f"takes the parts {parts}, received {', '.join(sorted(received))}"
+    reasons = ((key, expected[key].mismatch(received[key])) for key in sorted(expected))
+    return next((f"{reason} in the part {key}" for key, reason in reasons if reason), None)
+
+
+def require_one_input(spec: Spec, who: str) -> InputSpec:
+    """Return the spec. Raises ConfigError where there are several inputs."""
     if isinstance(spec, dict):
         raise ConfigError(
-            f"{who} takes inputs of one part, but there are several: {', '.join(sorted(spec))}; Combined has an "
-            "encoder for each, and no memory"
+            f"{who} takes one input, but there are several: {', '.join(sorted(spec))}; use Combined, which has an "
+            "encoder for each"
         )
+    return spec
 
 
 def shapes(spec: Spec) -> tuple[int, ...] | dict[str, tuple[int, ...]]:
-    """Return the shape, or that of each part."""
+    """Return the shape, or the shape of each part."""
     return spec.shape if isinstance(spec, InputSpec) else {key: part.shape for key, part in spec.items()}
 
 
 @dataclass(frozen=True)
-class DataSpec:
-    """What a data set offers a model: the input, and the number of classes where examples are labelled."""
+class Classes:
+    """One class per example. Targets are `(B,)`, int64, from 0 to `n - 1`.
 
-    input: InputSpec
-    classes: int | None = None
+    Args:
+        n: number of classes.
+        names: of the classes, in order; empty where they have none.
+    """
+
+    n: int
+    names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.names and len(self.names) != self.n:
+            raise ConfigError(f"there are {self.n} classes, but {len(self.names)} names for them")
+
+
+@dataclass(frozen=True)
+class Values:
+    """Numbers to predict. Targets are `(B, *shape)`, float32.
+
+    Args:
+        shape: of one example's values; `()` for a single number.
+        names: of the values along the last axis, in order; empty where they have none.
+    """
+
+    shape: tuple[int, ...]
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A sequence of token ids. Targets are `(B, T)`, int64, with T at most `length`.
+
+    Args:
+        vocab: number of token ids.
+        length: of the longest sequence.
+        pad: the id that fills a sequence up; no loss is taken there.
+    """
+
+    vocab: int
+    length: int
+    pad: int
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """Objects in an image. Targets are `(B, most, 5)`, float32: left, top, right and bottom in pixels, and the class.
+
+    Args:
+        classes: of the objects.
+        most: objects in one image. Rows without an object hold -1.
+    """
+
+    classes: Classes
+    most: int
+
+
+@dataclass(frozen=True)
+class Masks:
+    """One class for each pixel. Targets are `(B, H, W)`, int64.
+
+    Args:
+        classes: of the pixels.
+    """
+
+    classes: Classes
+
+
+Target = Classes | Values | Tokens | Boxes | Masks
+"""The form of the targets."""
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """What a data set gives a model.
+
+    Args:
+        input: the form of the inputs.
+        target: the form of the targets; None where examples have none.
+        classes: short for `target=Classes(classes)`.
+    """
+
+    input: Spec
+    target: Target | None = None
+    classes: InitVar[int | None] = None
+
+    def __post_init__(self, classes: int | None) -> None:
+        if classes is not None:
+            if self.target is not None:
+                raise ConfigError("DataSpec takes target or classes, not both")
+            object.__setattr__(self, "target", Classes(classes))
+
+    def require_one_input(self, who: str) -> InputSpec:
+        """Return the input's spec. Raises ConfigError where there are several inputs."""
+        return require_one_input(self.input, who)
+
+    def require_classes(self, who: str) -> int:
+        """Return the number of classes. Raises ConfigError where the targets are not classes."""
+        if isinstance(self.target, Classes):
+            return self.target.n
+        received = type(self.target).__name__.lower() if self.target else "no targets"
+        raise ConfigError(f"{who} needs examples that each have a class, but this data set has {received}")
+
+
+def _count(vocab: int | None) -> str:
+    return "no token ids" if vocab is None else f"{vocab} token ids"
+
+
+def _rate(sample_rate: int | None) -> str:
+    return "none" if sample_rate is None else f"{sample_rate} Hz"

@@ -11,7 +11,8 @@ from lightning_fabric.plugins.io.checkpoint_io import CheckpointIO
 from pytorch_lightning.callbacks import Checkpoint as LastCallback
 
 from lab.console.progress import Progress
-from lab.data.base import Batch, Batches
+from lab.data.base import Batches
+from lab.data.batch import Batch
 from lab.errors import DivergedError
 from lab.experiment import RunContext
 from lab.system.devices import own_randomness
@@ -44,7 +45,7 @@ class Reporter(pl.Callback):
     ) -> None:
         self.step += 1
         self.latest = outputs
-        self.examples += len(batch[0])
+        self.examples += len(batch)
         log = self.step % self.log_every == 0
         if not (log or self.progress.due):
             return

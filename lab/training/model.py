@@ -13,7 +13,8 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from lab.data.base import Batch, DataModule
+from lab.data.base import DataModule
+from lab.data.batch import Batch
 from lab.data.spec import DataSpec
 from lab.encoders.base import Encoder
 from lab.encoders.files import save_encoder
@@ -68,10 +69,10 @@ class Model(pl.LightningModule, ABC):
         return losses
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
-        self.log_dict({f"val/{name}": value for name, value in self.losses(batch).items()}, batch_size=len(batch[0]))
+        self.log_dict({f"val/{name}": value for name, value in self.losses(batch).items()}, batch_size=batch.weight)
 
     def test_step(self, batch: Batch, batch_index: int) -> None:
-        self.log_dict({f"test/{name}": value for name, value in self.losses(batch).items()}, batch_size=len(batch[0]))
+        self.log_dict({f"test/{name}": value for name, value in self.losses(batch).items()}, batch_size=batch.weight)
 
     def configure_optimizers(self) -> Any:
         optimizer, schedule = self.optimization.build(self.parameters(), int(self.trainer.estimated_stepping_batches))

@@ -9,7 +9,8 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
-from lab.data.base import Batch, Batches
+from lab.data.base import Batches
+from lab.data.batch import Batch
 from lab.system.stopwatch import Stopwatch
 
 PARTS = {

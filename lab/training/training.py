@@ -18,6 +18,7 @@ from pytorch_lightning.callbacks import EarlyStopping as LightningEarlyStopping
 from lab.config.types import PositiveInt
 from lab.console.progress import Unseen
 from lab.data.base import DataModule, DatasetInfo
+from lab.data.loader import as_batches
 from lab.errors import CheckpointError, ConfigError, DataWorkerError, nearest
 from lab.experiment import Experiment, RunContext, State, Throughput, Timing, Turn
 from lab.resume.saver import Cadence, CheckpointSettings
@@ -98,9 +99,11 @@ class Training(Experiment):
             self.settings.build(self.model.parameters(), 1)
         except (ValueError, TypeError) as error:  # torch checks learning rates, betas and the like
             raise ConfigError(f"trainer.optimizer: {error}") from error
-        self.batches = self.data.train(device, seed)
-        self.validation, self.test = self.data.validation(device), self.data.test(device)
-        self.first_batch = next(iter(self.validation or self.data.train(device, seed)))
+        self.batches = as_batches(self.data.train(device, seed), device, seed=seed)
+        held_out = self.data.validation(device)
+        self.validation = held_out and as_batches(held_out, device, who="data.validation()")
+        self.test = as_batches(self.data.test(device), device, who="data.test()")
+        self.first_batch = next(iter(self.validation or as_batches(self.data.train(device, seed), device, seed=seed)))
         self._check_early_stopping(device)
 
     def _check_early_stopping(self, device: torch.device) -> None:

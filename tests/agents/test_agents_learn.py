@@ -226,4 +226,4 @@ def test_encoders_of_one_input_refuse_dicts_in_a_sentence(
 ) -> None:
     words = ["ppo", f"--agent.encoder=lab.encoders.{encoder}"]
     said = refused(words, capsys, monkeypatch, observation=TWO, action=spaces.Discrete(2))
-    assert f"{encoder} takes inputs of one part, but there are several: a, b" in said
+    assert f"{encoder} takes one input, but there are several: a, b" in said

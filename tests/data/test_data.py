@@ -10,20 +10,21 @@ import pytest
 import torch
 
 from lab.data import catalog
-from lab.data.batches import ImageBatches
+from lab.data.batches import TensorBatches
 from lab.data.catalog import Dataset
-from lab.data.images import Images, read_idx
+from lab.data.images import Images, read_idx, unit_floats
+from lab.data.spec import Classes, InputSpec
 from lab.errors import ConfigError, DataError
 
 CPU = torch.device("cpu")
 
 
-def batches(count: int = 10, size: int = 3, seed: int | None = 0) -> ImageBatches:
+def batches(count: int = 10, size: int = 3, seed: int | None = 0) -> TensorBatches:
     images = torch.arange(count, dtype=torch.uint8).view(count, 1, 1, 1)
-    return ImageBatches(images, torch.arange(count), batch_size=size, seed=seed)
+    return TensorBatches(images, torch.arange(count), batch_size=size, seed=seed, transform=unit_floats)
 
 
-def order(loader: ImageBatches, limit: int | None = None) -> list[int]:
+def order(loader: TensorBatches, limit: int | None = None) -> list[int]:
     return [int(label) for _, labels in islice(loader, limit) for label in labels]
 
 
@@ -78,7 +79,8 @@ def test_digits_are_always_there() -> None:
     data = Images(name="digits", batch_size=64)
     data.prepare()
     assert data.info.fallback is None
-    assert data.spec.input.shape == (1, 28, 28)
+    assert data.spec.input == InputSpec((1, 28, 28))
+    assert data.spec.target == Classes(10, tuple("0123456789"))
     x, labels = next(iter(data.test(CPU)))
     assert x.shape[1:] == (1, 28, 28)
     assert 0 <= float(x.min()) < float(x.max()) <= 1

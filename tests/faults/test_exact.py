@@ -18,7 +18,7 @@ import agents.core.state
 import agents.experiment
 import lab
 from lab.cli.main import main
-from lab.data.batches import ImageBatches
+from lab.data.batches import TensorBatches
 from lab.errors import CheckpointError
 from lab.evaluation import evaluate
 from lab.resume import verify as verification
@@ -157,7 +157,7 @@ def without_moments(patch: pytest.MonkeyPatch) -> None:
 
 
 def without_position_in_the_epoch(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(ImageBatches, "load_state_dict", lambda self, state: None)
+    patch.setattr(TensorBatches, "load_state_dict", lambda self, state: None)
 
 
 def without_environments(patch: pytest.MonkeyPatch) -> None:

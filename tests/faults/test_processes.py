@@ -15,7 +15,8 @@ from torch.utils.data import DataLoader, Dataset
 import lab
 from generative.vae.vae import VAE
 from lab.data import Images
-from lab.data.base import Batch, Batches
+from lab.data.base import Batches
+from lab.data.batch import Batch
 from lab.errors import DataWorkerError
 from lab.resuming import resume
 from lab.runs.summary import local_runs
@@ -47,7 +48,7 @@ class Loaded:
     def __len__(self) -> int:
         return len(self.dataset) // self.batch_size
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[Any]:
         start, self.resume_at = self.resume_at, 0
         if self.batch and not start:
             self.epoch += 1

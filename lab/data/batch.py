@@ -1,0 +1,83 @@
+"""One batch of examples, whatever their modality."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from lab.errors import DataError
+
+Tensors = Tensor | dict[str, Tensor]
+"""One tensor, or several by name. The first axis of each is the batch."""
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Examples with their targets. It unpacks as `inputs, targets = batch`.
+
+    Args:
+        inputs: `(B, *spec.input.shape)`, or a dict of such tensors where `spec.input` is a dict. Sequences may be
+            shorter than the spec says.
+        targets: what the model is to predict, in the form that `spec.target` describes; None where there is none.
+        mask: `(B, T)`, true where a sequence is real and false where it is padding; None where nothing is padded.
+            A dict with the same keys where `inputs` is one.
+        weight: how many things a mean over this batch is taken over, such as real tokens; by default its examples.
+            Means over an epoch weigh batches by it.
+    """
+
+    inputs: Tensors
+    targets: Tensors | None = None
+    mask: Tensors | None = None
+    weight: int = -1
+
+    def __post_init__(self) -> None:
+        if self.weight < 0:
+            object.__setattr__(self, "weight", len(self))
+
+    def __len__(self) -> int:
+        """Return the number of examples."""
+        inputs = self.inputs
+        return len(next(iter(inputs.values())) if isinstance(inputs, dict) else inputs)
+
+    def __iter__(self) -> Iterator[Any]:
+        yield self.inputs
+        yield self.targets
+
+    def to(self, device: Any, non_blocking: bool = False) -> Batch:
+        """Return the batch on `device`. Lightning calls this."""
+        return self._each(lambda tensor: tensor.to(device, non_blocking=non_blocking), self.weight)
+
+    def first(self, count: int) -> Batch:
+        """Return the first `count` examples, or all where there are fewer. Their weight is their number, or the real
+        elements of their mask where the weight of the whole batch is that of its mask."""
+        by_mask = isinstance(self.mask, Tensor) and self.weight == int(self.mask.sum())
+        part = self._each(lambda tensor: tensor[:count], -1)
+        return part._each(lambda tensor: tensor, int(part.mask.sum())) if by_mask else part  # type: ignore[union-attr]
+
+    def _each(self, function: Callable[[Tensor], Tensor], weight: int) -> Batch:
+        def apply(tensors: Tensors | None) -> Any:
+            if isinstance(tensors, dict):
+                return {key: function(tensor) for key, tensor in tensors.items()}
+            return None if tensors is None else function(tensors)
+
+        return Batch(apply(self.inputs), apply(self.targets), apply(self.mask), weight)
+
+
+def as_batch(given: Any) -> Batch:
+    """Return `given` as a Batch: it is one, or `(inputs, targets)`, or inputs alone. Raises DataError for others."""
+    if isinstance(given, Batch):
+        return given
+    if isinstance(given, Tensor):
+        return Batch(given)
+    if isinstance(given, tuple | list) and len(given) == 2 and all(isinstance(part, Tensor | dict) for part in given):
+        return Batch(*given)
+    raise DataError(f"a batch must be lab.data.Batch or a pair (inputs, targets) of tensors, received {_told(given)}")
+
+
+def _told(given: Any) -> str:
+    if isinstance(given, tuple | list):
+        return f"a {type(given).__name__} of {', '.join(type(part).__name__ for part in given) or 'nothing'}"
+    return f"a {type(given).__name__}"

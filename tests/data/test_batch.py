@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, IterableDataset, RandomSampler, TensorDataset
+
+from lab.data import Batch, Batches
+from lab.data.batches import TensorBatches
+from lab.data.loader import as_batches
+from lab.errors import ConfigError, DataError
+
+CPU = torch.device("cpu")
+
+
+def test_unpacks_as_a_pair() -> None:
+    x, y = Batch(torch.zeros(3, 2), torch.ones(3))
+    assert (x.shape, y.shape) == ((3, 2), (3,))
+
+
+def test_weight_is_examples_by_default() -> None:
+    assert Batch({"a": torch.zeros(3, 2), "b": torch.zeros(3)}).weight == 3
+    assert Batch(torch.zeros(3, 2), weight=5).weight == 5
+
+
+def test_first_examples_of_every_part() -> None:
+    mask = torch.tensor([[True, True], [True, False], [True, False]])
+    batch = Batch({"a": torch.arange(3), "b": torch.zeros(3, 2)}, torch.arange(3), {"a": mask, "b": mask})
+    part = batch.first(2)
+    assert (len(part), part.weight) == (2, 2)
+    assert isinstance(part.inputs, dict)
+    assert isinstance(part.mask, dict)
+    assert [len(tensor) for tensor in (*part.inputs.values(), *part.mask.values())] == [2, 2, 2, 2]
+    assert len(batch.first(9)) == 3
+
+
+def test_first_keeps_the_weight_by_mask() -> None:
+    mask = torch.tensor([[True, True], [True, False], [True, True]])
+    assert Batch(torch.zeros(3, 2), mask=mask, weight=5).first(2).weight == 3
+
+
+def test_to_moves_every_part() -> None:
+    batch = Batch({"a": torch.zeros(2)}, torch.zeros(2), {"a": torch.ones(2, 1)}, weight=7).to("meta")
+    assert isinstance(batch.inputs, dict)
+    assert isinstance(batch.mask, dict)
+    assert isinstance(batch.targets, Tensor)
+    assert {t.device.type for t in (batch.inputs["a"], batch.targets, batch.mask["a"])} == {"meta"}
+    assert batch.weight == 7
+
+
+def test_pairs_become_batches() -> None:
+    class Pairs(TensorBatches):
+        def __iter__(self) -> Any:
+            return (tuple(batch) for batch in super().__iter__())
+
+    batches = as_batches(Pairs(torch.arange(6), torch.arange(6), batch_size=2, seed=None), CPU)
+    assert [(type(batch), batch.weight) for batch in batches] == [(Batch, 2)] * 3
+
+
+def test_other_batches_are_refused() -> None:
+    class Triples(TensorBatches):
+        def __iter__(self) -> Any:
+            return ((x, y, x) for x, y in super().__iter__())
+
+    with pytest.raises(DataError, match=r"a pair \(inputs, targets\) .* received a tuple of Tensor, Tensor, Tensor"):
+        next(iter(as_batches(Triples(torch.arange(6), torch.arange(6), batch_size=2, seed=None), CPU)))
+
+
+class Noisy(Dataset[Any]):
+    """Draws from torch's global generator, as augmentations of tutorials do."""
+
+    def __len__(self) -> int:
+        return 10
+
+    def __getitem__(self, i: int) -> Any:
+        return torch.rand(2) + i, i
+
+
+def loaders() -> list[DataLoader[Any]]:
+    own = torch.Generator()
+    return [
+        DataLoader(Noisy(), 3, shuffle=True),
+        DataLoader(Noisy(), 3, shuffle=True, generator=own),
+        DataLoader(Noisy(), 3, sampler=RandomSampler(Noisy(), generator=own)),
+        DataLoader(Noisy(), 3, shuffle=True, num_workers=1, multiprocessing_context="fork"),
+    ]
+
+
+def epochs(batches: Batches, count: int) -> list[Tensor]:
+    return [x for _ in range(count) for x, _ in batches]
+
+
+@pytest.mark.parametrize(("kind", "consumed"), [(0, 2), (0, 4), (1, 5), (2, 5), (3, 5)])
+def test_a_dataloader_resumes_exactly(kind: int, consumed: int) -> None:
+    whole = epochs(as_batches(loaders()[kind], CPU, seed=3), 3)
+    assert len(whole) == 12
+    assert not torch.equal(whole[0], whole[4]), "the second epoch has another order"
+    first = as_batches(loaders()[kind], CPU, seed=3)
+    seen = 0
+    for _ in range(2):
+        for _ in first:
+            torch.rand(seen)  # what training draws in between does not matter
+            seen += 1
+            if seen == consumed:
+                break
+        if seen == consumed:
+            break
+    resumed = as_batches(loaders()[kind], CPU, seed=3)
+    resumed.load_state_dict(first.state_dict())
+    rest = epochs(resumed, 2)
+    assert all(map(torch.equal, rest, whole[consumed:]))
+    assert len(rest) > 4
+
+
+def test_a_dataloader_leaves_randomness_alone() -> None:
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    epochs(as_batches(loaders()[0], CPU), 1)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_a_dataloader_depends_on_the_seed() -> None:
+    first, second = (epochs(as_batches(loaders()[1], CPU, seed=seed), 1) for seed in (0, 1))
+    assert not torch.equal(first[0], second[0])
+
+
+class Endless(IterableDataset[Any]):
+    def __iter__(self) -> Any:
+        return iter(())
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (DataLoader(Endless()), "a DataLoader of unknown length; give its data set a __len__"),
+        ([(torch.zeros(1), torch.zeros(1))], "the list that it returned lacks state_dict, load_state_dict"),
+        (TensorDataset(torch.zeros(1)), "the TensorDataset that it returned lacks __iter__, state_dict"),
+    ],
+)
+def test_what_cannot_be_resumed_is_refused(given: Any, sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        as_batches(given, CPU)
