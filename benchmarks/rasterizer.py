@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.envs.classic_control.cartpole import CartPoleEnv
 
-from agents.environments.cartpole import CartPolePixelsVector
+from agents.environments.cartpole_vectors import CartPolePixelsVector
 from agents.environments.rasterizer import SIZE, draw
 from benchmarks.pairs import alternate
 

@@ -14,7 +14,7 @@ import gymnasium as gym
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.wrappers import NormalizeObservation, NormalizeReward, TimeLimit
 
-from agents.environments.cartpole import CartPoleVector
+from agents.environments.cartpole_vectors import CartPoleVector
 from agents.environments.native import NativeEnvs
 from agents.environments.resumable import Method, Resumable, choose_method, has_native_state
 from agents.environments.sync import SyncEnvs

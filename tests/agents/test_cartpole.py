@@ -15,12 +15,18 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
 from stable_baselines3.common.monitor import Monitor
 
-from agents.environments.cartpole import CartPoleMaskedVector, CartPolePixelsVector, CartPoleVector
+from agents.environments.cartpole_vectors import (
+    CartPoleMaskedVector,
+    CartPoleNoVelVector,
+    CartPolePixelsVector,
+    CartPoleVector,
+)
 from agents.environments.rasterizer import BACKGROUND, SIZE, draw
 from agents.environments.resumable import Resumable, choose_method
 
-VECTORS = (CartPoleVector, CartPoleMaskedVector, CartPolePixelsVector)
-SINGLES = ("agents.environments.cartpole:CartPoleMasked-v1", "agents.environments.cartpole:CartPolePixels-v1")
+VECTORS = (CartPoleVector, CartPoleNoVelVector, CartPoleMaskedVector, CartPolePixelsVector)
+NO_VEL, MASKED, PIXELS = (f"agents.environments.cartpole:CartPole{kind}-v1" for kind in ("NoVel", "Masked", "Pixels"))
+SINGLES = (NO_VEL, MASKED, PIXELS)
 LIMIT = 12 * 2 * np.pi / 360
 
 vectors = pytest.mark.parametrize("kind", VECTORS)
@@ -134,15 +140,20 @@ def test_a_finished_copy_is_reset_in_the_same_step(kind: type[CartPoleVector]) -
     assert ends > 10
 
 
-def test_the_masked_is_the_full_without_velocities() -> None:
-    full, masked = CartPoleVector(6), CartPoleMaskedVector(6)
-    np.testing.assert_array_equal(full.reset(seed=1)[0][:, ::2], masked.reset(seed=1)[0])
+@pytest.mark.parametrize(
+    ("kind", "hide"),
+    [(CartPoleMaskedVector, lambda seen: seen[:, ::2]), (CartPoleNoVelVector, lambda seen: seen * [1, 0, 1, 0])],
+)
+def test_velocities_are_hidden(kind: type[CartPoleVector], hide: Callable[[np.ndarray], np.ndarray]) -> None:
+    """`CartPoleNoVel` is the observation times the mask of rl_zoo3's MaskVelocityWrapper."""
+    full, blind = CartPoleVector(6), kind(6)
+    np.testing.assert_array_equal(hide(full.reset(seed=1)[0]), blind.reset(seed=1)[0])
     for actions in np.random.default_rng(0).integers(0, 2, (100, 6)):
         seen, *rest, infos = full.step(actions)
-        less, *other, their_infos = masked.step(actions)
-        assert_same([seen[:, ::2], *rest, {}], [less, *other, {}])
+        less, *other, their_infos = blind.step(actions)
+        assert_same([hide(seen).astype(np.float32), *rest, {}], [less, *other, {}])
         if infos:
-            np.testing.assert_array_equal(infos["final_obs"][:, ::2], their_infos["final_obs"])
+            np.testing.assert_array_equal(hide(infos["final_obs"]), their_infos["final_obs"])
 
 
 @vectors
@@ -201,6 +212,7 @@ def test_what_is_no_action_is_refused() -> None:
 
 
 @singles
+@pytest.mark.filterwarnings("ignore:.*Box observation space m..imum value is")  # of CartPole-v1's velocities too
 def test_one_and_many_are_made_by_name(name: str) -> None:
     importlib.reload(importlib.import_module("agents.environments.cartpole"))  # no warning
     one = gym.make(name)
@@ -234,7 +246,7 @@ def test_one_sees_what_each_of_many_sees(name: str) -> None:
 
 
 def test_the_time_limit_cuts_once() -> None:
-    env: Any = gym.make(SINGLES[1])
+    env: Any = gym.make(PIXELS)
     env.reset(seed=0)
     cuts = []
     for _ in range(500):
@@ -264,7 +276,7 @@ def test_one_is_resumed_from_its_state(name: str) -> None:
 
 
 def test_films_show_gymnasiums_picture() -> None:
-    ours, theirs = (gym.make(name, render_mode="rgb_array") for name in (SINGLES[1], "CartPole-v1"))
+    ours, theirs = (gym.make(name, render_mode="rgb_array") for name in (PIXELS, "CartPole-v1"))
     for env in (ours, theirs):
         env.reset(seed=0)
         env.step(1)

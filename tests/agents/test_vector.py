@@ -16,7 +16,7 @@ from gymnasium.wrappers import FrameStackObservation, TimeLimit
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 import lab
-from agents.environments.cartpole import CartPoleVector
+from agents.environments.cartpole_vectors import CartPoleVector
 from agents.environments.native import NativeEnvs
 from agents.environments.resumable import Resumable
 from agents.environments.settings import EnvSettings, Plan
