@@ -22,7 +22,13 @@ from agents.core.state import (
 )
 from agents.environments.settings import EnvSettings
 from agents.evaluation.aside import FILM, SHORT_FILM, film_aside
-from agents.evaluation.episodes import LONGEST_EPISODE, Episodes, EvaluationSettings, episode_seeds, play_episodes
+from agents.evaluation.episodes import (
+    LONGEST_EPISODE,
+    EvaluationSettings,
+    episode_seeds,
+    figures,
+    play_episodes,
+)
 from agents.evaluation.play import play
 from agents.networks.distributions import require_actions
 from agents.networks.extractor import input_spec
@@ -195,9 +201,9 @@ class AgentExperiment(ActingExperiment):
 
     def evaluate(self, context: RunContext) -> dict[str, float]:
         seeds = episode_seeds(self.seed, "judge", self.episodes)
-        metrics = _figures("eval", play_episodes(self.agent, self.eval_settings, seeds))
+        metrics = figures("eval", play_episodes(self.agent, self.eval_settings, seeds))
         with self._as_best():
-            metrics |= _figures("best", play_episodes(self.agent, self.eval_settings, seeds))
+            metrics |= figures("best", play_episodes(self.agent, self.eval_settings, seeds))
         return metrics
 
     def draw(self, context: RunContext) -> None:
@@ -269,11 +275,3 @@ class AgentExperiment(ActingExperiment):
 
     def artifacts(self) -> Mapping[str, Callable[[Path], None]]:
         return {"encoder": partial(save_encoder, self.agent.encoder)}
-
-
-def _figures(group: str, episodes: Episodes) -> dict[str, float]:
-    return {
-        f"{group}/return_mean": float(episodes.returns.mean()),
-        f"{group}/return_std": float(episodes.returns.std()),
-        f"{group}/length_mean": float(episodes.lengths.mean()),
-    }

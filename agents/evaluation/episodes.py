@@ -59,6 +59,24 @@ class Episodes:
     lengths: np.ndarray
 
 
+def episode_seeds(seed: int, purpose: str, count: int) -> list[int]:
+    """Return seeds for `count` episodes of a run with this `seed`.
+
+    They are hashes of 32 bits, so that episodes for other purposes, of other runs and of training have other seeds.
+    """
+    entropy = [seed, *purpose.encode()]
+    return [int(s) for s in np.random.SeedSequence(entropy).generate_state(count)]
+
+
+def figures(group: str, episodes: Episodes) -> dict[str, float]:
+    """Return mean and standard deviation of the returns, and the mean length, by names such as `eval/return_mean`."""
+    return {
+        f"{group}/return_mean": float(episodes.returns.mean()),
+        f"{group}/return_std": float(episodes.returns.std()),
+        f"{group}/length_mean": float(episodes.lengths.mean()),
+    }
+
+
 def play_episodes(agent: Actor, settings: EnvSettings, seeds: Sequence[int]) -> Episodes:
     """Play one deterministic episode from each seed. None is cut off but by a time limit, and none counts twice.
 
@@ -99,16 +117,6 @@ def film(agent: Actor, settings: EnvSettings, seed: int, *, limit: int = 250) ->
                 frames[-1].info["duration"] = round(100 * every / fps) * 10
             env.act(agent)
     return frames
-
-
-def episode_seeds(seed: int, purpose: str, count: int) -> list[int]:
-    """Return the seeds of `count` episodes.
-
-    They are 32-bit hashes of the run's seed and the purpose: other purposes and runs have other episodes, except for a
-    rare coincidence.
-    """
-    entropy = [seed, *purpose.encode()]
-    return [int(s) for s in np.random.SeedSequence(entropy).generate_state(count)]
 
 
 def caption(env: EvalEnv) -> str:
