@@ -1,26 +1,55 @@
-"""Start-up of the commands that must answer at once, against bare Python."""
+"""Start-up: commands that answer at once against bare Python, and a short run of an agent against importing torch."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import tempfile
 import time
 from functools import partial
+from statistics import median
 
 from benchmarks.pairs import alternate
 
+QUICK = (["list"], ["--help"], ["runs"])
+SHORT = ["run", "ppo-cartpole", "--total_timesteps=256"]
+
 
 def measure(pairs: int) -> None:
-    for words in (["list"], ["--help"]):
-        alternate(f"lab {words[0]} / bare python", partial(lab, words), bare, 4 * pairs)
+    for words in QUICK:
+        alternate(f"lab {words[0]} / bare python", partial(lab, words), partial(python, "pass"), 4 * pairs)
+    with tempfile.TemporaryDirectory() as runs:
+        short = [*SHORT, "--runs-dir", runs]
+        alternate("lab run ppo-cartpole of 256 steps / import torch", partial(lab, short), torch, pairs)
+        print(f"seconds to the first word of lab run: {median(first_word(short) for _ in range(pairs)):.2f}")
 
 
 def lab(words: list[str]) -> float:
+    """Seconds that a command takes from the shell."""
     return _seconds([sys.executable, "-m", "lab.cli", *words])
 
 
-def bare() -> float:
-    return _seconds([sys.executable, "-c", "pass"])
+def python(script: str) -> float:
+    """Seconds that a script takes."""
+    return _seconds([sys.executable, "-c", script])
+
+
+def torch() -> float:
+    """Seconds that Python takes to import torch."""
+    return python("import torch")
+
+
+def first_word(words: list[str]) -> float:
+    """Seconds until a command says something."""
+    started = time.perf_counter()
+    command = [sys.executable, "-m", "lab.cli", *words]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=os.environ) as process:
+        assert process.stderr
+        process.stderr.readline()
+        waited = time.perf_counter() - started
+        process.stderr.read()
+    return waited
 
 
 def _seconds(command: list[str]) -> float:

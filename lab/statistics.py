@@ -10,7 +10,6 @@ from typing import Any, Literal, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtrit
 
 SEED = 0  # of the generators here: a report made twice has the same figures
 
@@ -38,6 +37,8 @@ def spread(values: Sequence[float]) -> Spread:
     n, mean, std = len(sample), float(sample.mean()), float(sample.std())
     error = low = high = None
     if n > 1:
+        from scipy.special import stdtrit
+
         error = std / math.sqrt(n - 1)  # std has n under the root, so that this is s / sqrt(n)
         reach = float(stdtrit(n - 1, 0.975)) * error
         low, high = mean - reach, mean + reach
@@ -129,6 +130,8 @@ def outliers(scores: Sequence[float], *, level: float = 0.01) -> list[int]:
     if n < 3:
         return []
     others = np.stack([np.delete(sample, place) for place in range(n)])  # (n, n - 1)
+    from scipy.special import stdtrit
+
     reach = stdtrit(n - 2, 1 - level / (2 * n)) * others.std(1, ddof=1) * np.sqrt(n / (n - 1))
     off = np.abs(sample - others.mean(1))
     return [int(place) for place in np.flatnonzero((off > reach) & ~np.isclose(off, reach))]

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from agents.acceleration.eager_adam import EagerAdam
 from lab.errors import DivergedError
 
 
@@ -21,7 +22,7 @@ class Columns(NamedTuple):
     steps: list[Tensor]
 
 
-class LeanAdam(torch.optim.Adam):
+class LeanAdam(EagerAdam):
     """torch's Adam (Kingma & Ba 2015) with one more way to take a step.
 
     `step` looks after hooks, profilers and graph captures, which takes several times as long as the arithmetic where

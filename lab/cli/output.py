@@ -48,7 +48,7 @@ def say(line: str) -> None:
 
 def loading(what: str) -> None:
     """Say that PyTorch is about to be imported, which takes a second or more; nothing where it is there already."""
-    if "torch" not in sys.modules:
+    if sys.modules.get("torch") is None:
         say(f"{what}: loading PyTorch")
 
 
