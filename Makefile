@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # A process for each CPU, of which a test uses one; `make test ARGS=-n0` runs them in turn.
 PARALLEL := --numprocesses logical --maxprocesses 4 --dist worksteal
 
-.PHONY: run test faults check bench clean
+.PHONY: run test faults check bench docs clean
 
 run: $(VENV)/.run
 	$(BIN)/lab run $(EXPERIMENT) $(ARGS)
@@ -26,6 +26,10 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.test
 	$(BIN)/python -m benchmarks $(ARGS)
+
+# Tables of docs/experiments.md and README, from the configs and docs/results.yaml.
+docs: $(VENV)/.run
+	$(BIN)/python docs/make_experiments.py
 
 clean:
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache
