@@ -1,4 +1,4 @@
-"""Every error the lab raises on purpose: one hierarchy, one sentence each, one exit code per kind."""
+"""The errors that the lab raises: one hierarchy, one sentence each, one exit code for each kind."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class LabError(Exception):
 
 
 class ConfigError(LabError):
-    """The request itself is wrong: an unknown name or key, a bad value, a device that is not there."""
+    """The request is wrong: an unknown name or key, an invalid value, a device that is not available."""
 
     exit_code = 2
 
@@ -27,37 +27,37 @@ class DataError(LabError):
 
 
 class DivergedError(LabError):
-    """Training produced a NaN or an infinity; nothing after that point is worth keeping."""
+    """Training produced a NaN or an infinity."""
 
     exit_code = 3
 
 
 class EnvironmentFailedError(LabError):
-    """An environment raised an error, returned a NaN, or its worker process died or stopped answering."""
+    """An environment raised an error or returned a NaN, or its worker process died or stopped responding."""
 
     exit_code = 4
 
 
 class DataWorkerError(LabError):
-    """A process that loads data died."""
+    """A data loading process died."""
 
     exit_code = 4
 
 
 class SavingError(LabError):
-    """The disk did not take what the run had to write. What was there before is intact."""
+    """The run could not write to the disk. What was written before is intact."""
 
     exit_code = 1
 
 
 class CheckpointError(LabError):
-    """No checkpoint of the run can be trusted: none is there, or its bytes are not what was written."""
+    """The run has no valid checkpoint: there is none, or its bytes differ from what was written."""
 
     exit_code = 5
 
 
 class Interrupted(BaseException):
-    """A signal asked the run to end. A BaseException, so that no library's `except Exception` swallows it."""
+    """A signal asked the run to end. A BaseException, so that `except Exception` in a library does not catch it."""
 
     def __init__(self, signal_number: int) -> None:
         super().__init__(f"by {signal.Signals(signal_number).name}")

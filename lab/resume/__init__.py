@@ -1,1 +1,1 @@
-"""Nothing is lost: checkpoints, when they are saved, and the proof that a resumed run is the same."""
+"""Checkpoints, when they are saved, and the check that a resumed run is identical."""

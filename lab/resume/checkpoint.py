@@ -1,4 +1,4 @@
-"""Checkpoints: folders that are complete and verified, or not there at all. Opening one never runs code from it."""
+"""Checkpoint folders. One that exists is complete, and loading it verifies hashes and never runs code from it."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ STAGING = ".tmp"
 
 @dataclass(frozen=True)
 class Segment:
-    """Rows `start` to `stop` of an append-only log, in a file beside the checkpoints that share it."""
+    """Rows `start` to `stop` of an append-only log, in one file that several checkpoints share."""
 
     start: int
     stop: int
     path: Path
     print: Mapping[str, Any]
-    """Its size and hash, as every manifest that shares it has them."""
+    """Size and hash of the file, as recorded in each manifest that names it."""
 
     def load(self) -> dict[str, Tensor]:
-        """Return the rows by name, `(stop - start, ...)` each."""
+        """Return the rows by name, each of shape `(stop - start, ...)`."""
         return load_file(self.path)
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What was published: a nested state, what is known about it, and the rows of its log where it has one."""
+    """A loaded checkpoint: a nested state, metadata, and the segments of its log if it has one."""
 
     folder: Path
     state: Any
@@ -49,8 +49,8 @@ class Checkpoint:
 def publish(folder: Path, state: Any, meta: Mapping[str, Any], segments: Sequence[Segment] = ()) -> None:
     """Write a checkpoint to `folder`, which must not exist yet. `state` is anything that `lab.resume.packing` can pack.
 
-    Everything is written and forced to disk in `folder.tmp`, then the manifest with each file's size and hash, then
-    one rename makes it visible: a kill at any moment leaves a whole checkpoint or none.
+    All files are written to `folder.tmp` and forced to the disk, the manifest with their sizes and hashes last. Then
+    the folder is renamed, so that a kill at any moment leaves a complete checkpoint or none.
     """
     staging = folder.with_name(folder.name + STAGING)
     shutil.rmtree(staging, ignore_errors=True)
@@ -71,7 +71,7 @@ def publish(folder: Path, state: Any, meta: Mapping[str, Any], segments: Sequenc
 
 
 def load(folder: Path) -> Checkpoint:
-    """Return a checkpoint, its tensors on the CPU. Raises CheckpointError unless every byte is as published."""
+    """Load a checkpoint, with tensors on the CPU. Raises CheckpointError if any byte differs from what was written."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text())
         for name in (WEIGHTS, META):
@@ -85,7 +85,7 @@ def load(folder: Path) -> Checkpoint:
         for segment in segments:
             _verify(segment.path, segment.print)
         described = json.loads((folder / META).read_text())
-        # Cloned: into memory aligned as torch aligns it, on which the rounding of some sums depends.
+        # Cloned into memory that torch has aligned: the rounding of some sums depends on alignment.
         tensors = {name: tensor.clone() for name, tensor in load_file(folder / WEIGHTS).items()}
         state = unpack(described["structure"], tensors)
         return Checkpoint(folder, state, dict(described["meta"]), segments)
@@ -94,7 +94,7 @@ def load(folder: Path) -> Checkpoint:
 
 
 def write_segment(folder: Path, start: int, rows: Mapping[str, Tensor]) -> Segment:
-    """Write rows that begin at index `start` of their log into a file of their own in `folder`."""
+    """Write rows of a log, the first of which has index `start`, to a new file in `folder`."""
     stop = start + len(next(iter(rows.values())))
     path = folder / f"rows-{start:010d}-{stop:010d}.safetensors"
     folder.mkdir(parents=True, exist_ok=True)
@@ -103,7 +103,7 @@ def write_segment(folder: Path, start: int, rows: Mapping[str, Tensor]) -> Segme
 
 
 def segment_names(folder: Path) -> list[str]:
-    """Names of the segments that the checkpoint in `folder` needs; none where it cannot be read."""
+    """Return the names of the segments that the checkpoint in `folder` needs; empty if it cannot be read."""
     try:
         return [entry["name"] for entry in json.loads((folder / MANIFEST).read_text())["segments"]]
     except (OSError, ValueError, KeyError, TypeError):
@@ -111,7 +111,7 @@ def segment_names(folder: Path) -> list[str]:
 
 
 def leftovers(folder: Path) -> Iterator[Path]:
-    """Yield what a kill left behind in a folder of checkpoints while one was being written."""
+    """Yield files and folders that a kill left behind while a checkpoint was being written."""
     yield from folder.glob(f"*{STAGING}")
     yield from folder.glob(f"{SEGMENTS}/.*.part")
 
@@ -122,4 +122,4 @@ def _print_of(path: Path) -> dict[str, Any]:
 
 def _verify(path: Path, expected: Mapping[str, Any]) -> None:
     if sha256(path) != expected["sha256"]:
-        raise CheckpointError(f"{path} is damaged: its bytes are not the ones that were published")
+        raise CheckpointError(f"{path} is damaged: its hash differs from the one in the manifest")

@@ -1,4 +1,4 @@
-"""Nested states as JSON and tensors: all that a checkpoint can hold, and the most that opening one can produce."""
+"""Converts nested states to JSON and tensors, and back. A checkpoint can hold nothing else, so it cannot hold code."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# JSON has no tensors, tuples, or keys that are not strings: each is an object with one of these keys.
+# JSON has no tensors, no tuples and only strings as keys: each of these is written as an object with one such key.
 TENSOR, ARRAY, SCALAR, TUPLE, ITEMS, FLOAT = "$tensor", "$array", "$scalar", "$tuple", "$items", "$float"
 
 
 def pack(value: Any) -> tuple[Any, dict[str, Tensor]]:
-    """Return `value` as strict JSON, with its tensors and arrays beside it by name.
+    """Return `value` as strict JSON, and its tensors and arrays by name.
 
     `value` is made of dicts, lists, tuples, tensors, numpy arrays and scalars, numbers, strings, booleans and None.
     Raises TypeError for anything else.
@@ -24,7 +24,7 @@ def pack(value: Any) -> tuple[Any, dict[str, Tensor]]:
 
     def put(tensor: Tensor, name: str) -> str:
         while name in tensors:
-            name += "'"  # {"a": {"b": ...}, "a.b": ...} has two of one name
+            name += "'"  # {"a": {"b": ...}, "a.b": ...} gives the same name twice
         tensors[name] = tensor
         return name
 
@@ -32,9 +32,9 @@ def pack(value: Any) -> tuple[Any, dict[str, Tensor]]:
         if isinstance(value, Tensor):
             return {TENSOR: put(value, name)}
         if isinstance(value, str):
-            return str(value)  # numpy has strings of its own
+            return str(value)  # numpy strings are a subclass of str
         if isinstance(value, np.ndarray | np.generic):
-            array = np.array(value)  # a copy: it is written later than it is read
+            array = np.array(value)  # a copy, because it is written later
             return {ARRAY if isinstance(value, np.ndarray) else SCALAR: put(torch.from_numpy(array), name)}
         if value is None or isinstance(value, bool | int):
             return value
@@ -53,7 +53,7 @@ def pack(value: Any) -> tuple[Any, dict[str, Tensor]]:
 
 
 def unpack(plain: Any, tensors: Mapping[str, Tensor]) -> Any:
-    """Return what `pack` was given. Raises KeyError where a tensor is missing, ValueError for an unknown form."""
+    """Invert `pack`. Raises KeyError if a tensor is missing, ValueError for an unknown form."""
     if isinstance(plain, list):
         return [unpack(item, tensors) for item in plain]
     if not isinstance(plain, dict):
@@ -65,7 +65,7 @@ def unpack(plain: Any, tensors: Mapping[str, Tensor]) -> Any:
     if form == TENSOR:
         return tensors[content]
     if form == ARRAY:
-        return tensors[content].numpy().copy()  # where numpy would have put it
+        return tensors[content].numpy().copy()  # in memory that numpy has aligned
     if form == SCALAR:
         return tensors[content].numpy()[()]
     if form == TUPLE:

@@ -1,4 +1,4 @@
-"""A run's rolling checkpoints: when they are due, what they name, how many are kept, and which one is believed."""
+"""The rolling checkpoints of a run: when they are saved, how many are kept, and which one to resume from."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from lab.errors import CheckpointError, SavingError
 from lab.resume.checkpoint import SEGMENTS, Checkpoint, Segment, load, publish, segment_names, write_segment
 from lab.system.signals import Stop
 
-KEPT = 2  # the last and the one before it
+KEPT = 2  # rolling checkpoints
 
 
 @dataclass(frozen=True)
 class CheckpointSettings:
-    """How often a run saves itself. Never by the clock: the same run saves at the same places.
+    """How often a run saves itself. It does not depend on the clock: the same run always saves at the same steps.
 
     Args:
-        steps: of the environment, or batches; null for the usual number of this kind of experiment.
-        epochs: for experiments that have them, in place of `steps`.
+        steps: environment steps or batches between checkpoints; null for the default of this kind of experiment.
+        epochs: epochs between checkpoints, in place of `steps`; not for agents.
     """
 
     steps: PositiveInt | None = None
@@ -34,7 +34,7 @@ class CheckpointSettings:
 
 
 class Cadence(NamedTuple):
-    """Steps between two checkpoints, and whether saving leaves what follows unchanged."""
+    """Steps between two checkpoints, and whether saving leaves the rest of the run unchanged."""
 
     every: int
     neutral: bool = True
@@ -42,11 +42,11 @@ class Cadence(NamedTuple):
 
 @dataclass(frozen=True)
 class Rows:
-    """What an append-only log, such as a replay buffer, has gained since its last checkpoint.
+    """Rows that were added to an append-only log, such as a replay buffer, since its last checkpoint.
 
     Args:
         start: index of the first new row, counted from the beginning of the run.
-        new: the new rows by name, `(rows, ...)` each.
+        new: the new rows by name, each of shape `(rows, ...)`.
         oldest: index of the first row that is still needed.
     """
 
@@ -56,14 +56,14 @@ class Rows:
 
 
 class Saver:
-    """Saves a run at its safe points: the places where all of its state can be named.
+    """Saves a run at its safe points, the moments at which its whole state is known.
 
     Args:
         folder: of the checkpoints.
-        meta: returns what each checkpoint has to know beside the state: config, versions, offset of the journal.
+        meta: returns the metadata of a checkpoint: config, versions, offset of the journal.
         stop: whether the run has been asked to end.
-        cadence: when to save. Where that is not neutral it happens at the appointed places alone.
-        resumed: the checkpoint the run went on from.
+        cadence: when to save. If it is not neutral, a signal does not cause an additional checkpoint.
+        resumed: the checkpoint that the run was resumed from.
     """
 
     def __init__(
@@ -77,21 +77,21 @@ class Saver:
         self.folder, self.meta, self.stop = folder, meta, stop
         self.every, self.neutral = cadence
         self.seconds = 0.0
-        """Spent saving, in this session."""
+        """Time spent saving in this session."""
         self.previous = self.saved = position(resumed.folder) if resumed else -1
         self.segments: list[Segment] = list(resumed.segments) if resumed else []
 
     def due(self, at: int) -> bool:
-        """Whether the cadence asks for a checkpoint at the safe point `at`, the next after the previous one."""
+        """Whether a checkpoint is due at step `at`, the next safe point after the previous one."""
         return at // self.every > max(self.previous, 0) // self.every
 
     def safe_point(self, at: int, state: Callable[[], Any], rows: Callable[[], Rows] | None = None) -> None:
-        """Save if the cadence says so; save and end the run if that has been asked for, raising Interrupted.
+        """Save if a checkpoint is due. If a signal has asked the run to end, save and raise Interrupted.
 
         Args:
-            at: steps done, never fewer than before.
-            state: gives all that the run needs to go on from here.
-            rows: gives what the run's append-only log has gained.
+            at: steps done so far.
+            state: returns everything that the run needs to continue from here.
+            rows: returns the new rows of the run's append-only log.
         """
         if self.due(at) or (self.neutral and self.stop.requested is not None):
             self.save(at, state, rows)
@@ -99,7 +99,7 @@ class Saver:
         self.stop.raise_if_requested()
 
     def save(self, at: int, state: Callable[[], Any], rows: Callable[[], Rows] | None = None) -> None:
-        """Save at once, unless this very place has been saved. Raises SavingError when the disk does not take it."""
+        """Save now, unless step `at` has been saved already. Raises SavingError if it cannot be written."""
         if at == self.saved:
             return
         folder = self.folder / f"step-{at:010d}"
@@ -116,7 +116,7 @@ class Saver:
             raise SavingError(f"cannot write the checkpoint {folder}: {error.strerror}; {kept}") from error
 
     def position(self) -> dict[str, int | None]:
-        """The step of the newest checkpoint, and how many safe steps came after it."""
+        """Return the step of the newest checkpoint, and the number of steps done after it."""
         if self.saved < 0:
             return {"checkpoint": None, "steps_after_it": max(self.previous, 0)}
         return {"checkpoint": self.saved, "steps_after_it": self.previous - self.saved}
@@ -128,19 +128,19 @@ class Saver:
 
 
 def position(folder: Path) -> int:
-    """Steps done at the checkpoint in `folder`."""
+    """Return the number of steps done at the checkpoint in `folder`."""
     return int(folder.name.rpartition("-")[2])
 
 
 def rolling(folder: Path) -> list[Path]:
-    """Return the rolling checkpoints in a folder of checkpoints, the newest first."""
+    """Return the rolling checkpoints in a folder, newest first."""
     return sorted(
         (p for p in folder.glob("step-*") if re.fullmatch(r"step-\d{10}", p.name) and p.is_dir()), reverse=True
     )
 
 
 def prune(folder: Path) -> None:
-    """Remove the rolling checkpoints that are no longer kept, and the segments that none of the others names."""
+    """Remove rolling checkpoints that are no longer kept, and segments that no checkpoint needs any more."""
     kept = rolling(folder)[:KEPT]
     for path in rolling(folder)[KEPT:]:
         shutil.rmtree(path)
@@ -151,9 +151,10 @@ def prune(folder: Path) -> None:
 
 
 def newest_valid(folder: Path, problems: list[str]) -> Checkpoint | None:
-    """Return the newest valid one of the rolling checkpoints; what is wrong with newer ones is added to `problems`.
+    """Return the newest valid rolling checkpoint, and append the errors of newer invalid ones to `problems`.
 
-    None where the run never came to its first one. Raises CheckpointError when there are some and none is valid.
+    Returns None if the run ended before its first checkpoint. Raises CheckpointError if there are checkpoints but none
+    is valid.
     """
     found = rolling(folder)
     for path in found:
@@ -164,5 +165,5 @@ def newest_valid(folder: Path, problems: list[str]) -> Checkpoint | None:
     if found:
         raise CheckpointError(f"none of the {len(found)} checkpoints in {folder} is valid: {'; '.join(problems)}")
     if any((folder / title).exists() for title in ("final", "best")):
-        raise CheckpointError(f"the checkpoints that training could go on from are gone from {folder}")
+        raise CheckpointError(f"the checkpoints to resume training from are missing in {folder}")
     return None

@@ -1,4 +1,4 @@
-"""What must be the same for a resumed run to be bitwise the same run: the config, and what computes it."""
+"""What must be unchanged for a resumed run to be bitwise identical: config, machine, device, threads and versions."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from lab.runs.summary import versions
 from lab.system.devices import describe
 
 BYSTANDERS = {"wandb", "jsonargparse"}
-"""Packages that the lab records, but that compute nothing."""
+"""Recorded packages that do not affect any result."""
 
 
 def surroundings(device: torch.device) -> dict[str, Any]:
-    """Return what a run's figures depend on besides its config: kind of machine, threads and versions."""
+    """Return what the figures of a run depend on besides its config: kind of machine, threads and versions."""
     return {
         "machine": f"{platform.system()} {platform.machine()}",
         "cpu": torch.backends.cpu.get_cpu_capability(),
@@ -27,7 +27,7 @@ def surroundings(device: torch.device) -> dict[str, Any]:
 
 
 def differences(before: Any, now: Any, name: str = "") -> Iterator[str]:
-    """Yield one line, `name: old -> new`, for each place where two nested settings differ."""
+    """Yield a line `name: old -> new` for each setting that differs between two nested configs."""
     if isinstance(before, Mapping) and isinstance(now, Mapping):
         for key in {**before, **now}:
             inner = name if key == "init_args" else f"{name}.{key}".lstrip(".")

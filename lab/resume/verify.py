@@ -1,4 +1,4 @@
-"""The lab's promise, put to the test: a run that is killed again and again ends bitwise like one that never was."""
+"""Checks that a run which is killed and resumed many times ends bitwise identical to an undisturbed run."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from lab.resume.checkpoint import META
 from lab.resume.saver import rolling
 from lab.runs.summary import Summary, local_runs
 
-ANYWHERE = 0.25  # of the kills fall anywhere in a process's life, its start included; the others in or after training
+ANYWHERE = 0.25  # share of kills at any moment of a process, startup included; the others come in or after training
 POLL = 0.01  # seconds
 
 
 @dataclass(frozen=True)
 class Verification:
-    """What `verify` found.
+    """The result of `verify`.
 
     Args:
-        differences: between the undisturbed run and those that were killed; none means EXACT.
-        kills: processes ended by SIGKILL.
-        resumed: how many of these had saved a checkpoint, from which the next one went on.
-        runs: that were killed and carried to their end.
-        undisturbed: the summary of the run that was not.
-        folder: of all these runs; None where it has been removed.
+        differences: between the undisturbed run and the killed ones; empty means EXACT.
+        kills: number of processes ended by SIGKILL.
+        resumed: how many of these had saved a checkpoint, which the next process resumed from.
+        runs: number of runs that were killed and resumed to their end.
+        undisturbed: summary of the undisturbed run.
+        folder: of all these runs; None if it has been removed.
     """
 
     differences: list[str]
@@ -46,7 +46,7 @@ class Verification:
 
 
 class VerificationError(LabError):
-    """A run ended by itself in an error, so there is nothing to compare."""
+    """A run failed without being killed, so there is nothing to compare."""
 
 
 def verify(
@@ -58,17 +58,17 @@ def verify(
     fast_dev_run: bool = False,
     say: Callable[[str], None] = lambda line: None,
 ) -> Verification:
-    """Run an experiment once undisturbed, and as often as it takes with `kills` times SIGKILL and `lab resume`.
+    """Run an experiment once undisturbed, then kill and resume it `kills` times, in as many runs as that needs.
 
-    Each command is a process of its own. `folder` is for these runs alone, and kept only where something differs or
-    fails. Raises VerificationError when a run ends by itself in an error.
+    Each command is a process of its own. `folder` contains only these runs. It is removed unless something differs or
+    fails. Raises VerificationError if a run fails without being killed.
     """
     lab = _Lab(folder / "said.txt")
     try:
         found = _verify(lab, name, words, kills=kills, folder=folder, fast_dev_run=fast_dev_run, say=say)
     except VerificationError:
         raise
-    except BaseException:  # asked to end: neither a process nor a folder stays
+    except BaseException:  # interrupted: leave neither a process nor a folder behind
         lab.kill()
         shutil.rmtree(folder)
         raise
@@ -127,7 +127,7 @@ def _verify(
 
 @dataclass(frozen=True)
 class _Lab:
-    """Starts lab commands as processes of their own; what they say goes to a file."""
+    """Starts lab commands as processes of their own. Their messages go to a file."""
 
     said: Path
 
@@ -146,20 +146,20 @@ class _Lab:
         return process
 
     def kill(self) -> None:
-        """End what is still at work."""
+        """Kill all processes that are still running."""
         for process in self.started:
             process.kill()
             process.wait()
 
     def finish(self, process: subprocess.Popen[bytes]) -> None:
-        """Wait for its end. Raises VerificationError when that is an error."""
+        """Wait until a process ends. Raises VerificationError if it fails."""
         if code := process.wait():
             said = " ".join(self.said.read_text(errors="replace").split())[-500:]
-            raise VerificationError(f"the run ended by itself with exit code {code} (see {self.said.parent}): {said}")
+            raise VerificationError(f"the run failed by itself with exit code {code} (see {self.said.parent}): {said}")
 
 
 def _begin(start: Sequence[str], folder: Path) -> list[str]:
-    shutil.rmtree(folder, ignore_errors=True)  # a run that was killed before it had a summary
+    shutil.rmtree(folder, ignore_errors=True)  # left by a run that was killed before it had a summary
     return [*start, "--runs-dir", str(folder)]
 
 
@@ -172,7 +172,7 @@ def _ends_within(process: subprocess.Popen[bytes], seconds: float) -> bool:
 
 
 def _training(process: subprocess.Popen[bytes], folder: Path) -> bool:
-    """Wait until the run's training has begun; return whether the process has ended instead."""
+    """Wait until the run has begun to train. Return whether the process has ended instead."""
     before = {(run.run_id, run.resume.get("sessions")) for run in local_runs(folder) if "setup" in run.durations}
     while process.poll() is None:
         for run in local_runs(folder):
@@ -183,7 +183,7 @@ def _training(process: subprocess.Popen[bytes], folder: Path) -> bool:
 
 
 def _saved(process: subprocess.Popen[bytes], folder: Path) -> bool:
-    """Wait until the run has saved a checkpoint; return whether the process has ended instead."""
+    """Wait until the run has saved a checkpoint. Return whether the process has ended instead."""
     while process.poll() is None:
         if _checkpoint(folder):
             return False
@@ -206,7 +206,7 @@ def _checkpoint(folder: Path) -> str | None:
 
 
 def _trained(folder: Path) -> float:
-    """Seconds of training in the newest checkpoint."""
+    """Return the seconds of training recorded in the newest checkpoint."""
     run = _only(folder)
     try:
         newest = rolling(run / "checkpoints")[0] if run else None

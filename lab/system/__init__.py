@@ -1,1 +1,1 @@
-"""The machine: files, disk, devices, threads, randomness and signals."""
+"""The machine: files, disk, devices, threads, random generators and signals."""

@@ -1,4 +1,4 @@
-"""How many processors this process may use."""
+"""How many CPU cores this process may use."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ import os
 
 
 def usable_cores() -> int:
-    """Return those that the process is allowed to run on, where the system tells (taskset, Slurm and containers allow
-    it fewer than there are), else all."""
+    """Return the number of cores that this process may run on: taskset, Slurm and containers can allow fewer than there
+    are. Where the system cannot tell, return the number of all cores."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

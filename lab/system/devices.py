@@ -1,4 +1,4 @@
-"""Where a run computes, and on how many threads."""
+"""The device and the number of threads that a run computes with."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DEFAULT_THREADS = torch.get_num_threads()
 def select_device(wish: Device) -> torch.device:
     """Return the device for `wish`; `auto` takes CUDA, then MPS, then the CPU.
 
-    Raises ConfigError, with the devices there are, for one that is not.
+    Raises ConfigError, which lists the available devices, for a device that is not available.
     """
     there = [name for name, found in (("cuda", torch.cuda.is_available()), ("mps", _mps())) if found] + ["cpu"]
     chosen = there[0] if wish == "auto" else wish
@@ -32,14 +32,14 @@ def select_device(wish: Device) -> torch.device:
 
 
 def describe(device: torch.device) -> str:
-    """Name of the device as a person would say it."""
+    """Return a readable name of the device."""
     return f"cuda ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else device.type
 
 
 def use_threads(wish: int | None) -> int:
-    """Let torch compute on `wish` CPU threads, or its own choice for None; return the number in use.
+    """Let torch use `wish` CPU threads, or its default for None; return the number in use.
 
-    Raises ConfigError for more than there are CPUs.
+    Raises ConfigError for more threads than the machine has CPUs.
     """
     if wish is not None and wish > (there := os.cpu_count() or 1):
         raise ConfigError(f"threads must be at most {there}, the CPUs of this machine, received {wish}")
@@ -48,10 +48,10 @@ def use_threads(wish: int | None) -> int:
 
 
 def keep_freed_memory() -> None:
-    """Let the C library keep the memory of tensors that are gone, for the next ones.
+    """Let the C library keep the memory of freed tensors and reuse it for the next ones.
 
-    By itself glibc gives large blocks back to the system and gets them again, page by page and zeroed: a quarter of
-    the time of a small convolutional net. Other systems are left as they are.
+    By default glibc returns large blocks to the system and requests them again, page by page and zeroed. That costs a
+    quarter of the time of a small convolutional network. Does nothing on systems other than Linux.
     """
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
         libc.mallopt(M_MMAP_THRESHOLD, 32 * 2**20)  # the largest it takes
@@ -59,19 +59,19 @@ def keep_freed_memory() -> None:
 
 
 def flush_denormals() -> None:
-    """Let the CPU take numbers below 1e-38 for 0, in this thread and those that it starts.
+    """Let the CPU treat numbers below 1e-38 as 0, in this thread and in the threads that it starts.
 
-    Adam's averages for a unit that no longer fires decay into these numbers and stay there, and arithmetic on them is
-    ten times as slow. Weights are too large to notice.
+    Adam's averages for a unit that is never active decay into this range and stay there, and arithmetic on such
+    numbers is ten times slower. Weights are too large to be affected.
     """
     torch.set_flush_denormal(True)
 
 
 @contextmanager
 def own_randomness(device: torch.device, seed: int) -> Iterator[None]:
-    """Draw random numbers from `seed` inside the block, and leave those outside as if it had not been there."""
+    """Seed torch with `seed` inside the block, and restore the state of its generators afterwards."""
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        mps = torch.mps.get_rng_state() if device.type == "mps" else None  # fork_rng does not know this one
+        mps = torch.mps.get_rng_state() if device.type == "mps" else None  # fork_rng does not save this one
         torch.manual_seed(seed)
         try:
             yield

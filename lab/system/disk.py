@@ -1,4 +1,4 @@
-"""What a run takes on the disk."""
+"""How much disk space a run takes."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 
 
 def disk(folder: Path) -> int:
-    """Return the bytes that a folder and all inside it take up, as `du` counts them; where the system does not say,
-    the lengths of the files. Links count themselves, and what they point to does not."""
+    """Return the bytes that a folder with all its content takes up, as `du` counts them, or the sum of its files'
+    lengths where the system does not report blocks. Links are counted, but not what they point to."""
     taken, folders = 0, [os.fspath(folder)]
     with suppress(OSError):
         taken += _taken(os.lstat(folder))
     while folders:
-        with suppress(OSError), os.scandir(folders.pop()) as entries:  # gone meanwhile, or not ours to read
+        with suppress(OSError), os.scandir(folders.pop()) as entries:  # removed meanwhile, or not readable
             for entry in entries:
                 with suppress(OSError):
                     taken += _taken(entry.stat(follow_symlinks=False))

@@ -1,4 +1,4 @@
-"""Files that are either the old ones or the new ones, never half of each."""
+"""Atomic writes: after a crash a file has its old content or its new content, never a part of it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def write_atomic(path: Path, content: bytes) -> None:
-    """Write `content` beside `path`, force it to disk, and rename it into place."""
+    """Write `content` to a temporary file beside `path`, force it to the disk, and rename it to `path`."""
     part = path.with_name(f".{path.name}.part")
     with part.open("wb") as file:
         file.write(content)
@@ -21,12 +21,12 @@ def write_atomic(path: Path, content: bytes) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` as strict JSON: a NaN or an infinity anywhere raises ValueError."""
+    """Write `value` as strict JSON. Raises ValueError for a NaN or an infinity."""
     write_atomic(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
 
 
 def sync_folder(folder: Path) -> None:
-    """Make a rename inside `folder` survive a power cut. Windows cannot open folders, and does not need it."""
+    """Force a rename inside `folder` to the disk. Windows cannot open folders, and does not need this."""
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -36,6 +36,6 @@ def sync_folder(folder: Path) -> None:
 
 
 def sha256(path: Path) -> str:
-    """Hex digest of the file's bytes."""
+    """Return the hex digest of the file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

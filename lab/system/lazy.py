@@ -1,4 +1,4 @@
-"""Names that a package hands out and imports when they are first used: `import lab` then costs nothing."""
+"""Lazy imports: a package exports names whose modules are imported when they are first used."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def lazily(package: str, places: Mapping[str, str]) -> Callable[[str], Any]:
 
     Args:
         package: its name.
-        places: name that the package hands out -> the module that has it.
+        places: exported name -> the module that defines it.
     """
 
     def get(name: str) -> Any:

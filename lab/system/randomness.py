@@ -1,4 +1,4 @@
-"""The generators of Python, numpy and torch: seeded by name of place, saved and restored."""
+"""The random generators of Python, numpy and torch: seed, save and restore them."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def seed_everything(seed: int) -> None:
 
 
 def derived_seed(*place: int) -> int:
-    """Return a seed of 32 bits that belongs to a place such as (seed, epoch, batch): another place, another seed."""
+    """Return a 32-bit seed derived from a place such as (seed, epoch, batch). Different places have different seeds."""
     return int(np.random.SeedSequence(place).generate_state(1)[0])
 
 
 def random_state(device: torch.device) -> dict[str, Any]:
-    """Return the state of the global generators, and of `device`'s own one."""
+    """Return the state of the global generators and of the generator of `device`."""
     return {
         "python": random.getstate(),
         "numpy": np.random.get_state(),
@@ -32,7 +32,7 @@ def random_state(device: torch.device) -> dict[str, Any]:
 
 
 def restore_random_state(state: dict[str, Any], device: torch.device) -> None:
-    """Take back what `random_state` returned."""
+    """Restore what `random_state` returned."""
     random.setstate(state["python"])
     np.random.set_state(state["numpy"])
     torch.set_rng_state(state["torch"])

@@ -1,4 +1,4 @@
-"""Signals that ask a run to end: it ends at the next point where it can be saved, or a few seconds later anyway."""
+"""Signals that ask a run to end. It ends at its next safe point, or a few seconds later if there is none."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from lab.console.progress import notice
 from lab.errors import Interrupted
 
 ASKED_TO_END = [getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1") if hasattr(signal, n)]
-GRACE = 5.0  # seconds until a run that comes to no point where it can be saved is ended where it stands
+GRACE = 5.0  # seconds that a run has to reach a safe point before it is ended without saving
 
 
 class Stop:
-    """Whether the run has been asked to end. Outside `deferred` a signal raises Interrupted at once."""
+    """Records whether the run has been asked to end. Outside `deferred` a signal raises Interrupted immediately."""
 
     def __init__(self) -> None:
         self.requested: int | None = None
@@ -30,7 +30,7 @@ class Stop:
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
-        """Inside, a signal waits up to `GRACE` seconds for someone to call `raise_if_requested`."""
+        """Inside the block, a signal waits up to `GRACE` seconds for a call of `raise_if_requested`."""
         self._deferring = hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
         try:
             yield
@@ -41,7 +41,7 @@ class Stop:
         self.raise_if_requested()
 
     def handle(self, number: int, frame: FrameType | None) -> None:
-        """Take the first signal; from then on each has its usual effect, at once."""
+        """Handle the first signal. Later signals have their default effect."""
         for each in self.taken:
             signal.signal(each, signal.SIG_DFL)
         self.requested = number
@@ -49,20 +49,20 @@ class Stop:
             raise Interrupted(number)
         signal.signal(signal.SIGALRM, lambda *_: self.raise_if_requested())
         signal.setitimer(signal.ITIMER_REAL, GRACE)
-        notice(f"{signal.Signals(number).name}: saving, then ending; once more ends at once")
+        notice(f"{signal.Signals(number).name}: saving, then ending; a second signal ends the run at once")
 
 
 @contextmanager
 def signals_as_exceptions() -> Iterator[Stop]:
-    """Raise Interrupted on the first signal; a second one has its usual effect, at once.
+    """Raise Interrupted on the first signal. A second one has its default effect, which ends the process.
 
-    Outside the main thread, where Python lets nobody handle signals, this does nothing.
+    Does nothing outside the main thread, where Python does not allow signal handlers.
     """
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    # nohup ignores SIGHUP on purpose: what is ignored stays so.
+    # A signal that is ignored stays ignored: nohup ignores SIGHUP on purpose.
     before = {each: old for each in ASKED_TO_END if (old := signal.getsignal(each)) is not signal.SIG_IGN}
     stop.taken = list(before)
     for each in before:

@@ -1,4 +1,4 @@
-"""Where the seconds of training go."""
+"""Measures how the time of training is divided among its parts."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from time import perf_counter
 
 
 class Stopwatch:
-    """Adds up the time between laps, each under the part of the loop that has just ended.
+    """Adds up the time of laps for each part of a loop.
 
-    On a CUDA or MPS device work is only begun in the part that asks for it, and waited for in the next that needs it.
+    CUDA and MPS work asynchronously: the time of an operation counts for the part that waits for its result.
 
     Args:
         parts: of the loop, by name.
@@ -20,15 +20,15 @@ class Stopwatch:
         self.last = perf_counter()
 
     def start(self) -> None:
-        """Begin a lap here, leaving out what came before."""
+        """Begin a lap now. The time before it is not counted."""
         self.last = perf_counter()
 
     def lap(self, part: str) -> None:
-        """End a lap that belongs to `part`, and begin the next."""
+        """End the current lap, count it for `part`, and begin the next one."""
         now = perf_counter()
         self.seconds[part] += now - self.last
         self.last = now
 
     def since(self, before: Mapping[str, float]) -> dict[str, float]:
-        """Seconds of each part since a copy of `seconds` was taken."""
+        """Return the seconds of each part since `before`, an earlier copy of `seconds`."""
         return {part: spent - before[part] for part, spent in self.seconds.items()}

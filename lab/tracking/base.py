@@ -1,4 +1,4 @@
-"""What a run tells the world while it works."""
+"""The interface of trackers, which receive metrics and media during a run."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any, Protocol
 
 
 class Tracker(Protocol):
-    """Receives a run's metrics and media. Every row carries its own axis: there is no global step."""
+    """Receives a run's metrics and media. Every row has its own axis; there is no global step."""
 
     def log(self, metrics: Mapping[str, float], *, axis: str, at: int) -> None:
         """Record `metrics`, named `group/name`, at position `at` of `axis` (env_steps, epoch or global_step)."""
 
     def media(self, name: str, path: Path, *, axis: str, at: int) -> None:
-        """Record the picture or video in `path`, which is complete and stays."""
+        """Record the picture or video in `path`. The file is complete and is not moved or deleted later."""
 
     def finish(self, summary: Mapping[str, Any]) -> None:
-        """Record the final summary and let go of everything."""
+        """Record the final summary and close all files and connections."""

@@ -1,4 +1,4 @@
-"""Where W&B runs go: which mode, which project, and which trial of a sweep, as the environment says."""
+"""Where a run goes on W&B: mode, project and sweep trial, read from environment variables."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lab.errors import ConfigError, nearest
 
 @dataclass(frozen=True)
 class Place:
-    """Where a run is on W&B. `address` is its page there."""
+    """The location of a run on W&B. `address` is the URL of its page."""
 
     entity: str
     project: str
@@ -24,7 +24,7 @@ class Place:
 
 
 def place_of(address: object) -> Place | None:
-    """Return the place that a run's address names; None where it is none of W&B's."""
+    """Return the place that a run's URL names; None if it is not the URL of a W&B run."""
     split = urlsplit(str(address or ""))
     parts = [unquote(part) for part in split.path.split("/")[-4:]]
     if split.scheme not in ("http", "https") or len(parts) != 4 or parts[2] != "runs":
@@ -33,40 +33,43 @@ def place_of(address: object) -> Place | None:
 
 
 def require_key() -> None:
-    """Raise ConfigError where W&B would not let us in."""
+    """Raise ConfigError if there is no API key for W&B."""
     if not _has_key():
-        raise ConfigError("there is no key for Weights & Biases: `wandb login`, or set WANDB_API_KEY")
+        raise ConfigError("there is no API key for Weights & Biases; run `wandb login` or set WANDB_API_KEY")
 
 
 def quiet(folder: str | Path) -> None:
-    """Have W&B's client keep all its files in `folder`, and its comments to itself; it reads this when first used."""
+    """Set W&B's environment variables so that its client writes only to `folder` and prints nothing.
+
+    Call this before the client is first used.
+    """
     for name in ("WANDB_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR"):
         os.environ[name] = str(folder)
     os.environ.setdefault("WANDB_SILENT", "true")
-    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # or it sends timings of its own calls, and errors
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # else it sends timings of its own calls, and errors
 
 
 def project() -> str:
-    """The W&B project that runs are sent to."""
+    """Return the W&B project that runs are sent to."""
     return os.environ.get("WANDB_PROJECT") or "lab"
 
 
 def sweeping() -> bool:
-    """Whether `wandb agent` has started this process, as one trial of a sweep."""
+    """Whether this process is one trial of a sweep, started by `wandb agent`."""
     return bool(os.environ.get("WANDB_SWEEP_ID") and os.environ.get("WANDB_RUN_ID"))
 
 
 def trial(joined: Mapping[str, Any]) -> dict[str, str]:
-    """Which run of which sweep this one is on W&B; empty where it is one of its own."""
+    """Return the ids of the run and of its sweep on W&B; empty if the run is not part of a sweep."""
     if sweeping():
         return {"id": os.environ["WANDB_RUN_ID"], "sweep": os.environ["WANDB_SWEEP_ID"]}
     return {key: str(joined[key]) for key in ("id", "sweep") if joined.get(key)}
 
 
 def chosen_mode() -> str:
-    """`online`, `offline` or `disabled`: WANDB_MODE, else online where there is a key, else offline.
+    """Return `online`, `offline` or `disabled`: WANDB_MODE if it is set, else online if there is a key, else offline.
 
-    Raises ConfigError for a mode that does not exist: a slip must not send what was meant to stay.
+    Raises ConfigError for an unknown mode, so that a typing error does not send a run that should stay local.
     """
     mode = os.environ.get("WANDB_MODE", "").lower()
     mode = {"dryrun": "offline", "run": "online"}.get(mode, mode)  # W&B's old names

@@ -1,4 +1,4 @@
-"""The journal: `metrics.jsonl` and `media.jsonl`, the true record of a run, from which all else can be rebuilt."""
+"""The journal of a run: `metrics.jsonl` and `media.jsonl`, the complete record of everything that was logged."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ METRICS, MEDIA = "metrics.jsonl", "media.jsonl"
 
 
 class Journal:
-    """Appends strict JSON rows: `{"time", "axis", <axis>: n, <metric>: number|null}` for each logged step, and
-    `{"time", "axis", <axis>: n, "name", "file", "after"}` for each picture or film, whose file lies in `media/`;
-    `after` counts the rows of metrics before it.
+    """Appends strict JSON rows to both files.
 
-    Raises SavingError when the disk does not take a row.
+    A row of metrics is `{"time", "axis", <axis>: n, <metric>: number|null}`. A row of media is `{"time", "axis",
+    <axis>: n, "name", "file", "after"}`: its file is in `media/`, and `after` is the number of rows of metrics before
+    it. Raises SavingError when a row cannot be written.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -40,11 +40,11 @@ class Journal:
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         for file in self.files.values():
-            with suppress(OSError):  # a row that the disk did not take has been complained of
+            with suppress(OSError):  # a row that could not be written has already raised an error
                 file.close()
 
     def position(self) -> dict[str, int]:
-        """Force all rows to the disk; return the bytes of each file."""
+        """Force all rows to the disk, and return the length of each file in bytes."""
         for file in self.files.values():
             os.fsync(file.fileno())
         return {name: file.tell() for name, file in self.files.items()}
@@ -59,7 +59,7 @@ class Journal:
 
 
 def cut_journal(folder: Path, position: Mapping[str, int]) -> None:
-    """Cut the journal back to `position`, and remove the media that it no longer names."""
+    """Truncate the journal to `position`, and remove media files that it no longer names."""
     for name in (METRICS, MEDIA):
         with (folder / name).open("ab") as file:
             file.truncate(position.get(name, 0))
@@ -71,7 +71,7 @@ def cut_journal(folder: Path, position: Mapping[str, int]) -> None:
 
 
 def read_journal(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the rows; a last row that a crash cut short is left out."""
+    """Yield the rows. An incomplete last row, left by a crash, is skipped."""
     with path.open(encoding="utf-8") as file:
         for line in file:
             if line.endswith("\n"):
@@ -79,8 +79,8 @@ def read_journal(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def read_in_order(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield (file, row) of both files, each row in the place where it was written."""
+    """Yield (file, row) of both files in the order in which the rows were written."""
     metrics = ((number, METRICS, row) for number, row in enumerate(read_journal(folder / METRICS), start=1))
     media = ((row.get("after", math.inf), MEDIA, row) for row in read_journal(folder / MEDIA))
-    for _, file, row in heapq.merge(metrics, media, key=lambda item: item[0]):  # of equals, the first comes first
+    for _, file, row in heapq.merge(metrics, media, key=lambda item: item[0]):  # stable: metrics first
         yield file, row

@@ -1,4 +1,4 @@
-"""Secrets never leave the machine: what looks like one is blanked before config or arguments are recorded."""
+"""Blanks everything that looks like a secret before a config or command line is recorded."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ BLANK = "[redacted]"
 
 
 def redact(value: Any) -> Any:
-    """Return `value` (nested dicts, lists, scalars) with every secret blanked, by its key's name or its own looks."""
+    """Return `value` (nested dicts, lists, scalars) without secrets. A secret is recognised by its key, by its form, or
+    as the value of an environment variable with such a name."""
     known = [secret for name, secret in os.environ.items() if len(secret) >= 8 and SECRET_NAME.search(name)]
     return _redact(value, known)
 

@@ -1,4 +1,4 @@
-"""Sending offline runs to W&B: the history is rebuilt from the journal, so that no row appears twice."""
+"""Sends recorded runs to W&B. The history is rebuilt from the journal, so that no row is sent twice."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from lab.tracking.journal import read_in_order
 
 
 class SyncError(LabError):
-    """W&B did not take the run. Nothing is lost, and another `lab sync` goes on where this one ended."""
+    """W&B did not accept the run. Nothing is lost; the next `lab sync` continues where this one stopped."""
 
 
 def sync(folder: Path, *, mode: str = "online") -> str | None:
-    """Send a finished run's rows, pictures, config and summary under its own id; return its address.
+    """Send a finished run's rows, pictures, config and summary under its own id, and return its URL.
 
-    What the server has already is not sent again. W&B's own offline folders stay as they are and are not used: a run
-    that was resumed has several, with rows in common. `mode="offline"` writes one anew instead of sending.
-    Raises SyncError when W&B does not take it all.
+    Rows that the server already has are not sent again. W&B's own offline folders are not used, because a resumed run
+    has several with rows in common. `mode="offline"` writes a new offline folder instead of sending.
+    Raises SyncError when W&B does not accept everything.
     """
     with locked(folder):
         record = read_summary(folder)
@@ -54,10 +54,10 @@ def sync(folder: Path, *, mode: str = "online") -> str | None:
 
 
 def send(folders: Sequence[Path], *, say: Callable[[str], None], sent: Callable[[str | None], None]) -> tuple[int, int]:
-    """Send runs one after the other, telling `sent` their addresses; return how many W&B did not take, and how many
-    cannot be sent at all, being damaged or at work.
+    """Send runs one after the other, and call `sent` with the URL of each.
 
-    After two in a row that it did not take, the others are left for another time: each attempt may last a minute.
+    After two failures in a row the remaining runs are skipped, because each attempt may take a minute. Returns the
+    number of runs that W&B did not accept, and of runs that cannot be sent because they are damaged or still running.
     """
     refused = unfit = in_a_row = 0
     for number, folder in enumerate(folders, start=1):
@@ -72,14 +72,13 @@ def send(folders: Sequence[Path], *, say: Callable[[str], None], sent: Callable[
             unfit += 1
             say(str(error))
         if in_a_row == 2 and (left := len(folders) - number):
-            say(f"Weights & Biases takes no runs now: {left} more {'is' if left == 1 else 'are'} left for another time")
+            say(f"Weights & Biases does not accept runs now; skipping the remaining {left}")
             return refused + left, unfit
     return refused, unfit
 
 
 def unsent(runs: Iterable[Summary], *, turned_off: bool = False) -> Iterator[Summary]:
-    """Yield those of the runs, ended, that W&B does not have to their end; with `turned_off` also those that were not
-    meant for it while they trained."""
+    """Yield the ended runs that W&B does not have completely. `turned_off` includes runs with WANDB_MODE=disabled."""
     for record in runs:
         state = record.wandb or {"mode": "disabled"}
         mode = state.get("mode")

@@ -10,7 +10,7 @@ from lab.tracking.base import Tracker
 
 
 class Trackers:
-    """Tells several trackers the same, in order: whatever happens to a later one, the first has it already."""
+    """Passes everything to several trackers in order, so that the first has a row even if a later one fails."""
 
     def __init__(self, trackers: Sequence[Tracker]) -> None:
         self.trackers = trackers

@@ -1,7 +1,7 @@
-"""Weights & Biases as a follower: it may be absent, refuse, hang or die, and the run goes on as if it were not there.
+"""Sends a run to Weights & Biases. If W&B is missing, refuses, hangs or dies, the run continues without it.
 
-All calls happen in one worker thread behind a bounded queue, so that nothing W&B does can delay a training step. What
-it misses is not lost: the journal has every row.
+All calls happen in one worker thread behind a bounded queue, so that W&B cannot delay a training step. The journal has
+every row that W&B misses.
 """
 
 from __future__ import annotations
@@ -24,29 +24,34 @@ from lab.tracking.redact import redact
 
 QUEUE_ROWS = 10_000
 ROW = {METRICS: "journal/row", MEDIA: "journal/media"}
-"""Counters sent with every row: whoever reads a history can tell that it is whole."""
-START_TIMEOUT = 8  # seconds until an online start is given up and the run is recorded offline
-FINISH_TIMEOUT = 30  # seconds granted to the last upload
-SLOWEST_UPLOAD = 100_000  # bytes per second: with many pictures to send at once, the last upload is granted more
-CONFIRMATIONS = (0.0, 0.5, 1.0, 2.0, 4.0)  # seconds before the server is asked, once more, whether it has all rows
+"""Counters sent with every row, so that a reader of the history can check that it is complete."""
+START_TIMEOUT = 8  # seconds; after that the run is recorded offline
+FINISH_TIMEOUT = 30  # seconds for the last upload
+SLOWEST_UPLOAD = 100_000  # bytes per second: the last upload of many pictures gets more time
+CONFIRMATIONS = (0.0, 0.5, 1.0, 2.0, 4.0)  # seconds to wait before each question whether the server has all rows
 
 
 hung = threading.Event()
-"""Set once W&B has stopped answering: it would hold up the interpreter's exit as well, and the command may not wait."""
+"""Set when W&B has stopped responding. It would then also delay the exit of the interpreter."""
 
 
 class WandbFollower:
-    """Mirrors the journal to one W&B run, on whichever side of the network the user has chosen.
+    """Mirrors the journal to one W&B run, online or offline.
 
-    Offline unless an API key is there or WANDB_MODE says otherwise; `WANDB_MODE=disabled` turns it off. `sent` says
-    how many rows of each file of the journal came before the first one that it will be told: those that the server
-    lacks are read from there. With `only_catch_up` that is all there is to do, and it does not fall back to offline.
+    Each row of the journal, of either file, is one row of the W&B history, in the same order. So the number of rows on
+    the server tells which ones are missing.
 
-    Every row of the journal, of either file, is one row of the W&B history, in the same order: so the number of rows
-    that the server has says which ones it lacks.
-
-    Started by `wandb agent`, it takes the place of the run that the sweep waits for; `joined`, what `state` was in
-    an earlier session, leads back there.
+    Args:
+        folder: the run folder.
+        name: of the experiment; the group on W&B.
+        run_id: of the run; its id and name on W&B.
+        config: of the run; secrets are blanked.
+        mode: `online`, `offline` or `disabled`; see `chosen_mode`.
+        sent: rows of each journal file that were written in earlier sessions. Those that the server lacks are read from
+            the journal.
+        only_catch_up: send these rows and nothing else; then a failure is an error and not a switch to offline.
+        joined: `state` of an earlier session. A run started by `wandb agent` takes the id that the sweep expects, and
+            finds it here again when it is resumed.
     """
 
     def __init__(
@@ -82,7 +87,7 @@ class WandbFollower:
 
     @property
     def state(self) -> dict[str, Any]:
-        """What the summary says of W&B; for a sweep's run also which one it is there."""
+        """What the summary records about W&B; for a trial of a sweep also its ids there."""
         return {"mode": self.mode, "url": self.address, "problem": self.problem, **self.trial}
 
     def log(self, metrics: Mapping[str, float], *, axis: str, at: int) -> None:
@@ -98,7 +103,7 @@ class WandbFollower:
         self._post(lambda: self._hand_on({**row(), ROW[kind]: number}, axis, line))
 
     def finish(self, summary: Mapping[str, Any]) -> None:
-        """Hand over the summary and wait for the upload, for as long as rows are taken and then for the timeouts."""
+        """Send the summary and wait for the upload: while rows are accepted, and then until the timeouts."""
         if not self.thread.is_alive():
             return
         final = redact({key: summary[key] for key in ("status", "reference", "metrics") if key in summary})
@@ -110,7 +115,7 @@ class WandbFollower:
             handed_on = self.handed_on
             self.thread.join(START_TIMEOUT + self.patience + sum(CONFIRMATIONS))
         if self.thread.is_alive():
-            self._give_up("it does not answer")
+            self._give_up("it does not respond")
             hung.set()
 
     def _post(self, call: Callable[[], None]) -> None:
@@ -118,15 +123,13 @@ class WandbFollower:
             try:
                 self.work.put_nowait(call)
             except queue.Full:
-                self._give_up("it does not take rows as fast as they come")
+                self._give_up("it does not accept rows as fast as they come")
 
     def _give_up(self, problem: str) -> None:
         if self.problem is None:
             self.problem = redact(problem)
-            if not self.only_catch_up:  # whoever wanted just this is told by an error
-                notice(
-                    f"Weights & Biases is left out from here on: {problem}. Nothing is lost: the journal has every row."
-                )
+            if not self.only_catch_up:  # then the caller raises an error
+                notice(f"Weights & Biases is no longer used: {problem}. Nothing is lost: the journal has every row.")
 
     def _follow(self) -> None:
         try:
@@ -138,11 +141,11 @@ class WandbFollower:
             self.run.finish()
             if self.mode == "online":
                 self._confirm()
-        # Whatever goes wrong inside W&B (it raises OSErrors, its own and RuntimeErrors) stays here.
+        # No error inside W&B (OSError, its own classes, RuntimeError) may end the run.
         except Exception as error:
             self._give_up(f"{type(error).__name__}: {error}".splitlines()[0][:200])
             with contextlib.suppress(Exception):
-                sys.modules["wandb"].teardown()  # or its hook at exit would print the same once more, as a traceback
+                sys.modules["wandb"].teardown()  # else its exit hook prints the error again, as a traceback
 
     def _start(self) -> None:
         quiet(self.folder)
@@ -156,18 +159,18 @@ class WandbFollower:
             "x_disable_meta": True,
             "x_disable_machine_info": True,
             "host": "",
-            "program": "lab",  # else its path on this machine
+            "program": "lab",  # the default is its path on this machine
             "x_transaction_log_flush_interval": 1,
             "save_code": False,
             "init_timeout": START_TIMEOUT,
             "finish_timeout": self.patience,
-            "finish_timeout_raises": True,  # else rows that were never sent would count as sent
+            "finish_timeout_raises": True,  # the default treats rows that were never sent as sent
         }
 
         def start(mode: str) -> Any:
-            os.environ["WANDB_MODE"] = mode  # as a setting alone it would still look up the server's name
+            os.environ["WANDB_MODE"] = mode  # with the setting alone it would still look up the server's address
             return wandb.init(
-                project=None if sweeping() else project(),  # wandb knows those of the sweep, and takes no others
+                project=None if sweeping() else project(),  # wandb uses the sweep's own and accepts no other
                 id=None if sweeping() else self.trial.get("id", self.run_id),
                 name=self.run_id,
                 group=self.name,
@@ -198,11 +201,11 @@ class WandbFollower:
             self.run.define_metric(counter, hidden=True)
 
     def _catch_up(self) -> None:
-        """Hand on the rows of earlier sessions, or of the run this one was forked from."""
+        """Send the rows of earlier sessions, or of the run that this one was forked from."""
         counts = {METRICS: 0, MEDIA: 0}
         for kind, row in read_in_order(self.folder):
             counts[kind] += 1
-            if counts[kind] > self.before[kind]:  # of this session, written while the earlier ones are sent
+            if counts[kind] > self.before[kind]:  # a row of this session, written while earlier ones are sent
                 continue
             axis = row["axis"]
             values: dict[str, Any]
@@ -211,13 +214,13 @@ class WandbFollower:
             else:
                 values = {axis: row[axis]}
                 path = self.folder / "media" / Path(row["file"]).name
-                if path.is_file() and not path.is_symlink():  # a stranger's run is not to send files from elsewhere
+                if path.is_file() and not path.is_symlink():  # somebody else's run may link to a private file
                     values[row["name"]] = self._media(path)
             self._hand_on({**values, ROW[kind]: counts[kind]}, axis, sum(counts.values()))
 
     def _hand_on(self, row: dict[str, Any], axis: str, line: int) -> None:
-        """Give W&B a row that is the history's line of this number, unless the server has it already: a resumed run
-        comes by such rows again. That it has the line says nothing of the picture in it, which is sent once more."""
+        """Log a row as line number `line` of the history, unless the server already has that line, as after a resume.
+        Its pictures are sent in any case, because the line alone does not show that they arrived."""
         self._define(row, axis)
         if line > self.known:
             self.run.log(row)
@@ -228,7 +231,7 @@ class WandbFollower:
         self.handed_on += 1
 
     def _define(self, row: Mapping[str, Any], axis: str) -> None:
-        """Tell W&B on which axis these metrics are drawn."""
+        """Define the axis of these metrics on W&B."""
         for name in row:
             group = name.split("/")[0]
             if name not in (axis, *ROW.values()) and self.axes.get(group) != axis:
@@ -236,7 +239,7 @@ class WandbFollower:
                 self.run.define_metric(f"{group}/*", step_metric=axis)
 
     def _confirm(self) -> None:
-        """Ask the server whether it has all rows: when it refuses some, W&B's client ends as if all were well."""
+        """Check that the server has all rows. W&B's client reports no error when the server refuses some."""
         rows, there = sum(self.counts.values()), 0
         for seconds in CONFIRMATIONS:
             time.sleep(seconds)
@@ -246,8 +249,8 @@ class WandbFollower:
         self._give_up(f"it has {there:,} of {rows:,} rows")
 
     def _rows_there(self) -> int:
-        """How many rows of the history the server has. (Neither its summary nor the step that a resumed run begins
-        with says so: both can be ahead.)"""
+        """Return the number of rows of the history on the server. The summary there and the first step of a resumed run
+        are no substitute, because both can be ahead."""
         import wandb
 
         path = f"{self.run.entity}/{self.run.project}/{self.run.id}"
@@ -259,7 +262,8 @@ class WandbFollower:
         return wandb.Video(str(path), format="gif") if path.suffix == ".gif" else wandb.Image(str(path))
 
     def wait_started(self, seconds: float) -> None:
-        """Give an offline start, which takes about a second, the time to happen before training is timed."""
+        """Wait until W&B has started, at most `seconds`: an offline start takes about a second, which should not count
+        as training."""
         deadline = time.monotonic() + seconds
         while self.run is None and self.problem is None and self.thread.is_alive() and time.monotonic() < deadline:
             time.sleep(0.01)

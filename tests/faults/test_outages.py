@@ -164,7 +164,7 @@ def test_what_cannot_be_sent_is_said_and_can_be_sent_again(
     run = run_undisturbed("vae", **{"trainer.max_epochs": 1})
     monkeypatch.delenv("WANDB_MODE")
     assert main(["sync", "--runs-dir", "undisturbed"]) == 2
-    assert "there is no key for Weights & Biases" in capsys.readouterr().err
+    assert "there is no API key for Weights & Biases" in capsys.readouterr().err
     for name, value in online("http://127.0.0.1:9").items():
         if name.startswith("WANDB_"):
             monkeypatch.setenv(name, value)

@@ -71,7 +71,7 @@ def test_a_signal_saves_where_it_stands_and_the_run_goes_on_exactly(kind: str, n
     more: dict[str, Any] = {"total_timesteps": 6_000} if kind in ("ppo", "dqn") else {"trainer.max_epochs": 6}
     code, err, folder, _ = signalled(kind, number, **never, **more)
     assert code == 128 + number, err
-    assert f"{name}: saving, then ending; once more ends at once" in err
+    assert f"{name}: saving, then ending; a second signal ends the run at once" in err
     assert "`lab resume` goes on from the last checkpoint" in err
     assert "Traceback" not in err
     record = read_summary(folder)

@@ -190,7 +190,9 @@ def test_without_key_or_extra_nothing_is_sent(
         with pytest.raises(ConfigError, match=r"pip install 'deep-learning-lab\[reports\]', in a checkout"):
             published(tmp_path)
     monkeypatch.delenv("WANDB_API_KEY")
-    with pytest.raises(ConfigError, match="there is no key for Weights & Biases: `wandb login`, or set WANDB_API_KEY"):
+    with pytest.raises(
+        ConfigError, match="there is no API key for Weights & Biases; run `wandb login` or set WANDB_API_KEY"
+    ):
         published(tmp_path)
     assert server.names() == []
 

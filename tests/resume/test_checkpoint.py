@@ -1,3 +1,5 @@
+"""Checkpoints: complete or absent, verified, and free of code."""
+
 from __future__ import annotations
 
 import os
@@ -16,7 +18,7 @@ from lab.system.files import write_atomic, write_json
 STATE = {"weight": torch.arange(6.0).view(2, 3).T, "step": torch.tensor(7)}
 
 
-def test_what_was_published_comes_back(tmp_path: Path) -> None:
+def test_loading_restores_the_state(tmp_path: Path) -> None:
     folder = tmp_path / "checkpoints"
     checkpoint.publish(folder / "final", STATE, {"epoch": 3})
     loaded = checkpoint.load(folder / "final")
@@ -29,7 +31,7 @@ def test_what_was_published_comes_back(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["state.safetensors", "meta.json", "manifest.json"])
 @pytest.mark.parametrize("damage", ["truncate", "flip", "empty", "remove"])
-def test_damage_is_noticed(name: str, damage: str, tmp_path: Path) -> None:
+def test_damage_is_detected(name: str, damage: str, tmp_path: Path) -> None:
     checkpoint.publish(tmp_path / "final", STATE, {"epoch": 3})
     path = tmp_path / "final" / name
     content = bytearray(path.read_bytes())
@@ -50,7 +52,7 @@ class _Payload:
 
 
 @pytest.mark.parametrize("name", ["state.safetensors", "meta.json", "manifest.json"])
-def test_opening_a_checkpoint_never_runs_code(name: str, tmp_path: Path) -> None:
+def test_loading_never_runs_code(name: str, tmp_path: Path) -> None:
     checkpoint.publish(tmp_path / "final", STATE, {})
     (tmp_path / "final" / name).write_bytes(pickle.dumps(_Payload()))
     with pytest.raises(CheckpointError):
@@ -59,9 +61,7 @@ def test_opening_a_checkpoint_never_runs_code(name: str, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("step", range(12))
-def test_a_failure_at_any_step_of_publishing_leaves_all_or_nothing(
-    step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failed_writes_leave_nothing_partial(step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = 0
     real = os.fsync
 
@@ -79,11 +79,11 @@ def test_a_failure_at_any_step_of_publishing_leaves_all_or_nothing(
         checkpoint.load(tmp_path / "final")
     monkeypatch.undo()
     if not (tmp_path / "final").exists():
-        checkpoint.publish(tmp_path / "final", STATE, {})  # the leftovers are not in the way
+        checkpoint.publish(tmp_path / "final", STATE, {})  # in spite of the leftovers
         checkpoint.load(tmp_path / "final")
 
 
-def test_atomic_files(tmp_path: Path) -> None:
+def test_files_are_replaced_atomically(tmp_path: Path) -> None:
     write_atomic(tmp_path / "a", b"one")
     write_atomic(tmp_path / "a", b"two")
     assert (tmp_path / "a").read_bytes() == b"two"

@@ -1,4 +1,4 @@
-"""What a run computes on, and how the processor is told to."""
+"""Settings of the CPU, and the number of cores."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import pytest
 from lab.system.cores import usable_cores
 
 
-def test_denormal_numbers_count_as_zero() -> None:
+def test_denormals_are_flushed() -> None:
     script = """
 import sys, torch
-from lab.devices import flush_denormals
+from lab.system.devices import flush_denormals
 if not torch.set_flush_denormal(False):
     sys.exit(77)
 smallest = torch.full((64,), torch.finfo(torch.float32).tiny)
@@ -22,14 +22,16 @@ assert (smallest / 2 > 0).all()
 flush_denormals()
 assert (smallest / 2 == 0).all() and (smallest > 0).all()
 """
-    done = subprocess.run([sys.executable, "-c", script])  # alone: the setting is the process's
+    done = subprocess.run(
+        [sys.executable, "-c", script]
+    )  # in a process of its own, because the setting belongs to the process
     if done.returncode == 77:
-        pytest.skip("this processor cannot be told")
+        pytest.skip("this CPU cannot flush denormals")
     assert done.returncode == 0
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system pins no process to a processor")
-def test_a_pinned_process_uses_the_processors_that_it_is_pinned_to() -> None:
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system cannot pin processes to cores")
+def test_pinned_process_counts_its_cores() -> None:
     there = os.sched_getaffinity(0)
     assert usable_cores() == len(there)
     try:

@@ -1,3 +1,5 @@
+"""Progress bars, in a terminal and without one."""
+
 from __future__ import annotations
 
 import io
@@ -12,7 +14,7 @@ METRICS = {"epoch": 3.0, "train/loss": 203.456, "train/reconstruction": 195.1, "
 
 
 @pytest.mark.parametrize("width", [80, 200])
-def test_the_bar_fits_the_terminal_and_never_cuts_a_number(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bar_fits_the_terminal(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
     screen = io.StringIO()
     monkeypatch.setattr(progress, "console", Console(file=screen, force_terminal=True, width=width, color_system=None))
     monkeypatch.setattr(progress, "BAR_REFRESH_EVERY", 0.0)
@@ -23,12 +25,10 @@ def test_the_bar_fits_the_terminal_and_never_cuts_a_number(width: int, monkeypat
     assert "/s" in drawn
     assert "epoch 3  loss 203.5" in drawn
     assert ("reconstruction 195.1  kl 8.356" in drawn) == (width == 200)
-    assert ("recon" in drawn) == (width == 200), "what does not fit whole is left out"
+    assert ("recon" in drawn) == (width == 200), "a metric that does not fit is left out"
 
 
-def test_plain_lines_where_there_is_no_terminal(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_plain_lines_without_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "PLAIN_LINE_EVERY", 0.0)
     with Progress("training", 100, "steps") as bar:
         bar.update(50, METRICS)

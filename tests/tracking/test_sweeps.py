@@ -1,4 +1,4 @@
-"""Sweeps: every file is one that W&B understands, and asks for what its experiment has; an agent runs a trial."""
+"""Sweeps: W&B understands each file, the experiment has each setting and metric, and an agent runs a trial."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lab.configuration import load
 from lab.runs.summary import local_runs
 from tests.support.wandb_server import WandbServer
 
-FOLDER = next(iter(shipped().values())).parent / "sweeps"
+FOLDER = next(iter(shipped().values())).parents[1] / "sweeps"
 FILES = sorted(FOLDER.glob("*.yaml"))
 SMALL: dict[str, dict[str, Any]] = {
     "ppo-cartpole": {"total_timesteps": 512, "evaluation.episodes": 2, "evaluation.video": False},
@@ -42,7 +42,7 @@ def values(parameter: dict[str, Any]) -> list[Any]:
 
 
 def words(path: Path, assignment: dict[str, Any]) -> list[str]:
-    """The command line as `wandb agent` makes it, without what stands before `lab`."""
+    """The command line that `wandb agent` makes, from `lab` on."""
     made = create_sweep_command_args({"args": {name: {"value": value} for name, value in assignment.items()}})
     parts = create_sweep_command(list(read(path)["command"]))
     line = [word for part in parts for word in (made["args"] if part == "${args}" else [part])]
@@ -51,7 +51,7 @@ def words(path: Path, assignment: dict[str, Any]) -> list[str]:
 
 
 def assignments(path: Path) -> Iterator[dict[str, Any]]:
-    """The first value of all parameters together, and every other value once."""
+    """The first values of all parameters together, then each other value once."""
     parameters = {name: values(parameter) for name, parameter in read(path)["parameters"].items()}
     first = {name: given[0] for name, given in parameters.items()}
     yield first
@@ -60,13 +60,13 @@ def assignments(path: Path) -> Iterator[dict[str, Any]]:
             yield {**first, name: value}
 
 
-def test_all_are_found() -> None:
+def test_all_sweeps_are_found() -> None:
     assert len(FILES) == 3
     assert all(path.stem in shipped() for path in FILES)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_a_file_is_what_wandb_understands(path: Path) -> None:
+def test_wandb_understands_each_file(path: Path) -> None:
     sweep = read(path)
     assert path.read_text().startswith(f"# wandb sweep configs/sweeps/{path.name}\n# ")
     assert set(sweep) <= KEYS
@@ -75,7 +75,7 @@ def test_a_file_is_what_wandb_understands(path: Path) -> None:
     assert sweep["method"] in ("grid", "random", "bayes")
     assert set(sweep["metric"]) == {"name", "goal"}
     assert sweep["metric"]["goal"] in ("minimize", "maximize")
-    assert "test/" not in sweep["metric"]["name"], "the test images are not for choosing settings"
+    assert "test/" not in sweep["metric"]["name"], "settings must not be chosen on test images"
     for name, parameter in sweep["parameters"].items():
         if "distribution" in parameter:
             assert set(parameter) == {"distribution", "min", "max"}, name
@@ -87,11 +87,11 @@ def test_a_file_is_what_wandb_understands(path: Path) -> None:
         else:
             assert set(parameter) in ({"value"}, {"values"}), name
             assert len(set(values(parameter))) == len(values(parameter))
-    assert sweep["method"] == "grid" or sweep["run_cap"] > 0, "else it has no end"
+    assert sweep["method"] == "grid" or sweep["run_cap"] > 0, "else the sweep never ends"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_every_value_is_a_setting_that_the_experiment_takes(path: Path) -> None:
+def test_experiment_takes_every_value(path: Path) -> None:
     for assignment in assignments(path):
         name, *overrides = words(path, assignment)[1:]
         config = load(name, overrides).as_dict()
@@ -99,9 +99,7 @@ def test_every_value_is_a_setting_that_the_experiment_takes(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_a_trial_has_the_metric_and_joins_the_sweep(
-    server: WandbServer, path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_trial_joins_its_sweep(server: WandbServer, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_SWEEP_ID", "sweep1")
     monkeypatch.setenv("WANDB_RUN_ID", "trial1")
     monkeypatch.setenv("WANDB_PROJECT", "of-the-sweep")
@@ -120,7 +118,7 @@ def test_a_trial_has_the_metric_and_joins_the_sweep(
     assert {key: setting(there.settings, key) for key in trial} == trial, "the resolved config, nested as in its file"
 
 
-def test_a_trial_is_one_run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_trial_takes_no_seeds(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("WANDB_SWEEP_ID", "sweep1")
     monkeypatch.setenv("WANDB_RUN_ID", "trial1")
     assert main(["run", "ppo-cartpole", "--seeds", "0-1", "--fast-dev-run"]) == 2
@@ -128,8 +126,8 @@ def test_a_trial_is_one_run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 
 
 @pytest.mark.slow
-def test_wandb_sweep_and_wandb_agent(server: WandbServer, tmp_path: Path) -> None:
-    """The real commands: a sweep is made of the file, and its agent runs one trial."""
+def test_wandb_agent_runs_a_trial(server: WandbServer, tmp_path: Path) -> None:
+    """With the real commands: create a sweep from the file, and let its agent run one trial."""
     (path,) = (path for path in FILES if path.stem == "ppo-cartpole")
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 

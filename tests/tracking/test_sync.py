@@ -1,4 +1,4 @@
-"""Online runs and `lab sync`, against the stand-in of the W&B server: everything arrives, once."""
+"""Online runs and `lab sync`, against a local imitation of the W&B server: every row arrives exactly once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.offline import offline
 from tests.support.wandb_server import KEY, Trouble, WandbServer, impatience
 
 
-def test_an_offline_run_arrives_whole(server: WandbServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_offline_run_arrives_complete(server: WandbServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = offline(tmp_path, seed=3).dir
     assert main(["sync", "--runs-dir", str(tmp_path)]) == 0
     run = check_whole(server, folder)
@@ -35,7 +35,7 @@ def test_an_offline_run_arrives_whole(server: WandbServer, tmp_path: Path, capsy
     assert run.starts == 1
 
 
-def test_an_online_run_arrives_whole(server: WandbServer) -> None:
+def test_online_run_arrives_complete(server: WandbServer) -> None:
     assert main(["run", *words("vae"), "--runs-dir", "runs"]) == 0
     (run,) = local_runs(Path("runs"))
     assert run.wandb == {"mode": "online", "url": f"{server.url}/somebody/lab/runs/{run.run_id}", "problem": None}
@@ -43,17 +43,19 @@ def test_an_online_run_arrives_whole(server: WandbServer) -> None:
     assert set(axes(there).items()) >= {("train/*", "global_step"), ("val/*", "epoch"), ("pictures/*", "epoch")}
     assert there.settings["model"]["init_args"]["latent_dim"] == 50
     started = json.loads(next(one.body for one in server.requests if one.what == "UpsertBucket"))["variables"]
-    assert (started["host"], started["program"]) == (None, "lab"), "the machine stays unknown"
-    assert "POST sdk" not in server.names(), "no timings of W&B's own calls"
+    assert (started["host"], started["program"]) == (None, "lab"), "nothing about the machine is sent"
+    assert "POST sdk" not in server.names(), "timings of W&B's own calls are not sent"
     assert list(unsent(local_runs(Path("runs")))) == []
 
 
 @pytest.mark.parametrize("there", [0, 1, 4, 9, 10])
-def test_what_the_server_has_is_not_sent_again(server: WandbServer, tmp_path: Path, there: int) -> None:
+def test_known_rows_are_not_resent(server: WandbServer, tmp_path: Path, there: int) -> None:
     folder = offline(tmp_path).dir
     sync(folder)
     run = server.runs[read_summary(folder).run_id]
-    run.lines = {number: line for number, line in run.lines.items() if number < there}  # its summary is ahead of them
+    run.lines = {
+        number: line for number, line in run.lines.items() if number < there
+    }  # its summary is ahead of its rows
     run.files.clear()
     since = len(server.requests)
     sync(folder)
@@ -66,7 +68,7 @@ FAILURES += [("500", "PUT upload"), ("500", "."), ("hang", "."), ("401", ".")]
 
 
 @pytest.mark.parametrize(("how", "only"), FAILURES)
-def test_a_server_that_fails(
+def test_failing_server_loses_nothing(
     server: WandbServer, tmp_path: Path, capsys: pytest.CaptureFixture[str], how: Trouble, only: str
 ) -> None:
     folder = offline(tmp_path).dir
@@ -84,23 +86,21 @@ def test_a_server_that_fails(
     check_whole(server, folder)
 
 
-def test_rows_whose_answer_was_lost_are_there_once(server: WandbServer, tmp_path: Path) -> None:
+def test_lost_answers_cause_no_duplicates(server: WandbServer, tmp_path: Path) -> None:
     folder = offline(tmp_path).dir
     server.fail("lose", only="file_stream", after=1, times=1)
-    with suppress(SyncError), impatience():  # unless the client's own second attempt comes in time
+    with suppress(SyncError), impatience():  # unless the client's own second attempt succeeds in time
         sync(folder)
-    assert server.runs[read_summary(folder).run_id].lines, "the rows themselves had come"
+    assert server.runs[read_summary(folder).run_id].lines, "the server received the rows themselves"
     sync(folder)
     check_whole(server, folder)
 
 
-def test_after_two_failures_in_a_row_the_others_wait(
-    server: WandbServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_two_failures_skip_the_rest(server: WandbServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runs = [offline(tmp_path, seed=seed) for seed in range(4)]
     server.fail("404")
     assert main(["sync", "--runs-dir", str(tmp_path)]) == 1
-    assert "takes no runs now: 2 more are left for another time" in capsys.readouterr().err
+    assert "does not accept runs now; skipping the remaining 2" in capsys.readouterr().err
     assert server.names() == ["RunResumeStatus"] * 2
     server.fail("404", times=1)
     assert main(["sync", "--runs-dir", str(tmp_path)]) == 1
@@ -109,7 +109,7 @@ def test_after_two_failures_in_a_row_the_others_wait(
         check_whole(server, run.dir)
 
 
-def test_secrets_reach_neither_logs_nor_server(
+def test_secrets_are_never_sent(
     server: WandbServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("SERVICE_TOKEN", "hunter2hunter2")
@@ -118,7 +118,7 @@ def test_secrets_reach_neither_logs_nor_server(
     server.fail("401", after=12)
     assert main(["sync", "--runs-dir", str(tmp_path)]) == 1
     for run in runs:
-        (run.dir / "config.yaml").unlink()  # where they stand by the test's own doing
+        (run.dir / "config.yaml").unlink()  # the test itself wrote them there
     said = "".join(capfd.readouterr()).encode()
     logs = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     requests = b"".join(request.body for request in server.requests)
@@ -128,7 +128,7 @@ def test_secrets_reach_neither_logs_nor_server(
             assert secret.encode() not in where, secret
 
 
-def test_a_wrong_name_is_said_before_a_missing_key(
+def test_wrong_name_precedes_missing_key(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_key() -> None:
@@ -141,9 +141,7 @@ def test_a_wrong_name_is_said_before_a_missing_key(
     assert "there is no key" in capsys.readouterr().err
 
 
-def test_a_damaged_run_is_said_and_does_not_hold_up_the_others(
-    server: WandbServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_damaged_run_is_skipped(server: WandbServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     broken, sound = offline(tmp_path), offline(tmp_path)
     with (broken.dir / METRICS).open("a") as file:
         file.write('{"half\n')
@@ -153,7 +151,7 @@ def test_a_damaged_run_is_said_and_does_not_hold_up_the_others(
     check_whole(server, sound.dir)
 
 
-def test_a_strangers_run_sends_no_file_from_elsewhere(server: WandbServer, tmp_path: Path) -> None:
+def test_links_out_are_not_sent(server: WandbServer, tmp_path: Path) -> None:
     folder = offline(tmp_path).dir
     (tmp_path / "private.png").write_bytes((folder / "media" / "eval-film-2.png").read_bytes())
     (folder / "media" / "eval-film-2.png").unlink()

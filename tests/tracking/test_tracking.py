@@ -1,3 +1,5 @@
+"""The journal, secrets, and W&B in offline mode or failing."""
+
 from __future__ import annotations
 
 import gc
@@ -24,7 +26,7 @@ def follower(tmp_path: Path, **config: Any) -> WandbFollower:
 
 
 def records(folder: Path) -> str:
-    """All records of the offline run in `folder`, as W&B itself prints them."""
+    """All records of the offline run in `folder`, as printed by W&B."""
     (run,) = folder.glob("wandb/offline-run-*/*.wandb")
     return subprocess.run(
         [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(run)],
@@ -34,7 +36,7 @@ def records(folder: Path) -> str:
     ).stdout
 
 
-def test_journal_is_strict_json_with_an_axis_in_every_row(tmp_path: Path) -> None:
+def test_journal_rows_have_an_axis(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     journal.log({"train/loss": 0.5, "train/kl": float("nan")}, axis="global_step", at=3)
     journal.log({"val/loss": float("inf")}, axis="epoch", at=1)
@@ -75,7 +77,7 @@ def test_secrets_are_blanked(monkeypatch: pytest.MonkeyPatch) -> None:
     }
 
 
-def test_mode(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_mode_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("WANDB_MODE")
     assert chosen_mode() == "offline"
     (tmp_path / "netrc").write_text("machine api.wandb.ai login user password x\n")
@@ -93,7 +95,7 @@ def test_mode(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         chosen_mode()
 
 
-def test_offline_run_holds_rows_axes_media_and_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_offline_run_is_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "offline")
     one = follower(tmp_path, api_key="do-not-tell", lr=0.25)
     Image.new("RGB", (4, 4)).save(tmp_path / "picture.png")
@@ -111,7 +113,7 @@ def test_offline_run_holds_rows_axes_media_and_no_secret(tmp_path: Path, monkeyp
     assert b"do-not-tell" not in raw.read_bytes()
 
 
-def test_without_wandb_the_run_goes_on(
+def test_run_continues_without_wandb(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("WANDB_MODE", "offline")
@@ -125,19 +127,19 @@ def test_without_wandb_the_run_goes_on(
     assert len(list(read_journal(tmp_path / "metrics.jsonl"))) == 1
 
 
-def test_wandb_dying_in_the_middle_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_survives_wandb_dying(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "offline")
     both = Trackers([Journal(tmp_path), one := follower(tmp_path)])
     one.wait_started(20)
     children = Path(f"/proc/{os.getpid()}/task/{one.thread.native_id}/children")
     if not children.exists():
-        pytest.skip("needs Linux, to find the process that is to die")
+        pytest.skip("needs Linux to find the process to kill")
     for task in Path(f"/proc/{os.getpid()}/task").iterdir():
         for child in (task / "children").read_text().split():
             if "wandb" in Path(f"/proc/{child}/cmdline").read_text():
                 os.kill(int(child), signal.SIGKILL)
     for process in [one for one in gc.get_objects() if type(one) is subprocess.Popen]:
-        process.wait(10)  # W&B's client does not, when it died
+        process.wait(10)  # W&B's client does not wait for a process that died
     for step in range(2000):
         both.log({"train/loss": 1.0}, axis="global_step", at=step)
         if one.problem:
@@ -149,7 +151,7 @@ def test_wandb_dying_in_the_middle_changes_nothing(tmp_path: Path, monkeypatch: 
     assert rows[-1]["global_step"] == len(rows) - 1
 
 
-def test_summary_json_is_what_is_handed_over(tmp_path: Path) -> None:
+def test_all_trackers_receive_the_same(tmp_path: Path) -> None:
     seen: list[Any] = []
 
     class Recorder:
