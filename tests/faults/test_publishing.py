@@ -38,8 +38,8 @@ KILLED_AT_STEP = """
 import os, sys, signal
 from pathlib import Path
 import torch
-from lab.saving import Cadence, Rows, Saver
-from lab.signals import Stop
+from lab.resume.saver import Cadence, Rows, Saver
+from lab.system.signals import Stop
 
 step, calls = int(sys.argv[1]), 0
 
@@ -206,7 +206,7 @@ def test_checkpoints_that_were_taken_away_are_missed() -> None:
     run = run_undisturbed("vae", **{"trainer.max_epochs": 1})
     for path in rolling(run.dir / "checkpoints"):
         shutil.rmtree(path)
-    with pytest.raises(CheckpointError, match="are gone from"):
+    with pytest.raises(CheckpointError, match="are missing in"):
         resume(run.dir, {"trainer.max_epochs": 2})
 
 

@@ -18,7 +18,7 @@ from lab.runs.summary import read_summary
 from tests.faults.harness import SLOW, differences, lab_process, run_undisturbed, wait_for, words
 
 SLOWED = """
-import time, lab.saving as s
+import time, lab.resume.saver as s
 real = s.Saver.safe_point
 def slow(*a, **k):
     time.sleep(0.1)
