@@ -12,13 +12,6 @@ from lab.cli.main import main
 FAST = ["--fast-dev-run", "--data.name=digits"]
 
 
-def test_list_json(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["list", "--json"]) == 0
-    rows = json.loads(capsys.readouterr().out)
-    assert {row["family"] for row in rows} == {"agents", "generative", "supervised"}
-    assert all(row["description"] for row in rows)
-
-
 def test_show_prints_a_config_that_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "ppo-cartpole", "--env.num_envs=4", "--agent.batch_size", "64"]) == 0
     Path("mine.yaml").write_text(capsys.readouterr().out)

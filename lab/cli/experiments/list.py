@@ -1,43 +1,36 @@
-"""`lab list`: the experiments with their published references."""
+"""`lab list`: the experiments by family and task, with their published figures."""
 
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from lab.cli.options import as_json
 from lab.cli.output import print_json, stdout
 
-SUMMARY = "list the experiments with their published references"
+SUMMARY = "list the experiments with their published figures"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "words",
+        metavar="WORD",
+        nargs="*",
+        help="only experiments that have all these words in their name, family, task, description, data set or classes",
+    )
     as_json(parser)
 
 
 def run(options: argparse.Namespace, rest: list[str]) -> int:
-    from lab.config import files
-    from lab.console.tables import table
+    from lab.config.listing import entries
 
-    rows = []
-    for name, path in files.shipped().items():
-        config = files.read(path)
-        rows.append(
-            {
-                "name": name,
-                "family": files.family(config),
-                "description": config.get("description", ""),
-                "reference": config.get("reference"),
-            }
-        )
+    found = entries(options.words)
     if options.json:
-        print_json(rows)
+        from dataclasses import asdict
+
+        print_json([asdict(one) for one in found])
         return 0
-    told = [(row["name"], row["family"], row["description"], _reference(row)) for row in rows]
-    stdout().print(table(("experiment", "family", "what", "reference"), told))
+    from lab.cli.views.experiments import experiments_table
+
+    console = stdout()
+    console.print(experiments_table(found, console.width))
     return 0
-
-
-def _reference(row: dict[str, Any]) -> str:
-    found = row["reference"]
-    return f"{found['metric']} {found['value']:g} ({found['source']})" if found else "no published figure"

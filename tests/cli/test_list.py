@@ -1,0 +1,104 @@
+"""`lab list`: experiments by family and task, chosen by words, readable and quick however many there are."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from lab.cli.main import main
+from lab.cli.views.experiments import experiments_table
+from lab.config.files import shipped
+from lab.config.listing import entries, entry
+
+ROOT = Path(__file__).parents[2]
+MANY = 110
+LOOK = """
+import sys, yaml
+sys.path.insert(0, sys.argv[1])
+from lab.cli.main import main
+from lab.config import files
+code = main(["list", *sys.argv[2:]])
+assert files.__file__.startswith(sys.argv[1])
+assert files.SafeLoader is yaml.CSafeLoader, "PyYAML's own loader is ten times slower"
+heavy = {"torch", "stable_baselines3", "wandb", "pytorch_lightning", "jsonargparse", "gymnasium", "numpy"}
+assert not heavy & set(sys.modules), heavy & set(sys.modules)
+sys.exit(code)
+"""
+
+
+def listed(capsys: pytest.CaptureFixture[str], *words: str) -> list[str]:
+    assert main(["list", *words, "--json"]) == 0
+    return [row["name"] for row in json.loads(capsys.readouterr().out)]
+
+
+def test_rows_have_family_and_task(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {row["name"] for row in rows} == set(shipped())
+    assert all(row["description"] and row["task"] for row in rows)
+    (vae,) = [row for row in rows if row["name"] == "vae-mnist"]
+    assert (vae["family"], vae["task"], vae["data"]) == ("generative", "vae", "mnist")
+    assert {"VAE", "MLP"} <= set(vae["classes"])
+
+
+def test_words_choose_experiments(capsys: pytest.CaptureFixture[str]) -> None:
+    assert listed(capsys, "vae") == ["vae-mnist"]
+    recurrent = listed(capsys, "recurrent")
+    assert "ppo-cartpole-masked" in recurrent, "its encoder's class is called so"
+    assert "ppo-cartpole" not in recurrent
+    assert listed(capsys, "SUPERVISED", "conv") == listed(capsys, "conv", "supervised")
+    assert set(listed(capsys, "agents", "pixels")) < set(listed(capsys, "agents")) < set(shipped())
+
+
+def test_words_that_match_nothing_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "vea"]) == 2
+    assert "no experiment has 'vea'; did you mean 'vae'?" in capsys.readouterr().err
+    assert main(["list", "vae", "dqn"]) == 2
+    assert "no experiment has all of vae, dqn" in capsys.readouterr().err
+
+
+def test_own_classes_are_read_without_importing_them() -> None:
+    found = entry("mine", {"experiment": "mine.Own", "model": {"class_path": "mine.nets.Net"}, "target": {"value": 3}})
+    assert (found.family, found.task, found.classes) == ("custom", "Net", ["Net"])
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_one_line_per_experiment(width: int) -> None:
+    console = Console(width=width)
+    found = entries()
+    with console.capture() as capture:
+        console.print(experiments_table(found, width))
+    lines = capture.get().splitlines()
+    for one in found:
+        (line,) = (line for line in lines if line.split()[:1] == [one.name])
+        assert one.description[:20] in line
+        if one.reference:
+            assert f"{one.reference['value']:.5g}" in line
+    assert max(map(len, lines)) <= width
+    assert f"{found[0].family}: {found[0].task}" in lines
+
+
+def test_many_experiments_need_no_heavy_import(tmp_path: Path) -> None:
+    house = tmp_path / "house"
+    for package in ("lab", "configs"):
+        shutil.copytree(ROOT / package, house / package, ignore=shutil.ignore_patterns("__pycache__"))
+    families = [path for path in (house / "configs").iterdir() if (ROOT / path.name / "__init__.py").is_file()]
+    for path in families:
+        (house / path.name).mkdir()
+        (house / path.name / "__init__.py").touch()
+    names = list(shipped())
+    for number in range(MANY - len(names)):
+        base = names[number % len(names)]
+        text = f"extends: {base}\ndescription: a wider one, number {number}, with a description that is rather long\n"
+        (families[number % len(families)] / f"{base}-wide-{number}.yaml").write_text(text)
+    done = subprocess.run([sys.executable, "-c", LOOK, str(house), "--json"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(done.stdout)) == MANY
+    done = subprocess.run([sys.executable, "-c", LOOK, str(house), "wide"], capture_output=True, text=True)
+    assert done.stdout.count("a wider one") == MANY - len(names)
