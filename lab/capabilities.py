@@ -11,19 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
+from lab.data.sound import Sound
 from lab.experiment import Experiment
 
 if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
-
-
-@dataclass(frozen=True)
-class Sound:
-    """Mono sound: `samples` is `(T,)` in [-1, 1], `rate` is in samples per second."""
-
-    samples: Tensor
-    rate: int
 
 
 @dataclass(frozen=True)

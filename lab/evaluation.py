@@ -12,6 +12,7 @@ from lab.encoders.pretrained import stand_in
 from lab.errors import CheckpointError, ConfigError
 from lab.experiment import RunContext
 from lab.resume import checkpoint
+from lab.resume.saver import TITLES
 from lab.runner import Job, prepare, timed
 from lab.runs import summary
 from lab.runs.artifacts import artifact_at
@@ -20,19 +21,19 @@ from lab.system.devices import describe
 from lab.system.randomness import seed_everything
 from lab.tracking import Trackers
 
-Title = Literal["final", "best"]
-"""The checkpoints of a finished run: the last weights, and those that did best on the way."""
+Title = Literal["final", "best", "last"]
+"""The checkpoints of a finished run: what it was evaluated by, the best one on the way, and where training ended."""
 
 
-def evaluate(folder: Path, overrides: Mapping[str, Any] | Sequence[str] = ()) -> Summary:
+def evaluate(folder: Path, overrides: Mapping[str, Any] | Sequence[str] = (), *, title: Title = "final") -> Summary:
     """Evaluate a finished run again, from its config and its checkpoints alone; nothing in its folder changes.
 
     Without overrides the figures are those of the run itself, on the same kind of device and versions. With them
-    the evaluation can be another one: more episodes, more importance samples. Raises CheckpointError when there is
-    no valid checkpoint, or it does not fit the settings.
+    the evaluation can be another one: more episodes, more importance samples. `title` chooses the checkpoint. Raises
+    CheckpointError when that one is missing or invalid, or does not fit the settings.
     """
     record = summary.read_summary(folder)
-    job = _restore(folder, record, load(str(folder / "config.yaml"), overrides), "final")
+    job = _restore(folder, record, load(str(folder / "config.yaml"), overrides), title)
     with timed(record, "evaluate"):
         context = RunContext(folder, record.seed, job.device, Trackers([]), record.fast_dev_run)
         record.metrics = summary.finite(job.experiment.evaluate(context))
@@ -59,15 +60,11 @@ def trained_agent(
 def _restore(folder: Path, record: Summary, config: Config, title: Title) -> Job:
     with stand_in(artifact_at(folder, "encoder") or folder):
         job = prepare(config, fast_dev_run=record.fast_dev_run)
-    states = {
-        name: checkpoint.load(path).state
-        for name in ("final", "best")
-        if (path := folder / "checkpoints" / name).is_dir()
-    }
+    states = {name: checkpoint.load(path).state for name in TITLES if (path := folder / "checkpoints" / name).is_dir()}
     if "final" not in states:
         raise CheckpointError(f"{folder} has no final checkpoint: training did not finish; `lab resume` finishes it")
     if title not in states:
-        raise CheckpointError(f"{folder} has no checkpoint {title}")
+        raise CheckpointError(f"{folder} has no checkpoint {title}, only {', '.join(states)}")
     states["final"] = states[title]
     try:
         job.experiment.load_states(states)

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from lab.console.progress import Progress
 from lab.data.base import DatasetInfo
+from lab.data.sound import Sound
 from lab.errors import ConfigError
 from lab.resume.checkpoint import Checkpoint
 from lab.resume.saver import Cadence, CheckpointSettings, Saver
@@ -55,18 +56,27 @@ class RunContext:
 
     def picture(self, name: str, image: Image | list[Image], *, axis: str, at: int) -> None:
         """Save a picture called `group/name` as `media/<group>-<name>-<at>.png`, or a film's frames as GIF, and
-        track it. The group `pictures` goes without saying."""
-        path = self.dir / "media" / f"{name.removeprefix('pictures/').replace('/', '-')}-{at:08d}"
-        path.parent.mkdir(exist_ok=True)
+        track it. The group `pictures` is left out of the file's name."""
         drawn = BytesIO()
         if isinstance(image, list):
-            path = path.with_suffix(".gif")
             each = [one.info.get("duration", 40) for one in image]  # milliseconds
             image[0].save(drawn, "GIF", save_all=True, append_images=image[1:], duration=each, loop=0, optimize=True)
         else:
-            path = path.with_suffix(".png")
             image.save(drawn, "PNG")
-        write_atomic(path, drawn.getvalue())  # on the disk before any checkpoint that comes after it
+        self._media(name, ".gif" if isinstance(image, list) else ".png", drawn.getvalue(), axis=axis, at=at)
+
+    def text(self, name: str, text: str, *, axis: str, at: int) -> None:
+        """Save a text called `group/name` as `media/<group>-<name>-<at>.txt` in UTF-8, and track it."""
+        self._media(name, ".txt", text.encode("utf-8", "replace"), axis=axis, at=at)
+
+    def sound(self, name: str, sound: Sound, *, axis: str, at: int) -> None:
+        """Save a sound called `group/name` as `media/<group>-<name>-<at>.wav`, and track it."""
+        self._media(name, ".wav", sound.wav(), axis=axis, at=at)
+
+    def _media(self, name: str, suffix: str, content: bytes, *, axis: str, at: int) -> None:
+        path = self.dir / "media" / f"{name.removeprefix('pictures/').replace('/', '-')}-{at:08d}{suffix}"
+        path.parent.mkdir(exist_ok=True)
+        write_atomic(path, content)  # on the disk before any checkpoint that comes after it
         self.tracker.media(name, path, axis=axis, at=at)
 
 
@@ -117,6 +127,8 @@ class Experiment(ABC):
     family: ClassVar[str]
     lengths: ClassVar[tuple[str, ...]]
     """The settings that say how long to train, by dotted name: a finished run may be resumed with more of one."""
+    judged: str = ""
+    """Which weights are evaluated and exported, in words; empty where they are simply the last ones."""
     descriptions: Mapping[str, str] = {}
     """What the metrics mean where the name alone does not say: protocol, samples, units."""
     step: ClassVar[str] = "step"

@@ -140,7 +140,7 @@ def _refuse(
 
 def _length(settings: Mapping[str, Any], name: str) -> float | None:
     found = setting(settings, name)
-    return float(found) if isinstance(found, int | float) else None
+    return found if isinstance(found, int | float) else None
 
 
 def _fork(record: Summary, restored: Checkpoint, config: Config) -> tuple[Summary, Checkpoint]:

@@ -112,6 +112,7 @@ def carry_out(job: Job, record: Summary, wandb_mode: str, restored: Checkpoint |
             train_began = time.perf_counter()
             with timed(record, "train", trained_before), stop.deferred():
                 throughput = experiment.train(context)
+            record.judged = experiment.judged
             if experiment.inexact:
                 record.resume |= {"exact": False, "reason": experiment.inexact}
             record.durations["saving"] = round(saver.seconds, 3)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchmetrics.classification import (
@@ -13,16 +14,25 @@ from torchmetrics.classification import (
     MulticlassRecall,
 )
 
-from lab.config.types import Probability
+from lab.capabilities import Prediction
+from lab.config.types import PositiveFloat, Probability
+from lab.data.base import DataModule
 from lab.data.batch import Batch
 from lab.data.spec import DataSpec
 from lab.encoders.base import EncoderFactory
 from lab.encoders.contract import build_encoder
 from lab.training.model import Model
+from lab.training.optimization import ParameterGroup
 from lab.training.pictures import confusion_matrix, grid
+from supervised.baselines import simple_classifiers
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from PIL.Image import Image
+    from torchmetrics import Metric
+
+MOST_MISTAKES = 100  # that are drawn
 
 
 class Classifier(Model):
@@ -31,63 +41,84 @@ class Classifier(Model):
     Args:
         encoder: the trunk.
         label_smoothing: probability mass spread evenly over all classes (Szegedy et al. 2016, section 7).
+        encoder_rate: factor on the encoder's learning rate; below 1 to fine-tune a pretrained encoder.
     """
 
     family = "supervised"
     descriptions = {
-        "test/accuracy": "share of all test images that are classified correctly",
+        "test/accuracy": "share of all test examples that are classified correctly",
         "test/recall": "mean over the classes of the share found (macro recall)",
         "test/f1": "mean over the classes of F1 (macro F1)",
     }
 
-    def __init__(self, spec: DataSpec, *, encoder: EncoderFactory, label_smoothing: Probability = 0.0) -> None:
+    def __init__(
+        self,
+        spec: DataSpec,
+        *,
+        encoder: EncoderFactory,
+        label_smoothing: Probability = 0.0,
+        encoder_rate: PositiveFloat = 1.0,
+    ) -> None:
         super().__init__(spec)
-        classes = spec.require_classes("Classifier")
+        self.classes = spec.require_classes("Classifier")
         self.encoder = build_encoder(encoder, spec.input)
-        self.head = nn.Linear(self.encoder.features_dim, classes)
-        self.label_smoothing = label_smoothing
-        self.test_metrics = nn.ModuleDict(
-            {
-                "test/accuracy": MulticlassAccuracy(classes, average="micro"),
-                "test/recall": MulticlassRecall(classes, average="macro"),
-                "test/f1": MulticlassF1Score(classes, average="macro"),
-            }
-        )
-        self.confusion = MulticlassConfusionMatrix(classes)
+        self.head = nn.Linear(self.encoder.features_dim, self.classes)
+        self.label_smoothing, self.encoder_rate = label_smoothing, encoder_rate
+        self.confusion: MulticlassConfusionMatrix | None = None
         self.mistakes: list[Tensor] = []
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return logits `(B, classes)`."""
-        return self.head(self.encoder(x))  # type: ignore[no-any-return]
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return logits `(B, classes)` for inputs `(B, *spec.input.shape)` and, for sequences, a mask `(B, T)`."""
+        return self.head(self.encoder(x, mask) if mask is not None else self.encoder(x))  # type: ignore[no-any-return]
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        x, labels = batch
-        logits = self(x)
+        logits, (_, labels) = self(batch.inputs, batch.mask), batch
         smoothing = self.label_smoothing if self.training else 0.0
         accuracy = (logits.detach().argmax(1) == labels).float().mean()
         return {"loss": F.cross_entropy(logits, labels, label_smoothing=smoothing), "accuracy": accuracy}
 
-    def on_test_epoch_start(self) -> None:
-        self.mistakes = []
-        self.confusion.reset()
+    def metrics(self) -> dict[str, Metric]:
+        return {
+            "accuracy": MulticlassAccuracy(self.classes, average="micro"),
+            "recall": MulticlassRecall(self.classes, average="macro"),
+            "f1": MulticlassF1Score(self.classes, average="macro"),
+        }
 
-    def test_step(self, batch: Batch, batch_index: int) -> None:
-        x, labels = batch
-        logits = self(x)
+    def measure(self, batch: Batch, metrics: Mapping[str, Metric]) -> dict[str, Tensor]:
+        logits, (_, labels) = self(batch.inputs, batch.mask), batch
         predicted = logits.argmax(1)
-        self.log("test/loss", F.cross_entropy(logits, labels), batch_size=batch.weight)
-        for name, metric in self.test_metrics.items():
-            metric(predicted, labels)
-            self.log(name, metric)
-        self.confusion.update(predicted, labels)
-        self.mistakes.append(x[predicted != labels])
+        for metric in metrics.values():
+            metric.update(predicted, labels)
+        if self.confusion is not None:
+            self.confusion.update(predicted, labels)
+            if isinstance(batch.inputs, Tensor):
+                self.mistakes.append(batch.inputs[predicted != labels])
+        return {"loss": F.cross_entropy(logits, labels)}
+
+    def on_test_epoch_start(self) -> None:
+        super().on_test_epoch_start()
+        self.confusion, self.mistakes = MulticlassConfusionMatrix(self.classes).to(self.device), []
+
+    def parameter_groups(self) -> list[ParameterGroup]:
+        if self.encoder_rate == 1:
+            return super().parameter_groups()
+        encoder = ParameterGroup(self.encoder.parameters(), rate=self.encoder_rate)
+        return [encoder, ParameterGroup(self.head.parameters())]
+
+    def baselines(self, data: DataModule) -> Mapping[str, Mapping[str, float]]:
+        return simple_classifiers(data, self.metrics)
+
+    def predict(self, inputs: Tensor) -> list[Prediction]:
+        """Return the most probable class of each input and its probability, for `(B, *spec.input.shape)`."""
+        names = getattr(self.spec.target, "names", ()) or [str(number) for number in range(self.classes)]
+        with self.at_rest(seed=0):
+            probability, label = self(inputs.to(self.device)).softmax(1).max(1)
+        return [Prediction(names[i], p) for i, p in zip(label.tolist(), probability.tolist(), strict=True)]
 
     def pictures(self, batch: Batch) -> dict[str, Image]:
-        """The confusion matrix of the last test, and the images it got wrong."""
-        if not self.mistakes:
+        """The confusion matrix of the test, and images that it got wrong."""
+        if self.confusion is None:
             return {}
-        import torch
-
-        wrong = torch.cat(self.mistakes)[:100]
-        drawn: dict[str, Any] = {"confusion_matrix": confusion_matrix(self.confusion.compute())}
-        return drawn | ({"mistakes": grid(wrong)} if len(wrong) else {})
+        drawn = {"confusion_matrix": confusion_matrix(self.confusion.compute())}
+        wrong = torch.cat(self.mistakes)[:MOST_MISTAKES] if self.mistakes else torch.empty(0)
+        return drawn | ({"mistakes": grid(wrong)} if wrong.ndim == 4 and len(wrong) else {})

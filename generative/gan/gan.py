@@ -2,36 +2,37 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from generative.judges.classifier import FEATURES, Judge, frechet_distance
+from generative.gan.losses import discriminator_loss, generator_loss
+from generative.judges.classifier import Judge
 from lab.config.types import PositiveInt
 from lab.data.base import DataModule
 from lab.data.batch import Batch
-from lab.data.loader import as_batches
 from lab.data.spec import DataSpec
 from lab.encoders.base import EncoderFactory
 from lab.encoders.contract import build_encoder
-from lab.errors import ConfigError
 from lab.nn.decoders import DecoderFactory
-from lab.system.devices import own_randomness
 from lab.training.model import Model
-from lab.training.pictures import grid
+from lab.training.optimization import ParameterGroup
+from lab.training.pictures import grid, pictures
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from PIL.Image import Image
 
-CLASS_SAMPLES = 1_000  # samples whose classes are counted
+# Dimensions: B images, Z noise, C H W of an image. D is `score`, G is the model itself.
 
 
 class GAN(Model):
     """Non-saturating GAN: the discriminator is the shared encoder with one linear layer, the generator its mirror.
+
+    `trainer.ema` averages the generator only (Yazici et al. 2019); the exported encoder is the trained discriminator's.
 
     Args:
         encoder: the discriminator's trunk.
@@ -42,6 +43,7 @@ class GAN(Model):
     """
 
     family = "generative"
+    averaged = ("generator",)
 
     def __init__(
         self,
@@ -54,10 +56,8 @@ class GAN(Model):
         fid_samples: PositiveInt = 10_000,
     ) -> None:
         super().__init__(spec)
-        if fid_samples < 2 * FEATURES:
-            raise ConfigError(f"model.fid_samples must be at least {2 * FEATURES}, received {fid_samples}")
         self.automatic_optimization = False
-        self.latent_dim, self.fid_samples = latent_dim, fid_samples
+        self.latent_dim = latent_dim
         image = spec.require_one_input("GAN")
         self.encoder = build_encoder(encoder, image)
         self.head = nn.Linear(self.encoder.features_dim, 1)
@@ -66,21 +66,11 @@ class GAN(Model):
             for module in [*self.encoder.modules(), self.head]:
                 if isinstance(module, nn.Conv2d | nn.Linear):
                     spectral_norm(module)
-        self.judge = Judge(spec)
-        self.judge.requires_grad_(False)
-        self.real_features: list[Tensor] = []
-        self.real_correct: list[Tensor] = []
-        self.descriptions = {
-            "test/classifier_fid": f"Fréchet distance between samples and test images, at most {fid_samples:,} of "
-            "each, in the features of the lab's own small classifier: lower is better; not the published Inception FID",
-            "test/classifier_fid_real": "the same between real training and test images: what a perfect generator gets",
-            "test/classes_found": f"classes that make up at least 3 % of {CLASS_SAMPLES:,} samples, by that classifier",
-            "test/rarest_class": "share of the rarest class among these samples",
-            "test/judge_accuracy": "accuracy of that classifier on the test images",
-        }
+        self.judge = Judge(spec, fid_samples)
+        self.descriptions = self.judge.descriptions
 
     def forward(self, z: Tensor) -> Tensor:
-        """Return images `(B, C, H, W)` in [0, 1] for noise `(B, latent_dim)`."""
+        """Return images `(B, C, H, W)` in [0, 1] for noise `(B, Z)`."""
         return torch.sigmoid(self.generator(z))
 
     def score(self, x: Tensor) -> Tensor:
@@ -94,19 +84,18 @@ class GAN(Model):
         return {"loss": discriminator_loss(real, fake), "generator_loss": generator_loss(fake)}
 
     def training_step(self, batch: Batch, batch_index: int) -> Any:
-        generator_optimizer, discriminator_optimizer = self.optimizers()  # type: ignore[attr-defined]
+        for_generator, for_discriminator = self.optimizers()  # type: ignore[attr-defined]  # as in parameter_groups
         x, _ = batch
-        fake = self(self._noise(len(x)))
+        fake = self(self._noise(len(x)))  # G(z), (B, C, H, W)
 
         real_score, fake_score = self.score(x), self.score(fake.detach())
         loss = discriminator_loss(real_score, fake_score)
         self.require_finite({"discriminator_loss": loss})
-        self._step(discriminator_optimizer, loss, self._discriminator())
+        self._step(for_discriminator, loss)
 
-        score = self.score(fake)
-        loss_generator = generator_loss(score)
+        loss_generator = generator_loss(self.score(fake))
         self.require_finite({"generator_loss": loss_generator})
-        self._step(generator_optimizer, loss_generator, list(self.generator.parameters()))
+        self._step(for_generator, loss_generator)
         for schedule in self.lr_schedulers():  # type: ignore[union-attr]
             schedule.step()
 
@@ -117,41 +106,30 @@ class GAN(Model):
             "score_fake": fake_score.detach().sigmoid().mean(),
         }
 
-    def configure_optimizers(self) -> Any:
-        steps = int(self.trainer.estimated_stepping_batches)
-        pairs = [self.optimization.build(p, steps) for p in (self.generator.parameters(), self._discriminator())]
-        return [optimizer for optimizer, _ in pairs], [schedule for _, schedule in pairs]
+    def parameter_groups(self) -> list[ParameterGroup]:
+        discriminator = [p for p in (*self.encoder.parameters(), *self.head.parameters()) if p.requires_grad]
+        return [
+            ParameterGroup(self.generator.parameters(), optimizer="generator"),
+            ParameterGroup(discriminator, optimizer="discriminator"),
+        ]
 
     def prepare_test(self, data: DataModule, device: torch.device, *, fast_dev_run: bool = False) -> None:
-        """Train the judge on the real training images. It stays with the model, so a second test is judged alike."""
-        if not self.judge.trained:
-            with own_randomness(device, seed=0):  # the same judge whatever the run's seed
-                self.judge = Judge(self.spec).to(device)
-                self.judge.learn(data, device, limit=2 if fast_dev_run else None)
-        self.judge.to(device).requires_grad_(False).eval()
-        with torch.no_grad():
-            training = as_batches(data.train(device, seed=1, batch_size=500), device, seed=1)
-            batches = islice(training, -(-self.fid_samples // 500))
-            self.training_features = torch.cat([self.judge(x)[0] for x, _ in batches])[: self.fid_samples]
-        self.real_features, self.real_correct = [], []
+        self.judge.prepare(data, device, fast_dev_run=fast_dev_run)
 
     def test_step(self, batch: Batch, batch_index: int) -> None:
-        x, labels = batch
-        features, logits = self.judge(x)
-        self.real_features.append(features)
-        self.real_correct.append(logits.argmax(1) == labels)
+        self.judge.see(batch)
 
     def on_test_epoch_end(self) -> None:
-        real = torch.cat(self.real_features)[: self.fid_samples]
-        judged = [self.judge(self(self._noise(500))) for _ in range(-(-max(len(real), CLASS_SAMPLES) // 500))]
-        features, logits = (torch.cat(parts) for parts in zip(*judged, strict=True))
-        counts = logits[:CLASS_SAMPLES].argmax(1).bincount(minlength=logits.shape[1])
-        shares = counts.float() / CLASS_SAMPLES
-        self.log("test/classifier_fid", frechet_distance(features[: len(real)], real))
-        self.log("test/classifier_fid_real", frechet_distance(self.training_features, real))
-        self.log("test/classes_found", (shares >= 0.03).sum().float())
-        self.log("test/rarest_class", shares.min())
-        self.log("test/judge_accuracy", torch.cat(self.real_correct).float().mean())
+        figures = self.judge.figures(lambda count: self(self._noise(count)))
+        self.log_dict({f"test/{name}": value for name, value in figures.items()})
+
+    def baselines(self, data: DataModule) -> Mapping[str, Mapping[str, float]]:
+        return self.judge.baselines(data, self.device)
+
+    def sample(self, count: int, *, prompt: str | None = None, seed: int = 0) -> list[Image]:
+        """Return `count` generated images that follow from `seed`. It takes no prompt."""
+        with self.at_rest(seed):
+            return pictures(self(self._noise(count)))
 
     def pictures(self, batch: Batch) -> dict[str, Image]:
         """Samples, and straight walks between two noise vectors, one per row."""
@@ -166,22 +144,10 @@ class GAN(Model):
     def _noise(self, count: int) -> Tensor:
         return torch.randn(count, self.latent_dim, device=self.device)
 
-    def _discriminator(self) -> list[nn.Parameter]:
-        return [p for p in (*self.encoder.parameters(), *self.head.parameters()) if p.requires_grad]
-
-    def _step(self, optimizer: Any, loss: Tensor, parameters: list[nn.Parameter]) -> None:
+    def _step(self, optimizer: Any, loss: Tensor) -> None:
+        """One step of one player: the gradients that the loss sends into the other player are not computed."""
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
         optimizer.zero_grad()
-        # Only this player's gradients: those the loss sends on into the other one would be thrown away.
         self.manual_backward(loss + self.optimization.penalty(parameters), inputs=parameters)
         self.configure_gradient_clipping(optimizer)
         optimizer.step()
-
-
-def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
-    """Binary cross-entropy of telling real from generated, given logits (Goodfellow et al. 2014, equation 1)."""
-    return F.softplus(-real).mean() + F.softplus(fake).mean()
-
-
-def generator_loss(fake: Tensor) -> Tensor:
-    """-log D(G(z)): the non-saturating loss (Goodfellow et al. 2014, section 3)."""
-    return F.softplus(-fake).mean()

@@ -1,37 +1,72 @@
 """A small classifier that judges generators: which classes they draw, and how far their images are from real ones.
 
-It is trained by one fixed recipe that no setting of the generator touches, so that its figures compare between runs.
+It is trained by one fixed recipe that no setting of the generator changes, so its figures compare between runs.
 """
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable, Mapping
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from generative.judges.frechet import frechet_distance
 from lab.console.progress import Progress
 from lab.data.base import DataModule
+from lab.data.batch import Batch
 from lab.data.loader import as_batches
 from lab.data.spec import DataSpec
 from lab.encoders import Conv, ConvStage
+from lab.errors import ConfigError
+from lab.system.devices import own_randomness
 
 STEPS, BATCH, LEARNING_RATE, FEATURES = 1_404, 128, 2e-3, 64  # three epochs of MNIST
+CLASS_SAMPLES = 1_000  # samples whose classes are counted
+RARE = 0.03  # of the samples: a class with a smaller share does not count as found
+CHUNK = 500  # images at a time
 
 
 class Judge(nn.Module):
-    """A convolutional classifier whose penultimate layer, `(B, 64)`, is the feature space of `classifier_fid`."""
+    """A convolutional classifier whose penultimate layer, `(B, 64)`, is the feature space of `classifier_fid`.
+
+    `prepare` first, then `see` every test batch, then `figures`.
+
+    Args:
+        spec: of the images; they have classes.
+        samples: generated images behind `classifier_fid`, at most as many as there are test images.
+    """
 
     trained: Tensor
 
-    def __init__(self, spec: DataSpec) -> None:
+    def __init__(self, spec: DataSpec, samples: int = 10_000) -> None:
         super().__init__()
+        if samples < 2 * FEATURES:
+            raise ConfigError(f"model.fid_samples must be at least {2 * FEATURES}, received {samples}")
+        self.spec, self.samples = spec, samples
         classes = spec.require_classes("the judge of a generator")
         stages = (ConvStage(16, kernel=5, stride=2), ConvStage(32, stride=2))
         self.encoder = Conv(spec.require_one_input("the judge of a generator"), stages=stages, hidden=(FEATURES,))
         self.head = nn.Linear(FEATURES, classes)
         self.register_buffer("trained", torch.tensor(False))
+        self.requires_grad_(False)
+        self.training_features = torch.empty(0)
+        self.real_features: list[Tensor] = []
+        self.real_correct: list[Tensor] = []
+
+    @property
+    def descriptions(self) -> dict[str, str]:
+        """What the figures mean."""
+        return {
+            "test/classifier_fid": f"Fréchet distance between samples and test images, at most {self.samples:,} of "
+            "each, in the features of the lab's own small classifier: lower is better; not the published Inception FID",
+            "test/classifier_fid_real": "the same between real training and test images: what a perfect generator gets",
+            "test/classes_found": f"classes that make up at least {RARE:.0%} of {CLASS_SAMPLES:,} samples, by that "
+            "classifier",
+            "test/rarest_class": "share of the rarest class among these samples",
+            "test/judge_accuracy": "accuracy of that classifier on the test images",
+        }
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return features `(B, 64)` and logits `(B, classes)` of images in [0, 1]."""
@@ -40,6 +75,7 @@ class Judge(nn.Module):
 
     def learn(self, data: DataModule, device: torch.device, *, limit: int | None = None) -> None:
         """Train on the training images by Adam with a linearly falling learning rate, for `limit` steps at most."""
+        self.requires_grad_(True)
         batches = as_batches(data.train(device, seed=0, batch_size=BATCH), device)
         steps = limit or STEPS
         optimizer = torch.optim.Adam(self.parameters(), LEARNING_RATE)
@@ -54,17 +90,63 @@ class Judge(nn.Module):
                 schedule.step()
                 progress.update(step)
         self.trained.fill_(True)
+        self.requires_grad_(False)
 
+    def prepare(self, data: DataModule, device: torch.device, *, fast_dev_run: bool = False) -> None:
+        """Learn the real images, once: a second test is judged alike. The run's seed makes no difference."""
+        if not self.trained:
+            with own_randomness(device, seed=0):
+                fresh = Judge(self.spec).to(device)
+                fresh.learn(data, device, limit=2 if fast_dev_run else None)
+            self.load_state_dict(fresh.state_dict())
+        self.to(device).eval()
+        self.training_features = self._features(self._training_images(data, device))
+        self.real_features, self.real_correct = [], []
 
-def frechet_distance(a: Tensor, b: Tensor) -> float:
-    """Squared Fréchet distance between Gaussians fitted to two sets of features, `(N, F)` and `(M, F)`.
+    def see(self, batch: Batch) -> None:
+        """Take in real test images."""
+        x, labels = batch
+        features, logits = self(x)
+        self.real_features.append(features)
+        self.real_correct.append(logits.argmax(1) == labels)
 
-    |mean_a - mean_b|^2 + trace(C_a + C_b - 2 (C_a C_b)^(1/2)) (Dowson & Landau 1982; Heusel et al. 2017). With
-    Inception features this is the published FID; with any other it is another quantity and needs another name.
-    """
-    a, b = a.cpu().double(), b.cpu().double()  # in this order: MPS has no float64
-    difference = a.mean(0) - b.mean(0)
-    cov_a, cov_b = torch.cov(a.T), torch.cov(b.T)
-    # The product's eigenvalues are real and not negative, as those of two covariances; rounding may say otherwise.
-    root_trace = torch.linalg.eigvals(cov_a @ cov_b).real.clamp(min=0).sqrt().sum()
-    return float(difference.square().sum() + cov_a.trace() + cov_b.trace() - 2 * root_trace)
+    def figures(self, generate: Callable[[int], Tensor]) -> dict[str, Tensor | float]:
+        """Return the figures of a generator of `(count, C, H, W)` in [0, 1], after all test images were seen."""
+        real = torch.cat(self.real_features)[: self.samples]
+        judged = [self(generate(CHUNK)) for _ in range(-(-max(len(real), CLASS_SAMPLES) // CHUNK))]
+        features, logits = (torch.cat(parts) for parts in zip(*judged, strict=True))
+        counts = logits[:CLASS_SAMPLES].argmax(1).bincount(minlength=logits.shape[1])
+        shares = counts.float() / CLASS_SAMPLES
+        return {
+            "classifier_fid": frechet_distance(features[: len(real)], real),
+            "classifier_fid_real": frechet_distance(self.training_features, real),
+            "classes_found": (shares >= RARE).sum().float(),
+            "rarest_class": shares.min(),
+            "judge_accuracy": torch.cat(self.real_correct).float().mean(),
+        }
+
+    def baselines(self, data: DataModule, device: torch.device) -> Mapping[str, Mapping[str, float]]:
+        """Return the distances of two generators that know no shapes: the mean image, and pixels drawn one by one.
+
+        Each pixel of the second is that of another training image, so that it has the right grey values.
+        """
+        if not self.trained:
+            self.prepare(data, device)
+        with torch.no_grad():
+            real = self._features([x for x, _ in as_batches(data.test(device), device)])
+            images = torch.cat(self._training_images(data, device))[: self.samples]
+            noise = torch.rand(images.shape, generator=torch.Generator().manual_seed(0)).to(device)
+            shuffled = images.gather(0, noise.argsort(0))
+            mean = images.mean(0, keepdim=True).expand_as(images)
+            made = {"mean image": mean, "pixels of different images": shuffled}
+            distances = {name: frechet_distance(self._features([images]), real) for name, images in made.items()}
+            return {name: {"test/classifier_fid": distance} for name, distance in distances.items()}
+
+    def _training_images(self, data: DataModule, device: torch.device) -> list[Tensor]:
+        batches = as_batches(data.train(device, seed=1, batch_size=CHUNK), device, seed=1)
+        return [x for x, _ in itertools.islice(batches, -(-self.samples // CHUNK))]
+
+    @torch.no_grad()
+    def _features(self, images: list[Tensor]) -> Tensor:
+        """Features `(N, 64)` of at most `samples` images."""
+        return torch.cat([self(part)[0] for x in images for part in torch.split(x, CHUNK)])[: self.samples]

@@ -12,14 +12,17 @@ from torch import Tensor, nn
 from lab.config.types import PositiveFloat, PositiveInt
 from lab.data.base import DataModule
 from lab.data.batch import Batch
+from lab.data.loader import as_batches
 from lab.data.spec import DataSpec
 from lab.encoders.base import EncoderFactory
 from lab.encoders.contract import build_encoder
 from lab.nn.decoders import DecoderFactory
 from lab.training.model import Model
-from lab.training.pictures import grid
+from lab.training.pictures import grid, pictures
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from PIL.Image import Image
 
 # Dimensions: K importance samples, B images, Z latents, C H W of an image.
@@ -89,7 +92,7 @@ class VAE(Model):
         super().test_step(batch, batch_index)
         x, _ = batch
         nll = self.negative_log_likelihood(torch.bernoulli(x))
-        self.log("test/nll", nll.mean(), batch_size=len(nll))
+        self.log("test/nll", nll.mean(), batch_size=batch.weight)
 
     def negative_log_likelihood(self, x: Tensor, chunk: int = 5_000) -> Tensor:
         """Estimate -log p(x) in nats, `(B,)`, for `x` `(B, C, H, W)` in {0, 1} (Burda et al. 2016, equation 8).
@@ -111,6 +114,21 @@ class VAE(Model):
             log_weights.append(fit + gap)
         return math.log(self.nll_samples) - torch.cat(log_weights).logsumexp(0)
 
+    def baselines(self, data: DataModule) -> Mapping[str, Mapping[str, float]]:
+        """The likelihood of pixels that know nothing of each other, each with its own mean over the training images."""
+        train, test = (as_batches(split, self.device) for split in (data.train(self.device, 0), data.test(self.device)))
+        # One image more, half grey, so that no pixel is certain. The mean over binarisations is exact.
+        half = torch.full((1, *data.spec.require_one_input("VAE").shape), 0.5, device=self.device)
+        images = [half, *(x for x, _ in train)]
+        mean = sum(x.double().sum(0).float() for x in images) / sum(len(x) for x in images)
+        nll = [F.binary_cross_entropy(mean.expand_as(x), x, reduction="none").flatten(1).sum(1) for x, _ in test]
+        return {"independent pixels": {"test/nll": torch.cat(nll).mean().item()}}
+
+    def sample(self, count: int, *, prompt: str | None = None, seed: int = 0) -> list[Image]:
+        """Return `count` images decoded from N(0, 1), as the probability of each pixel. It takes no prompt."""
+        with self.at_rest(seed):
+            return pictures(self.decoder(torch.randn(count, self.latent_dim, device=self.device)).sigmoid())
+
     def pictures(self, batch: Batch) -> dict[str, Image]:
         """Samples, reconstructions (original above its reconstruction) and a traversal of the busiest latents."""
         images, _ = batch
@@ -126,7 +144,7 @@ class VAE(Model):
         }
 
     def _traverse(self, images: Tensor, rows: int = 10, columns: int = 11) -> Tensor:
-        """One row for each of the latents whose posterior means vary most: it goes from -3 to 3, the others stay."""
+        """Return a row for each of the latents whose posterior means vary most: it goes from -3 to 3, others stay."""
         mean, _ = self(torch.bernoulli(images))
         busiest = mean.var(0).argsort(descending=True)[:rows]
         z = mean[0].repeat(len(busiest), columns, 1)

@@ -1,4 +1,4 @@
-"""Pictures and films of a run that a page can hold: known kinds, inside the run's own folder, of bounded size."""
+"""Media of a run that a page can hold: known kinds, inside the run's own folder, of bounded size."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from lab.tracking.journal import MEDIA
 
 PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".gif": "GIF", ".webp": "WEBP"}
 FILMS = {".mp4": "video/mp4", ".webm": "video/webm"}
+SOUND, TEXT = "audio/wav", "text/plain"
 LARGEST = 4_000_000  # bytes of one file
 MOST_PIXELS = 25_000_000
 SMALL, WIDEST = 120, 420  # pixels
@@ -26,7 +27,7 @@ MOST_ROWS = 2_000  # of one run's media journal
 
 @dataclass(frozen=True)
 class Medium:
-    """One picture or film.
+    """One picture, film, text or sound.
 
     Args:
         run: its run's place in the report.
@@ -34,7 +35,7 @@ class Medium:
         axis: what `at` counts.
         path: the file.
         mime: its type, by its content.
-        pixels: width and height; None for a film, whose player finds out.
+        pixels: width and height of a picture; None for the others.
     """
 
     run: int
@@ -44,6 +45,11 @@ class Medium:
     path: Path
     mime: str
     pixels: tuple[int, int] | None
+
+    @property
+    def kind(self) -> str:
+        """`image`, `video`, `audio` or `text`."""
+        return self.mime.partition("/")[0]
 
     @property
     def magnified(self) -> bool:
@@ -103,6 +109,11 @@ def _kind(folder: Path, name: str) -> tuple[Path, str, tuple[int, int] | None] |
             head = _head(real)
             fits = head[4:8] == b"ftyp" if suffix == ".mp4" else head[:4] == b"\x1aE\xdf\xa3"
             return (real, FILMS[suffix], None) if fits else "that are no films inside"
+        if suffix == ".wav":
+            head = _head(real)
+            return (real, SOUND, None) if head[:4] + head[8:] == b"RIFFWAVE" else "that are no sounds inside"
+        if suffix == ".txt":
+            return (real, TEXT, None) if "\0" not in real.read_text("utf-8") else "that are no texts inside"
         if suffix not in PICTURES:
             return "of a kind that a page does not show"
         with warnings.catch_warnings(), Image.open(real, formats=[PICTURES[suffix]]) as picture:
@@ -110,6 +121,8 @@ def _kind(folder: Path, name: str) -> tuple[Path, str, tuple[int, int] | None] |
             if picture.width * picture.height > MOST_PIXELS:
                 return f"of more than {MOST_PIXELS // 1_000_000} million pixels"
             return real, Image.MIME[PICTURES[suffix]], (picture.width, picture.height)
+    except UnicodeDecodeError:
+        return "that are no texts inside"
     except (OSError, ValueError, Image.DecompressionBombError):
         return "that are no pictures inside"
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from lab.errors import CheckpointError
 from lab.resume.checkpoint import Checkpoint, load
 from lab.resume.packing import pack
-from lab.resume.saver import rolling
+from lab.resume.saver import TITLES, rolling
 from lab.runs.artifacts import FOLDER as ARTIFACTS
 from lab.runs.summary import read_summary
 from lab.system.files import sha256
@@ -60,7 +60,7 @@ def _checkpoints(a: Path, b: Path) -> Iterator[str]:
     if len(set(newest)) > 1:
         yield f"last checkpoint: {newest[0]} against {newest[1]}"
         return
-    for name in [*newest[:1], "final", "best"]:
+    for name in [*newest[:1], *TITLES]:
         there = [(folder / name).is_dir() for folder in (a, b)]
         if there[0] != there[1]:
             yield f"checkpoint {name}: in one run only"

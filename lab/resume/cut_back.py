@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from lab.resume.checkpoint import Checkpoint, leftovers
-from lab.resume.saver import prune, rolling
+from lab.resume.saver import TITLES, prune, rolling
 from lab.runs.artifacts import FOLDER as ARTIFACTS
 from lab.runs.folder import MARK
 from lab.tracking.journal import cut_journal
@@ -21,13 +21,8 @@ def cut_back(folder: Path, checkpoint: Checkpoint | None) -> None:
     for path in rolling(folder / "checkpoints"):
         if checkpoint and path.name > checkpoint.folder.name:  # damaged, or it would be the one to go back to
             shutil.rmtree(path)
-    results = [
-        folder / "checkpoints" / "final",
-        folder / "checkpoints" / "best",
-        folder / ARTIFACTS,
-        folder / "encoder",
-    ]
-    for path in results:
+    results = [folder / "checkpoints" / title for title in TITLES]
+    for path in (*results, folder / ARTIFACTS, folder / "encoder"):
         shutil.rmtree(path, ignore_errors=True)
     (folder / "wandb" / MARK).unlink(missing_ok=True)
     for path in leftovers(folder / "checkpoints"):

@@ -14,7 +14,7 @@ class Tracker(Protocol):
         """Record `metrics`, named `group/name`, at position `at` of `axis` (env_steps, epoch or global_step)."""
 
     def media(self, name: str, path: Path, *, axis: str, at: int) -> None:
-        """Record the picture or video in `path`. The file is complete and is not moved or deleted later."""
+        """Record the picture, film, text or sound in `path`. The file is complete and stays as it is."""
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         """Record the final summary and close all files and connections."""

@@ -7,6 +7,7 @@ every row that W&B misses.
 from __future__ import annotations
 
 import contextlib
+import html
 import math
 import os
 import queue
@@ -259,7 +260,14 @@ class WandbFollower:
     def _media(self, path: Path) -> Any:
         import wandb
 
-        return wandb.Video(str(path), format="gif") if path.suffix == ".gif" else wandb.Image(str(path))
+        if path.suffix == ".gif":
+            return wandb.Video(str(path), format="gif")
+        if path.suffix == ".wav":
+            return wandb.Audio(str(path))
+        if path.suffix == ".txt":
+            text = html.escape(path.read_text(encoding="utf-8", errors="replace"))
+            return wandb.Html(f"<pre style='white-space: pre-wrap'>{text}</pre>", inject=False, data_is_not_path=True)
+        return wandb.Image(str(path))
 
     def wait_started(self, seconds: float) -> None:
         """Wait until W&B has started, at most `seconds`: an offline start takes about a second, which should not count

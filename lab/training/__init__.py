@@ -8,7 +8,8 @@ from lab.system.lazy import lazily
 
 if TYPE_CHECKING:
     from lab.training.model import Model
-    from lab.training.training import TrainerSettings, Training
+    from lab.training.settings import TrainerSettings
+    from lab.training.training import Training
 
 __all__ = [
     "Model",
@@ -18,5 +19,5 @@ __all__ = [
 
 __getattr__ = lazily(
     __name__,
-    {"Model": "lab.training.model", "TrainerSettings": "lab.training.training", "Training": "lab.training.training"},
+    {"Model": "lab.training.model", "TrainerSettings": "lab.training.settings", "Training": "lab.training.training"},
 )

@@ -1,10 +1,11 @@
-"""What every LightningModule of the lab shares: built from a DataSpec, trained by one Optimization."""
+"""Base class of all Lightning models: built from a DataSpec, optimised by one Optimization, measured by metrics."""
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -19,20 +20,26 @@ from lab.data.spec import DataSpec
 from lab.encoders.base import Encoder
 from lab.encoders.files import save_encoder
 from lab.errors import DivergedError
-from lab.training.optimization import Optimization
+from lab.system.devices import own_randomness
+from lab.training.optimization import Optimization, ParameterGroup
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from torchmetrics import Metric
+
+    from lab.data.sound import Sound
 
 
 class Model(pl.LightningModule, ABC):
-    """Base of the lab's Lightning models. A subclass builds `self.encoder` and says what its losses are.
+    """Base of the lab's Lightning models. A subclass says what its losses are; most build `self.encoder`.
 
     Args:
         spec: of the data, given by the run; everything else is a setting.
     """
 
     family: ClassVar[str] = "supervised"
+    averaged: ClassVar[Sequence[str]] = ("",)
+    """Names of the submodules that `trainer.ema` averages; by default the whole model."""
     encoder: Encoder
     descriptions: Mapping[str, str] = {}
     """What the metrics mean where the name alone does not say."""
@@ -41,13 +48,44 @@ class Model(pl.LightningModule, ABC):
         super().__init__()
         self.spec = spec
         self.optimization = Optimization()
+        self.total_steps = 1
+        """Length of the training in optimizer steps; set by the run before it trains."""
+        self.running: dict[str, Metric] = {}
+        """The metrics of the validation or test at work."""
 
     @abstractmethod
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Return scalars for one batch: `loss`, which is minimised, and whatever else is worth a curve."""
 
+    def metrics(self) -> dict[str, Metric]:
+        """Return fresh torchmetrics by name (`accuracy`), each of which computes one scalar.
+
+        They are computed over a whole validation or test split and logged as `val/accuracy` and `test/accuracy`.
+        """
+        return {}
+
+    def measure(self, batch: Batch, metrics: Mapping[str, Metric]) -> dict[str, Tensor]:
+        """Return the losses of one batch of validation or test data, without gradients and in eval mode.
+
+        A model with `metrics` overrides this to update them in the same pass. The losses are averaged over the split,
+        each batch weighted by `batch.weight`.
+        """
+        return self.losses(batch)
+
+    def parameter_groups(self) -> list[ParameterGroup]:
+        """Return all parameters by optimizer, with their rates and whether weight decay applies to them."""
+        return [ParameterGroup(self.parameters())]
+
     def pictures(self, batch: Batch) -> dict[str, Image]:
         """Return pictures by name (`samples`, `reconstructions`); drawn in eval mode without gradients."""
+        return {}
+
+    def texts(self, batch: Batch) -> dict[str, str]:
+        """Return texts by name, made in eval mode without gradients."""
+        return {}
+
+    def sounds(self, batch: Batch) -> dict[str, Sound]:
+        """Return sounds by name, made in eval mode without gradients."""
         return {}
 
     def artifacts(self) -> Mapping[str, Callable[[Path], None]]:
@@ -56,11 +94,28 @@ class Model(pl.LightningModule, ABC):
         return {"encoder": partial(save_encoder, encoder)} if isinstance(encoder, Encoder) else {}
 
     def baselines(self, data: DataModule) -> Mapping[str, Mapping[str, float]]:
-        """Return test metrics of the simplest things one would try, on the same split, by the baseline's name."""
+        """Return the test metrics of the simplest methods worth comparing with, by the name of the method.
+
+        They are fitted to the training split and tested on the test split of the prepared `data`.
+        """
         return {}
 
     def prepare_test(self, data: DataModule, device: torch.device, *, fast_dev_run: bool = False) -> None:
         """Called before the test: the place to build what judges the model, such as statistics of the data."""
+
+    @contextmanager
+    def at_rest(self, seed: int) -> Iterator[None]:
+        """In eval mode, without gradients, and with random numbers of its own that follow from `seed`.
+
+        Whatever happens inside the block, training goes on as if it had not happened.
+        """
+        training = self.training
+        with own_randomness(self.device, seed), torch.no_grad():
+            self.eval()
+            try:
+                yield
+            finally:
+                self.train(training)
 
     def training_step(self, batch: Batch, batch_index: int) -> Any:
         losses = self.losses(batch)
@@ -68,29 +123,57 @@ class Model(pl.LightningModule, ABC):
         self.require_finite(losses)
         return losses
 
+    def on_validation_epoch_start(self) -> None:
+        self._start_metrics()
+
     def validation_step(self, batch: Batch, batch_index: int) -> None:
-        self.log_dict({f"val/{name}": value for name, value in self.losses(batch).items()}, batch_size=batch.weight)
+        self._measure(batch, "val")
+
+    def on_validation_epoch_end(self) -> None:
+        self._log_metrics("val")
+
+    def on_test_epoch_start(self) -> None:
+        self._start_metrics()
 
     def test_step(self, batch: Batch, batch_index: int) -> None:
-        self.log_dict({f"test/{name}": value for name, value in self.losses(batch).items()}, batch_size=batch.weight)
+        self._measure(batch, "test")
+
+    def on_test_epoch_end(self) -> None:
+        self._log_metrics("test")
 
     def configure_optimizers(self) -> Any:
-        optimizer, schedule = self.optimization.build(self.parameters(), int(self.trainer.estimated_stepping_batches))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        built = list(self.optimization.build(self.parameter_groups(), self.total_steps).values())
+        if self.automatic_optimization:
+            ((optimizer, schedule),) = built
+            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return [optimizer for optimizer, _ in built], [schedule for _, schedule in built]
 
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
-        """Clip by the setting of our own: Lightning's refuses models that optimise by hand."""
+        """Clip by our own setting: Lightning refuses its setting for models that call their optimizers themselves."""
         if self.optimization.gradient_clip_norm is not None:
             parameters = [p for group in optimizer.param_groups for p in group["params"]]
             torch.nn.utils.clip_grad_norm_(parameters, self.optimization.gradient_clip_norm)
 
     def require_finite(self, losses: Mapping[str, Tensor]) -> None:
-        """Raise DivergedError before a NaN reaches the weights. On the CPU alone: elsewhere each look is a wait,
-        and the reporter looks at every row it logs, and at the end of every epoch."""
+        """Raise DivergedError before a NaN reaches the weights.
+
+        Only on the CPU: elsewhere reading a number waits for the device. There the reporter checks every row that it
+        logs, and the end of every epoch.
+        """
         if self.device.type == "cpu":
             for name, value in losses.items():
                 if not math.isfinite(value.item()):
                     raise DivergedError(f"train/{name} became {value.item()} in epoch {self.current_epoch + 1}")
+
+    def _start_metrics(self) -> None:
+        self.running = {name: metric.to(self.device) for name, metric in self.metrics().items()}
+
+    def _measure(self, batch: Batch, split: str) -> None:
+        losses = self.measure(batch, self.running)
+        self.log_dict({f"{split}/{name}": value for name, value in losses.items()}, batch_size=batch.weight)
+
+    def _log_metrics(self, split: str) -> None:
+        self.log_dict({f"{split}/{name}": metric.compute() for name, metric in self.running.items()})
 
 
 ModelFactory = Callable[[DataSpec], Model]

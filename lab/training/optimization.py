@@ -1,11 +1,11 @@
-"""How weights are changed: optimizer, schedule, penalties and clipping, the same settings for every Lightning model."""
+"""How weights are changed: optimizers, schedule, penalties and clipping, with the same settings for every model."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -56,6 +56,23 @@ CONSTANT = Schedule()
 
 
 @dataclass(frozen=True)
+class ParameterGroup:
+    """Parameters that are optimised alike.
+
+    Args:
+        parameters: the parameters.
+        optimizer: name of the optimizer they belong to; groups of the same name share one.
+        rate: factor on the learning rate.
+        decay: whether the optimizer's weight decay applies to them.
+    """
+
+    parameters: Iterable[nn.Parameter]
+    optimizer: str = "main"
+    rate: float = 1.0
+    decay: bool = True
+
+
+@dataclass(frozen=True)
 class Optimization:
     """Settings of one training.
 
@@ -63,6 +80,8 @@ class Optimization:
         optimizer: any class of torch.optim with its settings; `SGD` takes `momentum`, `AdamW` `weight_decay`;
             null for Adam with torch's defaults.
         schedule: of the learning rate.
+        weight_decay_on: what the optimizer's weight decay applies to: `all` parameters, or only `weights`, which
+            leaves out biases and the scales of norms (parameters with one axis).
         gradient_clip_norm: largest Euclidean norm of the whole gradient (Pascanu et al. 2013); null for no limit.
         l1: weight of the sum of absolute weights in the loss.
         l2: weight of half the sum of squared weights in the loss.
@@ -70,14 +89,20 @@ class Optimization:
 
     optimizer: OptimizerFactory | None = None
     schedule: Schedule = field(default_factory=Schedule)
+    weight_decay_on: Literal["all", "weights"] = "all"
     gradient_clip_norm: PositiveFloat | None = None
     l1: NonNegativeFloat = 0.0
     l2: NonNegativeFloat = 0.0
 
-    def build(self, parameters: Iterable[nn.Parameter], total_steps: int) -> tuple[Optimizer, LambdaLR]:
-        """Return an optimizer for `parameters` and its schedule, to be stepped after every optimizer step."""
-        optimizer = (self.optimizer or torch.optim.Adam)(parameters)
-        return optimizer, LambdaLR(optimizer, lambda step: self.schedule.factor(step, total_steps))
+    def build(self, groups: Sequence[ParameterGroup], total_steps: int) -> dict[str, tuple[Optimizer, LambdaLR]]:
+        """Return each named optimizer with its schedule, which must be stepped after every optimizer step.
+
+        `total_steps` is the length of the training in optimizer steps: the schedule ends there.
+        """
+        return {
+            name: self._one([group for group in groups if group.optimizer == name], total_steps)
+            for name in dict.fromkeys(group.optimizer for group in groups)
+        }
 
     def penalty(self, parameters: Iterable[nn.Parameter]) -> Tensor | float:
         """The L1 and L2 terms of the loss. Biases and norms (one axis) are left out, as is usual."""
@@ -88,3 +113,23 @@ class Optimization:
             (self.l1 * w.abs().sum() + self.l2 / 2 * w.square().sum() for w in weights),
             start=torch.zeros(()).to(weights[0]),
         )
+
+    def _one(self, groups: Sequence[ParameterGroup], total_steps: int) -> tuple[Optimizer, LambdaLR]:
+        split: list[dict[str, Any]] = []
+        changes: list[tuple[float, bool]] = []
+        for group in groups:
+            parameters = list(group.parameters)
+            for decay in (True, False):
+                part = [p for p in parameters if self._decays(p, group) is decay]
+                if part:
+                    split.append({"params": part})
+                    changes.append((group.rate, decay))
+        optimizer = (self.optimizer or torch.optim.Adam)(split)  # type: ignore[arg-type]  # torch takes groups too
+        for made, (rate, decay) in zip(optimizer.param_groups, changes, strict=True):
+            made["lr"] *= rate
+            if not decay and "weight_decay" in made:
+                made["weight_decay"] = 0.0
+        return optimizer, LambdaLR(optimizer, lambda step: self.schedule.factor(step, total_steps))
+
+    def _decays(self, parameter: nn.Parameter, group: ParameterGroup) -> bool:
+        return group.decay and (self.weight_decay_on == "all" or parameter.ndim > 1)

@@ -1,4 +1,4 @@
-"""Pictures of what a model makes: grids of images, and a matrix of counts."""
+"""Pictures that models show: grids of images and confusion matrices."""
 
 from __future__ import annotations
 
@@ -26,6 +26,12 @@ def grid(images: Tensor, columns: int | None = None) -> Image.Image:
     pixels = sheet.mul(255).round().to(torch.uint8).expand(3, -1, -1).permute(1, 2, 0).numpy()
     picture = Image.fromarray(pixels)
     return picture.resize((picture.width * SCALE, picture.height * SCALE), Image.Resampling.NEAREST)
+
+
+def pictures(images: Tensor) -> list[Image.Image]:
+    """Return each of `(N, C, H, W)` in [0, 1], C of 1 or 3, as a picture of its own size."""
+    pixels = images.detach().float().cpu().clamp(0, 1).mul(255).round().to(torch.uint8).permute(0, 2, 3, 1)
+    return [Image.fromarray(one.squeeze(-1).numpy()) for one in pixels]
 
 
 def confusion_matrix(counts: Tensor) -> Image.Image:

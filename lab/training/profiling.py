@@ -1,4 +1,4 @@
-"""A Lightning model that trains for the sake of the clock: `lab doctor` asks where the time of its batches goes."""
+"""Timing of a training loop for `lab doctor`: how many seconds each part of it takes."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class TurnOver(Exception):  # noqa: N818  # no error
 
 
 class Laps(Stopwatch):
-    """The stopwatch of a turn. On a CUDA or MPS device what is left at its end is waited for, and counts as learning.
+    """The stopwatch of one turn. At its end it waits for a CUDA or MPS device; that time counts as learning.
 
     Args:
-        seconds: after which the turn ends, with the batch of that moment.
+        seconds: after them the turn ends with the current batch.
     """
 
     def __init__(self, seconds: float, device: torch.device) -> None:
@@ -38,11 +38,11 @@ class Laps(Stopwatch):
         self.until = self.last + seconds
 
     def callbacks(self, *between: pl.Callback) -> list[pl.Callback]:
-        """Return the callbacks of a trainer: those of the loop itself, whose time is `logging`, with ours around."""
+        """Return a trainer's callbacks: `between`, whose time counts as `logging`, with the stopwatch around them."""
         return [_Before(self), *between, _After(self)]
 
     def batch_done(self) -> None:
-        """Count a batch. Raises TurnOver where it was the last."""
+        """Count a batch. Raises TurnOver after the last one."""
         self.batches += 1
         if perf_counter() >= self.until:
             if self.device.type in ("cuda", "mps"):
@@ -52,7 +52,7 @@ class Laps(Stopwatch):
 
 
 class TimedBatches:
-    """Batches whose fetching is a lap of its own."""
+    """Batches whose fetching is timed as `data`."""
 
     def __init__(self, batches: Batches, lap: Callable[[str], None]) -> None:
         self.batches, self.lap = batches, lap

@@ -2,69 +2,34 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import pytorch_lightning as pl
 import torch
-from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.callbacks import EarlyStopping as LightningEarlyStopping
 
-from lab.config.types import PositiveInt
-from lab.console.progress import Unseen
+from lab.console.progress import Unseen, notice
 from lab.data.base import DataModule, DatasetInfo
 from lab.data.loader import as_batches
-from lab.errors import CheckpointError, ConfigError, DataWorkerError, nearest
+from lab.errors import CheckpointError, ConfigError, nearest
 from lab.experiment import Experiment, RunContext, State, Throughput, Timing, Turn
 from lab.resume.saver import Cadence, CheckpointSettings
-from lab.system.devices import own_randomness
-from lab.training.callbacks import GradientWatch, Memory, Reporter, Saving, Seeding, TestProgress, draw
-from lab.training.model import ModelFactory
-from lab.training.optimization import Optimization
+from lab.training.best import Best
+from lab.training.callbacks import GradientWatch, Seeding, TestProgress
+from lab.training.ema import Averaging
+from lab.training.loop import data_workers, lightning_trainer, quiet_lightning
+from lab.training.model import Model, ModelFactory
 from lab.training.profiling import PARTS, Laps, TimedBatches, TurnOver
+from lab.training.reporter import Reporter, draw
+from lab.training.saving import Memory, Saving
+from lab.training.settings import TrainerSettings
+from lab.training.statistics import Statistics
 
-Precision = Literal["32-true", "bf16-mixed"]
-
-SAVE_EVERY = 1_000  # batches, where the config does not say
-
-
-@dataclass(frozen=True)
-class EarlyStopping:
-    """Stop when a validation metric has not improved for `patience` epochs (Prechelt 1998).
-
-    Args:
-        monitor: the metric.
-        patience: epochs without improvement.
-        mode: whether less (`min`) or more (`max`) is better.
-    """
-
-    monitor: str = "val/loss"
-    patience: PositiveInt = 5
-    mode: Literal["min", "max"] = "min"
-
-
-@dataclass(frozen=True)
-class TrainerSettings(Optimization):
-    """How to train: the optimization, and for how long.
-
-    Args:
-        max_epochs: passes over the training images.
-        precision: of arithmetic in training; `bf16-mixed` pays on recent GPUs. Evaluation is always in float32.
-        early_stopping: null for none.
-        log_every: steps between two rows of training metrics.
-        pictures_every: epochs between two sets of pictures.
-    """
-
-    max_epochs: PositiveInt = 10
-    precision: Precision = "32-true"
-    early_stopping: EarlyStopping | None = None
-    log_every: PositiveInt = 50
-    pictures_every: PositiveInt = 10
+SAVE_EVERY = 1_000  # optimizer steps, where the config does not say
+DEFAULTS = TrainerSettings()
 
 
 class Training(Experiment):
@@ -73,10 +38,10 @@ class Training(Experiment):
     Args:
         model: the model's class and settings; its spec comes from the data.
         data: the data set.
-        trainer: optimizer, schedule, epochs and the like.
+        trainer: optimizer, schedule, length and the like.
     """
 
-    lengths = ("trainer.max_epochs",)
+    lengths = ("trainer.max_epochs", "trainer.max_steps")
     step = "batch"
     parts = PARTS
 
@@ -85,95 +50,149 @@ class Training(Experiment):
         *,
         model: ModelFactory,
         data: DataModule,
-        trainer: TrainerSettings = TrainerSettings(),
+        trainer: TrainerSettings = DEFAULTS,
     ) -> None:
         self.model_factory, self.data, self.settings = model, data, trainer
+        self.others: dict[str, State] = {}
+        """Other weights worth keeping, by checkpoint name."""
 
     def prepare(self, seed: int, device: torch.device, *, fast_dev_run: bool = False) -> None:
         self.fast_dev_run = fast_dev_run
         self.data.prepare()
         self.model = self.model_factory(self.data.spec)
-        self.model.optimization = self.settings
         self.family = self.model.family  # type: ignore[misc]
-        try:
-            self.settings.build(self.model.parameters(), 1)
-        except (ValueError, TypeError) as error:  # torch checks learning rates, betas and the like
-            raise ConfigError(f"trainer.optimizer: {error}") from error
         self.batches = as_batches(self.data.train(device, seed), device, seed=seed)
         held_out = self.data.validation(device)
         self.validation = held_out and as_batches(held_out, device, who="data.validation()")
         self.test = as_batches(self.data.test(device), device, who="data.test()")
         self.first_batch = next(iter(self.validation or as_batches(self.data.train(device, seed), device, seed=seed)))
-        self._check_early_stopping(device)
+        self.steps = self.settings.length(len(self.batches), fast_dev_run=fast_dev_run)
+        self.model.optimization, self.model.total_steps = self.settings, self.steps.steps
+        self._check_optimization()
+        self._check_choices(device)
 
-    def _check_early_stopping(self, device: torch.device) -> None:
-        stopping = self.settings.early_stopping
-        if stopping is None:
+    def _check_optimization(self) -> None:
+        name, by_hand = type(self.model).__name__, not self.model.automatic_optimization
+        try:
+            optimizers = self.settings.build(self.model.parameter_groups(), 1)
+        except (ValueError, TypeError) as error:  # torch checks learning rates, betas and the like
+            raise ConfigError(f"trainer.optimizer: {error}") from error
+        if by_hand and self.settings.accumulate > 1:
+            raise ConfigError(
+                f"trainer.accumulate must be 1 for {name}, which calls its optimizers itself; "
+                f"received {self.settings.accumulate}"
+            )
+        if not by_hand and len(optimizers) != 1:
+            raise ConfigError(
+                f"{name} has parameter groups for {len(optimizers)} optimizers ({', '.join(optimizers)}); a model with "
+                "other than one sets automatic_optimization to False and steps them in training_step"
+            )
+
+    def _check_choices(self, device: torch.device) -> None:
+        """Raise ConfigError where early stopping or `keep_best` names no figure of the validation."""
+        stopping, keeping = self.settings.early_stopping, self.settings.keep_best
+        wanted = {"trainer.early_stopping.monitor": stopping.monitor} if stopping else {}
+        wanted |= {"trainer.keep_best.metric": keeping.metric} if keeping else {}
+        if not wanted:
             return
         if self.validation is None:
-            raise ConfigError("trainer.early_stopping needs validation data, but data.val_size is 0")
-        with own_randomness(device, seed=0), torch.no_grad():
-            names = [f"val/{name}" for name in self.model.to(device).eval().losses(self.first_batch)]
-            self.model.train()
-        if stopping.monitor not in names:
-            hint = nearest(stopping.monitor, names)
-            raise ConfigError(
-                f"trainer.early_stopping.monitor must be one of {', '.join(names)}, received {stopping.monitor}{hint}"
-            )
+            setting = next(iter(wanted)).rpartition(".")[0]
+            raise ConfigError(f"{setting} needs validation examples, but the data holds none out")
+        with self.model.to(device).at_rest(seed=0):
+            metrics = {name: metric.to(device) for name, metric in self.model.metrics().items()}
+            losses = self.model.measure(self.first_batch, metrics)
+        names = [f"val/{name}" for name in (*losses, *metrics)]
+        for setting, received in wanted.items():
+            if received not in names:
+                hint = nearest(received, names)
+                raise ConfigError(f"{setting} must be one of {', '.join(names)}, received {received}{hint}")
 
     def cadence(self, wish: CheckpointSettings) -> Cadence:
         if wish.steps and wish.epochs:
             raise ConfigError("checkpoint takes steps or epochs, not both")
         if self.fast_dev_run:
             return Cadence(1)
-        return Cadence(wish.epochs * len(self.batches) if wish.epochs else wish.steps or SAVE_EVERY)
+        return Cadence(wish.epochs * self.steps.per_epoch if wish.epochs else wish.steps or SAVE_EVERY)
 
     def train(self, context: RunContext) -> Throughput:
-        epochs = 1 if context.fast_dev_run else self.settings.max_epochs
-        per_epoch = min(2, len(self.batches)) if context.fast_dev_run else len(self.batches)
+        settings, length = self.settings, self.steps
         state = context.restored.state if context.restored else None
         start = state["step"] if state else 0
-        with context.progress("training", epochs * per_epoch, "batches", start=start) as progress:
-            reporter = Reporter(
-                context,
-                progress,
-                log_every=self.settings.log_every,
-                pictures_every=self.settings.pictures_every,
-                shown=self.first_batch,
-            )
+        if state:
+            try:
+                self.model.load_state_dict(state["lightning"]["state_dict"])
+            except RuntimeError as error:
+                reason = " ".join(str(error).split())[:160]
+                raise CheckpointError(f"the checkpoint does not fit the settings: {reason}") from error
+            self.batches.load_state_dict(state["batches"])  # Lightning does not save it at an epoch's end
+        unit = "steps" if settings.accumulate > 1 else "batches"
+        with context.progress("training", length.steps, unit, start=start) as progress:
+            best = Best(settings.best_by) if settings.best_by else None
+            averaging = Averaging(settings.ema, self.model) if settings.ema else None
+            judged = averaging.in_place if averaging else nullcontext
+            reporter = Reporter(context, progress, settings, length, self.first_batch, judged)
             memory = Memory(state["lightning"] if state else None)
-            callbacks: list[pl.Callback] = [Seeding(context.seed), GradientWatch(), reporter]
-            callbacks.append(Saving(context, memory, self.batches, reporter))
-            if stopping := self.settings.early_stopping:
+            # The best weights are copied before the averaged ones are taken out, and averaged before they are drawn.
+            callbacks: list[pl.Callback] = [Seeding(context.seed), GradientWatch()]
+            callbacks += [one for one in (best, averaging) if one]
+            callbacks += [reporter, Saving(context, memory, self.batches, reporter)]
+            if settings.statistics_every:
+                callbacks.append(Statistics(settings.statistics_every, context, reporter))
+            if stopping := settings.early_stopping:
                 callbacks.append(
                     LightningEarlyStopping(stopping.monitor, patience=stopping.patience, mode=stopping.mode)
                 )
-            trainer = self._trainer(context, epochs, callbacks, precision=self.settings.precision, memory=memory)
-            if state:
-                try:
-                    self.model.load_state_dict(state["lightning"]["state_dict"])
-                except RuntimeError as error:
-                    reason = " ".join(str(error).split())[:160]
-                    raise CheckpointError(f"the checkpoint does not fit the settings: {reason}") from error
-                self.batches.load_state_dict(state["batches"])  # Lightning forgets it at an epoch's end
+            trainer = lightning_trainer(
+                context,
+                callbacks,
+                epochs=length.epochs,
+                accumulate=settings.accumulate,
+                precision=settings.precision,
+                memory=memory,
+            )
             with quiet_lightning(), data_workers():
                 trainer.fit(self.model, self.batches, self.validation, ckpt_path="in memory" if state else None)
-        self.epochs = reporter.epoch
+        self.reporter = reporter
+        self._choose(best, averaging)
         return Throughput(reporter.examples, "examples")
+
+    def _choose(self, best: Best | None, averaging: Averaging | None) -> None:
+        """Put the weights that are judged into the model, and say which they are."""
+        if best is None and averaging is None:
+            return
+        self.others["last"] = copied(self.model)
+        if averaging:
+            averaging.put_in()
+            self.judged = f"averaged weights (EMA with a decay of {averaging.settings.decay:g})"
+        if best and best.weights is None:
+            notice(f"{best.settings.metric} was never a finite number: the last weights are evaluated and exported")
+        elif best:
+            self.model.load_state_dict(best.weights)  # type: ignore[arg-type]
+            self.others["best"] = copied(self.model)
+            kind = self.judged or "weights"
+            self.judged = f"{kind} of epoch {best.epoch}, the best by {best.settings.metric} ({best.value:.4g})"
+        if self.judged:
+            notice(f"evaluated and exported: the {self.judged}")
 
     @contextmanager
     def trial(self, context: RunContext) -> Iterator[Turn]:
-        never, settings = 2**62, self.settings
-        unseen = Unseen("", 1, "")
-        reporter = Reporter(context, unseen, log_every=settings.log_every, pictures_every=never, shown=self.first_batch)
+        undrawn = replace(self.settings, pictures_every=2**62, pictures_every_steps=None)
+        reporter = Reporter(context, Unseen("", 1, ""), undrawn, self.steps, self.first_batch)
 
         def turn(seconds: float) -> Timing:
             laps = Laps(seconds, context.device)
             batches = TimedBatches(self.batches, laps.lap)
             with quiet_lightning(), data_workers(), suppress(TurnOver):
                 while True:  # a short training comes to its end in a turn
+                    reporter.step = 0
                     callbacks = laps.callbacks(Seeding(context.seed), GradientWatch(), reporter)
-                    trainer = self._trainer(context, settings.max_epochs, callbacks, precision=settings.precision)
+                    trainer = lightning_trainer(
+                        context,
+                        callbacks,
+                        epochs=self.steps.epochs,
+                        accumulate=self.settings.accumulate,
+                        precision=self.settings.precision,
+                    )
                     trainer.fit(self.model, batches)
             return Timing(laps.batches, laps.seconds)
 
@@ -184,16 +203,18 @@ class Training(Experiment):
         self.model.prepare_test(self.data, context.device, fast_dev_run=context.fast_dev_run)
         total = 1 if context.fast_dev_run else len(self.test)
         with context.progress("evaluating", total, "batches") as progress:
-            trainer = self._trainer(context, 1, [TestProgress(progress)], precision="32-true")  # figures are exact ones
+            trainer = lightning_trainer(context, [TestProgress(progress)])
             with quiet_lightning():
                 trainer.test(self.model, self.test, verbose=False)
         return {name: float(value) for name, value in trainer.callback_metrics.items()}
 
     def draw(self, context: RunContext) -> None:
-        draw(self.model, next(iter(self.test)), context, axis="epoch", at=self.epochs)
+        by_steps = self.settings.pictures_every_steps is not None
+        axis, at = ("global_step", self.reporter.step) if by_steps else ("epoch", self.reporter.epoch)
+        draw(self.model, next(iter(self.test)), context, axis=axis, at=at)
 
     def states(self) -> dict[str, State]:
-        return {"final": dict(self.model.state_dict())}
+        return {"final": dict(self.model.state_dict()), **self.others}
 
     def load_states(self, states: dict[str, State]) -> None:
         self.model.load_state_dict(states["final"])
@@ -216,55 +237,7 @@ class Training(Experiment):
     def trained(self) -> object:
         return self.model
 
-    def _trainer(
-        self,
-        context: RunContext,
-        epochs: int,
-        callbacks: list[pl.Callback],
-        *,
-        precision: Precision,
-        memory: Memory | None = None,
-    ) -> pl.Trainer:
-        """Lightning's loop alone: what it would print, log or save, the runner does."""
-        limit = 1 if context.fast_dev_run else None
-        with quiet_lightning():
-            return pl.Trainer(
-                accelerator={"cuda": "gpu"}.get(context.device.type, context.device.type),
-                devices=1,
-                precision=precision,
-                max_epochs=epochs,
-                limit_train_batches=2 if context.fast_dev_run else None,
-                limit_val_batches=limit,
-                limit_test_batches=limit,
-                num_sanity_val_steps=0,
-                callbacks=callbacks,
-                logger=False,
-                enable_progress_bar=False,
-                enable_model_summary=False,
-                enable_checkpointing=memory is not None,
-                default_root_dir=context.dir,
-                # One process, also inside a SLURM job.
-                plugins=[LightningEnvironment(), *([memory] if memory else [])],
-            )
 
-
-@contextmanager
-def data_workers() -> Iterator[None]:
-    """Say in one way that a data module's worker process has died: torch does so in several."""
-    try:
-        yield
-    except (RuntimeError, ConnectionError, EOFError) as error:
-        if isinstance(error, RuntimeError) and "DataLoader worker" not in str(error):
-            raise
-        reason = " ".join(str(error).split())
-        raise DataWorkerError(f"a process that loads data died ({reason}); `lab resume` goes on") from error
-
-
-class quiet_lightning(warnings.catch_warnings):  # noqa: N801  # a context manager reads as a verb
-    """Silence Lightning's advice: it is about worker processes and loggers that the lab replaces on purpose."""
-
-    def __enter__(self) -> None:
-        super().__enter__()
-        logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-        warnings.filterwarnings("ignore", module="pytorch_lightning")
-        warnings.filterwarnings("ignore", module="lightning_fabric")
+def copied(model: Model) -> State:
+    """Return a copy of a model's weights and buffers."""
+    return {name: value.clone() for name, value in model.state_dict().items()}

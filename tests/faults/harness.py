@@ -42,6 +42,20 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
         "gan-mnist",
         IMAGES | {"trainer.max_epochs": 2, "model.fid_samples": 128, "model.encoder.stages": SMALL},
     ),
+    "accumulating": (  # an epoch has 36 batches, so its last step has one; the run ends inside the second epoch
+        "cnn-mnist",
+        IMAGES
+        | {"trainer.accumulate": 5, "trainer.max_steps": 13, "trainer.statistics_every": 3, "data.batch_size": 32}
+        | {"trainer.ema.decay": 0.9, "trainer.pictures_every_steps": 5, "model.encoder.stages": SMALL},
+    ),
+    "choosing": (  # stops early, and judges averaged weights of the best epoch
+        "cnn-mnist",
+        IMAGES
+        | {"trainer.max_epochs": 30, "trainer.ema.decay": 0.5, "trainer.ema.every": 2, "trainer.optimizer.lr": 0.05}
+        | {"trainer.early_stopping.monitor": "val/loss", "trainer.early_stopping.patience": 2}
+        | {"trainer.keep_best.metric": "val/f1", "trainer.keep_best.mode": "max"}
+        | {"model.encoder.stages": SMALL, "trainer.weight_decay_on": "weights", "model.encoder_rate": 0.5},
+    ),
     "classifier": ("cnn-mnist", IMAGES | {"trainer.max_epochs": 3, "model.encoder.stages": SMALL}),
     "replay": ("ppo-cartpole", BRIEF | QUICK | LUNAR | {"total_timesteps": 1024, "evaluation.every": 700}),
     "boundary": (

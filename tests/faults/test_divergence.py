@@ -64,7 +64,7 @@ def weights_at_the_end(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Tensor
     def keep(self: Any, trainer: pl.Trainer, module: pl.LightningModule, error: BaseException) -> None:
         found.append(module.state_dict())
 
-    monkeypatch.setattr("lab.training.callbacks.Reporter.on_exception", keep, raising=False)
+    monkeypatch.setattr("lab.training.reporter.Reporter.on_exception", keep, raising=False)
     return found
 
 
@@ -81,10 +81,10 @@ def test_lightning(
     cls = LIGHTNING[kind]
     forward, batches = cls.forward, 0
 
-    def poisoned(self: Any, x: Any) -> Any:
+    def poisoned(self: Any, *inputs: Any) -> Any:
         nonlocal batches
         batches += self.training
-        result = forward(self, x)
+        result = forward(self, *inputs)
         if batches <= AT or not self.training:
             return result
         if isinstance(result, tuple):

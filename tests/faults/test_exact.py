@@ -25,7 +25,7 @@ from lab.resume import verify as verification
 from lab.resume.saver import rolling
 from lab.resuming import resume
 from lab.runs.summary import read_summary
-from lab.training.callbacks import Saving
+from lab.training.saving import Saving
 from tests.faults.harness import (
     FIVE,
     JUDGE,

@@ -19,8 +19,9 @@ from torch.distributions import Normal, kl_divergence
 import generative.judges.classifier
 import lab
 from agents.dqn.losses import q_targets
-from generative.gan.gan import discriminator_loss, generator_loss
-from generative.judges.classifier import Judge, frechet_distance
+from generative.gan.losses import discriminator_loss, generator_loss
+from generative.judges.classifier import Judge
+from generative.judges.frechet import frechet_distance
 from generative.vae.vae import VAE, kl_to_standard_normal
 from lab.data import Images
 from lab.data.spec import DataSpec

@@ -1,9 +1,15 @@
 "use strict";
-// Pictures and films: decoded when they come into view, seeds to choose, earlier and later ones, one in large.
+// Media: decoded when they come into view, seeds to choose, earlier and later ones, a picture in large.
 (() => {
   const show = (element, key) => {
     element.dataset.media = key;
-    element.src = lab.data(`media-${key}`);
+    const uri = lab.data(`media-${key}`);
+    if (element.tagName === "PRE") { // as text, never as HTML
+      const bytes = Uint8Array.from(atob(uri.slice(uri.indexOf(",") + 1)), (char) => char.charCodeAt(0));
+      element.textContent = new TextDecoder().decode(bytes);
+    } else {
+      element.src = uri;
+    }
   };
   lab.whenNear(document.querySelectorAll("[data-media]"), (element) => show(element, element.dataset.media));
 

@@ -1,0 +1,71 @@
+"""Lightning's Trainer without what the runner does itself: printing, logging, saving."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import pytorch_lightning as pl
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+
+from lab.errors import DataWorkerError
+from lab.experiment import RunContext
+from lab.training.saving import Memory
+from lab.training.settings import Precision
+
+
+def lightning_trainer(
+    context: RunContext,
+    callbacks: Sequence[pl.Callback],
+    *,
+    epochs: int = 1,
+    accumulate: int = 1,
+    precision: Precision = "32-true",
+    memory: Memory | None = None,
+) -> pl.Trainer:
+    """Return a Trainer for one device; with a `memory` it can be saved and restored."""
+    limit = 1 if context.fast_dev_run else None
+    with quiet_lightning():
+        return pl.Trainer(
+            accelerator={"cuda": "gpu"}.get(context.device.type, context.device.type),
+            devices=1,
+            precision=precision,
+            max_epochs=epochs,
+            accumulate_grad_batches=accumulate,
+            limit_train_batches=2 if context.fast_dev_run else None,
+            limit_val_batches=limit,
+            limit_test_batches=limit,
+            num_sanity_val_steps=0,
+            callbacks=list(callbacks),
+            logger=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            enable_checkpointing=memory is not None,
+            default_root_dir=context.dir,
+            # One process, also inside a SLURM job.
+            plugins=[LightningEnvironment(), *([memory] if memory else [])],
+        )
+
+
+@contextmanager
+def data_workers() -> Iterator[None]:
+    """Raise DataWorkerError when a worker process of the data module dies; torch raises several kinds of error."""
+    try:
+        yield
+    except (RuntimeError, ConnectionError, EOFError) as error:
+        if isinstance(error, RuntimeError) and "DataLoader worker" not in str(error):
+            raise
+        reason = " ".join(str(error).split())
+        raise DataWorkerError(f"a process that loads data died ({reason}); `lab resume` goes on") from error
+
+
+class quiet_lightning(warnings.catch_warnings):  # noqa: N801  # a context manager reads as a verb
+    """Silence Lightning's advice about worker processes and loggers: the lab replaces them on purpose."""
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+        warnings.filterwarnings("ignore", module="pytorch_lightning")
+        warnings.filterwarnings("ignore", module="lightning_fabric")

@@ -1,0 +1,81 @@
+"""Safe points of a Lightning training: where they are, and the state that is saved there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytorch_lightning as pl
+from lightning_fabric.plugins.io.checkpoint_io import CheckpointIO
+from pytorch_lightning.callbacks import Checkpoint as LastCallback
+
+from lab.data.base import Batches
+from lab.experiment import RunContext
+from lab.training.callbacks import stepped
+from lab.training.reporter import Reporter
+
+
+class Saving(LastCallback):
+    """Tells the saver of every safe point. Lightning calls callbacks of this base class after all others.
+
+    A safe point comes after an optimizer step, never inside an accumulation. The last batch of an epoch is no safe
+    point, since a run resumed there would skip the epoch's validation; the end of the epoch is one.
+    """
+
+    def __init__(self, context: RunContext, memory: Memory, batches: Batches, reporter: Reporter) -> None:
+        assert context.saver is not None
+        self.saver, self.restored = context.saver, context.restored
+        self.memory, self.batches, self.reporter = memory, batches, reporter
+        self.cut_short: Any = None
+        """Lightning's loop state where the training ended inside an epoch."""
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        if self.restored:  # Lightning does not save that early stopping has decided
+            trainer.should_stop = self.restored.state["should_stop"] or self.reporter.at_end
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, i: int
+    ) -> None:
+        if not stepped(trainer, i) or i + 1 == trainer.num_training_batches:
+            return
+        if self.reporter.at_end:
+            self.cut_short = self._checkpoint(trainer)["loops"]
+        else:
+            self.saver.safe_point(self.reporter.step, lambda: self.state(trainer))
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        last = self.reporter.at_end or trainer.should_stop
+        (self.saver.save if last else self.saver.safe_point)(self.reporter.step, lambda: self.state(trainer))
+
+    def state(self, trainer: pl.Trainer) -> dict[str, Any]:
+        """Return all that training needs to go on from here."""
+        checkpoint = self._checkpoint(trainer)
+        if self.cut_short:  # a run that is resumed with more steps goes on inside this epoch
+            checkpoint = {**checkpoint, "loops": self.cut_short}
+        return {
+            "lightning": checkpoint,
+            "batches": self.batches.state_dict(),
+            "should_stop": trainer.should_stop and not self.cut_short,
+            "step": self.reporter.step,
+        }
+
+    def _checkpoint(self, trainer: pl.Trainer) -> dict[str, Any]:
+        trainer.save_checkpoint("in memory")
+        assert self.memory.checkpoint is not None
+        return self.memory.checkpoint
+
+
+class Memory(CheckpointIO):
+    """Where Lightning saves to and loads from; `lab.resume.checkpoint` writes files, atomically and without pickle."""
+
+    def __init__(self, checkpoint: dict[str, Any] | None = None) -> None:
+        self.checkpoint = checkpoint
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        self.checkpoint = checkpoint
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+        assert self.checkpoint is not None
+        return self.checkpoint
+
+    def remove_checkpoint(self, path: Any) -> None:
+        """Nothing to do."""

@@ -1,0 +1,70 @@
+"""Parameter groups become optimizers with the right rates and weight decay."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+import torch
+from torch import nn
+
+from generative.gan.gan import GAN
+from lab.data.spec import Classes, DataSpec, InputSpec
+from lab.encoders import Conv, ConvStage
+from lab.training.optimization import Optimization, ParameterGroup, Schedule
+
+ADAMW = partial(torch.optim.AdamW, lr=0.1, weight_decay=0.3)
+
+
+@pytest.fixture
+def net() -> nn.Sequential:
+    return nn.Sequential(nn.Linear(4, 3), nn.LayerNorm(3), nn.Linear(3, 1))
+
+
+def test_weight_decay_spares_biases_and_norms(net: nn.Sequential) -> None:
+    ((optimizer, _),) = (
+        Optimization(ADAMW, weight_decay_on="weights").build([ParameterGroup(net.parameters())], 10).values()
+    )
+    decayed, spared = optimizer.param_groups
+    assert (decayed["weight_decay"], spared["weight_decay"]) == (0.3, 0.0)
+    assert {p.ndim for p in decayed["params"]} == {2}
+    assert {p.ndim for p in spared["params"]} == {1}
+    assert len(decayed["params"]) + len(spared["params"]) == len(list(net.parameters()))
+
+
+def test_one_group_by_default(net: nn.Sequential) -> None:
+    built = Optimization(ADAMW).build([ParameterGroup(net.parameters())], 10)
+    assert [len(optimizer.param_groups) for optimizer, _ in built.values()] == [1]
+
+
+def test_groups_have_their_rates(net: nn.Sequential) -> None:
+    groups = [ParameterGroup(net[0].parameters(), rate=0.1), ParameterGroup(net[2].parameters(), decay=False)]
+    ((optimizer, schedule),) = Optimization(ADAMW, Schedule(kind="linear")).build(groups, 10).values()
+    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.01, 0.1])
+    assert [group["weight_decay"] for group in optimizer.param_groups] == [0.3, 0.0]
+    for _ in range(5):
+        optimizer.step()
+        schedule.step()
+    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.005, 0.05]), "the schedule scales both"
+
+
+def test_groups_share_optimizers_by_name(net: nn.Sequential) -> None:
+    groups = [
+        ParameterGroup(net[0].parameters(), optimizer="a"),
+        ParameterGroup(net[1].parameters(), optimizer="b"),
+        ParameterGroup(net[2].parameters(), optimizer="a"),
+    ]
+    built = Optimization().build(groups, 10)
+    assert list(built) == ["a", "b"]
+    assert [len(optimizer.param_groups) for optimizer, _ in built.values()] == [2, 1]
+
+
+def test_a_gan_has_two_optimizers() -> None:
+    spec = DataSpec(InputSpec((1, 28, 28)), Classes(10))
+    gan = GAN(spec, encoder=partial(Conv, stages=(ConvStage(4, stride=2),)))
+    built = Optimization(ADAMW).build(gan.parameter_groups(), 10)
+    assert list(built) == ["generator", "discriminator"]
+    owned = [{id(p) for g in optimizer.param_groups for p in g["params"]} for optimizer, _ in built.values()]
+    assert not owned[0] & owned[1]
+    judge = {id(p) for p in gan.judge.parameters()}
+    assert owned[0] | owned[1] == {id(p) for p in gan.parameters()} - judge

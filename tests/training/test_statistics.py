@@ -1,0 +1,75 @@
+"""Statistics of gradients and activations are those of the step, and change nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from lab.resume.checkpoint import load
+from lab.runs.summary import Summary
+from lab.tracking import read_journal
+from lab.training.statistics import activation_statistics
+
+Train = Callable[..., Summary]
+
+
+def statistics(run: Summary) -> list[dict[str, Any]]:
+    rows = read_journal(run.dir / "metrics.jsonl")
+    return [row for row in rows if any(name.startswith("statistics/") for name in row)]
+
+
+def test_activation_statistics_closed_form() -> None:
+    output = torch.tensor([[0.0, 1.0, 0.0, 3.0], [0.0, 0.0, 0.0, 4.0]])
+    found = activation_statistics(output)
+    assert found["activation_mean"] == 1
+    assert found["activation_std"] == pytest.approx(float(output.std(correction=0)))
+    assert found["dead_units"] == 0.5
+
+
+def test_a_unit_of_a_map_is_a_channel() -> None:
+    maps = torch.zeros(2, 4, 3, 3)
+    maps[1, 2, 0, 0] = 1
+    assert activation_statistics(maps)["dead_units"] == 0.75
+
+
+def test_rows_come_every_so_many_steps(train: Train) -> None:
+    run = train(trainer__statistics_every=7, trainer__accumulate=2)
+    found = statistics(run)
+    assert [row["global_step"] for row in found] == [7, 14], "of 20 optimizer steps"
+    assert {name for name in found[0] if name.startswith("statistics/")} == {
+        "statistics/gradient_norm",
+        *(f"statistics/gradient_norm/{part}" for part in ("body.0", "body.1", "output")),
+        *(f"statistics/{what}/body.2" for what in ("activation_mean", "activation_std", "dead_units")),
+    }
+    parts = [found[0][f"statistics/gradient_norm/{part}"] for part in ("body.0", "body.1", "output")]
+    assert sum(part**2 for part in parts) ** 0.5 == pytest.approx(found[0]["statistics/gradient_norm"])
+
+
+def test_dead_units_are_found(train: Train) -> None:
+    run = train(model__dead=True, trainer__statistics_every=10, trainer__max_epochs=1)
+    assert statistics(run)[0]["statistics/dead_units/body.2"] == 1
+    assert statistics(run)[0]["statistics/gradient_norm/body.0"] == 0
+
+
+def test_statistics_change_nothing(train: Train) -> None:
+    plain, watched = (
+        load(run.dir / "checkpoints" / "final").state for run in (train(), train(trainer__statistics_every=1))
+    )
+    assert all(torch.equal(plain[name], watched[name]) for name in plain)
+
+
+def test_no_hook_stays_behind(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[nn.Module] = []
+    real = nn.ReLU.forward
+
+    def forward(self: nn.ReLU, x: torch.Tensor) -> torch.Tensor:
+        found.append(self)
+        return real(self, x)
+
+    monkeypatch.setattr(nn.ReLU, "forward", forward)
+    train(trainer__statistics_every=3)
+    assert not found[-1]._forward_hooks
