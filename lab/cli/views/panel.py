@@ -1,6 +1,9 @@
-"""What a run says at its beginning and its end."""
+"""What a run prints at its beginning and at its end."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.markup import escape
@@ -8,44 +11,87 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from lab.console.wording import duration, near
+from lab.console.wording import count, duration, near
 from lab.runs.summary import Summary
 
 COLOURS = {"met": "green", "missed": "yellow", "not-comparable": "magenta", "none": "white"}
+"""Of a verdict."""
+
+COMMANDS = {
+    "act": ("lab play {folder}", "watch it, or film it"),
+    "sample": ("lab sample {folder}", "draw samples"),
+    "predict": ("lab predict {folder} INPUT", "predict for an input of your own"),
+    "export": ("lab export {folder}", "write it as a file for another library"),
+}
+"""By capability of what was trained: the command that uses it, and what that does."""
 
 
 def announcement(run: Summary) -> str:
-    """One line when training is about to begin."""
-    threads = f", {run.threads} thread{'s' if run.threads > 1 else ''}" if run.device == "cpu" else ""
+    """Return one line that says which run begins."""
+    threads = f", {count(run.threads, 'thread')}" if run.device == "cpu" else ""
     return escape(
         f"{run.name}, seed {run.seed}, on {run.device}{threads}, {run.dataset['name']}; folder {near(run.dir)}"
     )
 
 
 def panel(run: Summary) -> RenderableType:
-    """The result: metrics beside the published reference, what it cost, where it lies, what to try next."""
-    metrics = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("metric", "this run", "published"):
-        metrics.add_column(title, justify="left" if title == "metric" else "right")
-    for name, value in run.metrics.items():
-        published = f"{run.reference['value']:g}" if run.reference.get("metric") == name else ""
-        if published and run.reference.get("spread") is not None:
-            published += f" ± {run.reference['spread']:g}"
-        metrics.add_row(escape(name), "not finite" if value is None else f"{value:.5g}", published)
-    colour = COLOURS[run.verdict]
-    verdict = Text.assemble(
-        ("reference ", "bold"), (run.verdict, f"bold {colour}"), f": {run.reference.get('reason', '')}"
-    )
-    lines: list[RenderableType] = [metrics, Text(), verdict]
-    if source := run.reference.get("source"):
-        lines.append(Text(f"  {source}; {run.reference['protocol']}", style="dim"))
+    """Return the result: metrics beside what they are measured against, the costs, the folder, and what to do next."""
+    lines: list[RenderableType] = [_metrics(run), Text(), *_verdicts(run)]
     if run.dataset["fallback"]:
         lines.append(Text(f"data: {run.dataset['name']}, because {run.dataset['fallback']}", style="bold yellow"))
+    commands = Table.grid(padding=(0, 2))
+    for words, what in _next(run):
+        commands.add_row(Text(words, style="cyan"), what)
+    lines += [Text(), _facts(run), Text(), Text("next", style="bold"), commands]
+    title = f"{run.name}, seed {run.seed}" + (" (fast-dev run)" if run.fast_dev_run else "")
+    return Panel(Group(*lines), title=escape(title), border_style=_colour(run), expand=False)
+
+
+def _metrics(run: Summary) -> Table:
+    """One row per metric, with columns for the published figure, our own target and each baseline where there are
+    any."""
+    columns = {"published": _figures(run.reference), "target": _figures(run.target)}
+    columns |= {name: {metric: f"{value:.5g}" for metric, value in one.items()} for name, one in run.baselines.items()}
+    shown = {name: one for name, one in columns.items() if one}
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("metric")
+    for title in ("this run", *shown):
+        table.add_column(escape(title), justify="right")
+    for name, value in run.metrics.items():
+        beside = (one.get(name, "") for one in shown.values())
+        table.add_row(escape(name), "not finite" if value is None else f"{value:.5g}", *beside)
+    return table
+
+
+def _figures(measure: dict[str, Any]) -> dict[str, str]:
+    """Return the figure of a reference or target by its metric."""
+    if "value" not in measure:
+        return {}
+    spread = f" ± {measure['spread']:g}" if measure.get("spread") is not None else ""
+    return {measure["metric"]: f"{measure['value']:g}{spread}"}
+
+
+def _verdicts(run: Summary) -> Iterator[Text]:
+    """Two lines for each of reference and target: the verdict with its reason, and where the figure comes from."""
+    for kind, measure, origin in (("reference", run.reference, "source"), ("target", run.target, "why")):
+        verdict = str(measure.get("verdict", "none"))
+        if (kind == "target" and not measure) or (kind == "reference" and verdict == "none" and run.target):
+            continue
+        bold = f"bold {COLOURS[verdict]}"
+        yield Text.assemble((f"{kind} ", "bold"), (verdict, bold), f": {measure.get('reason', '')}")
+        if measure.get(origin):
+            yield Text(f"  {measure[origin]}; {measure['protocol']}", style="dim")
+
+
+def _facts(run: Summary) -> Table:
     rate = f", {run.throughput['value']:,.0f} {run.throughput['unit']}" if run.throughput else ""
-    took = ", ".join(f"{stage} {duration(seconds)}" for stage, seconds in run.durations.items())
     facts = Table.grid(padding=(0, 2))
-    facts.add_row("device", f"{run.device}, {run.threads} CPU thread{'s' if run.threads > 1 else ''}{rate}")
-    facts.add_row("time", took)
+    facts.add_row("device", f"{run.device}, {count(run.threads, 'CPU thread')}{rate}")
+    facts.add_row("time", ", ".join(f"{stage} {duration(seconds)}" for stage, seconds in run.durations.items()))
+    if run.judged:
+        facts.add_row("weights", escape(run.judged))
+    for need in run.needs:
+        facts.add_row("uses", escape(f"{need.get('name')} of {need.get('experiment')}, run {need.get('run_id')}"))
     if run.resume.get("sessions", 1) > 1:
         exact = "exactly" if run.resume["exact"] else f"not exactly: {run.resume['reason']}"
         times = run.resume["sessions"] - 1
@@ -54,12 +100,7 @@ def panel(run: Summary) -> RenderableType:
         facts.add_row("forked", escape(f"from {run.parent['run_id']} at step {run.parent['checkpoint']:,}"))
     facts.add_row("folder", escape(near(run.dir)))
     facts.add_row("W&B", escape(_wandb(run)))
-    commands = Table.grid(padding=(0, 2))
-    for words, what in _next(run):
-        commands.add_row(Text(words, style="cyan"), what)
-    lines += [Text(), facts, Text(), Text("next", style="bold"), commands]
-    title = f"{run.name}, seed {run.seed}" + (" (fast-dev run)" if run.fast_dev_run else "")
-    return Panel(Group(*lines), title=escape(title), border_style=colour, expand=False)
+    return facts
 
 
 def _wandb(run: Summary) -> str:
@@ -75,11 +116,16 @@ def _wandb(run: Summary) -> str:
 
 def _next(run: Summary) -> list[tuple[str, str]]:
     folder = near(run.dir)
-    watch = [(f"lab play {folder}", "watch it, or film it")] if run.family == "agents" else []
+    uses = [COMMANDS[one] for one in run.can if one in COMMANDS]
     return [
-        *watch,
+        *((words.format(folder=folder), what) for words, what in uses),
         (f"lab eval {folder}", "evaluate its checkpoint again"),
         (f"lab run {folder}/config.yaml", "exactly this run once more"),
         (f"lab run {folder}/config.yaml --seed {run.seed + 1}", "the same with another seed"),
         ("lab runs", "all runs beside each other"),
     ]
+
+
+def _colour(run: Summary) -> str:
+    verdict = run.verdict if run.verdict != "none" else str(run.target.get("verdict", "none"))
+    return COLOURS[verdict]

@@ -1,0 +1,65 @@
+"""The panel at the end of a run: what it is measured against, and the commands that use it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from lab.cli.views.panel import panel
+from tests.support.recorded import PUBLISHED, recorded
+
+TARGET = {
+    "metric": "eval/return_mean",
+    "value": 470.0,
+    "direction": "max",
+    "dataset": "CartPole-v1",
+    "protocol": "20 episodes",
+    "why": "half of the seeds reach it",
+    "verdict": "met",
+    "reason": "is 480, target 470",
+}
+
+
+def shown(width: int = 160, **changes: Any) -> list[str]:
+    console = Console(width=width)
+    with console.capture() as capture:
+        console.print(panel(recorded(Path("runs"), **changes)))
+    return [line.strip("│ ") for line in capture.get().splitlines()]
+
+
+def test_reference_and_target_have_verdicts_in_the_same_words() -> None:
+    lines = shown(reference={**PUBLISHED, "verdict": "missed", "reason": "is 480, published 500"}, target=TARGET)
+    assert "reference missed: is 480, published 500" in lines
+    assert "target met: is 480, target 470" in lines
+    assert "a paper; a protocol" in lines
+    assert "half of the seeds reach it; 20 episodes" in lines
+    (heading,) = (line.split() for line in lines if line.startswith("metric"))
+    assert heading == ["metric", "this", "run", "published", "target"]
+    (row,) = (line.split() for line in lines if line.startswith("eval/return_mean"))
+    assert row == ["eval/return_mean", "480", "500", "±", "1.5", "470"]
+
+
+def test_baselines_stand_beside_the_metric() -> None:
+    baselines = {"chance": {"test/accuracy": 0.1}, "centroids": {"test/accuracy": 0.82, "test/loss": 2.0}}
+    lines = shown(reference={}, metrics={"test/accuracy": 0.9, "test/f1": 0.9}, baselines=baselines)
+    assert [line.split() for line in lines if line.startswith(("metric", "test/"))] == [
+        ["metric", "this", "run", "chance", "centroids"],
+        ["test/accuracy", "0.9", "0.1", "0.82"],
+        ["test/f1", "0.9"],
+    ]
+
+
+def test_commands_follow_from_what_the_run_can_do() -> None:
+    assert not any(line.startswith(("lab play", "lab sample", "lab predict", "lab export")) for line in shown())
+    lines = shown(can=["act", "sample", "predict", "export", "dance"])
+    for command in ("lab play", "lab sample", "lab predict", "lab export"):
+        assert any(line.startswith(f"{command} runs/") for line in lines), command
+
+
+def test_needs_and_judged_weights_are_said() -> None:
+    needs = [{"setting": "model.codes", "run_id": "2026-s0", "experiment": "vqvae-mnist", "name": "codebook"}]
+    lines = shown(needs=needs, judged="the best by val/accuracy, of epoch 7")
+    assert "uses     codebook of vqvae-mnist, run 2026-s0" in lines
+    assert "weights  the best by val/accuracy, of epoch 7" in lines
