@@ -13,7 +13,7 @@ import yaml
 
 from lab.config.files import families, family, read, shipped
 from lab.configuration import load
-from lab.console.wording import duration, ranges
+from lab.console.wording import ranges
 from lab.data.base import DatasetInfo
 from lab.runs.reference import judge
 
@@ -59,9 +59,11 @@ def pages() -> dict[Path, str]:
 def row(name: str, path: Path, result: Mapping[str, Any]) -> str:
     """One experiment as a line of the table."""
     config = read(path)
-    published = reference(config["reference"]) if config.get("reference") else "none"
+    goals = [reference(config["reference"])] if config.get("reference") else ["none"]
+    if target := config.get("target"):
+        goals.append(f"our target: `{target['metric']}` {target['value']:g}")
     what = config["description"] + (f", `{extra}`" if (extra := needs(path)) else "")
-    return f"| `{name}` | {what} | {published} | {measured(name, result)} |\n"
+    return f"| `{name}` | {what} | {'; '.join(goals)} | {measured(name, result)} |\n"
 
 
 def reference(published: Mapping[str, Any]) -> str:
@@ -83,14 +85,15 @@ def measured(name: str, result: Mapping[str, Any]) -> str:
         metric = f"`{result['metric']}` " if "metric" in result else ""
         after = f"after {result['after']}: " if "after" in result else ""
         parts.append(after + metric + values(figures))
-        if "after" not in result and (verdict := judged(name, figures, result["dataset"])):
-            parts.append(verdict)
+        if "after" not in result:
+            parts += verdicts(name, figures, result["dataset"])
     if "note" in result:
         parts.append(result["note"])
     if "baseline" in result:
         parts.append(f"plain SB3: {values(result['baseline'])}")
     if "seconds" in result:
-        parts.append(duration(result["seconds"]))
+        seconds = result["seconds"]
+        parts.append(f"{seconds} s" if seconds < 60 else f"{seconds / 60:.0f} min")
     return "; ".join(parts)
 
 
@@ -102,21 +105,24 @@ def values(figures: Mapping[int, float]) -> str:
     return f"{', '.join(f'{value:g}' for value in figures.values())} ({seeds})"
 
 
-def judged(name: str, figures: Mapping[int, float], dataset: str) -> str | None:
-    """The verdict on the mean, as a run of the lab would give it; None where nothing is published."""
+def verdicts(name: str, figures: Mapping[int, float], dataset: str) -> list[str]:
+    """The verdicts on the mean, as a run of the lab would give them, on the reference and on the target."""
     config = load(name)
-    if not (published := config.common.reference):
-        return None
     value = mean(figures.values())
-    verdict, _ = judge(
-        published,
-        {published.metric: value},
-        dataset=DatasetInfo(dataset),
-        settings=config.as_dict(),
-        fast_dev_run=False,
-    )
     average = f" (mean {value:.4g})" if len(set(figures.values())) > 1 else ""
-    return f"**{verdict.replace('-', ' ')}**{average}"
+    found = []
+    for goal in (config.common.reference, config.common.target):
+        if goal:
+            verdict, _ = judge(
+                goal,
+                {goal.metric: value},
+                dataset=DatasetInfo(dataset),
+                settings=config.as_dict(),
+                fast_dev_run=False,
+            )
+            which = "target " if goal is config.common.target else ""
+            found.append(f"{which}**{verdict.replace('-', ' ')}**{average}")
+    return found
 
 
 if __name__ == "__main__":
