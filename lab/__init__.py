@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from lab.system.lazy import lazily
 
 if TYPE_CHECKING:
-    from lab.evaluation import evaluate
+    from lab.evaluation import evaluate, load
     from lab.resuming import resume
     from lab.runner import run
     from lab.seeds.run_seeds import run_seeds
 
 __all__ = [
     "evaluate",
+    "load",
     "resume",
     "run",
     "run_seeds",
@@ -21,5 +22,11 @@ __all__ = [
 
 __getattr__ = lazily(
     __name__,
-    {"evaluate": "lab.evaluation", "resume": "lab.resuming", "run": "lab.runner", "run_seeds": "lab.seeds.run_seeds"},
+    {
+        "evaluate": "lab.evaluation",
+        "load": "lab.evaluation",
+        "resume": "lab.resuming",
+        "run": "lab.runner",
+        "run_seeds": "lab.seeds.run_seeds",
+    },
 )

@@ -69,7 +69,15 @@ class Config:
         self.parser, self.values, self.experiment = parser, values, experiment
         self.notes: list[str] = []
         """What the person who wrote the overrides should know, once it is clear that they are right."""
-        self._built = vars(parser.instantiate(values))  # classes stay factories: no weights, data or environments yet
+        self.instantiate({})
+
+    def instantiate(self, replacements: Mapping[str, Any]) -> None:
+        """Make the classes that the config names, with other values for some settings (by place, with `init_args`) than
+        are recorded. They stay factories: no weights, data or environments yet."""
+        values = self.values.clone()
+        for place, value in replacements.items():
+            values[place] = value
+        self._built = vars(self.parser.instantiate(values))
 
     @property
     def common(self) -> Common:

@@ -6,11 +6,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from torch import nn
+
 from lab.capabilities import ActingExperiment
-from lab.configuration import Config, load
+from lab.configuration import Config
+from lab.configuration import load as load_config
 from lab.encoders.pretrained import stand_in
 from lab.errors import CheckpointError, ConfigError
 from lab.experiment import RunContext
+from lab.needs import needs_of
 from lab.resume import checkpoint
 from lab.resume.saver import TITLES
 from lab.runner import Job, prepare, timed
@@ -33,12 +37,35 @@ def evaluate(folder: Path, overrides: Mapping[str, Any] | Sequence[str] = (), *,
     CheckpointError when that one is missing or invalid, or does not fit the settings.
     """
     record = summary.read_summary(folder)
-    job = _restore(folder, record, load(str(folder / "config.yaml"), overrides), title)
+    job = _restore(folder, record, load_config(str(folder / "config.yaml"), overrides), title)
     with timed(record, "evaluate"):
         context = RunContext(folder, record.seed, job.device, Trackers([]), record.fast_dev_run)
         record.metrics = summary.finite(job.experiment.evaluate(context))
     record.device = describe(job.device)
     return record
+
+
+def load(
+    run: str | Path, *, runs_dir: str | Path | None = None, checkpoint: Title = "final", device: str | None = None
+) -> Any:
+    """Return what a finished run trained, ready for use: an agent acts, a model samples or predicts.
+
+    `lab.load("ppo-cartpole").act(observation)`; `lab.capabilities` has the protocols.
+
+    Args:
+        run: a run's folder, its id or the beginning of it, or an experiment, which means its newest run.
+        runs_dir: folder of all runs; by default `$LAB_RUNS_DIR`, else `runs`.
+        checkpoint: `final`, which was evaluated, or `best`.
+        device: `auto`, `cpu`, `cuda` or `mps`; None for the run's setting.
+
+    Raises ConfigError for a run that is not there, CheckpointError for one without that checkpoint.
+    """
+    folder = summary.find_run(str(run), summary.runs_folder(runs_dir))
+    record = summary.read_summary(folder)
+    config = load_config(str(folder / "config.yaml"), {"device": device} if device else {})
+    job = _restore(folder, record, config, checkpoint)
+    trained = job.experiment.trained
+    return trained.to(job.device).eval().requires_grad_(False) if isinstance(trained, nn.Module) else trained
 
 
 def trained_agent(
@@ -49,7 +76,7 @@ def trained_agent(
     Raises ConfigError when the run trained no agent: `what` is the sentence's beginning (`only agents can be played`).
     """
     record = summary.read_summary(folder)
-    config = load(str(folder / "config.yaml"), overrides)
+    config = load_config(str(folder / "config.yaml"), overrides)
     if not issubclass(config.experiment, ActingExperiment):  # asked before anything is built or downloaded
         raise ConfigError(f"{what}, and {record.run_id} is a {record.name}")
     experiment = _restore(folder, record, config, title).experiment
@@ -59,7 +86,8 @@ def trained_agent(
 
 def _restore(folder: Path, record: Summary, config: Config, title: Title) -> Job:
     with stand_in(artifact_at(folder, "encoder") or folder):
-        job = prepare(config, fast_dev_run=record.fast_dev_run)
+        needs = needs_of(config, folder.parent.parent, own=folder, fast_dev_run=record.fast_dev_run)
+        job = prepare(config, needs, fast_dev_run=record.fast_dev_run)
     states = {name: checkpoint.load(path).state for name in TITLES if (path := folder / "checkpoints" / name).is_dir()}
     if "final" not in states:
         raise CheckpointError(f"{folder} has no final checkpoint: training did not finish; `lab resume` finishes it")

@@ -17,6 +17,7 @@ from lab.config.files import setting
 from lab.configuration import Config, load
 from lab.console.progress import notice
 from lab.errors import CheckpointError, ConfigError
+from lab.needs import COPIES, needs_of
 from lab.resume import checkpoint
 from lab.resume.checkpoint import SEGMENTS, Checkpoint
 from lab.resume.cut_back import cut_back
@@ -62,7 +63,8 @@ def resume(
             raise ConfigError(f"{folder} is complete; to train longer give it more: --{config.experiment.lengths[0]}=N")
         if BLANK in str(config.as_dict()):
             raise ConfigError(f"{folder}/config.yaml holds a blanked secret ({BLANK}); give that setting again")
-        job = prepare(config, fast_dev_run=record.fast_dev_run)
+        needs = needs_of(config, folder.parent.parent, own=folder, fast_dev_run=record.fast_dev_run)
+        job = prepare(config, needs, fast_dev_run=record.fast_dev_run)
         others = list(differences(restored.meta["surroundings"], surroundings(job.device))) if restored else []
         _refuse(folder, changes, before, config, others, force=force)
         for line in config.notes:
@@ -153,8 +155,9 @@ def _fork(record: Summary, restored: Checkpoint, config: Config) -> tuple[Summar
     (folder / "config.yaml").write_text(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), encoding="utf-8")
     for name in (METRICS, MEDIA):
         shutil.copyfile(record.dir / name, folder / name)
-    if (record.dir / "media").is_dir():
-        shutil.copytree(record.dir / "media", folder / "media")
+    for name in ("media", COPIES):
+        if (record.dir / name).is_dir():
+            shutil.copytree(record.dir / name, folder / name)
     segments = []
     for segment in restored.segments:
         path = checkpoints / SEGMENTS / segment.path.name

@@ -18,6 +18,7 @@ from lab.configuration import Config, load
 from lab.console.progress import notice
 from lab.errors import ConfigError, DivergedError, Interrupted, SavingError
 from lab.experiment import Experiment, RunContext
+from lab.needs import MissingArtifactError, Need, keep_copies, needs_of, provide
 from lab.resume import checkpoint
 from lab.resume.checkpoint import Checkpoint
 from lab.resume.saver import Cadence, Saver
@@ -43,21 +44,29 @@ def run(
     *,
     runs_dir: str | Path | None = None,
     fast_dev_run: bool = False,
+    make_needed: bool = False,
     announce: Callable[[Summary], None] = lambda record: None,
 ) -> Summary:
     """Run the experiment `name` (or a YAML file) to its end and return its summary; `lab run` does just this.
 
-    `overrides` maps dotted settings to values. `announce` is told of the run once its folder exists. Raises a
-    LabError, before anything is written, for all that can be known to be wrong; later errors are recorded in the
-    summary and raised as they are.
+    Args:
+        overrides: dotted settings and their values.
+        runs_dir: folder of all runs; by default `$LAB_RUNS_DIR`, else `runs`.
+        fast_dev_run: touch every stage, each for moments only.
+        make_needed: first run the experiments whose artifacts this one needs, where no completed run has them.
+        announce: told of the run once its folder exists.
+
+    Raises a LabError, before anything is written, for all that can be known to be wrong; later errors are recorded in
+    the summary and raised as they are.
     """
     started = time.perf_counter()
-    wandb_mode = chosen_mode()
+    wandb_mode, runs = chosen_mode(), summary.runs_folder(runs_dir)
     config = load(str(name), overrides)
-    job = prepare(config, fast_dev_run=fast_dev_run)
+    needs = _needs(config, runs, fast_dev_run=fast_dev_run, make_needed=make_needed, announce=announce)
+    job = prepare(config, needs, fast_dev_run=fast_dev_run)
     for line in config.notes:
         notice(line)
-    record = _new_record(job, summary.runs_folder(runs_dir))
+    record = _new_record(job, runs)
     record.durations["setup"] = time.perf_counter() - started
     with locked(record.dir):
         announce(record)
@@ -69,6 +78,7 @@ class Job:
     """A checked config and what was built from it, ready to train."""
 
     config: Config
+    needs: Sequence[Need]
     experiment: Experiment
     device: torch.device
     cadence: Cadence
@@ -155,8 +165,9 @@ def carry_out(job: Job, record: Summary, wandb_mode: str, restored: Checkpoint |
     return record
 
 
-def prepare(config: Config, *, fast_dev_run: bool) -> Job:
+def prepare(config: Config, needs: Sequence[Need] = (), *, fast_dev_run: bool) -> Job:
     """Seed, build and check everything. Raises LabErrors for all that can be wrong before training."""
+    provide(config, needs)
     device = select_device(config.common.device)
     use_threads(config.common.threads)
     keep_freed_memory()
@@ -164,7 +175,23 @@ def prepare(config: Config, *, fast_dev_run: bool) -> Job:
     seed_everything(config.common.seed)
     experiment = config.build()
     experiment.prepare(config.common.seed, device, fast_dev_run=fast_dev_run)
-    return Job(config, experiment, device, experiment.cadence(config.common.checkpoint), fast_dev_run)
+    return Job(config, needs, experiment, device, experiment.cadence(config.common.checkpoint), fast_dev_run)
+
+
+def _needs(
+    config: Config, runs: Path, *, fast_dev_run: bool, make_needed: bool, announce: Callable[[Summary], None]
+) -> list[Need]:
+    """Find what the config needs of other runs; make it where it is missing and that was asked for."""
+    made: set[str] = set()
+    while True:
+        try:
+            return needs_of(config, runs, fast_dev_run=fast_dev_run)
+        except MissingArtifactError as error:
+            if not make_needed or error.experiment is None or error.experiment in made:
+                raise
+            made.add(error.experiment)
+            notice(f"{config.common.name} needs {error.experiment}, which runs first")
+            run(error.experiment, runs_dir=runs, fast_dev_run=fast_dev_run, make_needed=True, announce=announce)
 
 
 def _new_record(job: Job, runs: Path) -> Summary:
@@ -191,6 +218,7 @@ def _new_record(job: Job, runs: Path) -> Summary:
         folder.mkdir(parents=True)
         text = yaml.safe_dump(redact(config.as_dict()), sort_keys=False, allow_unicode=True)
         (folder / "config.yaml").write_text(text, encoding="utf-8")
+        keep_copies(job.needs, record)
         record.write()
     except OSError as error:
         raise ConfigError(

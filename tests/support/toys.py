@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from lab.data.base import DatasetInfo
 from lab.errors import DivergedError, EnvironmentFailedError
 from lab.experiment import Experiment, RunContext, State, Throughput
 from lab.resume.saver import Cadence, CheckpointSettings
+from lab.runs.artifacts import Artifact
+from lab.system.files import write_json
 
 SLOW = Path("slow")
 """While this file is there, each step takes as many seconds as it says."""
@@ -87,3 +90,31 @@ class Toy(Experiment):
     @property
     def dataset(self) -> DatasetInfo:
         return DatasetInfo("toy")
+
+
+class Maker(Toy):
+    """A toy that leaves an artifact called `table`: its sum."""
+
+    def artifacts(self) -> Mapping[str, Callable[[Path], None]]:
+        def write(folder: Path) -> None:
+            folder.mkdir(parents=True)
+            write_json(folder / "table.json", {"sum": float(self.total)})
+
+        return {"table": write}
+
+
+class Taker(Toy):
+    """A toy that begins with the sum of another one.
+
+    Args:
+        table: the artifact with that sum.
+    """
+
+    def __init__(self, table: Artifact, steps: PositiveInt = 10) -> None:
+        super().__init__(steps)
+        assert isinstance(table, str), "the runner gives the folder"
+        self.table = Path(table)
+
+    def evaluate(self, context: RunContext) -> dict[str, float]:
+        before = json.loads((self.table / "table.json").read_text())["sum"]
+        return {"toy/sum": before + float(self.total)}

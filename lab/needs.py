@@ -1,0 +1,165 @@
+"""What a run needs of other runs: artifacts, found before anything is built, and copied into the run's own folder.
+
+The copy makes the folder self-contained: the run resumes and evaluates when the run that made the artifact is gone.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, is_dataclass
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+from lab.config.imports import import_class
+from lab.configuration import Config
+from lab.errors import ConfigError, nearest
+from lab.runs.artifacts import FromRun, artifact_at
+from lab.runs.summary import Summary, local_runs, read_summary
+
+COPIES, USED_BY = "needs", "used_by.jsonl"
+
+
+@dataclass(frozen=True)
+class Need:
+    """One setting that takes an artifact.
+
+    Args:
+        place: of the setting in the parsed config, dotted, with `init_args`.
+        key: the same as the command line has it.
+        wanted: what it was set to.
+        folder: of the artifact.
+        source: the run that made it; None where it lies in no run.
+    """
+
+    place: str
+    key: str
+    wanted: FromRun | str
+    folder: Path
+    source: Summary | None
+
+    @property
+    def lineage(self) -> dict[str, Any]:
+        """What the run's summary says of it."""
+        source = self.source
+        return {
+            "setting": self.key,
+            "name": self.wanted.name if isinstance(self.wanted, FromRun) else self.folder.name,
+            "run_id": source.run_id if source else None,
+            "experiment": source.name if source else None,
+        }
+
+
+class MissingArtifactError(ConfigError):
+    """No completed run has the artifact.
+
+    Args:
+        experiment: that makes it; None where a run was named that is not there.
+    """
+
+    def __init__(self, message: str, experiment: str | None) -> None:
+        super().__init__(message)
+        self.experiment = experiment
+
+
+def needs_of(config: Config, runs: Path, *, own: Path | None = None, fast_dev_run: bool = False) -> list[Need]:
+    """Return the artifacts that a config needs, from the runs folder `runs`.
+
+    Args:
+        own: folder of the run itself, where it is recorded already: its copies are taken.
+        fast_dev_run: whether an artifact of a fast-dev run will do.
+
+    Raises MissingArtifactError where an artifact is not there.
+    """
+    return [_find(place, value, runs, own, fast_dev_run) for place, value in _settings(config)]
+
+
+def provide(config: Config, needs: Sequence[Need]) -> None:
+    """Give the config the folders in place of the runs. The recorded config names the runs by their ids."""
+    for need in needs:
+        if isinstance(need.wanted, FromRun) and need.source is not None:
+            config.values[f"{need.place}.run"] = need.source.run_id
+    if needs:
+        config.instantiate({need.place: str(need.folder) for need in needs})
+
+
+def keep_copies(needs: Sequence[Need], record: Summary) -> None:
+    """Copy the artifacts into the run's folder, and note in the runs that made them who uses them."""
+    for need in needs:
+        copy = record.dir / COPIES / need.key
+        if copy != need.folder:
+            shutil.copytree(need.folder, copy)
+        record.needs.append(need.lineage)
+        if need.source is not None:
+            line = json.dumps({"run_id": record.run_id, "experiment": record.name, "name": need.lineage["name"]})
+            with suppress(OSError), (need.source.dir / USED_BY).open("a", encoding="utf-8") as file:
+                file.write(line + "\n")  # somebody else's run may be read-only; ours has the lineage in any case
+
+
+def _settings(config: Config) -> Iterator[tuple[str, Any]]:
+    """Yield (place, value) of every setting whose type is an artifact."""
+
+    def walk(values: Any, owner: Any, place: str) -> Iterator[tuple[str, Any]]:
+        if not isinstance(values, Mapping):
+            return
+        if isinstance(values.get("class_path"), str):
+            owner, values = import_class(values["class_path"], place), values.get("init_args") or {}
+            place = f"{place}.init_args"
+        hints = _hints(owner)
+        for name, value in values.items():
+            inner, hint = f"{place}.{name}".lstrip("."), hints.get(name)
+            alternatives = (hint, *get_args(hint))
+            if FromRun in alternatives and value is not None:
+                yield inner, value
+            else:
+                yield from walk(value, next(filter(is_dataclass, alternatives), None), inner)
+
+    yield from walk(config.as_dict(), config.experiment, "")
+
+
+def _hints(owner: Any) -> Mapping[str, Any]:
+    """Types of the settings of a class; none where they are imported for type checkers alone."""
+    with suppress(NameError, TypeError, AttributeError):
+        return get_type_hints(owner if is_dataclass(owner) else owner.__init__)
+    return {}
+
+
+def _find(place: str, value: Any, runs: Path, own: Path | None, fast_dev_run: bool) -> Need:
+    key = place.replace(".init_args", "")
+    wanted: FromRun | str = FromRun(**value) if isinstance(value, Mapping) else str(value)
+    copy = own / COPIES / key if own else None
+    if isinstance(wanted, str):
+        folder = copy if copy and copy.is_dir() else artifact_at(Path(wanted), "encoder") or Path(wanted)
+        return Need(place, key, wanted, folder, _made_by(folder))
+    found = _runs(wanted.run, runs)
+    if copy and copy.is_dir():
+        return Need(place, key, wanted, copy, found[-1] if found else None)
+    for run in reversed(found):
+        finished = run.status == "completed" and (fast_dev_run or not run.fast_dev_run)
+        if finished and (there := artifact_at(run.dir, wanted.name)):
+            return Need(place, key, wanted, there, run)
+    if any(run.run_id == wanted.run for run in found):
+        raise MissingArtifactError(f"{key}: the run {wanted.run} has no artifact {wanted.name!r}", None)
+    hint = nearest(wanted.run, {run.name for run in local_runs(runs)}) if not found else ""
+    raise MissingArtifactError(
+        f"{key} needs the artifact {wanted.name!r} of a completed run of {wanted.run}, and there is none in "
+        f"{runs}{hint}; `lab run {wanted.run}` makes it, or add --make-needed",
+        wanted.run,
+    )
+
+
+def _runs(name: str, runs: Path) -> list[Summary]:
+    """The runs that are meant, oldest first: a folder, an id, or all of an experiment, which may be a file."""
+    if (Path(name) / "summary.json").is_file():
+        return [read_summary(Path(name).absolute())]
+    experiment = Path(name).stem if name.endswith((".yaml", ".yml")) else name
+    return [run for run in local_runs(runs) if run.run_id == name or run.name == experiment]
+
+
+def _made_by(folder: Path) -> Summary | None:
+    for above in folder.absolute().parents[:2]:
+        with suppress(ConfigError):
+            return read_summary(above)
+    return None
