@@ -42,7 +42,7 @@ from lab.data.base import DatasetInfo
 from lab.encoders.files import save_encoder
 from lab.errors import CheckpointError, ConfigError
 from lab.experiment import Alternative, RunContext, State, Throughput, Turn
-from lab.resume.saver import Cadence, CheckpointSettings, Rows
+from lab.saving.saver import Cadence, CheckpointSettings, Rows
 
 SAVE_EVERY = 10_000  # environment steps, where the config does not say
 BOUNDARY_EPISODES = 20  # episodes at least between two boundaries: each of them cuts the episodes short

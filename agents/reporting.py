@@ -55,7 +55,7 @@ class Reporter(BaseCallback):
     - `speed/all`, environment steps per second since the row before, and `speed/environment`, `speed/inference`,
       `speed/learning` and `speed/logging`, those of each part if the others took no time: the smallest is what holds
       the run back, and 1 / all is the sum of 1 / part. Evaluating, filming and saving are in none of them. They are the
-      only figures that the clock has a part in, and `lab.resume.bitwise` leaves them out.
+      only figures that the clock has a part in, and `lab.saving.bitwise` leaves them out.
 
     Each evaluation has `eval/return_mean`, `_std` over its episodes, and `_low` and `_high` as above.
 

@@ -22,8 +22,8 @@ from lab.config.messages import explain
 from lab.config.types import PositiveInt, Seed
 from lab.errors import ConfigError
 from lab.experiment import Experiment
-from lab.resume.saver import CheckpointSettings
 from lab.runs.reference import Reference, Target
+from lab.saving.saver import CheckpointSettings
 from lab.system.devices import Device
 
 # A config may come from somebody else: it names no class that executes commands or code, and none where plain values

@@ -15,12 +15,12 @@ from lab.encoders.pretrained import stand_in
 from lab.errors import CheckpointError, ConfigError
 from lab.experiment import RunContext
 from lab.needs import needs_of
-from lab.resume import checkpoint
-from lab.resume.saver import TITLES
 from lab.runner import Job, prepare, timed
 from lab.runs import summary
 from lab.runs.artifacts import artifact_at
 from lab.runs.summary import Summary
+from lab.saving import checkpoint
+from lab.saving.saver import TITLES
 from lab.system.devices import describe
 from lab.system.randomness import seed_everything
 from lab.tracking import Trackers

@@ -17,8 +17,8 @@ from lab.console.progress import Progress
 from lab.data.base import DatasetInfo
 from lab.data.sound import Sound
 from lab.errors import ConfigError
-from lab.resume.checkpoint import Checkpoint
-from lab.resume.saver import Cadence, CheckpointSettings, Saver
+from lab.saving.checkpoint import Checkpoint
+from lab.saving.saver import Cadence, CheckpointSettings, Saver
 from lab.system.files import write_atomic
 from lab.tracking.base import Tracker
 

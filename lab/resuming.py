@@ -18,15 +18,15 @@ from lab.configuration import Config, load
 from lab.console.progress import notice
 from lab.errors import CheckpointError, ConfigError
 from lab.needs import COPIES, needs_of
-from lab.resume import checkpoint
-from lab.resume.checkpoint import SEGMENTS, Checkpoint
-from lab.resume.cut_back import cut_back
-from lab.resume.saver import newest_valid, position
-from lab.resume.surroundings import differences, surroundings
 from lab.runner import carry_out, exactness, prepare
 from lab.runs import summary
 from lab.runs.folder import at_work, locked
 from lab.runs.summary import Summary
+from lab.saving import checkpoint
+from lab.saving.checkpoint import SEGMENTS, Checkpoint
+from lab.saving.cut_back import cut_back
+from lab.saving.saver import newest_valid, position
+from lab.saving.surroundings import differences, surroundings
 from lab.system.devices import describe
 from lab.tracking import MEDIA, METRICS
 from lab.tracking.destination import chosen_mode

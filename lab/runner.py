@@ -19,15 +19,15 @@ from lab.console.progress import notice
 from lab.errors import ConfigError, DivergedError, Interrupted, SavingError
 from lab.experiment import Experiment, RunContext
 from lab.needs import MissingArtifactError, Need, keep_copies, needs_of, provide
-from lab.resume import checkpoint
-from lab.resume.checkpoint import Checkpoint
-from lab.resume.saver import Cadence, Saver
-from lab.resume.surroundings import surroundings
 from lab.runs import summary
 from lab.runs.artifacts import FOLDER
 from lab.runs.folder import locked
 from lab.runs.reference import judge
 from lab.runs.summary import Summary
+from lab.saving import checkpoint
+from lab.saving.checkpoint import Checkpoint
+from lab.saving.saver import Cadence, Saver
+from lab.saving.surroundings import surroundings
 from lab.system.devices import describe, flush_denormals, keep_freed_memory, select_device, use_threads
 from lab.system.randomness import seed_everything
 from lab.system.signals import signals_as_exceptions

@@ -11,14 +11,14 @@ import torch
 from agents.buffers.replay import Replay
 from agents.spaces.observations import at, each
 from lab.errors import CheckpointError
-from lab.resume.saver import Rows
+from lab.saving.saver import Rows
 from lab.system.randomness import random_state, restore_random_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from agents.core.agent import Agent
-    from lab.resume.checkpoint import Segment
+    from lab.saving.checkpoint import Segment
 
 PLAIN = (
     *("num_timesteps", "_n_updates", "_episode_num", "_current_progress_remaining"),

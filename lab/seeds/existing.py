@@ -9,10 +9,10 @@ from typing import Any
 
 from lab.configuration import Config, load
 from lab.errors import ConfigError
-from lab.resume.surroundings import differences
 from lab.runs.folder import at_work
 from lab.runs.select import Run, flat
 from lab.runs.summary import Summary, local_runs
+from lab.saving.surroundings import differences
 from lab.tracking.redact import redact
 
 

@@ -16,10 +16,10 @@ from lab.configuration import Config, load
 from lab.console.progress import notice
 from lab.data.base import DatasetInfo
 from lab.errors import ConfigError, DivergedError, Interrupted
-from lab.resume.surroundings import differences
 from lab.runs.folder import at_work
 from lab.runs.reference import judge
 from lab.runs.summary import Summary, read_summary, runs_folder
+from lab.saving.surroundings import differences
 from lab.seeds.children import POLL, Child, Children
 from lab.seeds.existing import recorded
 from lab.seeds.results import SeedRun, SeedRuns

@@ -65,7 +65,7 @@ class Saving(LastCallback):
 
 
 class Memory(CheckpointIO):
-    """Where Lightning saves to and loads from; `lab.resume.checkpoint` writes files, atomically and without pickle."""
+    """Where Lightning saves to and loads from; `lab.saving.checkpoint` writes files, atomically and without pickle."""
 
     def __init__(self, checkpoint: dict[str, Any] | None = None) -> None:
         self.checkpoint = checkpoint

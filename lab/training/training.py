@@ -16,7 +16,7 @@ from lab.data.base import DataModule, DatasetInfo
 from lab.data.loader import as_batches
 from lab.errors import CheckpointError, ConfigError, nearest
 from lab.experiment import Experiment, RunContext, State, Throughput, Timing, Turn
-from lab.resume.saver import Cadence, CheckpointSettings
+from lab.saving.saver import Cadence, CheckpointSettings
 from lab.training.best import Best
 from lab.training.callbacks import GradientWatch, Seeding, TestProgress
 from lab.training.ema import Averaging

@@ -19,8 +19,8 @@ from agents.core.state import agent_state, load_agent_state, load_randomness, lo
 from agents.environments.settings import EnvSettings, Plan
 from agents.environments.vector import Environments
 from lab.encoders.networks.recurrent import Recurrent
-from lab.resume.checkpoint import Segment
-from lab.resume.packing import pack, unpack
+from lab.saving.checkpoint import Segment
+from lab.saving.packing import pack, unpack
 from lab.training.optimization import Schedule
 from tests.faults.environments import Walk
 from tests.support.tasks import Identity, dqn, ppo, together, weights

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 import lab
-from lab.resume.bitwise import run_differences
-from lab.resume.saver import Saver
 from lab.resuming import resume
 from lab.runs.summary import Summary, read_summary
+from lab.saving.bitwise import run_differences
+from lab.saving.saver import Saver
 
 IMAGES = {"data.name": "digits", "checkpoint.steps": 4, "trainer.log_every": 3, "trainer.pictures_every": 2}
 SMALL = [{"channels": 8, "max_pool": 2}]

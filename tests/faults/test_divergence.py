@@ -17,9 +17,9 @@ from agents.ppo.ppo import PPO
 from generative.gan.gan import GAN
 from generative.vae.vae import VAE
 from lab.cli.main import main
-from lab.resume.checkpoint import load
-from lab.resume.saver import rolling
 from lab.runs.summary import Summary, local_runs
+from lab.saving.checkpoint import load
+from lab.saving.saver import rolling
 from lab.training.model import Model
 from supervised.classifier import Classifier
 from tests.faults.harness import words

@@ -31,10 +31,10 @@ from lab.capabilities import Episode
 from lab.cli.main import main
 from lab.configuration import load
 from lab.errors import ConfigError, EnvironmentFailedError
-from lab.resume.checkpoint import load as load_checkpoint
-from lab.resume.checkpoint import publish
 from lab.resuming import resume
 from lab.runner import prepare
+from lab.saving.checkpoint import load as load_checkpoint
+from lab.saving.checkpoint import publish
 from tests.faults.environments import Wild
 from tests.faults.harness import BRIEF, differences, kill, lab_process, run_killed, run_undisturbed, wait_for
 from tests.support.tasks import weights

@@ -21,10 +21,10 @@ from lab.cli.main import main
 from lab.data.batches import TensorBatches
 from lab.errors import CheckpointError
 from lab.evaluation import evaluate
-from lab.resume import verify as verification
-from lab.resume.saver import rolling
 from lab.resuming import resume
 from lab.runs.summary import read_summary
+from lab.saving import verify as verification
+from lab.saving.saver import rolling
 from lab.training.saving import Saving
 from tests.faults.harness import (
     FIVE,
@@ -331,7 +331,7 @@ def test_a_safe_point_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(Saving, "state", state)
     folder = run_killed("vae", 5)
-    from lab.resume import checkpoint
+    from lab.saving import checkpoint
 
     loaded = checkpoint.load(rolling(folder / "checkpoints")[0]).state
     assert loaded["step"] == 4

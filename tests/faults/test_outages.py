@@ -99,7 +99,7 @@ def test_wandb_dying_later_changes_nothing() -> None:
         pytest.skip("needs Linux, to find the process that is to die")
     undisturbed = run_undisturbed("vae")
     offline = {**os.environ, "WANDB_MODE": "offline"}
-    slow = "import time, lab.resume.saver as s\nreal = s.Saver.safe_point\n"
+    slow = "import time, lab.saving.saver as s\nreal = s.Saver.safe_point\n"
     slow += "def slow(*a, **k):\n    time.sleep(0.1)\n    real(*a, **k)\ns.Saver.safe_point = slow\n"
     process = lab_process(["run", *words("vae"), "--runs-dir", "runs"], slow, env=offline)
     wait_for(lambda: any(path.stat().st_size for path in Path("runs").rglob("metrics.jsonl")), process)
@@ -199,7 +199,7 @@ def test_a_server_dying_in_the_middle_changes_nothing(
 
 @pytest.mark.parametrize("lines", [0, pytest.param(1, marks=pytest.mark.slow)])  # the first come after 15 seconds
 def test_a_run_killed_while_online_has_every_row_once_when_it_is_resumed(server: WandbServer, lines: int) -> None:
-    slow = "import time, lab.resume.saver as s\nreal = s.Saver.safe_point\n"
+    slow = "import time, lab.saving.saver as s\nreal = s.Saver.safe_point\n"
     slow += "def slow(*a, **k):\n    time.sleep(0.2)\n    real(*a, **k)\ns.Saver.safe_point = slow\n"
     longer = words("vae", **{"trainer.max_epochs": 3 + 9 * lines})
     process = lab_process(["run", *longer, "--runs-dir", "runs"], slow, start_new_session=True)

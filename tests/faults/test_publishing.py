@@ -15,11 +15,11 @@ import torch
 
 from lab.cli.main import main
 from lab.errors import CheckpointError, ConfigError
-from lab.resume import checkpoint
-from lab.resume.saver import Rows, Saver, newest_valid, rolling
 from lab.resuming import resume
 from lab.runs.folder import at_work, locked
 from lab.runs.summary import read_summary
+from lab.saving import checkpoint
+from lab.saving.saver import Rows, Saver, newest_valid, rolling
 from lab.system.signals import Stop
 from tests.faults.harness import (
     SLOW,
@@ -38,7 +38,7 @@ KILLED_AT_STEP = """
 import os, sys, signal
 from pathlib import Path
 import torch
-from lab.resume.saver import Cadence, Rows, Saver
+from lab.saving.saver import Cadence, Rows, Saver
 from lab.system.signals import Stop
 
 step, calls = int(sys.argv[1]), 0
@@ -245,7 +245,7 @@ def test_unicode_spaces_and_percent(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_saver_keeps_two_and_what_they_need(tmp_path: Path) -> None:
-    from lab.resume.saver import Cadence
+    from lab.saving.saver import Cadence
 
     saver = Saver(tmp_path, dict, Stop(), Cadence(10))
     for at in range(1, 65):

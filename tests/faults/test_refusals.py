@@ -108,7 +108,7 @@ def test_another_version_is_refused_with_the_difference(
 ) -> None:
     undisturbed, folder = run_undisturbed("classifier"), run_killed("classifier", 5)
     real = versions()
-    monkeypatch.setattr("lab.resume.surroundings.versions", lambda: real | {name: value})
+    monkeypatch.setattr("lab.saving.surroundings.versions", lambda: real | {name: value})
     assert main(["resume", str(folder)]) == 2
     assert f"{name}: {real[name]} -> {value}" in capsys.readouterr().err
     forced = resume(folder, force=True)

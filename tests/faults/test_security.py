@@ -175,7 +175,7 @@ def test_a_checkpoint_reaches_no_file_outside_its_folder() -> None:
     shutil.copy(segment, secret)
     manifest.write_text(manifest.read_text().replace(segment.name, f"../../../../{secret.name}"))
     from lab.errors import CheckpointError
-    from lab.resume.checkpoint import load
+    from lab.saving.checkpoint import load
 
     with pytest.raises(CheckpointError, match="segments"):
         load(newest)

@@ -18,7 +18,7 @@ from lab.runs.summary import read_summary
 from tests.faults.harness import SLOW, differences, lab_process, run_undisturbed, wait_for, words
 
 SLOWED = """
-import time, lab.resume.saver as s
+import time, lab.saving.saver as s
 real = s.Saver.safe_point
 def slow(*a, **k):
     time.sleep(0.1)
@@ -157,7 +157,7 @@ def test_ctrl_c_once() -> None:
 
 @pytest.mark.fault(4)
 def test_ctrl_c_twice_ends_at_once() -> None:
-    hang = "import time, lab.resume.saver as s\ns.Saver.safe_point = lambda *a, **k: time.sleep(1)\n"
+    hang = "import time, lab.saving.saver as s\ns.Saver.safe_point = lambda *a, **k: time.sleep(1)\n"
     code, err, folder, seconds = signalled("classifier", signal.SIGINT, signal.SIGINT, prelude=hang)
     assert code == -signal.SIGINT, err  # which a shell reports as 130
     assert seconds < 4

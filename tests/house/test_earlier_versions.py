@@ -17,10 +17,10 @@ import torch
 import lab
 from lab.cli.main import main
 from lab.encoders.files import load_encoder
-from lab.resume.checkpoint import load as load_checkpoint
-from lab.resume.saver import newest_valid
-from lab.resume.surroundings import differences, surroundings
 from lab.runs.summary import read_summary
+from lab.saving.checkpoint import load as load_checkpoint
+from lab.saving.saver import newest_valid
+from lab.saving.surroundings import differences, surroundings
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 RUNS = sorted(path.parent.relative_to(FIXTURES) for path in FIXTURES.glob("runs-*/*/*/summary.json"))

@@ -20,11 +20,11 @@ from agents.evaluation.episodes import film, play_episodes
 from agents.experiment import AgentExperiment
 from lab.configuration import load
 from lab.experiment import RunContext
-from lab.resume.bitwise import run_differences
-from lab.resume.packing import pack
 from lab.resuming import resume
 from lab.runner import prepare
 from lab.runs.summary import Summary
+from lab.saving.bitwise import run_differences
+from lab.saving.packing import pack
 from lab.statistics import spread
 from lab.system.randomness import random_state
 from lab.tracking import Trackers, read_journal

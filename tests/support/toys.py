@@ -16,8 +16,8 @@ from lab.console.progress import notice
 from lab.data.base import DatasetInfo
 from lab.errors import DivergedError, EnvironmentFailedError
 from lab.experiment import Experiment, RunContext, State, Throughput
-from lab.resume.saver import Cadence, CheckpointSettings
 from lab.runs.artifacts import Artifact
+from lab.saving.saver import Cadence, CheckpointSettings
 from lab.system.files import write_json
 
 SLOW = Path("slow")

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from lab.resume.bitwise import run_differences
 from lab.resuming import resume
 from lab.runs.summary import Summary, local_runs, runs_folder
+from lab.saving.bitwise import run_differences
 from lab.training.training import Training
 
 Train = Callable[..., Summary]

@@ -12,8 +12,8 @@ import torch
 from lab.data.spec import DataSpec, InputSpec, Values
 from lab.errors import ConfigError
 from lab.evaluation import evaluate
-from lab.resume.checkpoint import load
 from lab.runs.summary import Summary
+from lab.saving.checkpoint import load
 from lab.tracking import read_journal
 from lab.training.ema import Averaging
 from lab.training.settings import EMA

@@ -10,10 +10,10 @@ import torch
 
 from lab.cli.main import main
 from lab.errors import ConfigError
-from lab.resume.checkpoint import load
-from lab.resume.saver import rolling
 from lab.resuming import resume
 from lab.runs.summary import Summary
+from lab.saving.checkpoint import load
+from lab.saving.saver import rolling
 from lab.tracking import read_journal
 from lab.training.settings import Length, TrainerSettings
 

@@ -42,7 +42,7 @@ def test_media_by_step(train: Train) -> None:
 
 
 def test_drawing_leaves_the_training_as_it_is(train: Train) -> None:
-    from lab.resume.checkpoint import load
+    from lab.saving.checkpoint import load
 
     plain, drawn = (
         load(run.dir / "checkpoints/final").state for run in (train(), train(trainer__pictures_every_steps=1))

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from lab.resume.checkpoint import load
 from lab.runs.summary import Summary
+from lab.saving.checkpoint import load
 from lab.tracking import read_journal
 from lab.training.statistics import activation_statistics
 

@@ -30,7 +30,7 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
         raise ConfigError(f"--kills must be a number from 1 on, received {options.kills!r}")
     loading(options.name)
     from lab.configuration import load
-    from lab.resume.verify import verify
+    from lab.saving.verify import verify
     from lab.system.signals import signals_as_exceptions
 
     load(options.name, rest)  # a wrong setting is refused before anything is started

@@ -5,10 +5,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from lab.resume.checkpoint import Checkpoint, leftovers
-from lab.resume.saver import TITLES, prune, rolling
 from lab.runs.artifacts import FOLDER as ARTIFACTS
 from lab.runs.folder import MARK
+from lab.saving.checkpoint import Checkpoint, leftovers
+from lab.saving.saver import TITLES, prune, rolling
 from lab.tracking.journal import cut_journal
 
 

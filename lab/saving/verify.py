@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab.errors import LabError
-from lab.resume.bitwise import run_differences
-from lab.resume.checkpoint import META
-from lab.resume.saver import rolling
 from lab.runs.summary import Summary, local_runs
+from lab.saving.bitwise import run_differences
+from lab.saving.checkpoint import META
+from lab.saving.saver import rolling
 
 ANYWHERE = 0.25  # share of kills at any moment of a process, startup included; the others come in or after training
 POLL = 0.01  # seconds

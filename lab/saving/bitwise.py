@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from lab.errors import CheckpointError
-from lab.resume.checkpoint import Checkpoint, load
-from lab.resume.packing import pack
-from lab.resume.saver import TITLES, rolling
 from lab.runs.artifacts import FOLDER as ARTIFACTS
 from lab.runs.summary import read_summary
+from lab.saving.checkpoint import Checkpoint, load
+from lab.saving.packing import pack
+from lab.saving.saver import TITLES, rolling
 from lab.system.files import sha256
 from lab.tracking import MEDIA, METRICS, read_journal
 

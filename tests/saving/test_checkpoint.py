@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from lab.errors import CheckpointError
-from lab.resume import checkpoint
+from lab.saving import checkpoint
 from lab.system.files import write_atomic, write_json
 
 STATE = {"weight": torch.arange(6.0).view(2, 3).T, "step": torch.tensor(7)}

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from lab.errors import CheckpointError
-from lab.resume.packing import pack, unpack
+from lab.saving.packing import pack, unpack
 from lab.system.files import sha256, sync_folder, write_atomic, write_json
 
 WEIGHTS, META, MANIFEST, SEGMENTS = "state.safetensors", "meta.json", "manifest.json", "segments"
@@ -47,7 +47,7 @@ class Checkpoint:
 
 
 def publish(folder: Path, state: Any, meta: Mapping[str, Any], segments: Sequence[Segment] = ()) -> None:
-    """Write a checkpoint to `folder`, which must not exist yet. `state` is anything that `lab.resume.packing` can pack.
+    """Write a checkpoint to `folder`, which must not exist yet. `state` is anything that `lab.saving.packing` can pack.
 
     All files are written to `folder.tmp` and forced to the disk, the manifest with their sizes and hashes last. Then
     the folder is renamed, so that a kill at any moment leaves a complete checkpoint or none.

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lab.config.types import PositiveInt
 from lab.errors import CheckpointError, SavingError
-from lab.resume.checkpoint import SEGMENTS, Checkpoint, Segment, load, publish, segment_names, write_segment
+from lab.saving.checkpoint import SEGMENTS, Checkpoint, Segment, load, publish, segment_names, write_segment
 from lab.system.signals import Stop
 
 KEPT = 2  # rolling checkpoints
