@@ -36,6 +36,7 @@ from agents.reporting import Reporter, SolvedError, TrackerWriter
 from agents.sb3.export import export_sb3
 from agents.trial import Turns, other_vectorizations
 from lab.capabilities import ActingExperiment, Episode
+from lab.config.roles import Roles
 from lab.config.types import PositiveInt
 from lab.console.progress import notice
 from lab.data.base import DatasetInfo
@@ -66,6 +67,7 @@ class AgentExperiment(ActingExperiment):
     lengths = ("total_timesteps",)
     step = "env step"
     parts = PARTS
+    roles = Roles(budget={"total_timesteps": "steps"})
 
     def __init__(
         self,

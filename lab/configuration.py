@@ -12,13 +12,14 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, ClassVar, get_args, get_type_hints
 
 from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 
 from lab.config.files import find, read
 from lab.config.imports import import_class, import_from_here, import_handed_out, present_name, public_name
 from lab.config.messages import explain
+from lab.config.roles import Roles, roles_of
 from lab.config.types import PositiveInt, Seed
 from lab.errors import ConfigError
 from lab.experiment import Experiment
@@ -54,6 +55,11 @@ class Common:
     checkpoint: CheckpointSettings = field(default_factory=CheckpointSettings)
     reference: Reference | None = None
     target: Target | None = None
+
+    roles: ClassVar[Roles] = Roles(
+        repeats=("seed",),
+        indifferent=("name", "description", "device", "threads", "checkpoint", "reference", "target"),
+    )
 
 
 SHORT_NAMES = ("lab.encoders", "lab.data")
@@ -92,6 +98,10 @@ class Config:
         """All settings as plain values, nulls too: written to YAML, they are a config that repeats the run."""
         dumped = self.parser.dump(self.values, format="json", skip_validation=True, skip_unset=False)
         return {"experiment": public_name(self.experiment), **json.loads(dumped)}
+
+    def roles(self) -> Roles:
+        """The roles of all settings, by dotted names, as the classes that the config names declare them."""
+        return Common.roles | roles_of(self.experiment, self.as_dict())
 
 
 def load(name: str, overrides: Mapping[str, Any] | Sequence[str] = ()) -> Config:

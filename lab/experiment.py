@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
+from lab.config.roles import Roles
 from lab.console.progress import Progress
 from lab.data.base import DatasetInfo
 from lab.data.sound import Sound
@@ -133,6 +134,8 @@ class Experiment(ABC):
     """What the metrics mean where the name alone does not say: protocol, samples, units."""
     step: ClassVar[str] = "step"
     """What `trial` counts."""
+    roles: ClassVar[Roles] = Roles()
+    """Which settings of the experiment are budget, protocol and so on."""
     parts: Mapping[str, str] = {}
     """Parts of the training loop that `trial` times, in plain words."""
 

@@ -6,3 +6,14 @@ MOVED = {
     "lab.encoders.recurrent": "lab.encoders",
     "lab.encoders.resnet": "lab.encoders",
 }
+
+ROLES_BEFORE_0_2 = {
+    "repeats": ["seed"],
+    "budget": {"trainer.max_epochs": "epochs"},
+    "stops": ["trainer.early_stopping"],
+    "indifferent": [
+        *("name", "description", "device", "threads", "checkpoint", "reference"),
+        *("trainer.log_every", "trainer.pictures_every"),
+    ],
+}
+"""Roles of settings (`lab.config.roles`) for runs of version 0.1.0, which did not record them."""

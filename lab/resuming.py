@@ -176,6 +176,7 @@ def _fork(record: Summary, restored: Checkpoint, config: Config) -> tuple[Summar
         resume={},
         parent={"run_id": record.run_id, "checkpoint": position(restored.folder)},
         started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        roles=config.roles().as_dict(),
         versions=summary.versions(),
         git=summary.git_state(),
         wandb=None,

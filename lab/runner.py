@@ -211,6 +211,7 @@ def _new_record(job: Job, runs: Path) -> Summary:
         reference=asdict(common.reference) if common.reference else {},
         target=asdict(common.target) if common.target else {},
         fast_dev_run=job.fast_dev_run,
+        roles=config.roles().as_dict(),
         can=capabilities_of(job.experiment.trained),
         resume=exactness(job) | {"sessions": 1},
     )

@@ -1,24 +1,37 @@
-"""Figures over several runs, as Agarwal et al. 2021 (arXiv:2108.13264) recommend for few seeds, and as their rliable
-computes them."""
+"""Figures over several runs, as Agarwal et al. 2021 (arXiv:2108.13264) recommend for few seeds.
+
+The figures are those of their library rliable. SciPy computes them; it is imported where it is used, so that `lab run`
+does not wait for it.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, overload
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-SEED = 0  # of the generators here: a report made twice has the same figures
+SEED = 0  # of all resampling, so that a report made twice has the same figures
 
 
 @dataclass(frozen=True)
 class Spread:
-    """A sample in figures. `std` is the root mean square deviation of these values, as in `eval/return_std`;
-    `standard_error` that of the mean, unbiased, and `low` to `high` the 95 % interval of the mean by Student's t
-    (None for a single value)."""
+    """Figures of a sample.
+
+    Args:
+        n: number of values.
+        mean: of the values.
+        std: root mean square deviation of these values, as in `eval/return_std`.
+        standard_error: of the mean, unbiased; None for a single value.
+        low: lower end of the 95 % interval of the mean by Student's t; None for a single value.
+        high: upper end.
+        min: smallest value.
+        median: of the values.
+        max: largest value.
+    """
 
     n: int
     mean: float
@@ -37,18 +50,27 @@ def spread(values: Sequence[float]) -> Spread:
     n, mean, std = len(sample), float(sample.mean()), float(sample.std())
     error = low = high = None
     if n > 1:
-        from scipy.special import stdtrit
-
-        error = std / math.sqrt(n - 1)  # std has n under the root, so that this is s / sqrt(n)
-        reach = float(stdtrit(n - 1, 0.975)) * error
-        low, high = mean - reach, mean + reach
+        error = std / math.sqrt(n - 1)  # std divides by n, so that this is s / sqrt(n)
+        low, high = mean_interval(mean, error, n)
     return Spread(n, mean, std, error, low, high, float(sample.min()), float(np.median(sample)), float(sample.max()))
+
+
+def mean_interval(mean: float, error: float, n: int, *, level: float = 0.95) -> tuple[float, float]:
+    """Return the interval of a mean over `n > 1` values by Student's t, given its standard error."""
+    from scipy import stats
+
+    if not error:
+        return mean, mean
+    low, high = stats.t.interval(level, n - 1, loc=mean, scale=error)
+    return float(low), float(high)
 
 
 @dataclass(frozen=True)
 class Improvement:
-    """How likely a run of one kind is better than a run of another. `low` to `high` is the 95 % bootstrap interval;
-    None where one of the two has a single run."""
+    """The probability that a run of one kind is better than a run of another.
+
+    `low` to `high` is the 95 % bootstrap interval; both are None where one of the two kinds has a single run.
+    """
 
     probability: float
     low: float | None
@@ -56,28 +78,29 @@ class Improvement:
 
 
 class Gap(NamedTuple):
-    """The widest gap between neighbours among sorted scores: `below` of them lie under it. `side` is the range of the
-    scores on one side of it, the larger of the two."""
+    """The widest gap between neighbouring sorted scores.
+
+    Args:
+        below: how many scores lie below the gap.
+        width: of the gap.
+        side: the range of the scores on one side of it, the larger of the two.
+    """
 
     below: int
     width: float
     side: float
 
 
-@overload
-def interquartile_mean(scores: Sequence[float], axis: int = -1) -> float: ...
-@overload
-def interquartile_mean(scores: NDArray[np.floating], axis: int = -1) -> Any: ...
 def interquartile_mean(scores: ArrayLike, axis: int = -1) -> Any:
     """Return the mean of the middle half of the scores: a quarter of them, rounded down, is cut off at each end.
 
-    `(..., runs)` gives `(...)`, one list of scores gives a float. Fewer than four scores lose none, so that it is their
-    mean. Raises ValueError for none, or one that is not finite.
+    `(..., runs)` gives `(...)`; one list of scores gives a float. Fewer than four scores lose none.
+    Raises ValueError for no scores, or one that is not finite.
     """
-    sample = np.sort(_sample(scores), axis)
-    runs = sample.shape[axis]
-    cut = runs // 4
-    return sample.take(range(cut, runs - cut), axis).mean(axis)
+    from scipy import stats
+
+    found = stats.trim_mean(_sample(scores), 0.25, axis)
+    return found if np.ndim(found) else float(found)
 
 
 def bootstrap_interval(
@@ -86,24 +109,33 @@ def bootstrap_interval(
     """Return the percentile bootstrap interval of a statistic over `(runs,)` scores; None for a single score.
 
     `statistic` takes `(resamples, runs)` and `axis`: `interquartile_mean`, `np.mean`, `np.median`. With fewer than ten
-    runs it is too narrow: five runs' mean lies in it less often than `level` says.
+    runs the interval is too narrow: the mean of five runs lies in it less often than `level` says.
     Raises ValueError for no scores, or one that is not finite.
     """
+    from scipy import stats
+
     sample = _sample(scores)
     if len(sample) < 2:
         return None
-    chosen = np.random.default_rng(SEED).integers(len(sample), size=(resamples, len(sample)))
-    low, high = np.quantile(statistic(sample[chosen], axis=-1), ((1 - level) / 2, (1 + level) / 2))
-    return float(low), float(high)
+    found = stats.bootstrap(
+        (sample,),
+        statistic,
+        n_resamples=resamples,
+        confidence_level=level,
+        method="percentile",
+        vectorized=True,
+        rng=np.random.default_rng(SEED),
+    ).confidence_interval
+    return float(found.low), float(found.high)
 
 
 def probability_of_improvement(
     a: Sequence[float], b: Sequence[float], *, direction: Literal["max", "min"] = "max", resamples: int = 2000
 ) -> Improvement:
-    """Return the probability that a run of `a` has a better score than one of `b`, ties counted half.
+    """Return the probability that a run of `a` has a better score than a run of `b`. Ties count half.
 
-    `direction` says whether more (`max`) or less (`min`) is better. For the interval both sides are resampled, each by
-    itself. Raises ValueError for no scores, or one that is not finite.
+    `direction` says whether more (`max`) or less (`min`) is better. For the interval, `a` and `b` are resampled
+    independently. Raises ValueError for no scores, or one that is not finite.
     """
     one, other = _sample(a), _sample(b)
     better = np.sign(one[:, None] - other[None, :]) * (1 if direction == "max" else -1)
@@ -118,21 +150,21 @@ def probability_of_improvement(
 
 
 def outliers(scores: Sequence[float], *, level: float = 0.01) -> list[int]:
-    """Return the places of scores that do not belong to the others, by Grubbs' test; none for fewer than three.
+    """Return the indices of outliers by Grubbs' test; none for fewer than three scores.
 
-    Each is held to the mean and the deviation of all others, by Student's t, and `level` is shared out among them: that
-    many of a hundred normal samples of any size have one. The usual rule of a modified z-score over 3.5 finds one in
-    every fifth normal sample of five, which is why it is not used here. Two outliers hide each other: see `widest_gap`.
+    Each score is compared with the mean and the deviation of all others by Student's t. `level` is divided by the
+    number of scores, so that of a hundred normal samples of any size one has an outlier. (The usual rule, a modified
+    z-score above 3.5, finds one in every fifth normal sample of five.) Two outliers hide each other: see `widest_gap`.
     Raises ValueError for no scores, or one that is not finite.
     """
+    from scipy import stats
+
     sample = _sample(scores)
     n = len(sample)
     if n < 3:
         return []
     others = np.stack([np.delete(sample, place) for place in range(n)])  # (n, n - 1)
-    from scipy.special import stdtrit
-
-    reach = stdtrit(n - 2, 1 - level / (2 * n)) * others.std(1, ddof=1) * np.sqrt(n / (n - 1))
+    reach = stats.t.ppf(1 - level / (2 * n), n - 2) * others.std(1, ddof=1) * np.sqrt(n / (n - 1))
     off = np.abs(sample - others.mean(1))
     return [int(place) for place in np.flatnonzero((off > reach) & ~np.isclose(off, reach))]
 

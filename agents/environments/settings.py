@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import gymnasium as gym
 from gymnasium.vector import AutoresetMode, VectorEnv
@@ -22,6 +22,7 @@ from agents.environments.vector import Environments
 from agents.environments.workers import AsyncEnvs
 from agents.spaces.observations import ChannelsFirst, has_channels_last
 from lab.config.imports import present_name
+from lab.config.roles import Roles
 from lab.config.types import PositiveFloat, PositiveInt
 from lab.console.progress import notice
 from lab.errors import ConfigError, EnvironmentFailedError, nearest
@@ -71,6 +72,8 @@ class EnvSettings:
             (from its own state) and `replay` (of the episode's actions from its seed). `boundary` begins new episodes
             at every checkpoint, in every run: for episodes too long to replay.
     """
+
+    roles: ClassVar[Roles] = Roles(task=("kwargs", "wrappers"), indifferent=("timeout",))
 
     id: str
     num_envs: PositiveInt = 1

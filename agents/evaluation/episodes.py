@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from PIL import Image
@@ -15,6 +16,7 @@ from agents.evaluation.env import Actor, EvalEnv
 from agents.evaluation.frames import frame, number
 from agents.networks.extractor import Memory
 from agents.spaces.observations import stack
+from lab.config.roles import Roles
 from lab.config.types import PositiveInt
 
 SIDE_BY_SIDE = 100  # environments per batch of the policy
@@ -41,6 +43,14 @@ class EvaluationSettings:
         video_every: steps between two films of the latest policy, each after the next evaluation; null: a quarter of
             the run.
     """
+
+    roles: ClassVar[Roles] = Roles(
+        episodes=("episodes",),
+        protocol=("max_steps",),
+        stops=("stop_at",),
+        watching=("every", "best_episodes"),
+        indifferent=("video", "video_every"),
+    )
 
     episodes: PositiveInt = 100
     every: PositiveInt = 10_000

@@ -10,6 +10,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from generative.gan.losses import discriminator_loss, generator_loss
 from generative.judges.classifier import Judge
+from lab.config.roles import Roles
 from lab.config.types import PositiveInt
 from lab.data.base import DataModule
 from lab.data.batch import Batch
@@ -43,6 +44,7 @@ class GAN(Model):
     """
 
     family = "generative"
+    roles = Roles(protocol=("fid_samples",))
     averaged = ("generator",)
 
     def __init__(

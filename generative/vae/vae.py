@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lab.config.roles import Roles
 from lab.config.types import PositiveFloat, PositiveInt
 from lab.data.base import DataModule
 from lab.data.batch import Batch
@@ -43,6 +44,7 @@ class VAE(Model):
     """
 
     family = "generative"
+    roles = Roles(samples=("nll_samples",))
 
     def __init__(
         self,

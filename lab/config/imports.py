@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Sequence
+from functools import lru_cache
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
@@ -46,12 +47,17 @@ def import_from_here() -> None:
 
 def present_name(name: str) -> str:
     """Return the present dotted name of what an earlier version had under `name`; `name` itself if it did not move."""
-    root = name.partition(".")[0]
-    if root not in ("lab", *families()) or importlib.util.find_spec(f"{root}.moved") is None:
-        return name
-    moved: dict[str, str] = importlib.import_module(f"{root}.moved").MOVED
-    old = next((old for old in moved if name == old or name.startswith(f"{old}.")), "")
-    return moved[old] + name.removeprefix(old) if old else name
+    names: dict[str, str] = getattr(moved(name.partition(".")[0]), "MOVED", {})
+    old = next((old for old in names if name == old or name.startswith(f"{old}.")), "")
+    return names[old] + name.removeprefix(old) if old else name
+
+
+@lru_cache(256)
+def moved(package: str) -> ModuleType | None:
+    """Return the module of `lab` or a family that says what was called otherwise in earlier versions; None for none."""
+    if package not in ("lab", *families()) or importlib.util.find_spec(f"{package}.moved") is None:
+        return None
+    return importlib.import_module(f"{package}.moved")
 
 
 def public_name(cls: type) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 
+from lab.config.roles import Roles
 from lab.data.batch import Batch
 from lab.data.spec import DataSpec
 
@@ -52,6 +53,8 @@ class DataModule(ABC):
 
     spec: DataSpec
     info: DatasetInfo
+    roles: ClassVar[Roles] = Roles(repeats=("fold",))
+    """A data set with the setting `fold` has repeats of one experiment in its folds."""
 
     @abstractmethod
     def prepare(self) -> None:

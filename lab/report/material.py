@@ -5,72 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
 from typing import Any
 
-from lab.console.wording import count
 from lab.report.display import NONE
-from lab.runs.counted import counted, unfit
-from lab.runs.designs import kind
 from lab.runs.fields import as_text, result_metric, value
+from lab.runs.groups import Group, by_repeat
 from lab.runs.order import Direction, direction
-from lab.runs.readings import figure, number
 from lab.runs.select import Run, group
 
-LABEL = 80  # characters of a name: what is longer says nothing more, and is a nuisance everywhere
-
-
-@dataclass(frozen=True)
-class Group:
-    """Runs that differ in their seeds, or in whatever the report was not asked to group by.
-
-    Args:
-        index: place in the report; with it goes the colour.
-        label: what its runs have in common.
-        runs: all of them, by their seeds.
-        counted: those that statistics are made of: finished, in full, with a figure, each seed and config once.
-        metric: the headline metric; None where no run has any.
-        dataset: data set or environment of all runs.
-        configs: how many different configs they have, seeds and machines aside.
-    """
-
-    index: int
-    label: str
-    runs: tuple[Run, ...]
-    counted: tuple[Run, ...]
-    metric: str | None
-    dataset: str
-    configs: int
-
-    def counts(self, run: Run) -> bool:
-        """Whether the statistics have this run in them."""
-        return id(run) in self._counted
-
-    @cached_property
-    def _counted(self) -> frozenset[int]:
-        return frozenset(map(id, self.counted))
-
-    @property
-    def scores(self) -> list[float]:
-        """The headline metric of each run that counts."""
-        return [score for run in self.counted if (score := figure(run, self.metric)) is not None]
-
-    @property
-    def reference(self) -> dict[str, Any]:
-        """The published figure, from the newest run that has one; empty for none."""
-        newest = sorted(self.runs, key=lambda run: run.record.run_id, reverse=True)
-        references = (run.record.reference for run in newest)
-        return next((found for found in references if number(found.get("value")) is not None), {})
-
-    @property
-    def left_out(self) -> str:
-        """Which runs do not count, and why, in words; empty for none."""
-        reasons = Counter(
-            unfit(run, figure(run, self.metric)) or "repeated with the same seed"
-            for run in self.runs
-            if not self.counts(run)
-        )
-        return ", ".join(f"{count(n, 'run')} {reason}" for reason, n in reasons.items())
+LABEL = 80  # characters of a name in a report
 
 
 @dataclass(frozen=True)
@@ -88,21 +31,24 @@ class Task:
         return f"{self.dataset}: {self.metric}" if self.metric else self.dataset
 
     @property
+    def runs(self) -> list[Run]:
+        """All runs of the task's groups."""
+        return [run for one in self.groups for run in one.runs]
+
+    @property
     def direction(self) -> tuple[Direction, str]:
         """Whether more or less of the metric is better, and how that is known."""
-        return direction(self.metric or "", [run for one in self.groups for run in one.runs])
+        return direction(self.metric or "", self.runs)
 
     @property
     def references(self) -> list[tuple[dict[str, Any], list[Group]]]:
-        """The published figures, and the groups that each is for."""
-        found: list[tuple[dict[str, Any], list[Group]]] = []
-        for one in self.groups:
-            same = [of for reference, of in found if _published(reference) == _published(one.reference)]
-            if one.reference and same:
-                same[0].append(one)
-            elif one.reference:
-                found.append((one.reference, [one]))
-        return found
+        """The published figures, each with the groups that it is for."""
+        return _shared([(one.reference, one) for one in self.groups])
+
+    @property
+    def targets(self) -> list[tuple[dict[str, Any], list[Group]]]:
+        """Our own targets, each with the groups that it is for."""
+        return _shared([(one.target, one) for one in self.groups])
 
 
 def tasks_of(runs: Sequence[Run], names: Sequence[str] = ("experiment",)) -> list[Task]:
@@ -117,32 +63,29 @@ def tasks_of(runs: Sequence[Run], names: Sequence[str] = ("experiment",)) -> lis
         for (dataset, metric), alike in _measured_alike(members).items()
     ]
     labels = [", ".join(_named(name, value) for name, value in zip(names, key, strict=True)) for key, *_ in split]
-    for index, (label, (_, dataset, metric, alike)) in enumerate(zip(labels, split, strict=True)):
+    for index, (label, (key, dataset, metric, alike)) in enumerate(zip(labels, split, strict=True)):
         twins = [(other, its) for named, (_, other, its, _) in zip(labels, split, strict=True) if named == label]
         apart = [dataset] if len({other for other, _ in twins}) > 1 else []
         apart += [metric] if metric and len({its for other, its in twins if other == dataset}) > 1 else []
         more = f" ({', '.join(apart)})" if apart else ""
         made = Group(
-            index,
-            short(label or "all runs", LABEL - len(short(more))) + short(more),
-            tuple(sorted(alike, key=lambda run: (run.record.seed, run.record.run_id))),
-            tuple(counted(alike, partial(figure, metric=metric))),
-            metric,
-            dataset,
-            len({kind(run) for run in alike}),
+            tuple(sorted(alike, key=by_repeat)),
+            label=short(label or "all runs", LABEL - len(short(more))) + short(more),
+            key=dict(zip(names, key, strict=True)),
+            wanted=metric,
+            index=index,
         )
         found.setdefault((dataset, metric), []).append(made)
     return [Task(index, *key, tuple(groups)) for index, (key, groups) in enumerate(found.items())]
 
 
 def short(text: str, most: int = LABEL) -> str:
-    """The text, cut where it is much too long."""
+    """Return the text, cut where it is too long."""
     return text if len(text) <= most else text[: most - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
 def _measured_alike(runs: Iterable[Run]) -> dict[tuple[str, str | None], list[Run]]:
-    """The runs by data set and headline metric: the reference's, else the first; a run that has no figures goes to
-    those of its data set that have."""
+    """The runs by data set and headline metric. A run without figures goes to those of its data set that have some."""
     by_dataset: dict[str, list[Run]] = {}
     for run in runs:
         by_dataset.setdefault(short(str(run.record.dataset.get("name", "unknown data"))), []).append(run)
@@ -155,8 +98,20 @@ def _measured_alike(runs: Iterable[Run]) -> dict[tuple[str, str | None], list[Ru
     return found
 
 
-def _published(reference: Mapping[str, Any]) -> list[Any]:
-    return [reference.get(name) for name in ("value", "spread", "dataset", "protocol", "source")]
+def _shared(standards: Sequence[tuple[dict[str, Any], Group]]) -> list[tuple[dict[str, Any], list[Group]]]:
+    """The different published figures or targets, each with its groups."""
+    found: list[tuple[dict[str, Any], list[Group]]] = []
+    for standard, one in standards:
+        same = [groups for other, groups in found if _identity(other) == _identity(standard)]
+        if standard and same:
+            same[0].append(one)
+        elif standard:
+            found.append((standard, [one]))
+    return found
+
+
+def _identity(standard: Mapping[str, Any]) -> list[Any]:
+    return [standard.get(name) for name in ("value", "spread", "dataset", "protocol", "source", "why")]
 
 
 def _named(name: str, found: Any) -> str:

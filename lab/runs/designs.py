@@ -1,65 +1,85 @@
-"""What makes two runs the same experiment: the method, how long it trains, and how it is measured."""
+"""What makes two runs repeats of one experiment: the method, how long it trains, and how it is measured."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
-from lab.runs.readings import number
+from lab.config.imports import present_name
+from lab.console.wording import shown
+from lab.runs.readings import number, seed_of
 from lab.runs.select import Run, flat
 
-INDIFFERENT = (
-    *("name", "description", "seed", "device", "threads", "checkpoint", "reference"),
-    *("evaluation.video", "evaluation.video_every", "trainer.log_every", "trainer.pictures_every"),
-    *("evaluation.every", "evaluation.best_episodes"),
-    "env.timeout",
-)
-"""Settings, and all inside them, that make no other experiment of a run."""
+HASH = "data hash"
+REFERENCE = tuple(f"reference.{name}" for name in ("metric", "value", "direction", "tolerance"))
+"""Parts of the protocol beside the settings of that role."""
 
-BUDGET = {"total_timesteps": "steps", "trainer.max_epochs": "epochs"}
-"""Settings that say how long to train, and their units."""
-
-PROTOCOL = ("evaluation.episodes", "evaluation.max_steps", "model.nll_samples", "model.fid_samples")
-"""Settings that say how the trained model is measured."""
-
-TASK = ("env.kwargs", "env.wrappers")
-"""Settings that make another task of an environment of the same name."""
+Settings = tuple[tuple[str, Any], ...]
 
 
-def design(run: Run) -> tuple[tuple[str, str], ...]:
-    """Everything that makes the method: the settings without those of budget and protocol, in one order. Null is as
-    good as absent: early runs' files leave nulls out."""
-    left_out = {*INDIFFERENT, *BUDGET, *PROTOCOL}
-    if run.value("evaluation.stop_at") is not None:  # then the evaluations on the way say when training ends
-        left_out -= {"evaluation.every", "evaluation.best_episodes"}
+def design(run: Run) -> Settings:
+    """Return the method: all settings without a role, in alphabetical order.
+
+    Null counts as absent, because early config files leave nulls out. A class counts under its present name.
+    """
+    roles = run.roles
+    left_out = {*roles.repeats, *roles.budget, *roles.measuring, *roles.indifferent}
+    if all(run.value(name) is None for name in roles.stops):
+        left_out |= {*roles.watching}
     settings = {name: value for name, value in flat(run.config).items() if not _under(name, left_out)}
-    return tuple(sorted((name, repr(value)) for name, value in settings.items() if value is not None))
+    return tuple(sorted((name, _said(value)) for name, value in settings.items() if value is not None))
 
 
-def budget(run: Run) -> tuple[tuple[str, Any], ...]:
-    """How long the run was to train."""
-    return tuple((name, value) for name in BUDGET if (value := number(run.value(name))) is not None)
+def budget(run: Run) -> Settings:
+    """Return how long the run was to train."""
+    return tuple((name, value) for name in run.roles.budget if (value := number(run.value(name))) is not None)
 
 
-def protocol(run: Run) -> tuple[tuple[str, str], ...]:
-    """How the run was measured: the settings, the data's bytes, and the published figure with its metric."""
-    settings = {name: run.value(name) for name in PROTOCOL}
-    settings["data hash"] = str(run.record.dataset.get("sha256") or "")[:12] or None
-    reference = run.record.reference
-    settings |= {f"reference.{name}": reference.get(name) for name in ("metric", "value", "direction", "tolerance")}
-    return tuple((name, str(value)) for name, value in settings.items() if value is not None)
+def protocol(run: Run) -> Settings:
+    """Return how the run was measured: its settings, the data's hash, and the published figure with its metric."""
+    names = (*run.roles.measuring, HASH, *REFERENCE)
+    return tuple((name, str(value)) for name in names if (value := measured(run, name)) is not None)
+
+
+def measured(run: Run, name: str) -> Any:
+    """Return one part of how the run was measured: a setting, `HASH`, or one of `REFERENCE`; None where it has none."""
+    if name == HASH:
+        return str(run.record.dataset.get("sha256") or "")[:12] or None
+    if name in REFERENCE:
+        return run.record.reference.get(name.partition(".")[2])
+    return run.value(name)
+
+
+def repeat(run: Run) -> Settings:
+    """Return which repeat of its experiment the run is: its seed, and the other settings of that role, as a fold."""
+    others = [(name, run.value(name)) for name in run.roles.repeats if name != "seed"]
+    return (("seed", seed_of(run)), *((name, _plain(value)) for name, value in others if value is not None))
+
+
+def repeat_name(run: Run) -> str:
+    """Return which repeat the run is, in words: `seed 0`, or `seed 0, fold 3`."""
+    return ", ".join(f"{name.rpartition('.')[2]} {shown(value)}" for name, value in repeat(run))
+
+
+def kind(run: Run) -> tuple[Settings, ...]:
+    """Return what is the same in runs that only differ in their seeds, folds and machines."""
+    return design(run), budget(run), protocol(run)
 
 
 def differing(runs: Iterable[Run]) -> list[str]:
-    """Names of the settings of method, budget and protocol in which the runs differ."""
+    """Return the names of the settings of method, budget and protocol in which the runs differ."""
     everything = [dict((*design(run), *budget(run), *protocol(run))) for run in runs]
     names = dict.fromkeys(name for settings in everything for name in settings)
     return [name for name in names if len({repr(settings.get(name)) for settings in everything}) > 1]
 
 
-def kind(run: Run) -> tuple[Any, ...]:
-    """What is the same in runs that only differ in their seeds and machines."""
-    return design(run), budget(run), protocol(run)
+def _said(value: Any) -> str:
+    return repr(present_name(value) if isinstance(value, str) and "." in value else value)
+
+
+def _plain(value: Any) -> Any:
+    """The value, or its text where it is a list or the like: repeats are sorted and compared."""
+    return value if isinstance(value, int | float | str) else repr(value)
 
 
 def _under(name: str, names: Iterable[str]) -> bool:

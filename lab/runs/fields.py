@@ -20,8 +20,9 @@ MEAN = "_mean"
 
 
 def result_metric(run: Run) -> str:
-    """Name of the metric that says how a run did: its reference's, else its first; "" where it has none."""
-    return str(run.record.reference.get("metric") or next(iter(run.record.metrics), ""))
+    """Return the metric that says how a run did: of its reference, else of its target, else the first; "" for none."""
+    record = run.record
+    return str(record.reference.get("metric") or record.target.get("metric") or next(iter(record.metrics), ""))
 
 
 OWN: dict[str, Callable[[Run], Any]] = {

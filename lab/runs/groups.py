@@ -1,42 +1,103 @@
-"""Runs side by side in groups: what each came to over its seeds."""
+"""Several runs of one thing, and what they came to together."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
-from lab.runs.counted import counted
+from lab.console.wording import count, shown, some
+from lab.runs.designs import Settings, differing, kind, repeat, repeat_name
 from lab.runs.fields import result_metric, value
 from lab.runs.order import sorted_by
-from lab.runs.readings import number
+from lab.runs.readings import number, seed_of
 from lab.runs.select import Run, group
 from lab.statistics import Spread, interquartile_mean, spread
 from lab.system.disk import disk
 
 FAST = "fast_dev_run"
+LONGEST = 80  # characters of a status
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Group:
-    """Runs that have the same under the fields they are grouped by.
+    """Several runs of one thing. Their mean is over seeds and folds.
 
     Args:
-        key: what they have, by field.
-        runs: one at least. Fast-dev runs are never among others: their figures mean nothing.
-        metric: what is averaged; the one that says how these runs did for None.
+        runs: at least one.
+        label: what they have in common, in words.
+        key: what they have under the fields that they are grouped by.
+        wanted: the metric of their figures; None for the metric that says how these runs did.
+        index: place among the groups that are shown together.
     """
 
-    key: dict[str, Any]
-    runs: list[Run]
+    runs: tuple[Run, ...]
+    label: str = ""
+    key: Mapping[str, Any] = field(default_factory=dict)
     wanted: str | None = None
+    index: int = 0
+
+    @cached_property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of the metrics that say how the runs did. A group of runs with several metrics has no figures."""
+        names = [self.wanted] if self.wanted else [name for run in self.runs if (name := result_metric(run))]
+        return tuple(dict.fromkeys(names))
 
     @property
-    def metrics(self) -> list[str]:
-        """Names of the metrics that say how the runs did: figures are only given for one."""
-        names = [self.wanted] if self.wanted else [name for run in self.runs if (name := result_metric(run))]
-        return list(dict.fromkeys(names))
+    def metric(self) -> str | None:
+        """The metric of all figures; None where no run has any, or they have different ones."""
+        return self.metrics[0] if len(self.metrics) == 1 else None
+
+    @cached_property
+    def counted(self) -> tuple[Run, ...]:
+        """The runs that statistics are made of, by seed and fold.
+
+        A run counts if it is completed, has a finite figure, and is no fast-dev run. Of runs with the same seed, fold
+        and settings only the newest counts.
+        """
+        fit = [run for run in self.runs if self.metric and not unfit(run, self.figure(run))]
+        fit.sort(key=lambda run: run.record.run_id)
+        alike = Counter((run.record.name, seed_of(run)) for run in fit)
+        newest: dict[Any, Run] = {}
+        for run in fit:
+            which = run.record.name, seed_of(run)
+            # Reading a config takes long: it is read where it decides.
+            newest[(*which, (repeat(run), kind(run)) if alike[which] > 1 else None)] = run
+        return tuple(sorted(newest.values(), key=by_repeat))
+
+    @cached_property
+    def scores(self) -> list[float]:
+        """The figure of each run that counts."""
+        return [score for run in self.counted if (score := self.figure(run)) is not None]
+
+    @property
+    def spread(self) -> Spread | None:
+        """Mean with its 95 % interval, and more; None without a figure."""
+        return spread(self.scores) if self.scores else None
+
+    @property
+    def interquartile_mean(self) -> float | None:
+        """Mean of the middle half of the runs; None without a figure."""
+        return interquartile_mean(self.scores) if self.scores else None
+
+    def figure(self, run: Run) -> float | None:
+        """Return a run's figure; None where it has no finite one."""
+        return number(value(run, self.metric)) if self.metric else None
+
+    def counts(self, run: Run) -> bool:
+        """Return whether the statistics have this run in them."""
+        return id(run) in self._counted
+
+    @cached_property
+    def _counted(self) -> frozenset[int]:
+        return frozenset(map(id, self.counted))
+
+    @property
+    def name(self) -> str:
+        """The experiment of the first run."""
+        return self.runs[0].record.name
 
     @property
     def fast_dev(self) -> bool:
@@ -45,41 +106,132 @@ class Group:
 
     @property
     def seeds(self) -> list[int]:
-        """Seeds of the runs."""
-        return [run.record.seed for run in self.runs]
+        """Seeds of all runs."""
+        return [seed_of(run) for run in self.runs]
+
+    @property
+    def dataset(self) -> str:
+        """Name of the data set or environment of the first run."""
+        return str(self.runs[0].record.dataset.get("name", "unknown data"))
 
     @cached_property
-    def counted(self) -> list[Run]:
-        """The runs that the figures are of, as in a report: of a repeated seed it is the newest."""
-        return counted(self.runs, self._figure) if len(self.metrics) == 1 else []
-
-    @property
-    def values(self) -> list[float]:
-        """The figures of the runs that count."""
-        return [score for run in self.counted if (score := self._figure(run)) is not None]
-
-    @property
-    def spread(self) -> Spread | None:
-        """Mean with its 95 % interval, and more; None without a figure."""
-        return spread(self.values) if self.values else None
-
-    @property
-    def interquartile_mean(self) -> float | None:
-        """Mean of the middle half; None without a figure."""
-        return interquartile_mean(self.values) if self.values else None
+    def kinds(self) -> int:
+        """How many different settings the runs have, seeds, folds and machines aside."""
+        return len({kind(run) for run in self.runs})
 
     @property
     def disk(self) -> int:
         """Bytes that all of the runs take."""
         return sum(disk(run.record.dir) for run in self.runs)
 
-    def _figure(self, run: Run) -> float | None:
-        return number(value(run, self.metrics[0]))
+    @cached_property
+    def reference(self) -> dict[str, Any]:
+        """The published figure, from the newest run that has one; empty where none has."""
+        return self._newest(lambda run: run.record.reference)
+
+    @cached_property
+    def target(self) -> dict[str, Any]:
+        """Our own target, from the newest run that has one; empty where none has."""
+        return self._newest(lambda run: run.record.target)
+
+    @cached_property
+    def baselines(self) -> dict[str, float]:
+        """The metric of each baseline, by its name: the mean over the runs that count and have it."""
+        found: dict[str, list[float]] = {}
+        for run in self.counted:
+            for name, metrics in run.record.baselines.items():
+                if isinstance(metrics, Mapping) and (score := number(metrics.get(self.metric or ""))) is not None:
+                    found.setdefault(str(name), []).append(score)
+        return {name: sum(scores) / len(scores) for name, scores in found.items()}
+
+    @property
+    def left_out(self) -> str:
+        """Which runs do not count and why, in words; empty where all count."""
+        reasons = Counter(
+            unfit(run, self.figure(run)) or "repeated with the same seed" for run in self.runs if not self.counts(run)
+        )
+        return ", ".join(f"{count(n, 'run')} {reason}" for reason, n in reasons.items())
+
+    def told(self, runs: Sequence[Run] | None = None) -> str:
+        """Return the figures of runs in words, by default of all that count: `-71.18 on seed 0, -73.8 on seed 1`."""
+        return some([f"{shown(self.figure(run))} on {repeat_name(run)}" for run in runs or self.counted], most=6)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what the runs came to, as plain values for JSON."""
+        return {
+            "group": dict(self.key),
+            "fast_dev_run": self.fast_dev,
+            "runs": [run.record.run_id for run in self.runs],
+            "counted": [run.record.run_id for run in self.counted],
+            "seeds": self.seeds,
+            "metrics": list(self.metrics),
+            "values": self.scores,
+            "spread": asdict(self.spread) if self.spread else None,
+            "interquartile_mean": self.interquartile_mean,
+            "disk": self.disk,
+        }
+
+    def _newest(self, figure_of: Callable[[Run], dict[str, Any]]) -> dict[str, Any]:
+        newest = sorted(self.runs, key=lambda run: run.record.run_id, reverse=True)
+        return next((found for run in newest if number((found := figure_of(run)).get("value")) is not None), {})
 
 
-def by_column(found: Sequence[Group], name: str, *, downwards: bool) -> list[Group]:
-    """Return groups by one of `COLUMNS`; those that have nothing there come last."""
-    return sorted_by(found, COLUMNS[name], downwards=downwards)
+def unfit(run: Run, score: float | None) -> str:
+    """Return why a run cannot count, in words; empty where it can."""
+    if run.record.fast_dev_run:
+        return "made with --fast-dev-run"
+    if run.status != "completed":
+        return "still running" if run.status == "running" else str(run.status)[:LONGEST]
+    return "without a finite figure" if score is None else ""
+
+
+def by_repeat(run: Run) -> tuple[Any, ...]:
+    """Return what runs of a group are sorted by: seed, fold, age."""
+    values = (found for _, found in repeat(run))
+    return (
+        *((0, found, "") if isinstance(found, int | float) else (1, 0, found) for found in values),
+        run.record.run_id,
+    )
+
+
+def by_fields(runs: Sequence[Run], names: Sequence[str], metric: str | None = None) -> list[Group]:
+    """Return the runs by what they have under `names`, in the order in which the groups first appear.
+
+    Fast-dev runs are never among others: their figures mean nothing.
+    """
+    found = group(runs, [*names, FAST], value)
+    return [
+        Group(tuple(members), key=dict(zip(names, key, strict=False)), wanted=metric) for key, members in found.items()
+    ]
+
+
+def by_kind(runs: Sequence[Run]) -> list[Group]:
+    """Return the runs in groups that differ in nothing but seed and fold, in the order in which those first appear.
+
+    Fast-dev runs are in none. The label is the experiment, with the settings in which it differs from other groups of
+    the same experiment.
+    """
+    found: dict[tuple[str, tuple[Settings, ...]], list[Run]] = {}
+    for run in runs:
+        if not run.record.fast_dev_run:
+            found.setdefault((run.record.name, kind(run)), []).append(run)
+    firsts: dict[str, list[Run]] = {}
+    for (name, _), members in found.items():
+        firsts.setdefault(name, []).append(members[0])
+    names = {name: differing(ones) if len(ones) > 1 else [] for name, ones in firsts.items()}
+    groups: list[Group] = []
+    for (name, _), members in found.items():
+        metric = next((metric for run in members if (metric := result_metric(run))), None)
+        groups.append(Group(tuple(members), _label(members[0], names[name]), wanted=metric, index=len(groups)))
+    return groups
+
+
+def _label(run: Run, differing: Sequence[str]) -> str:
+    """The experiment, with the first of those settings in which it differs from others of its name."""
+    names = [name for name in differing if run.value(name) is not None]
+    settings = [f"{name}={shown(run.value(name))}" for name in names[:3]]
+    more = [f"{len(names) - 3} more"] if len(names) > 3 else []
+    return shown(run.record.name) + (f" ({', '.join(settings + more)})" if settings else "")
 
 
 COLUMNS: dict[str, Callable[[Group], Any]] = {
@@ -91,7 +243,6 @@ COLUMNS: dict[str, Callable[[Group], Any]] = {
 """Figures of a group by which groups can be sorted."""
 
 
-def groups(runs: Sequence[Run], names: Sequence[str], metric: str | None = None) -> list[Group]:
-    """Return the runs by what they have under `names`, in the order in which the groups first appear."""
-    found = group(runs, [*names, FAST], value)
-    return [Group(dict(zip(names, key, strict=False)), members, metric) for key, members in found.items()]
+def by_column(found: Sequence[Group], name: str, *, downwards: bool) -> list[Group]:
+    """Return groups by one of `COLUMNS`. Those that have nothing there come last."""
+    return sorted_by(found, COLUMNS[name], downwards=downwards)

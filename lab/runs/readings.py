@@ -1,4 +1,4 @@
-"""Figures of a run, which may be somebody else's and hold anything."""
+"""Figures of a run, read so that a damaged or foreign summary does no harm."""
 
 from __future__ import annotations
 
@@ -9,27 +9,28 @@ from lab.runs.select import Run
 
 
 def figure(run: Run, metric: str | None) -> float | None:
-    """The run's figure under that metric; None where it has none."""
+    """Return the run's figure under that metric; None where it has none."""
     return number(run.record.metrics.get(metric)) if metric else None
 
 
 def noise(run: Run, metric: str | None) -> float | None:
-    """The deviation of the run's figure over its episodes, where it has one."""
+    """Return the standard deviation of the run's figure over its episodes; None where it has none."""
     return number(run.record.metrics.get(f"{str(metric).removesuffix('_mean')}_std"))
 
 
 def episodes_of(run: Run) -> int:
-    """How many episodes the trained agent was judged by; 0 where there are none."""
-    return int(number(run.value("evaluation.episodes")) or 0)
+    """Return how many episodes the run's figures are means of; 0 where they are of none."""
+    counts = (number(run.value(name)) for name in run.roles.episodes)
+    return int(next((count for count in counts if count is not None), 0))
 
 
 def seed_of(run: Run) -> int:
-    """The run's seed; 0 where a damaged summary has none."""
+    """Return the run's seed; 0 where a damaged summary has none."""
     return int(number(run.record.seed) or 0)
 
 
 def number(value: Any) -> float | None:
-    """A finite float; None for anything else, which may stand in somebody else's summary."""
+    """Return a finite number as a float; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:

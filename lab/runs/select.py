@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.config.files import read, setting
+from lab.config.roles import Roles, roles_before_0_2
 from lab.errors import ConfigError, nearest
 from lab.runs.folder import at_work
 from lab.runs.summary import Summary, local_runs, read_summary
@@ -39,6 +40,11 @@ class Run:
         """As in the summary, or `killed` for a run that says `running` while no process is at work on it."""
         gone = self.record.status == "running" and not at_work(self.record.dir)
         return "killed" if gone else self.record.status
+
+    @cached_property
+    def roles(self) -> Roles:
+        """Which settings are budget, protocol and so on."""
+        return Roles.read(self.record.roles) if self.record.roles else roles_before_0_2()
 
     def value(self, name: str) -> Any:
         """Return a field by name: a metric (`eval/return_mean`), what `lab runs` shows (`experiment`, `status`,

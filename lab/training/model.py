@@ -14,6 +14,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from lab.config.roles import Roles
 from lab.data.base import DataModule
 from lab.data.batch import Batch
 from lab.data.spec import DataSpec
@@ -38,6 +39,8 @@ class Model(pl.LightningModule, ABC):
     """
 
     family: ClassVar[str] = "supervised"
+    roles: ClassVar[Roles] = Roles()
+    """Which settings are budget, protocol and so on; a subclass names only its own."""
     averaged: ClassVar[Sequence[str]] = ("",)
     """Names of the submodules that `trainer.ema` averages; by default the whole model."""
     encoder: Encoder

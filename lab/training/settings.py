@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
+from lab.config.roles import Roles
 from lab.config.types import PositiveInt, Probability
 from lab.training.optimization import Optimization
 
@@ -81,6 +82,12 @@ class TrainerSettings(Optimization):
         pictures_every_steps: steps between two sets instead; when given, `pictures_every` is not used.
         statistics_every: steps between two rows of gradient and activation statistics; null for none.
     """
+
+    roles: ClassVar[Roles] = Roles(
+        budget={"max_epochs": "epochs", "max_steps": "steps"},
+        stops=("early_stopping",),
+        indifferent=("log_every", "pictures_every", "pictures_every_steps", "statistics_every"),
+    )
 
     max_epochs: PositiveInt | None = None
     max_steps: PositiveInt | None = None

@@ -9,7 +9,7 @@ from lab.cli.options import listed
 from lab.cli.output import print_json, say, stdout
 from lab.cli.views.groups import as_rows, groups_table
 from lab.runs.fields import check
-from lab.runs.groups import COLUMNS, by_column, groups
+from lab.runs.groups import COLUMNS, by_column, by_fields
 from lab.runs.order import best_first, in_order
 from lab.runs.select import Run
 
@@ -20,7 +20,7 @@ def show_groups(options: argparse.Namespace, runs: Sequence[Run]) -> int:
     check(names, runs)
     sort = (options.sort or "").removeprefix("-")
     ordered = in_order(runs, options.sort) if sort and sort not in COLUMNS else runs
-    found = groups(ordered, names, options.best)
+    found = by_fields(ordered, names, options.best)
     if sort in COLUMNS:
         found = by_column(found, sort, downwards=options.sort.startswith("-"))
     if options.best:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 from rich.table import Table
@@ -25,21 +24,7 @@ def groups_table(groups: Sequence[Group]) -> Table:
 
 def as_rows(groups: Sequence[Group]) -> list[dict[str, Any]]:
     """The same for JSON."""
-    return [
-        {
-            "group": one.key,
-            "fast_dev_run": one.fast_dev,
-            "runs": [run.record.run_id for run in one.runs],
-            "counted": [run.record.run_id for run in one.counted],
-            "seeds": one.seeds,
-            "metrics": one.metrics,
-            "values": one.values,
-            "spread": asdict(one.spread) if one.spread else None,
-            "interquartile_mean": one.interquartile_mean,
-            "disk": one.disk,
-        }
-        for one in groups
-    ]
+    return [one.as_dict() for one in groups]
 
 
 def _cells(group: Group) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtrit
+from scipy import stats
 
 from lab.report.figures.curves import Array, Series
 
@@ -50,7 +50,7 @@ def band(seeds: Sequence[Series], *, clock: bool = False) -> Band | None:
         values = [np.interp(grid, place, one) for place, one in zip(places, values, strict=True)]
     sample = np.stack(values)
     mean = sample.mean(0)
-    reach = float(stdtrit(len(seeds) - 1, 0.975)) * sample.std(0, ddof=1) / math.sqrt(len(seeds))
+    reach = float(stats.t.ppf(0.975, len(seeds) - 1)) * sample.std(0, ddof=1) / math.sqrt(len(seeds))
     return Band(grid, mean, mean - reach, mean + reach)
 
 

@@ -13,7 +13,8 @@ from lab.console.wording import count
 from lab.report.figures.bands import band
 from lab.report.figures.curves import Array, Curves, Series
 from lab.report.figures.thinning import thin
-from lab.report.material import Group, Task, short
+from lab.report.material import Task, short
+from lab.runs.groups import Group
 from lab.runs.select import Run
 
 MOST_NUMBERS = 2_000_000  # of all curves of a page together, 5.3 bytes each

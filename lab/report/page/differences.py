@@ -9,7 +9,8 @@ from itertools import chain
 from typing import Any
 
 from lab.report.display import NONE
-from lab.report.material import Group, Task
+from lab.report.material import Task
+from lab.runs.groups import Group
 from lab.runs.select import Run, flat
 from lab.tracking.redact import redact
 

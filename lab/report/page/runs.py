@@ -9,7 +9,8 @@ from typing import Any
 from lab.console.wording import count
 from lab.report.display import mapping, moment, when
 from lab.report.figures.curves import Curves
-from lab.report.material import Group, Task, short
+from lab.report.material import Task, short
+from lab.runs.groups import Group
 from lab.runs.readings import figure, number
 from lab.runs.select import Run
 from lab.tracking.redact import redact

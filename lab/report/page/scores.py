@@ -9,7 +9,8 @@ from itertools import combinations
 import numpy as np
 
 from lab.report.display import mapping
-from lab.report.material import Group, Task
+from lab.report.material import Task
+from lab.runs.groups import Group
 from lab.runs.readings import number
 from lab.statistics import (
     Improvement,

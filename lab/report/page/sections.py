@@ -9,11 +9,12 @@ from typing import Any
 
 from lab.report.display import mapping
 from lab.report.figures.charts import Chart
-from lab.report.material import Group, Task
+from lab.report.material import Task
 from lab.report.page.gallery import Shots
 from lab.report.page.runs import RunView
 from lab.report.page.scores import Pair, Score
 from lab.report.review.findings import Finding
+from lab.runs.groups import Group
 from lab.runs.readings import number
 
 COLOURS = 8

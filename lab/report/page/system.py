@@ -9,7 +9,7 @@ import numpy as np
 
 from lab.report.display import mapping
 from lab.report.figures.curves import Curves
-from lab.report.material import Group
+from lab.runs.groups import Group
 from lab.runs.readings import number
 from lab.runs.select import Run
 

@@ -1,209 +1,217 @@
-"""Questions to what a set of runs claims: whether its seeds carry the verdict on the published figure."""
+"""Questions about what the runs claim: whether their seeds support the verdict on a published figure or a target."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 
-from scipy.special import stdtrit
-
-from lab.console.wording import count, shown, told
-from lab.report.review.findings import Case, Finding, fold, mean_with_interval
+from lab.console.wording import count, shown
+from lab.report.review.claim import Claim
+from lab.report.review.commands import more_repeats, place
+from lab.report.review.evidence import Evidence
+from lab.report.review.findings import Case, mean_with_interval, question
 from lab.report.review.outcomes import two_kinds
-from lab.report.review.replicates import Evidence, Replicates, place
+from lab.runs.designs import repeat_name
 from lab.runs.readings import episodes_of, noise
 from lab.runs.select import Run
-from lab.statistics import spread
+from lab.statistics import mean_interval, spread
 
-SEEDS = 3  # fewer have no interval worth the name
-MOST_SEEDS = 30  # what anybody would run to tell two figures apart
+SEEDS = 3  # fewer give no interval worth reporting
+MOST_SEEDS = 30  # that anybody would run to tell two figures apart
 MOST_EPISODES = 100_000
 REASON = 200  # letters
 
 
-def few_seeds(evidence: Evidence) -> Iterator[Finding]:
-    """A verdict on fewer than three different seeds."""
-    judged = [group for group in evidence.groups if group.judged]
-    cases = []
-    for group in judged:
-        if len(group.judged) >= SEEDS:
-            continue
-        runs = [run for run in group.runs if run.record.verdict in ("met", "missed")]
-        twice = f", from {len(runs)} runs" if len(runs) > len(group.judged) else ""
-        verdicts = " and ".join(dict.fromkeys(run.record.verdict for run in group.judged.values()))
-        text = f"{group.label} {verdicts} with {told(group.judged_scores)}{twice} ({group.published})"
-        cases.append(Case(text, runs, group.more_seeds()))
-    yield from fold(
-        "few-seeds",
-        "major",
-        "fewer than three seeds",
-        cases,
-        intro=f"{len(cases)} of {count(len(judged), 'verdict')} on one seed or two: ",
-        why="How far from that other seeds would be, nobody knows",
-    )
+@question(
+    "few-seeds",
+    "fewer than three seeds",
+    "major",
+    intro=lambda evidence, cases: f"{len(cases)} of {count(len(evidence.claims), 'verdict')} on one seed or two",
+    why="One or two seeds do not show how much results vary",
+)
+def few_seeds(evidence: Evidence) -> Iterator[Case]:
+    """Verdicts on fewer than three seeds or folds."""
+    for claim in evidence.claims:
+        if len(claim.judged) < SEEDS:
+            group = claim.group
+            runs = [run for run in group.runs if claim.has_verdict(run)]
+            twice = f", from {len(runs)} runs" if len(runs) > len(claim.judged) else ""
+            verdicts = " and ".join(dict.fromkeys(map(claim.verdict_of, claim.judged)))
+            text = f"{group.label} {verdicts} with {group.told(claim.judged)}{twice} ({claim.told})"
+            yield Case(text, runs, more_repeats(group))
 
 
-def verdict_of_some(evidence: Evidence) -> Iterator[Finding]:
-    """A verdict that is not the same on every seed, and a mean whose verdict is that of one seed against the others."""
-    split, carried = [], []
-    for group in evidence.groups:
-        scores, runs = group.judged_scores, list(group.judged.values())
-        if len(scores) < SEEDS or not 0 < group.met < len(scores) or two_kinds(group) is not None:
-            continue
-        meets = group.meets(spread(list(scores.values())).mean)
-        text = (
-            f"{group.label} met on {group.met} of {len(scores)} seeds ({told(scores)}; {group.published}); the mean "
-            f"{mean_with_interval(scores.values())} {'meets' if meets else 'misses'} it"
-        )
-        if (one := _carrier(group)) is not None:
-            rest = f"{mean_with_interval(_without(one, scores))} {'misses' if meets else 'meets'} it"
-            carried.append(Case(f"{text}, and without seed {one} {rest}", runs, group.more_seeds(10)))
-        elif not _unsure_of_its_seeds(group):  # else another question says as much
-            split.append(Case(text, runs))
-    yield from fold(
-        "one-seed-carries",
-        "major",
-        "one seed carries the mean",
-        carried,
-        why="The others alone say the opposite: what one lucky or unlucky seed decides is no property of the method",
-    )
-    yield from fold(
-        "verdict-by-seed",
-        "minor",
-        "the verdict depends on the seed",
-        split,
-        why="Each run's own verdict is that of its seed",
-        remedy="report the mean over all seeds with its interval, and no single run",
-    )
+@question(
+    "one-seed-carries",
+    "one seed decides the verdict of the mean",
+    "major",
+    why="Without that seed the verdict is the opposite one, so that it says little about the method",
+)
+def carried_by_one_seed(evidence: Evidence) -> Iterator[Case]:
+    """Means whose verdict one seed turns against all others."""
+    for claim in evidence.claims:
+        if _depends_on_the_seed(claim) and (one := _carrier(claim)) is not None:
+            others = _without(one, claim)
+            now, then = _words(claim, spread(claim.scores).mean), _words(claim, spread(others).mean)
+            text = (
+                f"{_split(claim)} {now} it, and without {repeat_name(claim.judged[one])} the mean "
+                f"{mean_with_interval(others)} {then} it"
+            )
+            yield Case(text, claim.judged, more_repeats(claim.group, 10))
 
 
-def too_close(evidence: Evidence) -> Iterator[Finding]:
-    """A distance to the published figure that is smaller than what the runs can tell: over seeds where there are three,
-    else over the episodes of each run. Where some seeds succeed and some fail, another question is asked."""
-    cases: list[Case] = []
-    for group in evidence.groups:
-        if len(group.judged) < SEEDS:
-            cases += [case for seed in group.judged for case in _unsure_of_its_episodes(group, seed)]
+@question(
+    "verdict-by-seed",
+    "the verdict depends on the seed",
+    "minor",
+    why="The verdict of a single run is the verdict of its seed",
+    remedy="report the mean over all seeds with its interval, and no single run",
+)
+def verdict_by_seed(evidence: Evidence) -> Iterator[Case]:
+    """Claims that some seeds meet and some miss, where no graver question is asked."""
+    for claim in evidence.claims:
+        if _depends_on_the_seed(claim) and _carrier(claim) is None and not _unsure_of_its_seeds(claim):
+            yield Case(f"{_split(claim)} {_words(claim, spread(claim.scores).mean)} it", claim.judged)
+
+
+@question(
+    "too-close",
+    "too close to the figure to tell",
+    "minor",
+    why="The 95 % interval of the mean contains the figure, so that met or missed may be chance",
+)
+def too_close(evidence: Evidence) -> Iterator[Case]:
+    """Means whose distance to the figure is smaller than their uncertainty: over seeds where there are three, else over
+    the episodes of each run."""
+    for claim in evidence.claims:
+        if len(claim.judged) < SEEDS:
+            for run, score in zip(claim.judged, claim.scores, strict=True):
+                yield from _unsure_of_its_episodes(claim, run, score)
         else:
-            cases += _unsure_of_its_seeds(group)
-    yield from fold(
-        "too-close",
-        "minor",
-        "too close to the published figure to tell",
-        cases,
-        why="The 95 % interval of the mean holds the published figure: met or missed, it may be chance",
-    )
+            yield from _unsure_of_its_seeds(claim)
 
 
-def not_comparable(evidence: Evidence) -> Iterator[Finding]:
-    """Runs that have a published figure beside them, and no verdict on it."""
-    cases = []
+@question(
+    "not-comparable",
+    "not comparable with the published figure",
+    "minor",
+    why="These runs neither met nor missed it, so that nothing says how good they are",
+    remedy="name a figure in `reference` that was published for this task and protocol, or set a `target`",
+)
+def not_comparable(evidence: Evidence) -> Iterator[Case]:
+    """Runs with a figure beside them and no verdict on it."""
     for group in evidence.groups:
         reasons: dict[str, list[Run]] = {}
-        for run in group.counted.values():
-            if run.record.verdict == "not-comparable":
-                reason = shown(run.record.reference.get("reason") or "no reason given", longest=REASON)
-                reasons.setdefault(reason, []).append(run)
-        cases += [Case(f"{group.label}, {count(len(runs), 'run')}: {why}", runs) for why, runs in reasons.items()]
-    yield from fold(
-        "not-comparable",
-        "minor",
-        "not comparable with the published figure",
-        cases,
-        why="They neither met nor missed it, so that nothing says how good they are",
-        remedy="do not set them beside it; name one in `reference` that was published for this task and protocol",
-    )
+        for run in group.counted:
+            for standard in (run.record.reference, run.record.target):
+                if standard.get("verdict") == "not-comparable":
+                    reason = shown(standard.get("reason") or "no reason given", longest=REASON)
+                    reasons.setdefault(reason, []).append(run)
+        for why, runs in reasons.items():
+            yield Case(f"{group.label}, {count(len(runs), 'run')}: {why}", runs)
 
 
-def met_by_tolerance(evidence: Evidence) -> Iterator[Finding]:
-    """`met`, though all of the interval of the mean is on the wrong side of the published figure."""
-    cases = []
-    for group in evidence.groups:
-        if not (scores := list(group.judged_scores.values())):
-            continue
-        found = spread(scores)
-        if 0 < group.short_of(found.mean) <= group.tolerance and not _contains(scores, group.value):
+@question(
+    "met-by-tolerance",
+    "met only within the tolerance",
+    "minor",
+    why="The mean is worse than the figure by more than its uncertainty",
+    remedy="give the reason for the tolerance in `protocol`, or set it to 0",
+)
+def met_by_tolerance(evidence: Evidence) -> Iterator[Case]:
+    """Figures that are met although the whole interval of the mean is on the wrong side of them."""
+    for claim in evidence.claims:
+        found = spread(claim.scores)
+        if 0 < claim.short_of(found.mean) <= claim.tolerance and not _contains(claim.scores, claim.value):
             text = (
-                f"{group.label}: {mean_with_interval(scores)} over {count(found.n, 'seed')}, {group.published}, "
-                f"tolerance {shown(group.tolerance)}"
+                f"{claim.group.label}: {mean_with_interval(claim.scores)} over {count(found.n, 'seed')}, "
+                f"{claim.told}, tolerance {shown(claim.tolerance)}"
             )
-            cases.append(Case(text, list(group.judged.values())))
-    yield from fold(
-        "met-by-tolerance",
-        "minor",
-        "met by the tolerance alone",
-        cases,
-        why="As good as the published figure it is not",
-        remedy="give the reason for the tolerance in `reference.protocol`, or set it to 0",
+            yield Case(text, claim.judged)
+
+
+def _depends_on_the_seed(claim: Claim) -> bool:
+    """Whether some of three seeds or more meet the figure and some miss it, without falling into two kinds."""
+    return len(claim.scores) >= SEEDS and 0 < claim.met < len(claim.scores) and two_kinds(claim.group) is None
+
+
+def _split(claim: Claim) -> str:
+    return (
+        f"{claim.group.label} met on {claim.met} of {len(claim.scores)} seeds ({claim.group.told(claim.judged)}; "
+        f"{claim.told}); the mean {mean_with_interval(claim.scores)}"
     )
 
 
-def _carrier(group: Replicates) -> int | None:
-    """The one seed that makes the verdict of a mean over three or more: without it, and without no other, the mean has
-    the opposite verdict, and its interval does not hold the bar. None where there is no such seed.
+def _words(claim: Claim, mean: float) -> str:
+    return "meets" if claim.meets(mean) else "misses"
 
-    The interval of all seeds would not do: it holds the bar whenever one seed less turns the verdict.
+
+def _carrier(claim: Claim) -> int | None:
+    """The index of the one seed that decides the verdict of a mean over three or more; None where there is none.
+
+    Without it, and without no other, the mean has the opposite verdict, and its interval does not contain the bar.
+    (The interval of all seeds contains the bar whenever one seed less turns the verdict: it would not do.)
     """
-    scores = group.judged_scores
-    if len(scores) < SEEDS or _as_good_as_published(group):
+    scores = claim.scores
+    if len(scores) < SEEDS or _as_good_as_published(claim):
         return None
-    meets = group.meets(spread(list(scores.values())).mean)
-    turning = [seed for seed in scores if group.meets(spread(_without(seed, scores)).mean) != meets]
-    return turning[0] if len(turning) == 1 and not _contains(_without(turning[0], scores), group.bar) else None
+    meets = claim.meets(spread(scores).mean)
+    turning = [at for at in range(len(scores)) if claim.meets(spread(_without(at, claim)).mean) != meets]
+    return turning[0] if len(turning) == 1 and not _contains(_without(turning[0], claim), claim.bar) else None
 
 
-def _without(seed: int, scores: Mapping[int, float]) -> list[float]:
-    return [score for other, score in scores.items() if other != seed]
+def _without(at: int, claim: Claim) -> list[float]:
+    return [*claim.scores[:at], *claim.scores[at + 1 :]]
 
 
-def _as_good_as_published(group: Replicates) -> bool:
-    """Whether the best seed has just the published figure, which then is a perfect score: any seed that has less makes
-    the mean worse, and that is certain."""
-    return min(group.short_of(score) for score in group.judged_scores.values()) == 0
+def _as_good_as_published(claim: Claim) -> bool:
+    """Whether the best seed has exactly the figure. Then it is a perfect score, and any seed with less certainly makes
+    the mean worse."""
+    return min(map(claim.short_of, claim.scores)) == 0
 
 
-def _unsure_of_its_seeds(group: Replicates) -> list[Case]:
-    """A case where the interval of the mean over three seeds or more holds the published figure, and no graver question
-    is asked."""
-    scores = list(group.judged_scores.values())
-    if len(scores) < SEEDS or not _contains(scores, group.bar):
+def _unsure_of_its_seeds(claim: Claim) -> list[Case]:
+    """A case where the interval of the mean over three seeds or more contains the bar, and no graver question is
+    asked."""
+    scores, group = claim.scores, claim.group
+    if len(scores) < SEEDS or not _contains(scores, claim.bar):
         return []
-    if two_kinds(group) is not None or _carrier(group) is not None or _as_good_as_published(group):
+    if two_kinds(group) is not None or _carrier(claim) is not None or _as_good_as_published(claim):
         return []
     found = spread(scores)
-    short = abs(found.mean - group.bar)
+    short = abs(found.mean - claim.bar)
     deviation = (found.standard_error or 0.0) * math.sqrt(found.n)
     needed = math.ceil((1.96 * deviation / short) ** 2) + 2 if short else MOST_SEEDS + 1
-    text = (
-        f"{group.label}: mean {mean_with_interval(scores)} over {found.n} seeds ({group.met} met it), {group.published}"
-    )
-    remedy = f"some {needed} seeds of {group.label}: {group.more_seeds(needed)}"
-    hopeless = f"say that {group.label} cannot be told from it: that would take some {needed:,} seeds"
-    return [Case(text, list(group.judged.values()), remedy if needed <= MOST_SEEDS else hopeless)]
+    text = f"{group.label}: mean {mean_with_interval(scores)} over {found.n} seeds ({claim.met} met it), {claim.told}"
+    remedy = f"about {needed} seeds of {group.label}: {more_repeats(group, needed)}"
+    hopeless = f"say that {group.label} cannot be told from it: that would take about {needed:,} seeds"
+    return [Case(text, claim.judged, remedy if needed <= MOST_SEEDS else hopeless)]
 
 
-def _unsure_of_its_episodes(group: Replicates, seed: int) -> Iterator[Case]:
-    """The same for a single run, where it has the deviation of its episodes and says how many they were."""
-    run, score = group.judged[seed], group.judged_scores[seed]
+def _unsure_of_its_episodes(claim: Claim, run: Run, score: float) -> Iterator[Case]:
+    """The same for a single run, where the deviation and the number of its episodes are known."""
+    group = claim.group
     deviation, episodes = noise(run, group.metric), episodes_of(run)
-    short = abs(score - group.bar)
+    short = abs(score - claim.bar)
     if not deviation or episodes < 2 or not short:
         return
-    reach = float(stdtrit(episodes - 1, 0.975)) * deviation / math.sqrt(episodes - 1)
+    reach = mean_interval(0.0, deviation / math.sqrt(episodes - 1), episodes)[1]
     if short >= reach:
         return
     needed = _rounded_up((1.96 * deviation / short) ** 2)
-    command = f"`lab eval {place(run)} --episodes {needed}{_checkpoint(group)}`"
-    hopeless = f"say that seed {seed} of {group.label} cannot be told from it: that would take {needed:,} episodes"
+    command = f"`lab eval {place(run)} --episodes {needed}{_checkpoint(claim)}`"
+    hopeless = (
+        f"say that {repeat_name(run)} of {group.label} cannot be told from it: that would take {needed:,} episodes"
+    )
     yield Case(
-        f"{group.label}, seed {seed}: {shown(score)} ± {reach:.2g} over {episodes:,} episodes, {group.published}",
+        f"{group.label}, {repeat_name(run)}: {shown(score)} ± {reach:.2g} over {episodes:,} episodes, {claim.told}",
         [run],
         command if needed <= MOST_EPISODES else hopeless,
     )
 
 
-def _checkpoint(group: Replicates) -> str:
-    return " --checkpoint best" if str(group.metric).startswith("best/") else ""
+def _checkpoint(claim: Claim) -> str:
+    return " --checkpoint best" if str(claim.group.metric).startswith("best/") else ""
 
 
 def _rounded_up(value: float) -> int:
@@ -212,8 +220,8 @@ def _rounded_up(value: float) -> int:
     return int(math.ceil(value / unit) * unit)
 
 
-def _contains(scores: list[float], value: float) -> bool:
-    """Whether a figure lies in the interval of the scores' mean; where there is no interval, none does."""
+def _contains(scores: Sequence[float], value: float) -> bool:
+    """Whether a value lies in the interval of the scores' mean. A mean without an interval contains none."""
     found = spread(scores)
     if found.low is None or found.high is None or not found.std:
         return False

@@ -1,33 +1,34 @@
-"""What a careful reviewer would ask about a set of runs, found by itself."""
+"""Questions to a set of runs, and the findings that answer them."""
 
 from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from lab.console.wording import count, interval, shown, some
+from lab.report.review.evidence import Evidence
 from lab.runs.select import Run
 from lab.statistics import spread
 
 WIDTH = 100  # columns of a terminal
 INDENT = "   "
 COMMAND = re.compile(r"""`((?:lab|git) (?:'[^']*'|"[^"]*"|[^`'"])*)`""")
-"""A command in a finding's text. Its quoted words may hold any character, a backtick among them."""
+"""A command in a finding's text. Its quoted words may hold any character, also a backtick."""
 
 Weight = Literal["major", "minor"]
-"""`major`: the figures cannot be taken as they stand. `minor`: they can, but less is known of them than should be."""
+"""`major`: do not use the figures as they are. `minor`: the figures can be used, but less is known than should be."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One question to the runs.
+    """One thing that a reviewer would ask about the runs.
 
     Args:
         title: what is asked, in a few words: "fewer than three seeds".
-        text: some plain sentences with the figures, and what would settle it; commands stand in backticks.
+        text: a few plain sentences with the figures, and what would settle it. Commands stand in backticks.
         runs: ids of the runs it is about.
         kind: a slug, the same for every finding of this kind: `few-seeds`.
         weight: how grave it is.
@@ -41,31 +42,73 @@ class Finding:
 
 
 class Case(NamedTuple):
-    """One instance of what a finding is about: in words, with its runs, and what to do about it."""
+    """One instance of a finding: what is the case, for which runs, and what to do about it.
+
+    A case may be graver than its question: then `weight` says so.
+    """
 
     text: str
     runs: Sequence[Run]
     remedy: str = ""
+    weight: Weight = "minor"
 
 
-def fold(
-    kind: str, weight: Weight, title: str, cases: Sequence[Case], *, intro: str = "", why: str, remedy: str = ""
-) -> Iterator[Finding]:
-    """Yield one finding for all cases of a kind, and none for no cases. `remedy` settles them all, beside what settles
-    each; its first few are named."""
-    if not cases:
-        return
-    steps = [step for step in dict.fromkeys([remedy, *(case.remedy for case in cases)]) if step]
-    text = f"{intro}{some([case.text for case in cases], '; ')}. {why}."
-    settle = f" To settle it: {some(steps, '; ')}." if steps else ""
-    runs = dict.fromkeys(run.record.run_id for case in cases for run in case.runs)
-    yield Finding(title, text + settle, tuple(runs), kind, weight)
+Find = Callable[[Evidence], Iterable[Case]]
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question to a set of runs. Its answer is one finding for all cases, or none.
+
+    Args:
+        find: yields the cases.
+        kind: slug of its finding.
+        title: of its finding.
+        weight: of its finding.
+        why: why it matters, as a sentence without its full stop.
+        remedy: what settles all cases, beside what settles each.
+        intro: beginning of the text, given the evidence and the cases.
+    """
+
+    find: Find
+    kind: str
+    title: str
+    weight: Weight
+    why: str
+    remedy: str = ""
+    intro: Callable[[Evidence, Sequence[Case]], str] | None = None
+
+    def ask(self, evidence: Evidence) -> Finding | None:
+        """Return the finding; None where there is no case."""
+        cases = list(self.find(evidence))
+        if not cases:
+            return None
+        intro = f"{self.intro(evidence, cases)}: " if self.intro else ""
+        steps = [step for step in dict.fromkeys([self.remedy, *(case.remedy for case in cases)]) if step]
+        settle = f" To settle it: {some(steps, '; ')}." if steps else ""
+        text = f"{intro}{some([case.text for case in cases], '; ')}. {self.why}.{settle}"
+        runs = dict.fromkeys(run.record.run_id for case in cases for run in case.runs)
+        grave = any(case.weight == "major" for case in cases)
+        return Finding(self.title, text, tuple(runs), self.kind, "major" if grave else self.weight)
+
+
+def question(
+    kind: str,
+    title: str,
+    weight: Weight,
+    *,
+    why: str,
+    remedy: str = "",
+    intro: Callable[[Evidence, Sequence[Case]], str] | None = None,
+) -> Callable[[Find], Question]:
+    """Make a question of the function that yields its cases. The arguments are those of `Question`."""
+    return lambda find: Question(find, kind, title, weight, why, remedy, intro)
 
 
 def lines(findings: Sequence[Finding]) -> Iterator[str]:
     """Yield the findings for a terminal, each with its weight, its text and the runs it is about."""
     if not findings:
-        yield "nothing to ask: no finding"
+        yield "no findings"
         return
     for number, finding in enumerate(findings, start=1):
         yield f"{number}. {finding.title} ({finding.weight}, {count(len(finding.runs), 'run')})"
@@ -76,12 +119,12 @@ def lines(findings: Sequence[Finding]) -> Iterator[str]:
 
 
 def _paragraph(text: str) -> Iterator[str]:
-    """A text with each of its commands on a line of its own, unbroken, so that it can be pasted."""
+    """A text with each command on a line of its own, unbroken, so that it can be pasted."""
     for at, part in enumerate(COMMAND.split(text)):
         if at % 2:
             yield f"{INDENT * 2}{_printable(part)}"
         else:
-            yield from _wrapped(part.lstrip(" .,;"))  # which stood between a command and what follows
+            yield from _wrapped(part.lstrip(" .,;"))  # punctuation after a command
 
 
 def _wrapped(paragraph: str) -> list[str]:
@@ -97,12 +140,12 @@ def _wrapped(paragraph: str) -> list[str]:
 
 
 def _printable(text: str) -> str:
-    """The text with nothing in it by which a name could control the terminal."""
+    """The text without control characters: names may come from somebody else's runs."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def mean_with_interval(scores: Iterable[float]) -> str:
-    """The mean with its 95 % interval, which takes two scores."""
+    """Return the mean, with its 95 % interval where there are two scores or more."""
     found = spread(list(scores))
     if found.low is None or found.high is None:
         return shown(found.mean)

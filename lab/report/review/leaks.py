@@ -1,4 +1,4 @@
-"""Questions to whether anything was judged on what it was trained or chosen on, or counted twice."""
+"""Questions about whether anything was judged on what it was trained or chosen on, or counted twice."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from lab.console.wording import count, shown
-from lab.report.review.findings import Case, Finding, fold
-from lab.report.review.replicates import Evidence
+from lab.report.review.evidence import Evidence
+from lab.report.review.findings import Case, question
+from lab.runs.designs import repeat_name
 from lab.runs.readings import episodes_of, number
 from lab.runs.select import Run
 from lab.tracking.journal import METRICS
@@ -17,113 +18,109 @@ from lab.tracking.journal import METRICS
 STAGES = {
     "train/": "the training itself",
     "rollout/": "episodes of the training itself",
-    "val/": "data that choices are made on in training",
-    "best/": "the best policy of the run, where a published figure is mostly of the last",
+    "val/": "data that choices are made on during training",
+    "best/": "the best policy of the run, where a published figure usually is of the last one",
 }
-"""What a metric of this group is measured on."""
+"""What a metric with this prefix is measured on."""
 
 CLOCK = ("time", "speed/")
-"""What begins so in a row depends on the clock."""
+"""Prefixes of what depends on the clock in a row."""
 
 COMPARED = 5  # last rows of two seeds
 ROUNDING = 1e-6  # of float32, by which rows of one batch may differ
-TAIL = 50_000  # bytes that hold so many
+TAIL = 50_000  # bytes that hold so many rows
+MEAN, DEVIATION = "_mean", "_std"
 
 
-def judged_in_training(evidence: Evidence) -> Iterator[Finding]:
-    """A verdict on a metric that belongs to the training, or to the best of the run."""
-    cases = []
-    for group in evidence.groups:
-        stage = next((stage for stage in STAGES if str(group.metric).startswith(stage)), None)
-        protocol = str(group.runs[-1].record.reference.get("protocol", "")).lower()
-        if group.judged and stage and not (stage == "best/" and "best" in protocol):
-            text = f"{group.label} by {group.metric}: {STAGES[stage]}"
-            cases.append(Case(text, list(group.judged.values())))
-    yield from fold(
-        "judged-in-training",
-        "major",
-        "judged on what it was trained or chosen on",
-        cases,
-        why="Such a figure is better than what the same model does on anything new",
-        remedy="set `reference.metric` to a figure of the final model, `eval/...` or `test/...`, or say in "
-        "`reference.protocol` that the published one was measured so as well",
-    )
+@question(
+    "judged-in-training",
+    "judged on what it was trained or chosen on",
+    "major",
+    why="Such a figure is better than what the same model reaches on new data",
+    remedy="set `metric` to a figure of the final model, `eval/...` or `test/...`, or say in `protocol` that the "
+    "published figure was measured in the same way",
+)
+def judged_in_training(evidence: Evidence) -> Iterator[Case]:
+    """Verdicts on a metric of the training, or of the best weights of the run."""
+    for claim in evidence.claims:
+        metric, protocol = str(claim.group.metric), str(claim.standard.get("protocol", "")).lower()
+        stage = next((stage for stage in STAGES if metric.startswith(stage)), None)
+        if stage and not (stage == "best/" and "best" in protocol):
+            yield Case(f"{claim.group.label} by {metric}: {STAGES[stage]}", claim.judged)
 
 
-def episodes_alike(evidence: Evidence) -> Iterator[Finding]:
-    """An environment that ignores its seed, so that all episodes are the same one, in evaluation as in training.
+@question(
+    "episodes-alike",
+    "all episodes are the same",
+    "major",
+    why="The environment seems to ignore its seed, so that every episode is the same one, in training as well",
+    remedy="draw the start from `self.np_random` in the environment's `reset`; where there is only one start, say so "
+    "beside the figure",
+)
+def episodes_alike(evidence: Evidence) -> Iterator[Case]:
+    """Environments that ignore their seed.
 
-    The seeds themselves never meet: those of training and of each kind of evaluation are derived from the run's along
-    ways of their own.
+    The seeds themselves never meet: those of training and of each kind of evaluation are derived from the run's seed in
+    different ways.
     """
     found: dict[str, list[Run]] = {}
     for run in evidence.real:
-        if episodes_of(run) > 1 and _alike(run.record.metrics) and _evaluations_alike(run):
+        metrics = run.record.metrics
+        means = [name for name in metrics if name.endswith(MEAN) and _alike(metrics, name)]
+        if episodes_of(run) > 1 and any(_always_alike(run, name) for name in means):
             found.setdefault(shown(run.record.dataset.get("name")), []).append(run)
-    cases = [
-        Case(f"{name}, {count(len(runs), 'run')}: in every evaluation all episodes had one return", runs)
-        for name, runs in found.items()
-    ]
-    yield from fold(
-        "episodes-alike",
-        "major",
-        "evaluation on the episodes of training",
-        cases,
-        why="The environment seems to ignore its seed: its many episodes are one, the same as in training",
-        remedy="draw the start from `self.np_random` in the environment's `reset`; where there is but one start, say "
-        "so beside the figure",
-    )
+    for name, runs in found.items():
+        yield Case(f"{name}, {count(len(runs), 'run')}: in every evaluation all episodes had one return", runs)
 
 
-def seeds_alike(evidence: Evidence) -> Iterator[Finding]:
+@question(
+    "seeds-alike",
+    "seeds that change nothing",
+    "major",
+    intro=lambda evidence, cases: "Different seeds have the same curves, to the last digit",
+    why="They are one run, and count as one",
+    remedy="find out why the seed does not reach what should be random",
+)
+def seeds_alike(evidence: Evidence) -> Iterator[Case]:
     """Runs with different seeds that trained alike, to the last digit."""
-    cases = []
     for group in evidence.groups:
-        same: dict[str, list[int]] = {}
-        for seed, run in group.counted.items():
+        same: dict[str, list[Run]] = {}
+        for run in group.counted:
             if rows := _last_rows(run.record.dir / METRICS):
-                same.setdefault(f"{rows} {run.record.metrics}", []).append(seed)
-        cases += [
-            Case(f"{group.label}, seeds {', '.join(map(str, seeds))}", [group.counted[seed] for seed in seeds])
-            for seeds in same.values()
-            if len(seeds) > 1
-        ]
-    yield from fold(
-        "seeds-alike",
-        "major",
-        "seeds that change nothing",
-        cases,
-        intro="Different seeds with the same curves, to the last digit: ",
-        why="They are one run, and count as one",
-        remedy="find out why the seed does not reach what should be random",
-    )
+                same.setdefault(f"{rows} {run.record.metrics}", []).append(run)
+        for runs in same.values():
+            if len(runs) > 1:
+                yield Case(f"{group.label}, {' and '.join(map(repeat_name, runs))}", runs)
 
 
-def _evaluations_alike(run: Run) -> bool:
-    """Whether each evaluation on the way had episodes of one return only, and not all the same one: a policy that fails
-    or solves whatever there is has one too, but never three."""
+def _always_alike(run: Run, metric: str) -> bool:
+    """Whether in each evaluation during training all episodes had one return, but not the same one in all evaluations.
+
+    A policy that always fails or always succeeds has one return as well, but not three different ones.
+    """
+    deviation = f'"{metric.removesuffix(MEAN)}{DEVIATION}"'.encode()
     returns = []
     try:
         with (run.record.dir / METRICS).open("rb") as file:
             for line in file:
-                if b'"eval/return_std"' in line:
+                if deviation in line:
                     row = json.loads(line)
-                    if not _alike(row):
+                    if not _alike(row, metric):
                         return False
-                    returns.append(row["eval/return_mean"])
+                    returns.append(row[metric])
     except (OSError, ValueError, TypeError, KeyError):
         return False
     return len(set(returns)) > 2
 
 
-def _alike(figures: Mapping[str, Any]) -> bool:
-    """Whether an evaluation's episodes had one return, but for what rounding does to their mean."""
-    mean, deviation = (number(figures.get(f"eval/return_{what}")) for what in ("mean", "std"))
+def _alike(figures: Mapping[str, Any], metric: str) -> bool:
+    """Whether all episodes behind a mean had one return, apart from rounding."""
+    mean, deviation = (number(figures.get(metric.removesuffix(MEAN) + end)) for end in (MEAN, DEVIATION))
     return mean is not None and deviation is not None and deviation <= ROUNDING * max(1.0, abs(mean))
 
 
 def _last_rows(path: Path) -> str:
-    """The last rows but for what depends on the clock; empty where they say nothing of the training."""
+    """The last rows without what depends on the clock; empty where they say nothing about the training."""
     try:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - TAIL))
@@ -135,5 +132,5 @@ def _last_rows(path: Path) -> str:
 
 
 def _of_training(row: dict[str, Any]) -> bool:
-    """Whether a row holds more of the training than its settings."""
+    """Whether a row holds more of the training than its learning rate."""
     return any(name.startswith("train/") and name != "train/learning_rate" for name in row)

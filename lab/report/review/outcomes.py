@@ -1,74 +1,75 @@
-"""Questions to what the seeds of a group have in common: whether some succeed and some fail, or one stands alone."""
+"""Questions about the seeds of a group: whether some succeed and some fail, and whether one differs from the others."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from lab.console.wording import count, plural, ranges, shown, told
-from lab.report.review.findings import Case, Finding, fold, mean_with_interval
-from lab.report.review.replicates import Evidence, Replicates
-from lab.runs.readings import noise
+from lab.console.wording import count, plural, ranges, shown, some
+from lab.report.review.claim import Claim
+from lab.report.review.commands import more_repeats
+from lab.report.review.evidence import Evidence
+from lab.report.review.findings import Case, mean_with_interval, question
+from lab.runs.designs import repeat, repeat_name
+from lab.runs.groups import Group
+from lab.runs.readings import noise, seed_of
+from lab.runs.select import Run
 from lab.statistics import outliers, spread, widest_gap
 
 SEEDS = 3
-EPISODES = 2.0  # a gap is none of noise if wider than so many deviations of a run's episodes,
-SIDE = 3.0  # and so many times as wide as the scores on either side of it lie
+EPISODES = 2.0  # a gap is not noise if it is wider than so many deviations of a run's episodes,
+SIDE = 3.0  # and so many times as wide as the range of the scores on either side of it
 BLIND_SEEDS, BLIND_SIDE = 5, 5.0  # where no deviation is known: one in a hundred normal samples has such a gap
 
 
-def two_outcomes(evidence: Evidence) -> Iterator[Finding]:
-    """Seeds of which some succeed and some fail, so that no seed is like their mean."""
-    cases = []
+@question(
+    "two-outcomes",
+    "some seeds succeed, some fail",
+    "minor",
+    why="The gap between them is wider than noise would make it, and no seed is like the mean: say how many succeed",
+)
+def two_outcomes(evidence: Evidence) -> Iterator[Case]:
+    """Groups whose seeds have one of two outcomes."""
     for group in evidence.groups:
         if (below := two_kinds(group)) is not None:
-            ordered = sorted(group.scores, key=lambda seed: group.scores[seed])
+            ordered = sorted(group.counted, key=lambda run: group.figure(run) or 0.0)
             sides = f"{_side(ordered[:below], group)} and {_side(ordered[below:], group)}"
-            against = f" ({group.published}, met on {count(group.met, 'seed')})" if group.judged else ""
-            text = f"{group.label}, {group.metric} {sides}{against}"
-            cases.append(Case(text, list(group.counted.values()), group.more_seeds(10)))
-    yield from fold(
-        "two-outcomes",
-        "minor",
-        "some seeds succeed, some fail",
-        cases,
-        why="The gap is wider than noise would make it, and the mean is like no seed: say how many of how many succeed",
-    )
+            judged = [f"{claim.told}, met on {count(claim.met, 'seed')}" for claim in Claim.of(group) if claim.judged]
+            against = f" ({'; '.join(judged)})" if judged else ""
+            yield Case(f"{group.label}, {group.metric} {sides}{against}", group.counted, more_repeats(group, 10))
 
 
-def outlying_seeds(evidence: Evidence) -> Iterator[Finding]:
+@question(
+    "outlier",
+    "a seed far from the others",
+    "minor",
+    why="It is an outlier by Grubbs' test at 1 %. The cause may be the method, or a fault of that run",
+    remedy="compare its curves with theirs, and keep it in the mean unless you find a fault",
+)
+def outlying_seeds(evidence: Evidence) -> Iterator[Case]:
     """Seeds that do not belong to the others of their group."""
-    cases = []
     for group in evidence.groups:
         if len(group.scores) >= SEEDS and two_kinds(group) is None and (far := _outliers(group)):
-            others = [score for seed, score in group.scores.items() if seed not in far]
-            runs = [group.counted[seed] for seed in far]
+            runs = [group.counted[at] for at in far]
+            others = [score for at, score in enumerate(group.scores) if at not in far]
             text = (
-                f"{group.label}, {group.metric} {told({seed: group.scores[seed] for seed in far})}, where the other "
-                f"{len(others)} have {mean_with_interval(others)}"
+                f"{group.label}, {group.metric} {group.told(runs)}, where the other {len(others)} have "
+                f"{mean_with_interval(others)}"
             )
-            cases.append(Case(text, runs))
-    yield from fold(
-        "outlier",
-        "minor",
-        "a seed far from the others",
-        cases,
-        why="By Grubbs' test at 1 % it does not belong to them. It may be the method's, or the fault of that run",
-        remedy="look at its curves beside theirs, and keep it in the mean unless a fault is found",
-    )
+            yield Case(text, runs)
 
 
-def two_kinds(group: Replicates) -> int | None:
-    """How many of a group's sorted scores lie under a gap that is none of noise; None where there is no such gap."""
-    deviations = [known for run in group.counted.values() if (known := noise(run, group.metric)) is not None]
-    return parted(list(group.scores.values()), deviations)
+def two_kinds(group: Group) -> int | None:
+    """Return how many of a group's sorted scores lie below a gap that is not noise; None where there is no such gap."""
+    deviations = [known for run in group.counted if (known := noise(run, group.metric)) is not None]
+    return parted(group.scores, deviations)
 
 
 def parted(scores: Sequence[float], deviations: Sequence[float]) -> int | None:
-    """How many of three or more scores lie under a gap that is none of noise; None where there is no such gap.
+    """Return how many of three or more scores lie below a gap that is not noise; None where there is no such gap.
 
-    It is wider than two deviations of any run's episodes, and than three times the range of the scores on either side.
-    Where not all runs have a deviation, it is wider than five times that range, with two scores or more on both sides
-    of five or more.
+    The gap is wider than two deviations of any run's episodes, and than three times the range of the scores on either
+    side. Where not all runs have a deviation, it is wider than five times that range, with at least two of at least
+    five scores on each side.
     """
     if len(scores) < SEEDS:
         return None
@@ -81,18 +82,20 @@ def parted(scores: Sequence[float], deviations: Sequence[float]) -> int | None:
     return gap.below if found else None
 
 
-def _outliers(group: Replicates) -> list[int]:
-    """Seeds of outliers that are further from the others than their own episodes are from each other."""
+def _outliers(group: Group) -> list[int]:
+    """Indices of outliers that are further from the others than their own episodes are from each other."""
     found = []
-    for place in outliers(list(group.scores.values())):
-        seed = list(group.scores)[place]
-        others = spread([score for other, score in group.scores.items() if other != seed])
-        if abs(group.scores[seed] - others.mean) > (noise(group.counted[seed], group.metric) or 0.0):
-            found.append(seed)
+    for at in outliers(group.scores):
+        others = spread([score for other, score in enumerate(group.scores) if other != at])
+        if abs(group.scores[at] - others.mean) > (noise(group.counted[at], group.metric) or 0.0):
+            found.append(at)
     return found
 
 
-def _side(seeds: Sequence[int], group: Replicates) -> str:
-    values = [group.scores[seed] for seed in seeds]
-    span = shown(values[0]) if len(seeds) == 1 else f"{shown(values[0])} to {shown(values[-1])}"
-    return f"{span} on {plural('seed', len(seeds))} {ranges(seeds)}"
+def _side(runs: Sequence[Run], group: Group) -> str:
+    """The range of the runs' figures, and which repeats they are."""
+    values = [shown(group.figure(run)) for run in (runs[0], runs[-1])]
+    span = values[0] if len(runs) == 1 else " to ".join(values)
+    if any(len(repeat(run)) > 1 for run in runs):
+        return f"{span} on {some([repeat_name(run) for run in runs], '; ')}"
+    return f"{span} on {plural('seed', len(runs))} {ranges(map(seed_of, runs))}"

@@ -1,4 +1,4 @@
-"""Questions to what the runs were made with, and whether they can be repeated."""
+"""Questions about what the runs were made with, and whether they can be repeated."""
 
 from __future__ import annotations
 
@@ -8,39 +8,42 @@ from functools import partial
 from typing import Any
 
 from lab.console.wording import count, shown, some, word
-from lab.report.review.findings import Case, Finding, fold
-from lab.report.review.replicates import Evidence, again, here
-from lab.runs.readings import figure, seed_of
+from lab.report.review.commands import again, here
+from lab.report.review.evidence import Evidence
+from lab.report.review.findings import Case, question
+from lab.runs.designs import repeat, repeat_name
+from lab.runs.readings import figure
 from lab.runs.select import Run
 
 OF_NO_FIGURE = {"wandb", "jsonargparse"}
 """Packages whose version changes no figure."""
 
 
-def stand_in_data(evidence: Evidence) -> Iterator[Finding]:
-    """Other data than the config asks for."""
-    cases = [
-        Case(
-            f"{shown(run.record.name)} seed {run.record.seed} used {shown(run.record.dataset.get('name'))} "
-            f"({shown(run.record.dataset['fallback'])})",
-            [run],
-            f"`lab data fetch {word(run.value('data.name'))}`, then `{again(run)}`",
-        )
-        for run in evidence.real
-        if run.record.dataset.get("fallback")
-    ]
-    yield from fold(
-        "stand-in-data",
-        "major",
-        "stand-in data",
-        cases,
-        intro=f"{len(cases)} of {count(len(evidence.real), 'run')} had other data than asked for: ",
-        why="Their figures are of another task",
-    )
+@question(
+    "stand-in-data",
+    "stand-in data",
+    "major",
+    intro=lambda evidence, cases: f"{len(cases)} of {count(len(evidence.real), 'run')} used other data than asked for",
+    why="Their figures are for another task",
+)
+def stand_in_data(evidence: Evidence) -> Iterator[Case]:
+    """Runs on other data than their config asks for."""
+    for run in evidence.real:
+        if run.record.dataset.get("fallback"):
+            used, reason = (shown(run.record.dataset.get(name)) for name in ("name", "fallback"))
+            fetch = f"`lab data fetch {word(run.value('data.name'))}`, then `{again(run)}`"
+            yield Case(f"{shown(run.record.name)}, {repeat_name(run)} used {used} ({reason})", [run], fetch)
 
 
-def inexact_resumes(evidence: Evidence) -> Iterator[Finding]:
-    """Runs that were resumed and may have ended otherwise than without the interruption."""
+@question(
+    "inexact-resume",
+    "inexact resumes",
+    "minor",
+    intro=lambda evidence, cases: "Some runs were resumed and may have ended differently than without the interruption",
+    why="Config and seed do not repeat such a run",
+)
+def inexact_resumes(evidence: Evidence) -> Iterator[Case]:
+    """Runs that were resumed, and not exactly."""
     reasons: dict[str, list[Run]] = {}
     for run in evidence.real:
         resume = run.record.resume
@@ -48,132 +51,113 @@ def inexact_resumes(evidence: Evidence) -> Iterator[Finding]:
         resumed = bool(resume.get("forced")) or (isinstance(sessions, int) and sessions > 1)
         if resume.get("exact") is False and resumed:
             reasons.setdefault(shown(resume.get("reason") or "no reason given"), []).append(run)
-    first = next(iter(reasons.values()), None)
-    yield from fold(
-        "inexact-resume",
-        "minor",
-        "inexact resumes",
-        [Case(f"{reason} ({count(len(runs), 'run')})", runs) for reason, runs in reasons.items()],
-        intro="Resumed, and perhaps not ended as without the interruption: ",
-        why="Config and seed do not repeat such a run",
-        remedy=f"run them again without one, as `{again(first[0])}`" if first else "",
-    )
+    for reason, runs in reasons.items():
+        remedy = f"run them again without an interruption, as `{again(runs[0])}`"
+        yield Case(f"{reason} ({count(len(runs), 'run')})", runs, remedy)
 
 
-def unlike_itself(evidence: Evidence) -> Iterator[Finding]:
-    """Finished runs of one seed that have other figures."""
-    cases = []
+@question(
+    "unlike-itself",
+    "one seed, several figures",
+    "minor",
+    why="The same seed should give the same figure on the same kind of machine with the same versions",
+    remedy="only the newest is counted here",
+)
+def unlike_itself(evidence: Evidence) -> Iterator[Case]:
+    """Finished runs with the same seed and different figures."""
     for group in evidence.groups:
-        for seed in group.counted:
-            runs = [run for run in group.runs if seed_of(run) == seed and run.status == "completed"]
+        for one in group.counted:
+            runs = [run for run in group.runs if repeat(run) == repeat(one) and run.status == "completed"]
             figures = {shown(score) for run in runs if (score := figure(run, group.metric)) is not None}
             if len(figures) > 1:
                 two = " ".join(word(run.record.run_id) for run in (runs[0], runs[-1]))
-                text = f"{group.label} seed {seed}, {group.metric} {some(sorted(figures))}"
-                cases.append(Case(text, runs, f"`{here(f'lab runs --diff {two}', runs)}` shows what differs"))
-    yield from fold(
-        "unlike-itself",
-        "minor",
-        "one seed, several figures",
-        cases,
-        why="On one kind of machine, with one version of everything, the same seed should give the same figure",
-        remedy="only the newest is counted here",
-    )
+                text = f"{group.label}, {repeat_name(one)}, {group.metric} {some(sorted(figures))}"
+                yield Case(text, runs, f"`{here(f'lab runs --diff {two}', runs)}` shows what differs")
 
 
-def forks(evidence: Evidence) -> Iterator[Finding]:
+@question(
+    "fork",
+    "runs that began as other runs",
+    "minor",
+    intro=lambda evidence, cases: (
+        f"{count(len(cases), 'run')} went on from a checkpoint that was trained with other settings"
+    ),
+    why="Their configs do not describe all of their training, and beside its parent such a run is not another seed",
+)
+def forks(evidence: Evidence) -> Iterator[Case]:
     """Runs that went on from another run's checkpoint."""
-    cases = [
-        Case(
-            f"{shown(run.record.name)} seed {run.record.seed} from step {shown(run.record.parent.get('checkpoint'))} "
-            f"of {shown(run.record.parent.get('run_id'))}",
-            [run],
-            f"`{again(run)}`",
-        )
-        for run in evidence.real
-        if run.record.parent
-    ]
-    yield from fold(
-        "fork",
-        "minor",
-        "runs that began as others",
-        cases,
-        intro=f"{count(len(cases), 'run')} went on from a checkpoint that was trained with other settings: ",
-        why="The config does not say all of such a run's training, and beside its parent it is no seed of its own",
-    )
+    for run in evidence.real:
+        if parent := run.record.parent:
+            step, other = (shown(parent.get(name)) for name in ("checkpoint", "run_id"))
+            text = f"{shown(run.record.name)}, {repeat_name(run)} from step {step} of {other}"
+            yield Case(text, [run], f"`{again(run)}`")
 
 
-def uncommitted(evidence: Evidence) -> Iterator[Finding]:
-    """Code that nobody can get back."""
+@question(
+    "uncommitted",
+    "code that is not committed",
+    "minor",
+    why="Nobody can get back the code that they ran",
+    remedy="commit, and run them again",
+)
+def uncommitted(evidence: Evidence) -> Iterator[Case]:
+    """Runs of code that is in no commit."""
     dirty = [run for run in evidence.real if _git(run).get("dirty")]
     outside = [run for run in evidence.real if not _git(run).get("commit")]
     made = {"with uncommitted changes": dirty, "outside a git repository": outside}
-    of_all = f"of {count(len(evidence.real), 'run')}"
-    yield from fold(
-        "uncommitted",
-        "minor",
-        "code that is not committed",
-        [Case(f"{len(runs)} {of_all} made {how}", runs) for how, runs in made.items() if runs],
-        why="What they ran cannot be got back",
-        remedy="commit, and run them again",
-    )
+    for how, runs in made.items():
+        if runs:
+            yield Case(f"{len(runs)} of {count(len(evidence.real), 'run')} made {how}", runs)
 
 
-def several_commits(evidence: Evidence) -> Iterator[Finding]:
-    """Seeds of one group that ran other code."""
-    cases = _mixed(evidence, {"commits": _commit})
-    yield from fold(
-        "several-commits",
-        "minor",
-        "several commits in one group",
-        [case._replace(remedy=_changes(case.runs)) for case in cases],
-        why="Its seeds may have run other code; where that changed what they do, the older have to run again",
-    )
+@question(
+    "several-commits",
+    "several commits in one group",
+    "minor",
+    why="Its seeds may have run different code; if a change affects the figures, the older seeds have to run again",
+)
+def several_commits(evidence: Evidence) -> Iterator[Case]:
+    """Seeds of one group that ran different commits."""
+    for case in _mixed(evidence, {"commits": _commit}):
+        yield case._replace(remedy=_changes(case.runs))
 
 
-def several_versions(evidence: Evidence) -> Iterator[Finding]:
-    """Seeds of one group that ran on other versions of what the lab stands on."""
+@question(
+    "several-versions",
+    "several versions in one group",
+    "minor",
+    why="The same seed may give another figure with another version",
+    remedy="run the older ones again with the versions of the newer",
+)
+def several_versions(evidence: Evidence) -> Iterator[Case]:
+    """Seeds of one group that ran with different versions of packages."""
     packages = sorted({name for run in evidence.real for name in run.record.versions} - OF_NO_FIGURE)
-    yield from fold(
-        "several-versions",
-        "minor",
-        "several versions in one group",
-        _mixed(evidence, {shown(name): partial(_version, name=name) for name in packages}),
-        why="Another version may give other figures from the same seed",
-        remedy="run the older ones again with the versions of the newer",
-    )
+    yield from _mixed(evidence, {shown(name): partial(_version, name=name) for name in packages})
 
 
-def several_machines(evidence: Evidence) -> Iterator[Finding]:
-    """Seeds of one group that were trained on other devices, or with other numbers of threads."""
-    fields: dict[str, Callable[[Run], Any]] = {
-        "devices": lambda run: run.record.device,
-        "threads": lambda run: run.record.threads,
-    }
-    yield from fold(
-        "several-machines",
-        "minor",
-        "several kinds of machine in one group",
-        _mixed(evidence, fields),
-        why="The same seed gives other figures there, and speeds do not compare",
-        remedy="run all seeds with one `--device` and one `--threads`",
-    )
+@question(
+    "several-machines",
+    "several kinds of machine in one group",
+    "minor",
+    why="The same seed gives other figures there, and speeds do not compare",
+    remedy="run all seeds with one `--device` and one `--threads`",
+)
+def several_machines(evidence: Evidence) -> Iterator[Case]:
+    """Seeds of one group that were trained on different devices, or with different numbers of threads."""
+    yield from _mixed(evidence, {"devices": lambda run: run.record.device, "threads": lambda run: run.record.threads})
 
 
-def _mixed(evidence: Evidence, fields: Mapping[str, Callable[[Run], Any]]) -> list[Case]:
+def _mixed(evidence: Evidence, fields: Mapping[str, Callable[[Run], Any]]) -> Iterator[Case]:
     """A case for each group whose runs that count differ in a field that all of them have."""
-    cases = []
     for group in evidence.groups:
-        runs = list(group.counted.values())
         differing = []
         for name, get in fields.items():
-            values = Counter(shown(value) for run in runs if (value := get(run)) not in (None, ""))
-            if len(values) > 1 and values.total() == len(runs):
+            values = Counter(shown(value) for run in group.counted if (value := get(run)) not in (None, ""))
+            if len(values) > 1 and values.total() == len(group.counted):
                 each = [f"{value} ({count(n, 'run')})" for value, n in values.items()]
                 differing.append(f"{name} {some(each)}")
         if differing:
-            cases.append(Case(f"{group.label}: {some(differing)}", runs))
-    return cases
+            yield Case(f"{group.label}: {some(differing)}", group.counted)
 
 
 def _changes(runs: Sequence[Run]) -> str:
@@ -191,6 +175,6 @@ def _commit(run: Run) -> str:
 
 
 def _version(run: Run, name: str) -> Any:
-    """A package's version; of Python's, whose last number changes no figure, the first two."""
+    """A package's version. Of Python's only the first two numbers: the last one changes no figure."""
     version = run.record.versions.get(name)
     return ".".join(str(version).split(".")[:2]) if name == "python" and version else version

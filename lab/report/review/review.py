@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 
-from lab.report.review import claims, endings, fairness, leaks, outcomes, provenance
-from lab.report.review.findings import Finding
-from lab.report.review.replicates import Evidence, replicates
+from lab.report.review import baselines, claims, endings, fairness, leaks, outcomes, provenance
+from lab.report.review.evidence import Evidence
+from lab.report.review.findings import Finding, Question
 from lab.runs.select import Run
-
-Question = Callable[[Evidence], Iterator[Finding]]
 
 QUESTIONS: tuple[Question, ...] = (
     provenance.stand_in_data,
@@ -19,8 +17,10 @@ QUESTIONS: tuple[Question, ...] = (
     leaks.seeds_alike,
     endings.failed_runs,
     endings.unfinished_runs,
+    baselines.below_a_baseline,
     claims.few_seeds,
-    claims.verdict_of_some,
+    claims.carried_by_one_seed,
+    claims.verdict_by_seed,
     outcomes.two_outcomes,
     outcomes.outlying_seeds,
     claims.not_comparable,
@@ -40,15 +40,15 @@ QUESTIONS: tuple[Question, ...] = (
     provenance.several_machines,
     provenance.uncommitted,
 )
-"""The gravest first; among the findings, all that are major come before all that are minor."""
+"""In the order in which they are reported, after those with the weight `major`."""
 
 
 def review(runs: Sequence[Run], names: Sequence[str] = ("experiment",)) -> list[Finding]:
-    """Return what a careful reviewer would ask about the runs, the gravest first, and in the same order every time.
+    """Return what a careful reviewer would ask about the runs, the gravest first, in the same order every time.
 
-    `names` are the fields by which the report groups runs to one mean. Findings of one kind are folded into one. Reads
-    summaries, configs and journals, and runs no code of theirs.
+    `names` are the fields by which the report groups runs to one mean. All cases of a kind are one finding. Reads
+    summaries, configs and journals; runs no code of theirs.
     """
-    evidence = Evidence(runs, replicates(runs), names)
-    found = [finding for question in QUESTIONS for finding in question(evidence)]
+    evidence = Evidence(runs, names)
+    found = [finding for question in QUESTIONS if (finding := question.ask(evidence))]
     return sorted(found, key=lambda finding: finding.weight != "major")

@@ -65,7 +65,7 @@ def _made(runs: Sequence[Run], tasks: Sequence[Task]) -> str:
 def _findings(findings: Sequence[Finding], places: Mapping[str, Place]) -> Iterator[Any]:
     yield wr.H2("Findings")
     if not findings:
-        yield wr.P("None: no question that a reviewer would ask of these runs was found by itself.")
+        yield wr.P("No findings.")
     for finding in findings:
         yield wr.H3(f"{finding.title} ({finding.weight})")
         # Commands stand in backticks.

@@ -6,12 +6,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from lab.report import display
-from lab.report.material import Group, Task
+from lab.report.material import Task
 from lab.report.page import scores
 from lab.report.page.differences import Differences, between_groups, between_runs, settings_of
 from lab.report.page.runs import common_versions
 from lab.report.repeat import repeats, resolved
 from lab.report.wandb.markdown import fenced, link, plain, table
+from lab.runs.groups import Group
 from lab.runs.readings import figure, number
 from lab.runs.select import Run
 from lab.tracking.destination import Place
