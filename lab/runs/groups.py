@@ -11,7 +11,6 @@ from typing import Any
 from lab.console.wording import count, shown, some
 from lab.runs.designs import Settings, differing, kind, repeat, repeat_name
 from lab.runs.fields import result_metric, value
-from lab.runs.order import sorted_by
 from lab.runs.readings import number, seed_of
 from lab.runs.select import Run, group
 from lab.statistics import Spread, interquartile_mean, spread
@@ -241,8 +240,3 @@ COLUMNS: dict[str, Callable[[Group], Any]] = {
     "disk": lambda one: one.disk,
 }
 """Figures of a group by which groups can be sorted."""
-
-
-def by_column(found: Sequence[Group], name: str, *, downwards: bool) -> list[Group]:
-    """Return groups by one of `COLUMNS`. Those that have nothing there come last."""
-    return sorted_by(found, COLUMNS[name], downwards=downwards)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lab.runs.select import Run
+if TYPE_CHECKING:
+    from lab.runs.select import Run
 
 
 def figure(run: Run, metric: str | None) -> float | None:

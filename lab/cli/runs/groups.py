@@ -9,8 +9,8 @@ from lab.cli.options import listed
 from lab.cli.output import print_json, say, stdout
 from lab.cli.views.groups import as_rows, groups_table
 from lab.runs.fields import check
-from lab.runs.groups import COLUMNS, by_column, by_fields
-from lab.runs.order import best_first, in_order
+from lab.runs.groups import COLUMNS, by_fields
+from lab.runs.order import best_first, in_order, sorted_by
 from lab.runs.select import Run
 
 
@@ -22,7 +22,7 @@ def show_groups(options: argparse.Namespace, runs: Sequence[Run]) -> int:
     ordered = in_order(runs, options.sort) if sort and sort not in COLUMNS else runs
     found = by_fields(ordered, names, options.best)
     if sort in COLUMNS:
-        found = by_column(found, sort, downwards=options.sort.startswith("-"))
+        found = sorted_by(found, COLUMNS[sort], downwards=options.sort.startswith("-"))
     if options.best:
         found = best_first(found, lambda one: one.spread and one.spread.mean, options.best, runs, say)
     found = found[: options.limit]

@@ -6,12 +6,14 @@ import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from lab.console.wording import count, interval, shown, some
-from lab.report.review.evidence import Evidence
 from lab.runs.select import Run
 from lab.statistics import spread
+
+if TYPE_CHECKING:
+    from lab.report.review.evidence import Evidence
 
 WIDTH = 100  # columns of a terminal
 INDENT = "   "
@@ -53,7 +55,7 @@ class Case(NamedTuple):
     weight: Weight = "minor"
 
 
-Find = Callable[[Evidence], Iterable[Case]]
+Find = Callable[["Evidence"], Iterable[Case]]
 
 
 @dataclass(frozen=True)
