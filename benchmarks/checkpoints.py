@@ -10,7 +10,7 @@ import torch
 
 import lab
 from benchmarks.pairs import alternate
-from lab.config.files import shipped
+from lab.config.shipped import shipped
 from lab.runs.summary import Summary
 
 NEVER = 10**9

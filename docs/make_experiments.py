@@ -11,7 +11,8 @@ from typing import Any
 
 import yaml
 
-from lab.config.files import families, family, read, shipped
+from lab.config.files import read
+from lab.config.shipped import families, family, shipped
 from lab.configuration import load
 from lab.console.wording import ranges
 from lab.data.base import DatasetInfo

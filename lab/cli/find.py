@@ -20,7 +20,7 @@ import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
-from lab.config.files import families
+from lab.config.shipped import families
 from lab.errors import ConfigError, nearest
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from lab.config.files import families
+from lab.config.shipped import families
 from lab.errors import ConfigError, nearest
 
 

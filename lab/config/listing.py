@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lab.config.files import families, family, read, setting, shipped
+from lab.config.files import read, setting
+from lab.config.shipped import families, family, shipped
 from lab.errors import ConfigError, nearest
 
 LEARNERS = ("model", "agent")

@@ -7,7 +7,8 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from lab.config.files import setting, shipped
+from lab.config.files import setting
+from lab.config.shipped import shipped
 from lab.console.wording import near
 from lab.errors import LabError
 from lab.runs.select import Run, flat

@@ -13,8 +13,8 @@ from rich.console import Console
 
 from lab.cli.main import main
 from lab.cli.views.experiments import experiments_table
-from lab.config.files import shipped
 from lab.config.listing import entries, entry
+from lab.config.shipped import shipped
 
 ROOT = Path(__file__).parents[2]
 MANY = 110

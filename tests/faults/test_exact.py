@@ -343,7 +343,8 @@ def test_a_safe_point_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_kinds_are_small_versions_of_shipped_experiments() -> None:
-    from lab.config.files import read, shipped
+    from lab.config.files import read
+    from lab.config.shipped import shipped
 
     def trained(name: str) -> str:
         config = read(shipped()[name])

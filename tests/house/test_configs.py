@@ -11,7 +11,8 @@ import torch
 import yaml
 
 import lab
-from lab.config.files import read, shipped
+from lab.config.files import read
+from lab.config.shipped import shipped
 from lab.configuration import load
 from lab.encoders.files import load_encoder
 from lab.errors import ConfigError

@@ -14,7 +14,8 @@ import yaml
 from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
 
 from lab.cli.main import main
-from lab.config.files import setting, shipped
+from lab.config.files import setting
+from lab.config.shipped import shipped
 from lab.configuration import load
 from lab.runs.summary import local_runs
 from tests.support.wandb_server import WandbServer
