@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
 from typing import Any, get_args, get_type_hints
 
-from lab.config.files import families
 from lab.config.imports import import_class, moved
+from lab.config.shipped import families
 
 
 @dataclass(frozen=True)
