@@ -21,6 +21,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", metavar="S", type=shared.seeds, help="one run per seed, as 0-4 or 0,1,2")
     parser.add_argument("--jobs", metavar="N", type=shared.count, help="runs at once (default: as the cores allow)")
     parser.add_argument("--fresh", action="store_true", help="run all seeds again, also those that are complete")
+    parser.add_argument("--make-needed", action="store_true", help="first run the experiments whose artifacts it needs")
     shared.fast_dev_run(parser)
     shared.runs_dir(parser)
     shared.as_json(parser, "print the summary as the last line of stdout")
@@ -43,6 +44,7 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
         rest,
         runs_dir=options.runs_dir,
         fast_dev_run=options.fast_dev_run,
+        make_needed=options.make_needed,
         announce=announce,
     )
     show(summary, options)
