@@ -1,6 +1,6 @@
-"""`make bench`: all benchmarks of speed, or those named: `make bench ARGS="startup overhead --pairs 3"`.
+"""`make bench` runs all benchmarks of speed, or the named ones: `make bench ARGS="startup overhead --pairs 3"`.
 
-`python -m benchmarks returns NAME...` compares what agents learn with what plain SB3 does; see `benchmarks/returns.py`.
+`python -m benchmarks returns NAME...` compares the returns of agents with plain SB3's; see `benchmarks/returns.py`.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import torch
 NAMES = ("startup", "overhead", "loader", "agents", "solve", "checkpoints", "rasterizer", "report")
 
 os.environ["WANDB_MODE"] = os.environ.get("WANDB_MODE", "offline")
-if sys.argv[1:2] == ["returns"]:  # hours, and options of its own
+if sys.argv[1:2] == ["returns"]:  # takes hours and has its own options
     importlib.import_module("benchmarks.returns").main(sys.argv[2:])
     sys.exit()
 
 parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
 parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)} (default: all)")
 parser.add_argument("--pairs", type=int, default=5, help="pairs of measurements per ratio (default: 5)")
-parser.add_argument("--threads", type=int, default=1, help="CPU threads for torch (default: 1, which drifts least)")
+parser.add_argument("--threads", type=int, default=1, help="CPU threads for torch (default: 1, which varies least)")
 options = parser.parse_args()
 torch.set_num_threads(options.threads)
 if unknown := set(options.names) - set(NAMES):

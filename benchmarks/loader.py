@@ -1,4 +1,4 @@
-"""Images per second against the usual pipeline: a Dataset of single items and a DataLoader, under Lightning."""
+"""Images per second, against a Dataset of single items with a DataLoader under Lightning."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BATCH = 512
 
 
 class Items(Dataset[Any]):
-    """One image at a time, as tutorials have it."""
+    """One image at a time, as in tutorials."""
 
     def __init__(self, images: Tensor) -> None:
         self.images = images

@@ -1,4 +1,4 @@
-"""What a run costs beyond its arithmetic: `lab run vae-mnist` against a bare torch loop and against bare Lightning."""
+"""The overhead of a run: `lab run vae-mnist` against a plain torch loop and against plain Lightning."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ def measure(pairs: int) -> None:
 
 def lab_run(batch_size: int) -> float:
     overrides = {
+        "trainer.max_steps": None,
         "trainer.max_epochs": EPOCHS,
         "trainer.schedule.kind": "constant",
         "data.batch_size": batch_size,
@@ -55,7 +56,7 @@ def prepared(batch_size: int) -> tuple[VAE, Tensor]:
 
 
 def bare_torch(batch_size: int) -> float:
-    """The shortest loop that does the same arithmetic."""
+    """The shortest training loop with the same arithmetic."""
     vae, images = prepared(batch_size)
     optimizer = torch.optim.Adam(vae.parameters(), 1e-3, fused=True)
     started = time.perf_counter()
@@ -83,7 +84,7 @@ class Bare(pl.LightningModule):
 
 
 class Indexed:
-    """The same batches, indexed on the device, for Lightning."""
+    """The same batches for Lightning, indexed on the device."""
 
     def __init__(self, images: Tensor, batch_size: int) -> None:
         self.images, self.batch_size = images, batch_size

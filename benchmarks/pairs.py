@@ -1,4 +1,4 @@
-"""Ratios measured in one run: absolute times on shared machines drift, the ratio of neighbours much less."""
+"""Ratios of two times, measured in alternation: on a shared machine ratios vary much less than absolute times."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from dataclasses import asdict, dataclass
 
 
 def one_core() -> None:
-    """Keep this process, and all that it starts, on one core: threads that a peer starts by itself count as well."""
+    """Pin this process and its children to one core, so that threads which another library starts are counted too."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """Seconds of ours over seconds of the other, pair by pair."""
+    """Seconds of ours divided by seconds of the other, over all pairs."""
 
     name: str
     minimum: float
@@ -35,7 +35,7 @@ class Ratio:
 
 
 def alternate(name: str, ours: Callable[[], float], other: Callable[[], float], pairs: int) -> Ratio:
-    """Time `ours` and `other` in turns, each pair in the other order than the last, after one of each unmeasured."""
+    """Time `ours` and `other` in pairs, in alternating order, after one unmeasured call of each."""
     ours(), other()
     times: list[tuple[float, float]] = []
     for i in range(pairs):

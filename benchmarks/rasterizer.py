@@ -1,4 +1,4 @@
-"""CartPole's pictures: 64x64 in grey from our rasteriser, against Gymnasium's renderer alone, 600x400 in colour."""
+"""Images of CartPole: our rasteriser (64x64, grey) against Gymnasium's renderer (600x400, colour)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def states() -> tuple[np.ndarray, np.ndarray]:
 
 def drawn(copies: int) -> float:
     x, theta = states()
-    out = np.ones((copies, SIZE, SIZE), np.uint8)  # touched, so that its memory is there
+    out = np.ones((copies, SIZE, SIZE), np.uint8)  # written once, so that its memory is allocated
     started = time.perf_counter()
     for i in range(0, PICTURES, copies):
         draw(x[i : i + copies], theta[i : i + copies], out=out)
@@ -46,7 +46,7 @@ def drawn(copies: int) -> float:
 
 
 def stepped(copies: int) -> float:
-    """With the physics, the stack of four, and the resets of a policy that pushes at random."""
+    """Whole steps with a random policy: physics, drawing, the stack of four images, and resets."""
     envs = CartPolePixelsVector(copies)
     envs.reset(seed=0)
     actions = np.random.default_rng(0).integers(0, 2, (PICTURES // copies, copies))

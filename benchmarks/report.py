@@ -1,4 +1,4 @@
-"""`lab report` over many long runs: seconds to make the page, its size, and seconds until a browser can use it."""
+"""`lab report` on many long runs: seconds to make the page, its size, and seconds until it is usable in a browser."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def measure(pairs: int) -> None:
 
 
 def make(runs: Path, groups: int = GROUPS, seeds: int = SEEDS, rows: int = ROWS) -> None:
-    """Write finished runs of as many settings of one experiment, without training any."""
+    """Write records of finished runs, `seeds` for each of `groups` settings, without training."""
     config = load("ppo-cartpole").as_dict()
     journals = [_journal(rows, seed) for seed in range(seeds)]
     for group in range(groups):
@@ -56,8 +56,8 @@ def make(runs: Path, groups: int = GROUPS, seeds: int = SEEDS, rows: int = ROWS)
 
 
 def until_usable(file: Path, times: int) -> float | None:
-    """Return the median of the seconds from opening the file until it can be used; None without a browser. Charts are
-    not waited for: each is drawn when it comes into view."""
+    """Return the median seconds from opening the file until it is usable; None without a browser. Charts are not
+    included, because each is drawn only when it comes into view."""
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:

@@ -1,4 +1,4 @@
-"""Where a run's time goes on this machine, and which settings make it faster: measured side by side, not guessed."""
+"""Measures where the time of a run goes on this machine, and which settings make it faster."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ from lab.system.devices import select_device, use_threads
 from lab.tracking import Journal, Trackers
 
 TURNS = 5
-"""Of each of two settings, in alternation: a machine that others use as well slows both of them alike."""
+"""Measurements of each of two settings. They alternate, so that other load on the machine slows both equally."""
 
-LEAST_TURNS = 3  # where a turn takes longer than it should
-HOPELESS = 0.5  # of the speed: such a setting is not tried twice
+LEAST_TURNS = 3  # if a turn takes longer than planned
+HOPELESS = 0.5  # a setting that is slower than this share of the speed is not measured again
 WORTH_SAYING = 1.1
-"""Gain from which on a setting is advised: what is less may as well be chance."""
+"""Smallest gain for which a setting is advised. Smaller gains may be noise."""
 
 BOTTLENECK = 0.4
-"""Share of the time from which on one part alone holds a run back."""
+"""Smallest share of the time for which one part is called the bottleneck."""
 
 DEVICES = ("cuda", "mps", "cpu")
 
 
 @dataclass(frozen=True)
 class Tried:
-    """One setting beside the config as it stands.
+    """The measurement of one setting beside the unchanged config.
 
     Args:
         alternative: the setting.
-        before: median steps per second without it, in the same alternation.
-        after: and with it.
-        steady: whether it was the faster one in every pair of turns but at most one of five.
+        before: median steps per second without it.
+        after: median steps per second with it.
+        steady: whether it was faster in every pair of turns, with at most one exception in five.
     """
 
     alternative: Alternative
@@ -53,28 +53,28 @@ class Tried:
 
     @property
     def gain(self) -> float:
-        """How many times as fast."""
+        """Speed with the setting divided by speed without it."""
         return self.after / self.before
 
     @property
     def advised(self) -> bool:
-        """Whether the gain is large and steady enough to be no chance."""
+        """Whether the gain is large and steady enough not to be noise."""
         return self.steady and self.gain > WORTH_SAYING
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What `diagnose` found.
+    """The result of `diagnose`.
 
     Args:
         name: of the experiment.
-        device: it was timed on.
-        threads: CPU threads it was given.
+        device: on which it was timed.
+        threads: number of CPU threads.
         step: what a step is: `env step`, `batch`.
-        timing: of the config as it stands.
-        parts: what the parts of the training loop are, in plain words.
-        tried: the alternatives.
-        load: average number of busy processes per CPU when all this began; None where the system does not say.
+        timing: of the unchanged config.
+        parts: descriptions of the parts of the training loop.
+        tried: measurements of other settings.
+        load: average number of busy processes per CPU before the measurement; None if the system does not report it.
     """
 
     name: str
@@ -88,35 +88,35 @@ class Diagnosis:
 
     @property
     def shares(self) -> dict[str, float]:
-        """Share of each part in the time; they add up to 1."""
+        """Share of each part of the time. The shares add up to 1."""
         total = sum(self.timing.seconds.values())
         return {part: spent / total for part, spent in self.timing.seconds.items()}
 
     @property
     def verdict(self) -> str:
-        """What holds the run back, in plain words."""
+        """A sentence that names the bottleneck, if there is one."""
         first, second, *_ = sorted(self.shares.items(), key=lambda item: -item[1])
         part, share = first
         if share < BOTTLENECK:
             return (
-                f"Nothing alone holds it back: {part} ({self.parts[part]}) takes {share:.0%} of the time, "
+                f"There is no single bottleneck: {part} ({self.parts[part]}) takes {share:.0%} of the time, "
                 f"{second[0]} ({self.parts[second[0]]}) {second[1]:.0%}."
             )
         limit = f"{1 / (1 - share):.1f} times as fast" if share < 0.995 else "far faster"
         return (
-            f"What holds it back is {part} ({self.parts[part]}), with {share:.0%} of the time: "
-            f"if that took none, training would be {limit}."
+            f"The bottleneck is {part} ({self.parts[part]}), with {share:.0%} of the time: "
+            f"if it took no time, training would be {limit}."
         )
 
 
 def diagnose(
     name: str, words: Sequence[str] = (), *, seconds: float = 5.0, say: Callable[[str], None] = lambda line: None
 ) -> Diagnosis:
-    """Time the experiment `name` with the overrides `words` for some `seconds`, and as long each setting that may help.
+    """Time the experiment `name` with the overrides `words` for `seconds`, and each setting that may help for as long.
 
-    A turn is at least one whole round of training (a rollout and what is learnt from it; a batch), so that a slow
-    experiment takes longer. Nothing is kept: the journal, whose writing belongs to the time, goes to a temporary
-    folder. Raises LabErrors for what is wrong with the config, as `lab run` does.
+    A turn is at least one round of training (a rollout and the updates on it, or a batch), so a slow experiment takes
+    longer. Nothing is kept: the journal is written, because that is part of the time, but into a temporary folder.
+    Raises LabErrors for an invalid config, as `lab run` does.
     """
     config, busy = load(name, words), _load()
     threads_before = torch.get_num_threads()
@@ -140,7 +140,7 @@ def diagnose(
 
 @contextmanager
 def _trial(config: Config) -> Iterator[tuple[Job, Turn]]:
-    """What is to be timed, warm."""
+    """Yield a prepared experiment and the function that times it, after a warm-up."""
     job = prepare(config, fast_dev_run=False)
     with tempfile.TemporaryDirectory(prefix="lab-doctor-") as folder:
         journal = Journal(Path(folder))
@@ -149,7 +149,7 @@ def _trial(config: Config) -> Iterator[tuple[Job, Turn]]:
             with job.experiment.trial(context) as turn:
 
                 def with_threads(seconds: float) -> Timing:
-                    use_threads(config.common.threads)  # the other one of two may have asked for another number
+                    use_threads(config.common.threads)  # the other setting may have changed it
                     return turn(seconds)
 
                 yield job, with_threads
@@ -158,7 +158,7 @@ def _trial(config: Config) -> Iterator[tuple[Job, Turn]]:
 
 
 def _beside(one: Turn, other: Turn, alternative: Alternative, seconds: float) -> Tried:
-    """Time two settings in alternation, for so many seconds together."""
+    """Time two settings in alternation, for `seconds` in all."""
     rates: list[tuple[float, float]] = []
     until = perf_counter() + seconds
     while len(rates) < LEAST_TURNS or (len(rates) < TURNS and perf_counter() < until):
@@ -171,7 +171,7 @@ def _beside(one: Turn, other: Turn, alternative: Alternative, seconds: float) ->
 
 
 def _of_the_machine(job: Job, threads: int) -> list[Alternative]:
-    """Other numbers of threads, and other devices that are there."""
+    """Return other numbers of threads, and other available devices."""
     cores = usable_cores()
     found = [Alternative(f"threads={n}") for n in sorted({1, min(2, cores), cores} - {threads})]
     for device in DEVICES:
@@ -184,7 +184,7 @@ def _of_the_machine(job: Job, threads: int) -> list[Alternative]:
 def _load() -> float | None:
     try:
         return os.getloadavg()[0] / (os.cpu_count() or 1)
-    except (AttributeError, OSError):  # Windows has none
+    except (AttributeError, OSError):  # not available on Windows
         return None
 
 

@@ -1,4 +1,4 @@
-"""Two runs side by side, bit by bit: everything that a resumed run must have in common with one never interrupted."""
+"""Compares two runs bit by bit, in everything that a resumed run must have in common with an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from lab.system.files import sha256
 from lab.tracking import MEDIA, METRICS, read_journal
 
 SPEED = "speed/"
-"""Names of figures that the clock has a part in begin so: no two runs have the same. Rows that have nothing else still
-count, since rows are written at the same steps."""
+"""Prefix of metrics that depend on the clock and differ between any two runs. Rows that contain only such metrics still
+count, because both runs write rows at the same steps."""
 
 
 def run_differences(a: Path, b: Path) -> Iterator[str]:
-    """Yield a line for everything that differs between two finished runs, wall-clock times (every row's `time`, and its
-    figures called `speed/...`) and identities aside.
+    """Yield a line for everything that differs between two finished runs.
 
-    Compared are the journal's rows, the metrics, the last checkpoint (weights, optimizer, generators, replay, loop),
-    the final and the best one, the exported encoder and the media.
+    Compares the rows of the journal, the metrics, the last checkpoint (weights, optimizer, generators, replay, loop),
+    the checkpoints `final` and `best`, the artifacts and the media. Run ids and wall-clock times (the `time` of each
+    row, and metrics called `speed/...`) are not compared.
     """
     one, other = read_summary(a), read_summary(b)
     if one.status != other.status:
@@ -96,18 +96,18 @@ def _plain(a: Any, b: Any, name: str) -> Iterator[str]:
 
 def _tensor(name: str, a: Tensor | None, b: Tensor | None) -> Iterator[str]:
     if a is None or b is None or a.shape != b.shape or a.dtype != b.dtype:
-        yield f"{name}: of another shape or type, or in one run only"
+        yield f"{name}: shapes or types differ, or it is in one run only"
     elif not torch.equal(_bits(a), _bits(b)):
         yield f"{name}: {int((_bits(a) != _bits(b)).any(-1).sum())} of {a.numel()} numbers differ"
 
 
 def _bits(tensor: Tensor) -> Tensor:
-    """The bytes of each number, `(numel, bytes)`: a NaN equals itself, and 0 is not -0."""
+    """Return the bytes of each number, `(numel, bytes)`: compared so, a NaN equals itself and 0 differs from -0."""
     return tensor.contiguous().reshape(-1, 1).view(torch.uint8)
 
 
 def _log(checkpoint: Checkpoint) -> dict[str, Tensor]:
-    """The rows of the log behind each other, however they are cut into segments."""
+    """Return all rows of the log, joined from its segments."""
     parts = [segment.load() for segment in checkpoint.segments]
     return {name: torch.cat([part[name] for part in parts]) for name in (parts[0] if parts else ())}
 
@@ -118,4 +118,4 @@ def _files(a: Path, b: Path) -> Iterator[str]:
         if not ((a / name).is_file() and (b / name).is_file()):
             yield f"{a.name}/{name}: in one run only"
         elif sha256(a / name) != sha256(b / name):
-            yield f"{a.name}/{name}: other bytes"
+            yield f"{a.name}/{name}: contents differ"

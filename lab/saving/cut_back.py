@@ -1,4 +1,4 @@
-"""Going back to a checkpoint: what the run folder gained after it is removed."""
+"""Restores a run folder to the state of a checkpoint."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ from lab.tracking.journal import cut_journal
 
 
 def cut_back(folder: Path, checkpoint: Checkpoint | None) -> None:
-    """Make the folder what it was when `checkpoint` was written, or at the run's beginning for None: rows, media and
-    results from later are removed.
+    """Remove the rows, media and results that were written after `checkpoint`, or all of them for None.
 
-    A kill in the middle leaves a folder that can be cut back again.
+    If this is interrupted by a kill, it can be repeated.
     """
     for path in rolling(folder / "checkpoints"):
-        if checkpoint and path.name > checkpoint.folder.name:  # damaged, or it would be the one to go back to
+        if checkpoint and path.name > checkpoint.folder.name:  # newer but damaged
             shutil.rmtree(path)
     results = [folder / "checkpoints" / title for title in TITLES]
     for path in (*results, folder / ARTIFACTS, folder / "encoder"):

@@ -65,7 +65,7 @@ def test_a_slow_environment_is_found_and_processes_of_their_own_are_advised() ->
     slow = "--env.kwargs={seconds: 0.02}"  # so that the gain shows on a machine that is busy with other work, too
     found = diagnose("ppo-cartpole", [*SLEEPY, slow, "--env.vectorization=sync"], seconds=0.3)
     assert found.shares["environment"] > 0.6
-    assert found.verdict.startswith("What holds it back is environment (stepping the environments)")
+    assert found.verdict.startswith("The bottleneck is environment (stepping the environments)")
     by_setting = {one.alternative.setting: one for one in found.tried}
     assert "env.vectorization=native" not in by_setting, "it has none"
     assert by_setting["env.vectorization=async"].advised
@@ -99,7 +99,7 @@ def test_advice_needs_a_gain_that_is_large_and_steady() -> None:
         "c=1: 1.2x, 1,000 -> 1,200 batches/s; --c=1 (as it says)",
     ]
     assert lines[2] == "Each was measured alone: together they may gain less."
-    assert "Nothing alone holds it back" in with_tried().verdict
+    assert "There is no single bottleneck" in with_tried().verdict
 
 
 def test_the_command_writes_nothing_and_sends_nothing(

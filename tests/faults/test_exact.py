@@ -206,7 +206,7 @@ def test_one_bit_of_one_file_is_a_difference() -> None:
     picture = next((other.dir / "media").glob("samples-*.png"))
     content = picture.read_bytes()
     picture.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    assert differences(one.dir, other.dir) == [f"media/{picture.name}: other bytes"]
+    assert differences(one.dir, other.dir) == [f"media/{picture.name}: contents differ"]
     picture.unlink()
     (other.dir / "artifacts" / "encoder" / "encoder.json").write_text("{}")
     assert len(differences(one.dir, other.dir)) == 2
