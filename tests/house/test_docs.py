@@ -19,6 +19,15 @@ def test_tables_are_up_to_date() -> None:
         assert path.read_text(encoding="utf-8") == text, f"{path.name} is out of date: run `make docs`"
 
 
+def test_house_names_every_room() -> None:
+    """Each folder, and each file beside the folders, of `lab` and `agents` has a row of its own."""
+    rows = set(re.findall(r"`([\w./]+)`", (ROOT / "docs/house.md").read_text(encoding="utf-8")))
+    for package in (ROOT / "lab", ROOT / "agents"):
+        folders = {f"{path.parent.name}/" for path in package.glob("*/__init__.py")}
+        files = {path.name for path in package.glob("*.py")} - {"__init__.py"}
+        assert not (folders | files) - rows, "add a row to docs/house.md"
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8"))
