@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from lab.cli.find import commands
+
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 LONGEST = 150
@@ -26,6 +28,11 @@ def test_house_names_every_room() -> None:
         folders = {f"{path.parent.name}/" for path in package.glob("*/__init__.py")}
         files = {path.name for path in package.glob("*.py")} - {"__init__.py"}
         assert not (folders | files) - rows, "add a row to docs/house.md"
+
+
+def test_every_command_is_documented() -> None:
+    page = (ROOT / "docs/commands.md").read_text(encoding="utf-8")
+    assert not [name for room in commands().values() for name in room if f"`lab {name}" not in page]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
