@@ -128,6 +128,8 @@ class Experiment(ABC):
     family: ClassVar[str]
     lengths: ClassVar[tuple[str, ...]]
     """The settings that say how long to train, by dotted name: a finished run may be resumed with more of one."""
+    total_steps: int | None = None
+    """Steps of the whole training, in the steps of `cadence`; known after `prepare`, None where nothing checks it."""
     judged: str = ""
     """Which weights are evaluated and exported, in words; empty where they are simply the last ones."""
     descriptions: Mapping[str, str] = {}

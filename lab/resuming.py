@@ -60,13 +60,21 @@ def resume(
         before = restored.meta["config"] if restored else redact(load(str(folder / "config.yaml")).as_dict())
         changes = list(differences(before, redact(config.as_dict())))
         if not changes and record.status == "completed":
-            raise ConfigError(f"{folder} is complete; to train longer give it more: --{config.experiment.lengths[0]}=N")
+            lengths = config.experiment.lengths
+            given = next((name for name in lengths if _length(before, name) is not None), lengths[0])
+            raise ConfigError(f"{folder} is complete; to train longer give it more: --{given}=N")
         if BLANK in str(config.as_dict()):
             raise ConfigError(f"{folder}/config.yaml holds a blanked secret ({BLANK}); give that setting again")
         needs = needs_of(config, folder.parent.parent, own=folder, fast_dev_run=record.fast_dev_run)
         job = prepare(config, needs, fast_dev_run=record.fast_dev_run)
         others = list(differences(restored.meta["surroundings"], surroundings(job.device))) if restored else []
         _refuse(folder, changes, before, config, others, force=force)
+        total = job.experiment.total_steps
+        if changes and restored and total is not None and total < position(restored.folder):
+            raise ConfigError(
+                f"{'; '.join(changes)}: training would end at step {total:,}, but the checkpoint of {folder} is at "
+                f"step {position(restored.folder):,} already"
+            )
         for line in config.notes:
             notice(line)
         if restored is None:

@@ -67,7 +67,8 @@ class Training(Experiment):
         self.test = as_batches(self.data.test(device), device, who="data.test()")
         self.first_batch = next(iter(self.validation or as_batches(self.data.train(device, seed), device, seed=seed)))
         self.steps = self.settings.length(len(self.batches), fast_dev_run=fast_dev_run)
-        self.model.optimization, self.model.total_steps = self.settings, self.steps.steps
+        self.total_steps = self.model.total_steps = self.steps.steps
+        self.model.optimization = self.settings
         self._check_optimization()
         self._check_choices(device)
 

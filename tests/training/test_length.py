@@ -12,6 +12,7 @@ from lab.cli.main import main
 from lab.errors import ConfigError
 from lab.resuming import resume
 from lab.runs.summary import Summary
+from lab.saving.bitwise import run_differences
 from lab.saving.checkpoint import load
 from lab.saving.saver import rolling
 from lab.tracking import read_journal
@@ -90,6 +91,24 @@ def test_fewer_steps_are_refused(train: Train) -> None:
     run = train(trainer__max_epochs=None, trainer__max_steps=13)
     with pytest.raises(ConfigError, match="max_steps can only grow when a run goes on, from 13; received 12"):
         resume(run.dir, {"trainer.max_steps": 12})
+
+
+def test_a_new_limit_below_the_checkpoint_is_refused(train: Train) -> None:
+    run = train(trainer__max_epochs=2)
+    with pytest.raises(ConfigError, match=r"training would end at step 7, .* is at step 20 already"):
+        resume(run.dir, {"trainer.max_steps": 7})
+
+
+def test_a_complete_run_names_the_limit_that_it_has(train: Train) -> None:
+    run = train(trainer__max_epochs=None, trainer__max_steps=3)
+    with pytest.raises(ConfigError, match=r"to train longer give it more: --trainer\.max_steps=N"):
+        resume(run.dir)
+
+
+def test_steps_and_epochs_are_the_same_length(train: Train) -> None:
+    epochs = train(trainer__max_epochs=3, trainer__schedule__kind="cosine")
+    steps = train(trainer__max_epochs=None, trainer__max_steps=30, trainer__schedule__kind="cosine")
+    assert list(run_differences(epochs.dir, steps.dir)) == []
 
 
 def test_gans_refuse_to_accumulate(capsys: pytest.CaptureFixture[str]) -> None:
