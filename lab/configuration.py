@@ -118,7 +118,7 @@ def load(name: str, overrides: Mapping[str, Any] | Sequence[str] = ()) -> Config
     cls = import_class(named, f"experiment in {path}")
     if not (isinstance(cls, type) and issubclass(cls, Experiment)):
         raise ConfigError(f"experiment in {path} must be the dotted path of an Experiment class, received {named!r}")
-    for key, named_class in _classes(values):
+    for key, named_class in named_classes(values):
         named_class["class_path"] = present_name(named_class["class_path"])
         import_class(named_class["class_path"], key)
     for package in SHORT_NAMES:
@@ -164,21 +164,21 @@ def _word(value: Any) -> str:
     return str(value) if isinstance(value, str | Path) else json.dumps(value)
 
 
-def _classes(values: Any, key: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+def named_classes(values: Any, key: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield (dotted key, the mapping with its `class_path`) for every class that `values` names."""
     if isinstance(values, dict):
         if isinstance(values.get("class_path"), str):
             yield key, values
         for name, value in values.items():
-            yield from _classes(value, key if name == "init_args" else f"{key}.{name}".lstrip("."))
+            yield from named_classes(value, key if name == "init_args" else f"{key}.{name}".lstrip("."))
     elif isinstance(values, list):
         for value in values:
-            yield from _classes(value, key)
+            yield from named_classes(value, key)
 
 
 def _known_keys(cls: type, values: dict[str, Any]) -> set[str]:
     """Names of all settings of the experiment and of the classes its config names: candidates for a typing slip."""
-    classes = [cls, Common, *(import_class(one["class_path"], key) for key, one in _classes(values))]
+    classes = [cls, Common, *(import_class(one["class_path"], key) for key, one in named_classes(values))]
     known: set[str] = set()
     while classes:
         one = classes.pop()

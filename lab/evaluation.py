@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -9,12 +10,14 @@ from typing import Any, Literal
 from torch import nn
 
 from lab.capabilities import ActingExperiment
-from lab.configuration import Config
+from lab.config.imports import import_class, public_name
+from lab.configuration import Config, named_classes
 from lab.configuration import load as load_config
-from lab.encoders.pretrained import stand_in
+from lab.encoders.base import Encoder, EncoderSource
+from lab.encoders.pretrained import Pretrained
 from lab.errors import CheckpointError, ConfigError
 from lab.experiment import RunContext
-from lab.needs import needs_of
+from lab.needs import COPIES, needs_of
 from lab.runner import Job, prepare, timed
 from lab.runs import summary
 from lab.runs.artifacts import artifact_at
@@ -37,7 +40,7 @@ def evaluate(folder: Path, overrides: Mapping[str, Any] | Sequence[str] = (), *,
     CheckpointError when that one is missing or invalid, or does not fit the settings.
     """
     record = summary.read_summary(folder)
-    job = _restore(folder, record, load_config(str(folder / "config.yaml"), overrides), title)
+    job = _restore(folder, record, _config(folder, overrides), title)
     with timed(record, "evaluate"):
         context = RunContext(folder, record.seed, job.device, Trackers([]), record.fast_dev_run)
         record.metrics = summary.finite(job.experiment.evaluate(context))
@@ -62,7 +65,7 @@ def load(
     """
     folder = summary.find_run(str(run), summary.runs_folder(runs_dir))
     record = summary.read_summary(folder)
-    config = load_config(str(folder / "config.yaml"), {"device": device} if device else {})
+    config = _config(folder, {"device": device} if device else {})
     job = _restore(folder, record, config, checkpoint)
     trained = job.experiment.trained
     return trained.to(job.device).eval().requires_grad_(False) if isinstance(trained, nn.Module) else trained
@@ -76,7 +79,7 @@ def trained_agent(
     Raises ConfigError when the run trained no agent: `what` is the sentence's beginning (`only agents can be played`).
     """
     record = summary.read_summary(folder)
-    config = load_config(str(folder / "config.yaml"), overrides)
+    config = _config(folder, overrides)
     if not issubclass(config.experiment, ActingExperiment):  # asked before anything is built or downloaded
         raise ConfigError(f"{what}, and {record.run_id} is a {record.name}")
     experiment = _restore(folder, record, config, title).experiment
@@ -84,10 +87,37 @@ def trained_agent(
     return record, experiment
 
 
+def _config(folder: Path, overrides: Mapping[str, Any] | Sequence[str]) -> Config:
+    """Return the config of a finished run.
+
+    A run of version 0.1 has no copy of an encoder that it took from another run, which may be gone. Its own encoder,
+    which has the same form, stands in the config instead.
+    """
+    path = str(folder / "config.yaml")
+    config, own = load_config(path, overrides), artifact_at(folder, "encoder")
+    borrowed = _borrowed(config.as_dict()) if own and not (folder / COPIES).is_dir() else None
+    if borrowed is None:
+        return config
+    key, freeze = borrowed
+    setting = {"class_path": public_name(Pretrained), "init_args": {"path": str(own), "freeze": freeze}}
+    if isinstance(overrides, Mapping):
+        return load_config(path, {**overrides, key: setting})
+    return load_config(path, [*overrides, f"--{key}={json.dumps(setting)}"])
+
+
+def _borrowed(values: Mapping[str, Any]) -> tuple[str, bool] | None:
+    """Return the outermost encoder setting that has a Pretrained in it, and whether all of it is frozen."""
+    for key, named in named_classes(values):  # from the outside in
+        cls = import_class(named["class_path"], key)
+        inside = [import_class(one["class_path"], place) for place, one in named_classes(named)]
+        if isinstance(cls, type) and issubclass(cls, Encoder | EncoderSource) and Pretrained in inside:
+            return key, cls is Pretrained and bool(named["init_args"].get("freeze"))
+    return None
+
+
 def _restore(folder: Path, record: Summary, config: Config, title: Title) -> Job:
-    with stand_in(artifact_at(folder, "encoder") or folder):
-        needs = needs_of(config, folder.parent.parent, own=folder, fast_dev_run=record.fast_dev_run)
-        job = prepare(config, needs, fast_dev_run=record.fast_dev_run)
+    needs = needs_of(config, folder.parent.parent, own=folder, fast_dev_run=record.fast_dev_run)
+    job = prepare(config, needs, fast_dev_run=record.fast_dev_run)
     states = {name: checkpoint.load(path).state for name in TITLES if (path := folder / "checkpoints" / name).is_dir()}
     if "final" not in states:
         raise CheckpointError(f"{folder} has no final checkpoint: training did not finish; `lab resume` finishes it")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import re
 import sys
 from collections.abc import Iterable
@@ -25,10 +26,14 @@ _TYPE = re.compile(r"Expected an? <class '([\w.]+)'>\. Got value: (.+?)(?:\. Got
 _CHOICE = re.compile(r"Expected an? typing\.Literal(\[.+?\])\. Got value: (.+?)(?:\. Got value|$)", re.MULTILINE)
 _UNION = re.compile(r"Subtypes: [\[(]([^\n]+)[\])]\n(?:(?!Subtypes)[\s\S])*?Given value: (.+?)(?:\. Got value|\n|$)")
 _GROUP = re.compile(r"Unable to load config '(.+?)'")
-_NOT_THERE = re.compile(r"callable class: (?:module|cannot import|No module)[^\n]*?\. Got value: ([\w.]*\w)")
+_NOT_THERE = re.compile(r"callable class: (?:module|cannot import|No module)[\s\S]*?(?:Got|Given) value: ([\w.]*\w)")
 _NO_SUBCLASS = re.compile(r"Expected '([\w.]+)' to be a subclass of (?:<class ')?([\w.]+)")
 _UNTYPED = re.compile(r"Parameter '(\w+)' from '([\w.]+)\.__init__' does not specify a type")
-_MISSING = re.compile(r'Key "([^"]+)" is required')
+_MISSING = re.compile(r'Key "([^"]+)" is required|arguments are required: (\w+)')
+_OTHER_KIND = re.compile(
+    r"[^\n]*Expected '([\w.]+)' to be a subclass[^\n]*\n(?=[\s\S]*Problem with given class_path '\1')"
+)
+_NAMED = re.compile(r"class_path[ =]'([\w.]+)'")
 
 
 def explain(message: str, top_keys: Iterable[str], known_keys: Iterable[str]) -> str:
@@ -36,11 +41,13 @@ def explain(message: str, top_keys: Iterable[str], known_keys: Iterable[str]) ->
 
     `top_keys` may begin a dotted name, `known_keys` may stand in any place of one.
     """
+    message = _OTHER_KIND.sub("", message)  # of two alternatives, the one whose kind the class is of has the reason
     key = _key(message)
     if match := _UNKNOWN.search(message):
         name = next(group for group in match.groups() if group)
         name = name.split()[0].lstrip("-").split("=")[0]
-        return f"unknown key {_join(key, name)!r}{_nearest_key(_join(key, name), top_keys, known_keys)}"
+        hint = _nearest_key(_join(key, name), top_keys, {*known_keys, *_parameters(message)})
+        return f"unknown key {_join(key, name)!r}{hint}"
     if (match := _GROUP.search(message)) and not _UNION.search(message):
         return f"{key} must be a group of settings ({key}.name=value), received {match[1]}"
     if (match := _UNION.search(message)) and not re.search("Callable|NestedArg", match[0]):
@@ -68,7 +75,7 @@ def explain(message: str, top_keys: Iterable[str], known_keys: Iterable[str]) ->
     if match := _TYPE.search(message):
         return f"{key} must be of type {match[1]}, received {match[2]}"
     if match := _MISSING.search(message):
-        return f"{_join(key, match[1])} is missing"
+        return f"{_join(key, match[1] or match[2])} is missing"
     return " ".join(message.split())
 
 
@@ -98,6 +105,12 @@ def _nearest_key(name: str, top_keys: Iterable[str], known_keys: Iterable[str]) 
             match = difflib.get_close_matches(part, candidates, n=1)
             return f"; did you mean {'.'.join([*parts[:i], *match, *parts[i + 1 :]])!r}?" if match else ""
     return ""
+
+
+def _parameters(message: str) -> set[str]:
+    """Names of the settings of the classes that a message names."""
+    classes = [import_class(name, "") for name in _NAMED.findall(message)]
+    return {name for cls in classes if isinstance(cls, type) for name in inspect.signature(cls).parameters}
 
 
 def _class_names() -> set[str]:

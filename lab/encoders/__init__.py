@@ -8,9 +8,9 @@ from lab.system.lazy import lazily
 
 if TYPE_CHECKING:
     from lab.data.spec import InputSpec
-    from lab.encoders.base import Encoder, EncoderFactory
+    from lab.encoders.base import Encoder, EncoderFactory, EncoderSource
+    from lab.encoders.by_shape import ByShape
     from lab.encoders.combined import Combined
-    from lab.encoders.networks.by_shape import ByShape
     from lab.encoders.networks.conv import Conv, ConvStage
     from lab.encoders.networks.mlp import MLP
     from lab.encoders.networks.recurrent import Recurrent
@@ -25,6 +25,7 @@ __all__ = [
     "ConvStage",
     "Encoder",
     "EncoderFactory",
+    "EncoderSource",
     "InputSpec",
     "Pretrained",
     "Recurrent",
@@ -34,12 +35,13 @@ __all__ = [
 __getattr__ = lazily(
     __name__,
     {
-        "ByShape": "lab.encoders.networks.by_shape",
+        "ByShape": "lab.encoders.by_shape",
         "Combined": "lab.encoders.combined",
         "Conv": "lab.encoders.networks.conv",
         "ConvStage": "lab.encoders.networks.conv",
         "Encoder": "lab.encoders.base",
         "EncoderFactory": "lab.encoders.base",
+        "EncoderSource": "lab.encoders.base",
         "InputSpec": "lab.data.spec",
         "MLP": "lab.encoders.networks.mlp",
         "Pretrained": "lab.encoders.pretrained",

@@ -1,4 +1,4 @@
-"""The encoder contract: what every paradigm of the lab may rely on."""
+"""The encoder contract: what every family of experiments may rely on."""
 
 from __future__ import annotations
 
@@ -14,26 +14,28 @@ from lab.nn.decoders import Decoder
 
 
 class Encoder(nn.Module, ABC):
-    """Turns a batch of inputs into one feature vector each. No head inside: the consumer adds its own.
+    """Turns each example of a batch into one feature vector. It has no head: whoever uses it adds one.
 
     Built as `Class(spec, *, settings)`. The settings are recorded in `self.settings`, so that an encoder can be
-    written to a file and rebuilt from it (`lab.encoders.files`); encoders inside this one stand among them as they
-    were built (`lab.encoders.nesting`).
+    written to a file and rebuilt from it (`lab.encoders.files`). Where a setting is an encoder, the outer encoder
+    replaces it there by the encoder that was built.
     """
 
     spec: InputSpec
     features_dim: int
     settings: dict[str, Any]
+    takes_masks = False
+    """Whether `forward` takes masks, and sequences shorter than `spec` says."""
     pretrained = False
-    """Whether the weights come from a file: who initialises weights anew must put these back."""
+    """Whether the weights come from a file. Code that initialises weights must restore these afterwards."""
     frozen = False
-    """Whether the weights and all statistics must stay as they are."""
+    """Whether weights and statistics must not change."""
 
     def __new__(cls, *args: Any, **settings: Any) -> Encoder:
         if missing := cls.__abstractmethods__:
             raise ConfigError(f"the encoder {cls.__name__} lacks the methods {', '.join(sorted(missing))}")
-        # Recorded here and not in each subclass: a setting that a subclass forgot would only be missed much
-        # later, by whoever loads the file. Stored past nn.Module.__setattr__, which needs __init__ first.
+        # Recorded here and not in each subclass: a setting that a subclass forgot would be missed only when somebody
+        # loads the file. Stored past nn.Module.__setattr__, which needs __init__ first.
         self: Encoder = super().__new__(cls)
         self.__dict__["settings"] = settings
         return self
@@ -43,30 +45,43 @@ class Encoder(nn.Module, ABC):
         self.spec = spec
 
     def train(self, mode: bool = True) -> Self:
-        """Set the mode; a frozen encoder stays in eval mode, or its batch norms would go on learning."""
+        """Set the mode. A frozen encoder stays in eval mode, or its batch norms would update their statistics."""
         return super().train(mode and not self.frozen)
 
     @abstractmethod
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Encode `x` of shape `(B, *spec.shape)` into `(B, features_dim)`, float32, and leave `x` as it is.
+        """Encode `x` of shape `(B, *spec.shape)` into `(B, features_dim)`, float32, without changing `x`.
 
-        `mask` is `(B, T)` and true where a sequence has a real element; images and vectors take none.
+        Where `takes_masks` is true, sequences may be shorter, and `mask`, `(B, T)`, is true where a step is real.
+        The steps where it is false, at the end, do not change the result.
         """
 
     @abstractmethod
     def features(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return the unpooled map `(B, C, H, W)` or sequence `(B, T, F)` under `forward`'s vector."""
+        """Return the map `(B, C, H, W)` or sequence `(B, T, F)` that `forward` pools to a vector."""
 
     def mirror(self, in_features: int, *, batch_norm: bool | None = None) -> Decoder:
-        """Return a decoder from `(B, in_features)` back to logits of `spec.shape`, shaped like this encoder.
+        """Return a decoder from `(B, in_features)` to logits of `spec.shape`, shaped like this encoder.
 
-        `batch_norm` by default is as in the encoder.
+        `batch_norm` is by default as in the encoder. Raises ConfigError where the encoder has no mirror.
         """
         raise ConfigError(f"{type(self).__name__} has no mirrored decoder; name one under model.decoder")
 
+    def refuse_mask(self, mask: Tensor | None) -> None:
+        """Raise ConfigError where there is a mask: for encoders that would mistake padding for data."""
+        if mask is not None:
+            raise ConfigError(f"{type(self).__name__} takes no mask, but sequences of different lengths need one")
 
-EncoderFactory = Callable[[Any], Encoder]
-"""How a config gives an encoder: a class and its settings, still waiting for the spec. Each call builds anew.
 
-The spec is an InputSpec, or for `Combined` a dict of them.
+class EncoderSource(ABC):
+    """Gives an encoder of any class once the spec is known. A config names it where it may name an encoder."""
+
+    @abstractmethod
+    def __call__(self, spec: Any) -> Encoder:
+        """Return a new encoder for `spec`, an InputSpec or a dict of them."""
+
+
+EncoderFactory = Callable[[Any], Encoder] | EncoderSource
+"""How a config gives an encoder: a class with its settings, or a source. It is called with the spec, and each call
+builds a new encoder. The spec is an InputSpec, or a dict of them for `Combined`.
 """

@@ -1,4 +1,4 @@
-"""Several encoders side by side, for inputs of several parts."""
+"""Several encoders side by side, for several inputs."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from torch import Tensor, nn
 
 from lab.data.spec import InputSpec
 from lab.encoders.base import Encoder, EncoderFactory
-from lab.encoders.nesting import build_inner
+from lab.encoders.contract import build_encoder
 from lab.errors import ConfigError
 
 
 class Combined(Encoder):
-    """One encoder for each part of a dict, and their features one after the other, in the order of the sorted keys.
+    """One encoder for each input of a dict. Their vectors are concatenated in the order of the sorted keys.
 
-    Its spec is a dict of `InputSpec`, and its input a dict of tensors with the same keys. That is where it departs
-    from the contract: it fits consumers whose inputs are dicts, such as agents with several sensors.
+    Its spec is a dict of `InputSpec`. Inputs and masks are dicts of tensors with the same keys. It suits agents with
+    several sensors, and models with several inputs.
 
     Args:
-        encoders: for each part by its key.
-        default: for the parts that have no encoder of their own; null if none may be left.
+        encoders: an encoder for each key.
+        default: for the keys without an encoder of their own; null where there must be none.
     """
 
     spec: dict[str, InputSpec]  # type: ignore[assignment]
@@ -34,35 +34,38 @@ class Combined(Encoder):
         default: EncoderFactory | None = None,
     ) -> None:
         if not isinstance(spec, dict):
-            raise ConfigError(f"Combined needs inputs of several parts, but there is one, of shape {spec.shape}")
+            raise ConfigError(f"Combined needs several inputs, but there is one, of shape {spec.shape}")
         super().__init__(spec)  # type: ignore[arg-type]
         factories = dict.fromkeys(spec, default) | (encoders or {})
         without = {key for key, factory in factories.items() if factory is None}
         _require("Combined has encoders for", factories.keys() - without, spec)
         self.keys = sorted(spec)
         built = {
-            key: build_inner(factory, spec[key], f"parts.{i}")
-            for i, (key, factory) in enumerate(sorted(factories.items()))
-            if factory is not None
+            key: build_encoder(factory, spec[key]) for key, factory in sorted(factories.items()) if factory is not None
         }
         # Not a ModuleDict, which cannot have keys such as "type" or "a.b".
         self.parts = nn.ModuleList(built.values())
         self.settings.update(encoders=built, default=None)
         self.pretrained = any(part.pretrained for part in built.values())
+        self.takes_masks = all(part.takes_masks for key, part in built.items() if spec[key].time)
         self.features_dim = sum(part.features_dim for part in built.values())
 
-    def forward(self, x: dict[str, Tensor], mask: Tensor | None = None) -> Tensor:  # type: ignore[override]
+    def forward(self, x: dict[str, Tensor], mask: dict[str, Tensor] | None = None) -> Tensor:  # type: ignore[override]
         """Encode a dict of tensors, each `(B, *spec[key].shape)`, into `(B, features_dim)`.
 
-        Raises ConfigError when its keys are not those of the spec.
+        `mask` has the masks of those inputs that have one, by key. Raises ConfigError where the keys of `x` are not
+        those of the spec.
         """
         if x.keys() != self.spec.keys():
             _require("the input has", x.keys(), self.keys)
-        return torch.cat([part(x[key]) for key, part in zip(self.keys, self.parts, strict=True)], 1)
+        parts = zip(self.keys, self.parts, strict=True)
+        if not mask:
+            return torch.cat([part(x[key]) for key, part in parts], 1)
+        return torch.cat([part(x[key], mask.get(key)) for key, part in parts], 1)
 
-    def features(self, x: dict[str, Tensor], mask: Tensor | None = None) -> Tensor:  # type: ignore[override]
-        """The same vector as `forward`: maps of different parts have no axis in common."""
-        return self(x)  # type: ignore[no-any-return]
+    def features(self, x: dict[str, Tensor], mask: dict[str, Tensor] | None = None) -> Tensor:  # type: ignore[override]
+        """The same vector as `forward`: maps of different inputs have no axis in common."""
+        return self(x, mask)  # type: ignore[no-any-return]
 
 
 def _require(what: str, received: Collection[str], expected: Collection[str]) -> None:

@@ -1,4 +1,4 @@
-"""Building an encoder, and holding it to its contract before anything relies on it."""
+"""Builds an encoder and checks that it keeps its contract, before anything relies on it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lab.data.spec import Spec, shapes
+from lab.data.spec import InputSpec, Spec, shapes
 from lab.encoders.base import Encoder, EncoderFactory
 from lab.errors import ConfigError, LabError
 
@@ -18,25 +18,38 @@ OWED = {
     "features_dim": "its constructor must set it to the width of the vectors that forward returns",
 }
 TORCH = str(Path(torch.__file__).parent)
-"""A mistake in an encoder shows deep in there; the line to mend is the last one outside of it."""
+"""Errors of an encoder arise in there; the line to mend is the last one outside of it."""
+
+TOLERANCE = 1e-5
+"""Largest difference that padding may make to a vector."""
 
 
 def build_encoder(factory: EncoderFactory, spec: Spec) -> Encoder:
-    """Build an encoder for `spec`. Raises ConfigError where it breaks the contract, as one example shows.
+    """Build an encoder for `spec`; encoders inside encoders are built by this too.
 
-    The example goes through in eval mode and leaves nothing behind: no statistics, and no random numbers used up.
+    One example is encoded to see that the encoder keeps its contract. Where it takes masks, a shorter sequence is
+    encoded as well, once as it is and once padded with a mask. This happens in eval mode, changes no statistics and
+    uses up no random numbers. Raises ConfigError for a broken contract.
     """
     encoder = factory(spec)
-    who = type(encoder).__name__
+    if not isinstance(encoder, Encoder):
+        raise ConfigError(f"an encoder must be a lab.encoders.Encoder, received a {type(encoder).__name__}")
     for name, hint in OWED.items():
         if not hasattr(encoder, name):
-            raise ConfigError(f"the encoder {who} has no {name}: {hint}")
+            raise ConfigError(f"the encoder {type(encoder).__name__} has no {name}: {hint}")
     training = encoder.training
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        given = _example(spec)
-        features = _encode(encoder.eval(), given)
+        encoder.eval()
+        _check_vector(encoder, spec)
+        if encoder.takes_masks and _timed(spec):
+            _check_mask(encoder, spec)
     encoder.train(training)
-    wanted = (1, encoder.features_dim)
+    return encoder
+
+
+def _check_vector(encoder: Encoder, spec: Spec) -> None:
+    who, given = type(encoder).__name__, _example(spec)
+    features, wanted = _encode(encoder, given), (1, encoder.features_dim)
     if not isinstance(features, Tensor) or features.dtype != torch.float32 or features.shape != wanted:
         raise ConfigError(
             f"the encoder {who} must return float32 of shape {wanted} for one example, as its features_dim says, "
@@ -44,7 +57,39 @@ def build_encoder(factory: EncoderFactory, spec: Spec) -> Encoder:
         )
     if not _equal(given, _example(spec)):
         raise ConfigError(f"the encoder {who} changes its input, which others still need: no in-place operation on it")
-    return encoder
+
+
+def _check_mask(encoder: Encoder, spec: Spec) -> None:
+    whole = _example(spec)
+    short: Any
+    mask: Any
+    if isinstance(spec, dict):
+        cut = {key: _shorter(whole[key], part) for key, part in spec.items()}
+        short = {key: parts[0] for key, parts in cut.items()}
+        mask = {key: parts[1] for key, parts in cut.items() if parts[1] is not None}
+    else:
+        short, mask = _shorter(whole, spec)
+    expected, padded = _encode(encoder, short), _encode(encoder, whole, mask)
+    if not torch.allclose(expected, padded, rtol=TOLERANCE, atol=TOLERANCE):
+        gap = float((expected - padded).abs().max())
+        raise ConfigError(
+            f"the encoder {type(encoder).__name__} must leave out the steps where its mask is false: a padded sequence "
+            f"with its mask and the same sequence without padding differ by {gap:.2g}"
+        )
+
+
+def _timed(spec: Spec) -> bool:
+    """Whether any input has a time axis of two steps or more."""
+    parts = spec.values() if isinstance(spec, dict) else [spec]
+    return any((part.time or 0) > 1 for part in parts)
+
+
+def _shorter(example: Tensor, spec: InputSpec) -> tuple[Tensor, Tensor | None]:
+    """Return the first half of a sequence, and the mask that leaves out the rest; what has no time axis as it is."""
+    if not spec.time:
+        return example, None
+    length = max(1, spec.time // 2)
+    return example[:, :length], (torch.arange(spec.time) < length)[None]
 
 
 def _example(spec: Spec) -> Any:
@@ -52,20 +97,21 @@ def _example(spec: Spec) -> Any:
     if isinstance(spec, dict):
         return {key: _example(part) for key, part in spec.items()}
     if spec.dtype == "int64":
-        return torch.zeros(1, *spec.shape, dtype=torch.int64)
+        return (torch.arange(spec.size) % (spec.vocab or 1)).view(1, *spec.shape)
     return torch.linspace(-1, 1, spec.size).view(1, *spec.shape)
 
 
-def _encode(encoder: Encoder, example: Any) -> Any:
+def _encode(encoder: Encoder, example: Any, mask: Any = None) -> Any:
     try:
-        return encoder(example)
+        return encoder(example) if mask is None else encoder(example, mask)
     except LabError:
         raise
     except Exception as error:
         frames = traceback.extract_tb(error.__traceback__)
         here = [frame for frame in frames if not frame.filename.startswith(TORCH)][-1]
         raise ConfigError(
-            f"the encoder {type(encoder).__name__} fails on one example of shape {shapes(encoder.spec)} "
+            f"the encoder {type(encoder).__name__} fails on one example of shape {shapes(encoder.spec)}"
+            f"{' with a mask' if mask is not None else ''} "
             f"at line {here.lineno} of {here.filename}: {type(error).__name__}: {error}"
         ) from error
 

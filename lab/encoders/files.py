@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import importlib
 import json
+import pkgutil
 from argparse import ArgumentError
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -18,10 +20,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from lab import encoders
 from lab.config.imports import present_name, public_name
 from lab.data.spec import InputSpec, Spec
+from lab.encoders import networks
 from lab.encoders.base import Encoder, EncoderFactory
+from lab.encoders.combined import Combined
 from lab.errors import CheckpointError, ConfigError, nearest
 from lab.system.files import write_atomic, write_json
 
@@ -72,8 +75,11 @@ def load_encoder(folder: Path, *, classes: Iterable[type[Encoder]] = ()) -> Enco
 
 
 def _own_classes() -> list[type[Encoder]]:
-    exported = (getattr(encoders, name) for name in encoders.__all__)
-    return [c for c in exported if isinstance(c, type) and issubclass(c, Encoder)]
+    """The encoders in `lab.encoders.networks`, and Combined."""
+    names = [module.name for module in pkgutil.iter_modules(networks.__path__)]
+    modules = [importlib.import_module(f"{networks.__name__}.{name}") for name in names]
+    found = [value for module in modules for value in vars(module).values() if isinstance(value, type)]
+    return [Combined, *(cls for cls in found if issubclass(cls, Encoder) and not cls.__abstractmethods__)]
 
 
 def _plain(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Decoders: from a vector back to the logits of an image, mirroring the encoders."""
+"""Decoders: from a vector to logits of the form of an input. They mirror the encoders."""
 
 from __future__ import annotations
 
@@ -8,27 +8,33 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from lab.data.spec import InputSpec
+from lab.errors import ConfigError
 from lab.nn.layers import ACTIVATIONS, Activation, dense
 
 
 class Decoder(nn.Module):
-    """Maps `(B, in_features)` to logits of shape `(B, *spec.shape)`: the consumer chooses the likelihood."""
+    """Maps `(B, in_features)` to logits `(B, *self.shape)`. The model chooses the likelihood.
+
+    `shape` is that of the spec, for vectors, sequences and images alike. Token ids have one logit for each id, so that
+    their shape is `(T, vocab)`.
+    """
 
     def __init__(self, spec: InputSpec, in_features: int) -> None:
         super().__init__()
         self.spec = spec
         self.in_features = in_features
+        self.shape = spec.shape if spec.vocab is None else (*spec.shape, spec.vocab)
 
     def forward(self, z: Tensor) -> Tensor:
         raise NotImplementedError
 
 
 DecoderFactory = Callable[[InputSpec, int], Decoder]
-"""How a config gives a decoder: a class and its settings, still waiting for the spec and the number of inputs."""
+"""How a config gives a decoder: a class with its settings. It is called with the spec and the number of inputs."""
 
 
 class MLPDecoder(Decoder):
-    """Fully connected layers of the widths in `hidden`, then one linear layer to the logits."""
+    """Fully connected layers of the widths in `hidden`, then one linear layer to the logits. It takes any spec."""
 
     def __init__(
         self,
@@ -42,20 +48,21 @@ class MLPDecoder(Decoder):
         super().__init__(spec, in_features)
         widths = list(hidden)
         self.layers = dense(in_features, widths, activation, batch_norm=batch_norm)
-        self.output = nn.Linear(widths[-1] if widths else in_features, spec.size)
+        self.output = nn.Linear(widths[-1] if widths else in_features, InputSpec(self.shape).size)
 
     def forward(self, z: Tensor) -> Tensor:
-        return self.output(self.layers(z)).unflatten(1, self.spec.shape)  # type: ignore[no-any-return]
+        return self.output(self.layers(z)).unflatten(1, self.shape)  # type: ignore[no-any-return]
 
 
 class ConvDecoder(Decoder):
-    """Dense layers to the coarsest map, then one transposed convolution per stage (DCGAN, Radford et al. 2015).
+    """Dense layers to the coarsest map, then one transposed convolution per stage (DCGAN, Radford et al. 2015). It
+    needs a spec of images.
 
     Args:
         shapes: `(C, H, W)` of the maps, coarse to fine; the last is the image. Any sizes will do: what a
             transposed convolution makes too large is cropped.
-        kernels: side of the kernel where a stage keeps its resolution; stages that enlarge by `f` use `2f`, which
-            divides evenly and so avoids checkerboards (Odena et al. 2016).
+        kernels: side of the kernel where a stage keeps its resolution, one for each stage. Stages that enlarge by `f`
+            use `2f`, which divides evenly and so avoids checkerboards (Odena et al. 2016).
     """
 
     def __init__(
@@ -70,7 +77,15 @@ class ConvDecoder(Decoder):
         batch_norm: bool = False,
     ) -> None:
         super().__init__(spec, in_features)
-        self.shapes = list(shapes)
+        image = spec.require_image("ConvDecoder")
+        self.shapes = [(channels, height, width) for channels, height, width in shapes]
+        if not self.shapes or self.shapes[-1] != image:
+            last = self.shapes[-1] if self.shapes else "none"
+            raise ConfigError(f"the last of ConvDecoder's shapes must be that of the image, {image}, received {last}")
+        if len(kernels) != len(self.shapes) - 1:
+            raise ConfigError(
+                f"ConvDecoder needs one kernel for each of its {len(self.shapes) - 1} stages, received {len(kernels)}"
+            )
         widths = [*hidden, InputSpec(self.shapes[0]).size]
         self.dense = dense(in_features, widths, activation, batch_norm=batch_norm)
         self.blocks = nn.ModuleList()

@@ -107,6 +107,38 @@ def test_sequences_are_tried_as_well(spec: InputSpec) -> None:
     assert build_encoder(Recurrent, spec).features_dim == Recurrent(spec).features_dim
 
 
+class Forgetful(Recurrent):
+    """Takes masks, and does not look at them."""
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        return super().forward(x)
+
+
+class Fixed(Recurrent):
+    """Takes sequences of one length alone."""
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        return super().forward(x.view(1, *self.spec.shape), mask)
+
+
+@pytest.mark.parametrize(
+    ("cls", "sentence"),
+    [
+        (Forgetful, "must leave out the steps where its mask is false: .* differ by"),
+        (Fixed, r"fails on one example of shape \(7, 2\)"),
+    ],
+)
+def test_masks_and_shorter_sequences_are_tried(cls: type[Encoder], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=f"the encoder {cls.__name__} {sentence}"):
+        build_encoder(cls, InputSpec((7, 2)))
+
+
+def test_anything_but_an_encoder_is_refused() -> None:
+    factory: Any = lambda spec: nn.Linear(2, 2)  # noqa: E731
+    with pytest.raises(ConfigError, match=r"must be a lab\.encoders\.Encoder, received a Linear"):
+        build_encoder(factory, SPEC)
+
+
 @pytest.mark.parametrize("name", ["ppo-cartpole", "dqn-cartpole", "vae-mnist", "gan-mnist", "cnn-mnist"])
 def test_every_paradigm_asks_before_anything_is_written(name: str, tmp_path: Path) -> None:
     place = "agent" if name.endswith("cartpole") else "model"

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from functools import partial
 from pathlib import Path
@@ -13,8 +12,8 @@ from torch import Tensor
 
 from lab.configuration import load
 from lab.encoders import MLP, Combined, Conv, EncoderFactory, InputSpec, Pretrained, Recurrent, ResNet
+from lab.encoders.contract import build_encoder
 from lab.encoders.files import load_encoder, save_encoder
-from lab.encoders.pretrained import stand_in
 from lab.errors import CheckpointError, ConfigError
 
 # Keys that a ModuleDict refuses, that a description of one spec has too, and one with a dot.
@@ -24,7 +23,6 @@ SPEC = {
     "shape": InputSpec((5, 2)),
     "word.id": InputSpec((4,), "int64", vocab=6),
 }
-PRETRAINED: Any = Pretrained  # calling it gives an encoder of another class
 ENCODERS: dict[str, EncoderFactory] = {
     "camera": partial(Conv, hidden=[7]),
     "word.id": partial(Recurrent, width=6),
@@ -52,6 +50,24 @@ def test_features_of_the_parts_in_the_order_of_their_keys() -> None:
     assert (vector.dtype, vector.shape) == (torch.float32, (3, encoder.features_dim))
     with pytest.raises(ConfigError, match="Combined has no mirrored decoder"):
         encoder.mirror(2)
+
+
+def test_masks_reach_their_parts() -> None:
+    spec = {"words": InputSpec((6,), "int64", vocab=9), "speed": InputSpec((2,)), "series": InputSpec((4, 3))}
+    encoder = build_encoder(
+        partial(Combined, default=MLP, encoders=dict.fromkeys(("words", "series"), Recurrent)), spec
+    )
+    assert encoder.takes_masks
+    x = {"words": torch.randint(9, (3, 6)), "speed": torch.rand(3, 2), "series": torch.rand(3, 4, 3)}
+    mask = {"words": torch.arange(6).expand(3, 6) < 4}
+    short = x | {"words": x["words"][:, :4]}
+    torch.testing.assert_close(encoder(x, mask), encoder(short))
+    assert not torch.allclose(encoder(x), encoder(short))
+
+
+def test_a_part_without_masks_claims_none() -> None:
+    spec = {"series": InputSpec((4, 3)), "speed": InputSpec((2,))}
+    assert not Combined(spec, default=MLP).takes_masks
 
 
 def test_missing_and_unknown_parts() -> None:
@@ -109,21 +125,16 @@ def test_a_file_does_not_choose_what_is_imported(
 def test_a_pretrained_part(tmp_path: Path) -> None:
     source = ResNet(InputSpec((1, 8, 8)), channels=[4])
     save_encoder(source, tmp_path / "source")
-    factory = partial(PRETRAINED, path=str(tmp_path / "source"), freeze=True)
-    build = partial(Combined, SPEC, encoders=ENCODERS | {"camera": factory}, default=MLP)
-    encoder = build()
+    factory = Pretrained(str(tmp_path / "source"), freeze=True)
+    encoder = Combined(SPEC, encoders=ENCODERS | {"camera": factory}, default=MLP)
     assert encoder.pretrained
     camera = encoder.parts[0]
     assert all(torch.equal(a, b) for a, b in zip(camera.parameters(), source.parameters(), strict=True))
     save_encoder(encoder, tmp_path / "run")
-    shutil.rmtree(tmp_path / "source")
-    with stand_in(tmp_path / "run"):
-        again = build()
-    assert type(again.parts[0]) is ResNet
-    whole = PRETRAINED(SPEC, path=str(tmp_path / "run"))
+    whole = Pretrained(str(tmp_path / "run"))(SPEC)
     assert torch.equal(whole.eval()(x := batch(2)), encoder.eval()(x))
-    with pytest.raises(ConfigError, match=r"takes inputs of \{'type': \(3,\).*received \(4,\)"):
-        PRETRAINED(InputSpec((4,)), path=str(tmp_path / "run"))
+    with pytest.raises(ConfigError, match=r"takes the parts camera, shape, type, word.id, received one input"):
+        Pretrained(str(tmp_path / "run"))(InputSpec((4,)))
 
 
 def test_a_config_names_the_parts() -> None:

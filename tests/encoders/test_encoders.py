@@ -24,12 +24,10 @@ LENET: dict[str, Any] = {
 }
 VGG: dict[str, Any] = {"stages": [ConvStage(8, repeat=2, max_pool=2), ConvStage(16, repeat=3, max_pool=2)]}
 ALEXNET: dict[str, Any] = {"stages": [ConvStage(8, kernel=11, stride=4), ConvStage(8, kernel=5)], "dropout": 0.5}
-BY_SHAPE: Any = ByShape  # abstract for mypy: only what it stands for has features
 CASES: list[tuple[type[Encoder], dict[str, Any]]] = [
     (MLP, {}),
     (MLP, {"hidden": [8], "batch_norm": True, "dropout": 0.1}),
     (MLP, {"hidden": []}),
-    (BY_SHAPE, {"image_hidden": [8]}),
     (Conv, {}),
     (Conv, LENET),
     (Conv, VGG),
@@ -159,13 +157,31 @@ def test_an_encoder_without_a_mirror_says_what_to_do() -> None:
         Bare(InputSpec((4,))).mirror(2)
 
 
+def test_by_shape_is_exported_as_what_it_built(tmp_path: Path) -> None:
+    built = ByShape(image_hidden=[8])(InputSpec((1, 28, 28))).eval()
+    save_encoder(built, tmp_path)
+    assert json.loads((tmp_path / "encoder.json").read_text())["class"] == "lab.encoders.Conv"
+    x = torch.rand(2, 1, 28, 28)
+    assert torch.equal(load_encoder(tmp_path)(x), built(x))
+
+
+@pytest.mark.parametrize("cls", [MLP, Conv, ResNet])
+def test_padding_is_not_taken_for_data(cls: type[Encoder]) -> None:
+    encoder = cls(InputSpec((1, 8, 8)))
+    with pytest.raises(ConfigError, match=f"{cls.__name__} takes no mask"):
+        encoder(torch.rand(2, 1, 8, 8), torch.ones(2, 1))
+
+
 def test_the_input_decides_where_a_config_cannot() -> None:
     vector, image = InputSpec((6,)), InputSpec((3, 84, 84))
-    assert type(BY_SHAPE(vector, hidden=[7])) is MLP
-    assert BY_SHAPE(image).shapes[-1] == (64, 7, 7), "as in Mnih et al. 2015"
+    source = ByShape(hidden=[7], image_hidden=[9])
+    assert type(source(vector)) is MLP
+    camera = source(image)
+    assert isinstance(camera, Conv)
+    assert camera.shapes[-1] == (64, 7, 7), "as in Mnih et al. 2015"
     for side in (1, 35, 36):
-        assert type(BY_SHAPE(InputSpec((1, side, side)))) is Conv
-    both = BY_SHAPE({"speed": vector, "camera": image}, hidden=[7], image_hidden=[9])
+        assert type(source(InputSpec((1, side, side)))) is Conv
+    both = source({"speed": vector, "camera": image})
     assert isinstance(both, Combined)
     assert [type(part) for part in both.parts] == [Conv, MLP]
     assert both.features_dim == 16

@@ -10,8 +10,12 @@ import pytest
 import torch
 
 import lab
-from lab.encoders.files import load_encoder, plain_state
+from lab.configuration import load
+from lab.encoders import MLP, InputSpec, Pretrained, Recurrent
+from lab.encoders.contract import build_encoder
+from lab.encoders.files import load_encoder, plain_state, save_encoder
 from lab.errors import ConfigError
+from lab.runs.artifacts import FromRun
 from lab.runs.summary import Summary
 
 DIGITS = {"data.name": "digits", "data.batch_size": 32, "threads": 1}
@@ -58,10 +62,67 @@ def test_an_agents_encoder_in_another_agent(name: str) -> None:
 
 def test_an_encoder_for_other_inputs_is_refused() -> None:
     source = lab.run("cnn-mnist", DIGITS, runs_dir="runs", fast_dev_run=True)
-    with pytest.raises(ConfigError, match=r"takes inputs of \(1, 28, 28\), received \(4,\)"):
+    with pytest.raises(ConfigError, match=r"takes inputs of shape \(1, 28, 28\), received \(4,\)"):
         carry(source, "ppo-cartpole", False)
-    with pytest.raises(ConfigError, match="there is no encoder folder nowhere"):
+    with pytest.raises(ConfigError, match="there is no encoder in nowhere; expected a run"):
         lab.run("cnn-mnist", DIGITS | {"model.encoder": "Pretrained", "model.encoder.path": "nowhere"})
+
+
+WORDS = InputSpec((20,), "int64", vocab=100)
+
+
+@pytest.mark.parametrize(
+    ("other", "reason"),
+    [
+        (InputSpec((20,), "int64", vocab=101), "takes a vocabulary of 100 token ids, received 101 token ids"),
+        (InputSpec((20,), "int64", vocab=100, sample_rate=8000), "takes a sample rate of none, received 8000 Hz"),
+        (InputSpec((20,)), "takes int64 inputs, received float32"),
+        (InputSpec((21,), "int64", vocab=100), "takes sequences of at most 20 steps, received 21"),
+    ],
+)
+def test_an_encoder_of_another_kind_of_input_is_refused(other: InputSpec, reason: str, tmp_path: Path) -> None:
+    save_encoder(Recurrent(WORDS, width=4), tmp_path)
+    with pytest.raises(ConfigError, match=reason):
+        Pretrained(str(tmp_path))(other)
+
+
+def test_shorter_sequences_are_taken(tmp_path: Path) -> None:
+    save_encoder(Recurrent(WORDS, width=4), tmp_path)
+    assert Pretrained(str(tmp_path))(InputSpec((7,), "int64", vocab=100)).spec == WORDS
+
+
+@pytest.mark.parametrize("inside", ["", "encoder", "artifacts/encoder"])
+def test_a_runs_folder_is_enough(inside: str, tmp_path: Path) -> None:
+    """Of this version, of 0.1.0, or the folder of the encoder itself."""
+    source = MLP(InputSpec((4,)), hidden=[3])
+    save_encoder(source, tmp_path / inside)
+    for path in (tmp_path, tmp_path / inside):
+        built = build_encoder(Pretrained(str(path), freeze=True), InputSpec((4,)))
+        assert (built.pretrained, built.frozen, type(built)) == (True, True, MLP)
+        assert same(plain_state(built), plain_state(source))
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("", r"model\.encoder\.path is missing"),
+        (".pth=x", r"unknown key 'model\.encoder\.pth'; did you mean 'model\.encoder\.path'"),
+        (".path=x .freeze=maybe", r"model\.encoder\.freeze must be of type bool, received maybe"),
+        (".path.run=x .path.nam=y", r"unknown key 'model\.encoder\.path\.nam'; did you mean"),
+    ],
+)
+def test_slips_in_settings_are_one_sentence(words: str, sentence: str) -> None:
+    settings = [f"--model.encoder{word}" for word in ("=Pretrained", *words.split())]
+    with pytest.raises(ConfigError, match=f"^{sentence}"):
+        load("cnn-mnist", settings)
+
+
+def test_a_config_names_the_run_of_an_artifact() -> None:
+    words = ["--model.encoder=Pretrained", "--model.encoder.path.run=vae-mnist", "--model.encoder.freeze=true"]
+    config: Any = load("cnn-mnist", words).build()
+    source = config.model_factory.keywords["encoder"]
+    assert isinstance(source, Pretrained)
+    assert (source.path, source.freeze) == (FromRun("vae-mnist"), True)
 
 
 def test_the_averaged_dqn_policy_follows_batch_norms() -> None:

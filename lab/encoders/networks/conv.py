@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from torch import Tensor, nn
+from torch import nn
 
 from lab.config.types import NonNegativeInt, PositiveInt, Probability
-from lab.data.spec import InputSpec, require_one_input
-from lab.encoders.base import Encoder
+from lab.data.spec import InputSpec
+from lab.encoders.networks.staged import Staged
 from lab.errors import ConfigError
-from lab.nn.decoders import ConvDecoder, Decoder
-from lab.nn.layers import ACTIVATIONS, Activation, Norm, dense, normalisation
-from lab.nn.pooling import ImagePool, pool_image, pooled_size
+from lab.nn.layers import ACTIVATIONS, Activation, Norm, normalisation
+from lab.nn.pooling import ImagePool
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class ConvStage:
         return self.kernel // 2 if self.padding is None else self.padding
 
 
-class Conv(Encoder):
+class Conv(Staged):
     """Stages of convolution, norm, activation and dropout, then optional dense layers.
 
     LeNet-5 (LeCun et al. 1998): `stages: [{channels: 6, kernel: 5, max_pool: 2}, {channels: 16, kernel: 5,
@@ -72,51 +71,17 @@ class Conv(Encoder):
         dropout: Probability = 0.0,
         pool: ImagePool = "flatten",
     ) -> None:
-        require_one_input(spec, "Conv")
-        super().__init__(spec)
         if stages is not None and not stages:
             raise ConfigError("Conv needs at least one stage, received none")
-        channels, *size = spec.require_image("Conv")
-        self.plan = list(stages or (ConvStage(32, stride=2), ConvStage(64, stride=2)))
-        self.hidden, self.activation, self.norm, self.pool = list(hidden), activation, norm, pool
-        self.blocks = nn.ModuleList()
-        self.shapes: list[tuple[int, int, int]] = [(channels, *size)]  # type: ignore[list-item]  # input of each stage, then the output
-        for stage in self.plan:
-            self.blocks.append(_block(self.shapes[-1][0], stage, activation, norm, dropout))
-            size = [_reduced(side, stage) for side in size]
-            if min(size) < 1:
+        super().__init__(spec, activation=activation, norm=norm, pool=pool)
+        for stage in stages or (ConvStage(32, stride=2), ConvStage(64, stride=2)):
+            channels, height, width = self.shapes[-1]
+            height, width = _reduced(height, stage), _reduced(width, stage)
+            block = _block(channels, stage, activation, norm, dropout)
+            if min(height, width) < 1:
                 raise ConfigError(f"Conv has too many stages for images of shape {spec.shape}: nothing is left of them")
-            self.shapes.append((stage.channels, *size))  # type: ignore[arg-type]
-        pooled = pooled_size(self.shapes[-1], pool)
-        self.dense = dense(pooled, hidden, activation, dropout=dropout)
-        self.features_dim = self.hidden[-1] if self.hidden else pooled
-
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        return self.dense(pool_image(self.features(x), self.pool))  # type: ignore[no-any-return]
-
-    def features(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        for block in self.blocks:
-            x = block(x)
-        return x
-
-    def stages(self, x: Tensor) -> list[Tensor]:
-        """Return the map after each stage, fine to coarse: `(B, C_i, H_i, W_i)`."""
-        maps: list[Tensor] = []
-        for block in self.blocks:
-            x = block(x)
-            maps.append(x)
-        return maps
-
-    def mirror(self, in_features: int, *, batch_norm: bool | None = None) -> Decoder:
-        return ConvDecoder(
-            self.spec,
-            in_features,
-            shapes=self.shapes[::-1],
-            kernels=[stage.kernel for stage in self.plan][::-1],
-            hidden=self.hidden[::-1],
-            activation=self.activation,
-            batch_norm=self.norm == "batch" if batch_norm is None else batch_norm,
-        )
+            self.add_stage(block, (stage.channels, height, width), kernel=stage.kernel)
+        self.end(hidden, dropout=dropout)
 
 
 def _block(in_channels: int, stage: ConvStage, activation: Activation, norm: Norm, dropout: float) -> nn.Sequential:

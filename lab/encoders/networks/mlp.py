@@ -39,11 +39,12 @@ class MLP(Encoder):
         self.features_dim = self.hidden[-1] if self.hidden else spec.size
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        self.refuse_mask(mask)
         return self.layers(x.flatten(1))  # type: ignore[no-any-return]
 
     def features(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """The same vector as `forward`: an MLP keeps no position."""
-        return self(x)  # type: ignore[no-any-return]
+        return self(x, mask)  # type: ignore[no-any-return]
 
     def mirror(self, in_features: int, *, batch_norm: bool | None = None) -> Decoder:
         return MLPDecoder(

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from lab.config.types import PositiveInt, Probability
 from lab.data.spec import InputSpec, require_one_input
 from lab.encoders.base import Encoder, EncoderFactory
-from lab.encoders.nesting import build_inner
+from lab.encoders.contract import build_encoder
 from lab.errors import ConfigError
 from lab.nn.pooling import SequencePool, pool_sequence
 
@@ -62,6 +62,7 @@ class Recurrent(Encoder):
             raise ConfigError(f"dropout acts between layers and needs two of them, received {dropout} for 1 layer")
         self.cell, self.pool, self.features_dim = cell, pool, width
         self.sequence, step = _split(spec)
+        self.takes_masks = self.sequence
         self.embedding: nn.Embedding | None = None
         if step.dtype == "int64":
             if step.vocab is None:
@@ -70,7 +71,7 @@ class Recurrent(Encoder):
             step = InputSpec((embedding,))
         self.trunk: Encoder | None = None
         if trunk is not None:
-            self.trunk = build_inner(trunk, step, "trunk")
+            self.trunk = build_encoder(trunk, step)
             self.pretrained = self.trunk.pretrained
             self.settings["trunk"] = self.trunk
         elif len(step.shape) != 1:
@@ -80,11 +81,14 @@ class Recurrent(Encoder):
         _initialise(self.rnn)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        return pool_sequence(self.features(x), mask if self.sequence else None, self.pool)
+        return pool_sequence(self.features(x, mask), mask, self.pool)
 
     def features(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return what the network outputs after each step, `(B, T, width)`; of one step, `(B, 1, width)`."""
-        inputs = self._inputs(x if self.sequence else x.unsqueeze(1))
+        """Return the output after each step, `(B, T, width)`, or `(B, 1, width)` for one step. It means nothing where
+        the mask is false."""
+        if not self.sequence:
+            self.refuse_mask(mask)
+        inputs = self._inputs(x if self.sequence else x.unsqueeze(1), mask)
         outputs, _ = self.rnn(inputs.transpose(0, 1))
         return outputs.transpose(0, 1)  # type: ignore[no-any-return]
 
@@ -118,13 +122,16 @@ class Recurrent(Encoder):
             outputs.append(part)
         return torch.cat(outputs), state
 
-    def _inputs(self, x: Tensor) -> Tensor:
-        """From steps with two leading axes, of time and batch in either order, to what the recurrence reads."""
+    def _inputs(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Encode steps with two leading axes, of time and batch in either order, each on its own."""
         if self.embedding is not None:
             x = self.embedding(x)
         if self.trunk is None:
             return x
-        return self.trunk(x.flatten(0, 1)).unflatten(0, x.shape[:2])  # type: ignore[no-any-return]
+        if mask is None:
+            return self.trunk(x.flatten(0, 1)).unflatten(0, x.shape[:2])  # type: ignore[no-any-return]
+        encoded = self.trunk(x[real := mask.bool()])  # padding would enter the statistics of a trunk's batch norms
+        return encoded.new_zeros(*x.shape[:2], encoded.shape[1]).index_put((real,), encoded)  # type: ignore[no-any-return]
 
     def _recur(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
         hidden = tuple(s.transpose(0, 1).contiguous() for s in state)  # torch wants the layers first

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from lab.config.types import PositiveInt
-from lab.data.spec import InputSpec, require_one_input
-from lab.encoders.base import Encoder
+from lab.data.spec import InputSpec
+from lab.encoders.networks.staged import Staged
 from lab.errors import ConfigError
-from lab.nn.decoders import ConvDecoder, Decoder
 from lab.nn.layers import ACTIVATIONS, Activation, Norm, normalisation
-from lab.nn.pooling import ImagePool, pool_image, pooled_size
+from lab.nn.pooling import ImagePool
 
 
 class BasicBlock(nn.Module):
@@ -40,7 +39,7 @@ class BasicBlock(nn.Module):
         return self.activation(self.shortcut(x) + self.residual(x))  # type: ignore[no-any-return]
 
 
-class ResNet(Encoder):
+class ResNet(Staged):
     """A 3x3 stem and stages of basic blocks; each stage after the first halves the resolution (He et al. 2015).
 
     `channels: [16, 32, 64], blocks: 3` is the paper's ResNet-20 for small images (section 4.2).
@@ -63,51 +62,21 @@ class ResNet(Encoder):
         norm: Norm = "batch",
         pool: ImagePool = "mean",
     ) -> None:
-        require_one_input(spec, "ResNet")
-        super().__init__(spec)
-        in_channels, height, width = spec.require_image("ResNet")
         if not channels:
             raise ConfigError("ResNet needs at least one stage of channels, received none")
-        self.pool, self.activation, self.norm = pool, activation, norm
+        super().__init__(spec, activation=activation, norm=norm, pool=pool)
+        in_channels, height, width = self.shapes[0]
         self.stem = nn.Sequential(
             nn.Conv2d(in_channels, channels[0], 3, 1, 1, bias=norm == "none"),
             *normalisation(norm, channels[0]),
             ACTIVATIONS[activation](),
         )
-        self.blocks = nn.ModuleList()
-        self.shapes: list[tuple[int, int, int]] = [(in_channels, height, width)]
         previous = channels[0]
-        for i, width_i in enumerate(channels):
+        for i, count in enumerate(channels):
             stride = 1 if i == 0 else 2
-            stage = [BasicBlock(previous, width_i, stride, activation=activation, norm=norm)]
-            stage += [BasicBlock(width_i, width_i, 1, activation=activation, norm=norm) for _ in range(blocks - 1)]
-            self.blocks.append(nn.Sequential(*stage))
+            stage = [BasicBlock(previous, count, stride, activation=activation, norm=norm)]
+            stage += [BasicBlock(count, count, 1, activation=activation, norm=norm) for _ in range(blocks - 1)]
             height, width = -(-height // stride), -(-width // stride)
-            self.shapes.append((width_i, height, width))
-            previous = width_i
-        self.features_dim = pooled_size(self.shapes[-1], pool)
-
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        return pool_image(self.features(x), self.pool)
-
-    def features(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        return self.stages(x)[-1]
-
-    def stages(self, x: Tensor) -> list[Tensor]:
-        """Return the map after each stage, fine to coarse: `(B, C_i, H_i, W_i)`."""
-        x = self.stem(x)
-        maps: list[Tensor] = []
-        for block in self.blocks:
-            x = block(x)
-            maps.append(x)
-        return maps
-
-    def mirror(self, in_features: int, *, batch_norm: bool | None = None) -> Decoder:
-        return ConvDecoder(
-            self.spec,
-            in_features,
-            shapes=self.shapes[::-1],
-            kernels=[3] * len(self.blocks),
-            activation=self.activation,
-            batch_norm=self.norm == "batch" if batch_norm is None else batch_norm,
-        )
+            self.add_stage(nn.Sequential(*stage), (count, height, width), kernel=3)
+            previous = count
+        self.end()
