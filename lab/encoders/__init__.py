@@ -9,8 +9,8 @@ from lab.system.lazy import lazily
 if TYPE_CHECKING:
     from lab.data.spec import InputSpec
     from lab.encoders.base import Encoder, EncoderFactory, EncoderSource
-    from lab.encoders.by_shape import ByShape
     from lab.encoders.combined import Combined
+    from lab.encoders.networks.by_shape import ByShape
     from lab.encoders.networks.conv import Conv, ConvStage
     from lab.encoders.networks.mlp import MLP
     from lab.encoders.networks.recurrent import Recurrent
@@ -35,7 +35,7 @@ __all__ = [
 __getattr__ = lazily(
     __name__,
     {
-        "ByShape": "lab.encoders.by_shape",
+        "ByShape": "lab.encoders.networks.by_shape",
         "Combined": "lab.encoders.combined",
         "Conv": "lab.encoders.networks.conv",
         "ConvStage": "lab.encoders.networks.conv",

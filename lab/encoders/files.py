@@ -22,12 +22,12 @@ from torch import Tensor
 
 from lab.config.imports import present_name, public_name
 from lab.data.spec import InputSpec, Spec
-from lab.encoders import networks
 from lab.encoders.base import Encoder, EncoderFactory
 from lab.encoders.combined import Combined
 from lab.errors import CheckpointError, ConfigError, nearest
 from lab.system.files import write_atomic, write_json
 
+NETWORKS = Path(__file__).parent / "networks"
 WEIGHTS, DESCRIPTION = "encoder.safetensors", "encoder.json"
 
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ArgumentError, SafetensorError)
@@ -75,9 +75,9 @@ def load_encoder(folder: Path, *, classes: Iterable[type[Encoder]] = ()) -> Enco
 
 
 def _own_classes() -> list[type[Encoder]]:
-    """The encoders in `lab.encoders.networks`, and Combined."""
-    names = [module.name for module in pkgutil.iter_modules(networks.__path__)]
-    modules = [importlib.import_module(f"{networks.__name__}.{name}") for name in names]
+    """The encoders in the folder `networks`, and Combined."""
+    names = [module.name for module in pkgutil.iter_modules([str(NETWORKS)], "lab.encoders.networks.")]
+    modules = [importlib.import_module(name) for name in names]
     found = [value for module in modules for value in vars(module).values() if isinstance(value, type)]
     return [Combined, *(cls for cls in found if issubclass(cls, Encoder) and not cls.__abstractmethods__)]
 

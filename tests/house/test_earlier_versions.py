@@ -159,7 +159,7 @@ def test_encoder_is_lent(run: Path, copied: Path) -> None:
     settings["env.id" if family == "agents" else "data.name"] = recorded(run)["dataset"]["name"]
     borrower = lab.run(BORROWERS[run.parts[1]], settings, runs_dir="borrowed", fast_dev_run=True)
     assert borrower.status == "completed"
-    lent, used = load_encoder(source), load_encoder(borrower.dir / "encoder")
+    lent, used = load_encoder(source), load_encoder(borrower.dir / "artifacts" / "encoder")
     assert type(used) is type(lent)
     for name, weight in lent.state_dict().items():
         assert torch.equal(used.state_dict()[name], weight), name
