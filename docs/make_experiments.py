@@ -28,9 +28,9 @@ Made by `make docs` from the YAMLs in [configs](../configs) and from [results.ya
 
 **published** is the reference of the YAML: its metric, its value ± its published spread, and its source. The YAML also
 gives the protocol, and says what the spread is of (in the RL zoo: episodes of one policy). **here** is what we measured
-on 2 CPU cores with the YAML as it stands, and the verdict on the mean over the seeds. *Not comparable* means that data
-set, length or protocol differ from the published ones. Experiments marked `box2d` or `atari` need an extra:
-`pip install '.[box2d]'`.
+on 2 CPU cores, and the verdict on the mean over the seeds; results.yaml has the version of the lab for each figure.
+*Not comparable* means that data set, length or protocol differ from the published ones. Experiments marked `box2d` or
+`atari` need an extra: `pip install '.[box2d]'`.
 """
 
 
