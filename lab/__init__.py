@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from lab.evaluation import evaluate, load
     from lab.resuming import resume
     from lab.runner import run
-    from lab.seeds.run_seeds import run_seeds
+    from lab.seeds.run_varied import run_seeds, run_varied
 
 __all__ = [
     "evaluate",
@@ -18,6 +18,7 @@ __all__ = [
     "resume",
     "run",
     "run_seeds",
+    "run_varied",
 ]
 
 __getattr__ = lazily(
@@ -27,6 +28,7 @@ __getattr__ = lazily(
         "load": "lab.evaluation",
         "resume": "lab.resuming",
         "run": "lab.runner",
-        "run_seeds": "lab.seeds.run_seeds",
+        "run_seeds": "lab.seeds.run_varied",
+        "run_varied": "lab.seeds.run_varied",
     },
 )

@@ -1,1 +1,1 @@
-"""Several runs of one experiment at once, each in a process of its own."""
+"""Several runs of one experiment at once, each in a process of its own: seeds, folds and any other setting."""

@@ -1,7 +1,7 @@
-"""A lab command as the child of another process: it tells how far it is, and never outlives the one that started it.
+"""A lab command as the child of another process: it reports its progress, and never outlives its parent.
 
 `python child.py run NAME ...` is `lab run NAME ...`. Its standard input is a pipe that its parent holds open and never
-writes to: when that ends, so does the child, however the parent came to its end. Its standard output carries progress.
+writes to. When the pipe ends, the child ends, however the parent ended. Its standard output carries progress.
 """
 
 from __future__ import annotations

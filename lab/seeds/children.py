@@ -1,4 +1,4 @@
-"""Runs as children of this process, several at once. Whatever becomes of this process, none of them stays."""
+"""Runs as child processes, several at once. None of them outlives this process, however it ends."""
 
 from __future__ import annotations
 
@@ -8,41 +8,42 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from lab.console.progress import NOTICE, Update
+from lab.seeds.vary import named
 
 MARK = b"\x1e"
-"""Before each line of progress, as JSON. Whatever else a run prints has no such character in it."""
+"""Begins each line of progress, which is JSON. Nothing else that a run prints contains this character."""
 
-PATIENCE = 60.0  # seconds for children that were asked to end: they save within five, and W&B may want its time
+PATIENCE = 60.0  # seconds for children that were asked to end: they save within five, and W&B may take longer
 POLL = 0.1  # seconds
 TAIL = 12  # lines of a log
 
 
 How = Literal["ran", "resumed", "there", "elsewhere"]
-"""Started anew; gone on with; ended, from before; at work in a process that is none of ours."""
+"""A new run; resumed; complete from before; being trained by another process."""
 
 
 @dataclass
 class Child:
-    """One seed's run: before, while and after it is at work.
+    """One of several runs: before, while and after it is trained.
 
     Args:
-        seed: of the run.
+        settings: that it has and the others have not: its seed, its fold.
         how: it comes about.
         words: of its command; none where there is nothing to do.
-        log: file for all it says.
-        folder: of the run, once that is known.
+        log: file for its output.
+        folder: of the run, once it is known.
         state: it is in.
         code: exit code, in the end.
     """
 
-    seed: int
+    settings: Mapping[str, Any]
     how: How
     words: Sequence[str]
     log: Path
@@ -50,7 +51,7 @@ class Child:
     state: Literal["waiting", "running", "ended"] = "waiting"
     code: int = 0
     update: Update | None = None
-    """How far it is, as far as it told."""
+    """How far it is, as it said last."""
     asked: bool = False
     """Whether it was asked to end."""
     problem: str = ""
@@ -59,22 +60,27 @@ class Child:
     seconds: float = 0.0
 
     @property
+    def name(self) -> str:
+        """Its settings in words: `seed 0, fold 3`."""
+        return named(self.settings)
+
+    @property
     def failed(self) -> bool:
-        """Whether it ended here by itself, and not as it should."""
+        """Whether it ended with an error of its own."""
         return self.state == "ended" and bool(self.words) and self.code != 0 and not self.asked
 
     @property
     def tail(self) -> list[str]:
-        """The last lines of what it said."""
+        """The last lines of its output."""
         return [*self._lines()[-TAIL:], *([self.problem] if self.problem else [])]
 
     @property
     def notices(self) -> list[str]:
-        """What it said that must not be missed."""
+        """The notices in its output."""
         return [line.removeprefix(NOTICE) for line in self._lines() if line.startswith(NOTICE)]
 
     def hear(self, line: bytes) -> None:
-        """Take a line of its output: progress, or else something for the log."""
+        """Take a line of its output: progress, or a line for the log."""
         said, mark, told = line.partition(MARK)
         with suppress(ValueError, TypeError):
             if mark:
@@ -94,26 +100,26 @@ class Child:
 
 
 class Children:
-    """Carries out the commands of some children, `jobs` of them at once."""
+    """Runs the commands of some children, `jobs` of them at once."""
 
     def __init__(self, children: Sequence[Child], jobs: int) -> None:
         self.children, self.jobs = children, jobs
         self.processes: dict[int, subprocess.Popen[bytes]] = {}
-        """Those at work, by seed."""
-        self.ears: dict[int, threading.Thread] = {}
+        """The running processes, by the place of their child in `children`."""
+        self.listeners: dict[int, threading.Thread] = {}
 
     def step(self) -> bool:
-        """Take note of those that have ended, begin as many as may be at work; return whether there are any left."""
+        """Note which have ended and start as many as may run; return whether any are left."""
         self._look()
-        for child in self.children:
+        for place, child in enumerate(self.children):
             if child.state == "waiting" and len(self.processes) < self.jobs:
-                self._start(child)
+                self._start(place, child)
         return any(child.state != "ended" for child in self.children)
 
     def end(self, signal_number: int, wait: Callable[[], None]) -> None:
-        """Pass a signal on to those at work, and give them time to save; `wait` is called while they take it."""
-        for child in self.children:
-            child.asked = child.seed in self.processes
+        """Pass a signal on to the running ones and give them time to save, calling `wait` meanwhile."""
+        for place, child in enumerate(self.children):
+            child.asked = place in self.processes
         for process in self.processes.values():
             with suppress(OSError):
                 process.send_signal(signal_number) if os.name == "posix" else process.terminate()
@@ -124,26 +130,26 @@ class Children:
             wait()
 
     def kill(self) -> None:
-        """End those that are still at work, at once."""
+        """Kill those that are still running."""
         for process in self.processes.values():
             process.kill()
-        for seed, process in list(self.processes.items()):
+        for place, process in list(self.processes.items()):
             process.wait()
-            self._let_go(seed)
+            self._let_go(place)
 
-    def _start(self, child: Child) -> None:
+    def _start(self, place: int, child: Child) -> None:
         try:
             process = self._process(child)
-        except OSError as error:  # no memory, no more processes, a full disk: the others may come through
+        except OSError as error:  # no memory, too many processes, a full disk: others may still start
             child.state, child.code, child.problem = "ended", 1, f"could not be started: {error.strerror}"
             return
-        self.processes[child.seed] = process
+        self.processes[place] = process
         child.state, child.began = "running", time.monotonic()
-        self.ears[child.seed] = threading.Thread(target=_hear, args=(process, child), daemon=True)
-        self.ears[child.seed].start()
+        self.listeners[place] = threading.Thread(target=_hear, args=(process, child), daemon=True)
+        self.listeners[place].start()
 
     def _process(self, child: Child) -> subprocess.Popen[bytes]:
-        with child.log.open("ab") as log:  # to its end, where this process writes as well
+        with child.log.open("ab") as log:  # append: this process writes to it as well
             return subprocess.Popen(
                 # -P: not the script's folder, where a module is called `config`.
                 [sys.executable, "-P", str(Path(__file__).with_name("child.py")), *child.words],
@@ -155,23 +161,18 @@ class Children:
             )
 
     def _look(self) -> None:
-        for child in self.children:
-            process = self.processes.get(child.seed)
-            if process is None:
-                continue
+        for place, process in list(self.processes.items()):
+            child = self.children[place]
             child.seconds = time.monotonic() - child.began
             if (code := process.poll()) is not None:
-                self._ended(child, code)
+                self._let_go(place)
+                child.state, child.code = "ended", code if code >= 0 else 128 - code
 
-    def _ended(self, child: Child, code: int) -> None:
-        self._let_go(child.seed)
-        child.state, child.code = "ended", code if code >= 0 else 128 - code
-
-    def _let_go(self, seed: int) -> None:
-        process = self.processes.pop(seed)
+    def _let_go(self, place: int) -> None:
+        process = self.processes.pop(place)
         if process.stdin:
             process.stdin.close()
-        self.ears.pop(seed).join(1)  # what it said last; a helper of it that lives on may hold the pipe open
+        self.listeners.pop(place).join(1)  # its last output; a helper that lives on may hold the pipe open
 
 
 def _hear(process: subprocess.Popen[bytes], child: Child) -> None:

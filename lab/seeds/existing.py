@@ -1,4 +1,4 @@
-"""Runs of a config that are there already."""
+"""Runs of a config that exist already."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from lab.tracking.redact import redact
 
 
 def recorded(config: Config, runs: Path, seeds: Collection[int], *, fast_dev_run: bool) -> dict[int, Summary]:
-    """Return, by seed, the runs under a runs folder that have this resolved config, the seed apart.
+    """Return, by seed, the runs under a runs folder that have this resolved config, whatever their seed.
 
-    Of several with one seed it is the newest that is complete, else the newest that a process is at work on, else the
-    newest. Runs that were forked from another one are none of these: they did not begin as this config does.
+    Of several runs with one seed it is the newest complete one, else the newest that a process works on, else the
+    newest. Forks of other runs are left out: they did not begin with this config.
     """
     found: dict[int, Summary] = {}
     wanted = redact(config.as_dict())
@@ -39,7 +39,7 @@ def _rank(record: Summary) -> int:
 
 
 def _same(wanted: dict[str, Any], record: Summary) -> bool:
-    """Whether a run has this config. One from before a setting was introduced has its default."""
+    """Whether a run has this config. A run that is older than a setting has its default."""
     one, other = flat(wanted), flat(Run(record).config)
     if any(one[name] != other[name] for name in one.keys() & other.keys()):
         return False

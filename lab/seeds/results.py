@@ -1,34 +1,39 @@
-"""What several seeds of one experiment came to, together."""
+"""What several runs came to: each by itself, and those together that differ only in seed and fold."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lab.runs.reference import Verdict
+from lab.configuration import Config
+from lab.data.base import DatasetInfo
+from lab.runs.designs import repeat_name
+from lab.runs.groups import Group
+from lab.runs.reference import Reference, Target, judge
+from lab.runs.select import Run
 from lab.runs.summary import Summary
 from lab.seeds.children import How
-from lab.statistics import Spread, interquartile_mean, spread
+from lab.seeds.vary import named
 
 
 @dataclass(frozen=True)
-class SeedRun:
-    """One seed's run.
+class Trial:
+    """One of several runs.
 
     Args:
-        seed: of the run.
+        settings: that it has and the others have not: its seed, its fold.
         how: it came about.
         exit_code: as of `lab run`.
-        seconds: that it took here and now.
-        run: its summary; None where it came to none.
-        log: what it said, where it failed.
+        seconds: that it took now.
+        run: its summary; None where no run was made.
+        log: its output, where it failed.
         said: the last lines of that.
     """
 
-    seed: int
+    settings: Mapping[str, Any]
     how: How
     exit_code: int
     seconds: float
@@ -36,60 +41,99 @@ class SeedRun:
     log: Path | None = None
     said: str = ""
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain values, for JSON."""
+        return asdict(self) | {"log": str(self.log) if self.log else None}
+
 
 @dataclass(frozen=True)
-class SeedRuns:
-    """The runs of several seeds.
+class Outcome:
+    """Runs that differ only in seed and fold, and the verdicts on their mean.
+
+    Args:
+        settings: varied settings that all of them have, seed and fold aside.
+        trials: one at least.
+        config: of one of them.
+        fast_dev_run: whether they are fast-dev runs.
+    """
+
+    settings: Mapping[str, Any]
+    trials: Sequence[Trial]
+    config: Config
+    fast_dev_run: bool = False
+
+    @cached_property
+    def group(self) -> Group | None:
+        """The runs with their statistics; None where no run was made."""
+        return self._group(None)
+
+    @cached_property
+    def reference(self) -> dict[str, Any]:
+        """The published figure, as in a summary, with the verdict on the mean and its reason."""
+        return self._judged(self.config.common.reference)
+
+    @cached_property
+    def target(self) -> dict[str, Any]:
+        """Our own target in the same form; empty where there is none."""
+        return self._judged(self.config.common.target) if self.config.common.target else {}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain values, for JSON."""
+        figures = self.group.as_dict() if self.group else {}
+        return figures | {"group": dict(self.settings), "reference": self.reference, "target": self.target}
+
+    def _group(self, metric: str | None) -> Group | None:
+        runs = tuple(Run(trial.run) for trial in self.trials if trial.run)
+        label = ", ".join(filter(None, [self.config.common.name, named(self.settings)]))
+        return Group(runs, label, self.settings, metric) if runs else None
+
+    def _judged(self, standard: Reference | Target | None) -> dict[str, Any]:
+        """The figure with the verdict on the mean, by the rules for a single run."""
+        group = self._group(standard.metric if standard else None)
+        recorded = [run for run in group.runs if group.figure(run) is not None] if group else []
+        own = [run.record.target if isinstance(standard, Target) else run.record.reference for run in recorded]
+        odd = next((at for at, one in enumerate(own) if one.get("verdict") == "not-comparable"), None)
+        if odd is not None:
+            verdict, reason = "not-comparable", f"{repeat_name(recorded[odd])}: {own[odd].get('reason')}"
+        else:
+            used = recorded[0].record.dataset if recorded else {"name": standard.dataset if standard else ""}
+            verdict, reason = judge(
+                standard,
+                {standard.metric: group.spread.mean if group and group.spread else None} if standard else {},
+                dataset=DatasetInfo(str(used.get("name")), used.get("sha256"), used.get("fallback")),
+                settings=self.config.as_dict(),
+                fast_dev_run=self.fast_dev_run,
+            )
+        return (asdict(standard) if standard else {}) | {"verdict": verdict, "reason": reason}
+
+
+@dataclass(frozen=True)
+class Trials:
+    """All runs of one command.
 
     Args:
         name: of the experiment.
-        metric: that says how a run did: its reference's, else its first; "" where no run has any.
-        runs: one per seed.
-        published: the reference, as in a summary, with the verdict on the mean of the seeds and its reason.
+        varied: names of the settings that differ between them.
+        trials: one per combination of their values.
+        outcomes: the same runs, in groups that differ only in seed and fold.
     """
 
     name: str
-    metric: str
-    runs: Sequence[SeedRun]
-    published: dict[str, Any]
-
-    @cached_property
-    def values(self) -> dict[int, float]:
-        """The metric by seed, of the seeds that came to one."""
-        found = {one.seed: one.run.metrics.get(self.metric) for one in self.runs if one.run}
-        return {seed: value for seed, value in found.items() if value is not None}
-
-    @property
-    def spread(self) -> Spread | None:
-        """Mean over the seeds with its 95 % interval; None without a figure."""
-        return spread(list(self.values.values())) if self.values else None
-
-    @property
-    def interquartile_mean(self) -> float | None:
-        """Mean of the middle half of the seeds; None without a figure."""
-        return interquartile_mean(list(self.values.values())) if self.values else None
-
-    @property
-    def verdict(self) -> Verdict:
-        """On the mean of the seeds, as a run's own is on its figure."""
-        verdict: Verdict = self.published["verdict"]
-        return verdict
+    varied: tuple[str, ...]
+    trials: Sequence[Trial]
+    outcomes: Sequence[Outcome]
 
     @property
     def exit_code(self) -> int:
         """The worst of the runs' exit codes."""
-        return max(one.exit_code for one in self.runs)
+        return max(one.exit_code for one in self.trials)
 
     def as_dict(self) -> dict[str, Any]:
-        """All of it as plain values, for JSON."""
-        runs = [asdict(one) | {"log": str(one.log) if one.log else None} for one in self.runs]
+        """Return all of it as plain values, for JSON."""
         return {
             "name": self.name,
-            "metric": self.metric,
-            "runs": runs,
-            "values": {str(seed): value for seed, value in self.values.items()},
-            "spread": asdict(self.spread) if self.spread else None,
-            "interquartile_mean": self.interquartile_mean,
-            "reference": self.published,
+            "varied": list(self.varied),
+            "runs": [one.as_dict() for one in self.trials],
+            "groups": [one.as_dict() for one in self.outcomes],
             "exit_code": self.exit_code,
         }

@@ -30,7 +30,8 @@ from lab.runs.folder import locked
 from lab.runs.summary import Summary, local_runs
 from lab.seeds.children import Child
 from lab.seeds.existing import recorded
-from lab.seeds.run_seeds import run_seeds, simultaneous
+from lab.seeds.run_varied import run_seeds, run_varied, simultaneous
+from lab.seeds.vary import combinations, read_vary
 from lab.statistics import interquartile_mean, spread
 from tests.faults.harness import lab_process, wait_for
 from tests.support.toys import SLOW
@@ -127,9 +128,10 @@ def test_seeds_are_ordinary_runs_and_those_that_are_there_are_not_run_again(caps
     found = told(capsys, "--seeds", "0,1,5", "--json")
     assert how(found) == ["there"] * 3
     expected = spread([0.0, 10, 50])
-    assert found["values"] == {"0": 0, "1": 10, "5": 50}
-    assert (found["spread"]["mean"], found["spread"]["low"]) == (20, expected.low)
-    assert found["interquartile_mean"] == interquartile_mean([0.0, 10, 50])
+    (group,) = found["groups"]
+    assert (group["seeds"], group["values"]) == ([0, 1, 5], [0, 10, 50])
+    assert (group["spread"]["mean"], group["spread"]["low"]) == (20, expected.low)
+    assert group["interquartile_mean"] == interquartile_mean([0.0, 10, 50])
     assert how(told(capsys, "--seeds", "1", "--fresh")) == ["ran"]
     assert len(runs()) == 4
     assert not list(Path(tempfile.gettempdir()).glob("lab-*")), "nothing stays of what all went well"
@@ -197,7 +199,7 @@ def test_ctrl_c_saves_all_and_the_same_command_goes_on_exactly(capsys: pytest.Ca
     assert process.returncode == 130, err
     assert "SIGINT: saving, then ending" in err
     assert re.search(r"^seed 1: ended, saved at step \d+$", err, re.MULTILINE)
-    assert "the same command goes on with the seeds that are not complete" in err
+    assert "the same command goes on with the runs that are not complete" in err
     assert "Traceback" not in err
     assert not any(alive(pid) for pid in pids())
     assert [run.status for run in runs()] == ["interrupted"] * 2
@@ -282,7 +284,8 @@ def test_what_another_process_is_at_work_on_is_left_to_it(capsys: pytest.Capture
     with locked(run.dir):
         found = told(capsys, "--seeds", "0-1", code=1)
     assert how(found) == ["ran", "elsewhere"]
-    assert list(found["values"]) == ["0"]
+    assert [trial["settings"] for trial in found["runs"]] == [{"seed": 0}, {"seed": 1}]
+    assert found["groups"][0]["values"] == [0]
     assert how(told(capsys, "--seeds", "1")) == ["resumed"]
 
 
@@ -313,8 +316,10 @@ def test_jobs_are_at_work_at_the_same_time_and_no_more() -> None:
 
     found = run_seeds("toy.yaml", {"steps": 5}, seeds=[3, 1, 2], jobs=2, watch=watch)
     assert most == 2
-    assert found.values == {3: 30, 1: 10, 2: 20}
-    assert (found.metric, found.verdict, found.exit_code) == ("toy/value", "met", 0)
+    (outcome,) = found.outcomes
+    assert outcome.group
+    assert (outcome.group.metric, outcome.group.scores) == ("toy/value", [10, 20, 30])
+    assert (outcome.reference["verdict"], found.exit_code) == ("met", 0)
 
 
 def test_an_agent_from_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -375,6 +380,99 @@ def test_at_a_terminal_all_are_shown_live_and_the_terminal_is_left_as_it_was() -
     assert process.wait() == 0
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.decode())
     assert re.search(r"seed 0 +\S+ training +\d+/10 [\d,]+/s 0:0\d sum", text)
-    assert "0 of 2 seeds ended" in text
+    assert "0 of 2 runs ended" in text
     assert "step 3" not in text
     assert screen.rfind(b"\x1b[?25h") > screen.rfind(b"\x1b[?25l"), "the cursor is back"
+
+
+def values_of(found: dict[str, Any]) -> list[list[float]]:
+    return [group["values"] for group in found["groups"]]
+
+
+def test_folds_are_repeats(capsys: pytest.CaptureFixture[str]) -> None:
+    """One mean and one verdict over folds and seeds, and no run takes the place of another."""
+    words = ["--vary", "seed=0-1", "--vary", "fold=0-2"]
+    assert main(["run", "toy.yaml", *words]) == 0
+    out = capsys.readouterr().out
+    lines = [line.split() for line in out.splitlines()]
+    assert lines[0][:3] == ["toy,", "6", "runs:"]
+    assert lines[1][:4] == ["seed", "fold", "result", "verdict"]
+    assert lines[2][:4] == ["0", "0", "0", "missed"]
+    assert lines[7][:4] == ["1", "2", "12", "met"]
+    assert ["mean", "6", "over", "6", "runs"] in lines
+    assert "the mean against the reference: missed: toy/value is 6, 6 short of the published 12" in out
+    again = told(capsys, *words)
+    assert how(again) == ["there"] * 6
+    assert values_of(again) == [[0, 1, 2, 10, 11, 12]]
+    capsys.readouterr()
+    assert main(["runs", "--group-by", "experiment", "--json"]) == 0
+    (group,) = json.loads(capsys.readouterr().out)
+    assert group["values"] == [0, 1, 2, 10, 11, 12]
+    assert how(told(capsys, "--seeds", "0-2")) == ["there", "there", "ran"], "fold 0 is the default"
+
+
+def test_other_settings_make_groups(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--vary", "bonus=0.5,100", "--seeds", "1,2"]
+    found = told(capsys, *words)
+    assert values_of(found) == [[10.5, 20.5], [110, 120]]
+    assert [group["group"] for group in found["groups"]] == [{"bonus": "0.5"}, {"bonus": "100"}]
+    assert [group["reference"]["verdict"] for group in found["groups"]] == ["met", "met"]
+    assert found["varied"] == ["seed", "bonus"]
+    assert main(["run", "toy.yaml", *words]) == 0
+    out = capsys.readouterr().out
+    assert [line for line in out.splitlines() if line.startswith("bonus ")] == ["bonus 0.5", "bonus 100"]
+
+
+def test_varied_run_is_that_run_alone() -> None:
+    found = run_varied("toy.yaml", {"steps": 20}, vary={"fold": [1, 2], "seed": [3]}, jobs=2)
+    alone = lab.run("toy.yaml", {"steps": 20, "seed": 3, "fold": 2}, runs_dir="alone")
+    assert found.trials[1].settings == {"fold": 2, "seed": 3}
+    assert found.trials[1].run
+    assert found.trials[1].run.metrics == alone.metrics
+
+
+def test_failure_names_its_fold(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--vary", "fold=0,1", "--vary", "failing=[],[0]"]
+    assert main(["run", "toy.yaml", *words]) == 4
+    err = capsys.readouterr().err
+    assert "fold 1, failing [0]: ended with exit code 4" in err
+    (log,) = {Path(path).parent for path in re.findall(r"all it said: (\S+)", err)}
+    assert sorted(path.name for path in log.iterdir()) == ["1-fold-0-failing-0-.log", "3-fold-1-failing-0-.log"]
+
+
+def test_values_are_read() -> None:
+    assert read_vary(["seed=0-2", "a.b=1e-3,x", "c=[1,2],[3,[4,5]],{a: 1, b: 2}", 'd="a,b",c', "e=2-x"]) == {
+        "seed": [0, 1, 2],
+        "a.b": ["1e-3", "x"],
+        "c": ["[1,2]", "[3,[4,5]]", "{a: 1, b: 2}"],
+        "d": ['"a,b"', "c"],
+        "e": ["2-x"],
+    }
+    assert combinations({"a": [1, 2], "seed": ["0", 1]}) == [
+        {"a": 1, "seed": 0},
+        {"a": 1, "seed": 1},
+        {"a": 2, "seed": 0},
+        {"a": 2, "seed": 1},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--vary", "fold"], "--vary expects KEY=VALUES such as seed=0-4 or trainer.learning_rate=1e-3,1e-4"),
+        (["--vary", "fold="], "--vary expects values such as"),
+        (["--vary", "fold=1,1"], "fold must be varied over different values"),
+        (["--vary", "fold=1", "--vary", "fold=2"], "received fold twice"),
+        (["--vary", "flod=1,2"], "did you mean 'fold'?"),
+        (["--vary", "fold=a,b"], "fold"),
+        (["--vary", "seed=-1"], "seeds must be different numbers"),
+        (["--vary", "fold=0-5000"], "at most 1,000 values"),
+        (["--vary", "fold=0-99", "--vary", "steps=1-99"], "9,900 combinations"),
+        (["--vary", "seed=0-4", "--seeds", "0-4"], "choose one of them"),
+        (["--vary", "seed=0-4", "--seed", "3"], "choose one of them"),
+    ],
+)
+def test_wrong_values_are_refused(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "toy.yaml", *words]) == 2
+    assert message in capsys.readouterr().err
+    assert not RUNS.exists()

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from lab.config.roles import Roles
 from lab.config.types import PositiveInt
 from lab.console.progress import notice
 from lab.data.base import DatasetInfo
@@ -29,19 +30,25 @@ class Toy(Experiment):
 
     Args:
         steps: to make.
+        fold: adds as much to `toy/value`.
+        bonus: the same, but no repeat.
         failing: seeds whose run fails when half of the steps are made.
         diverging: seeds whose run diverges there.
     """
 
     family, lengths = "custom", ("steps",)
+    roles = Roles(repeats=("fold",), budget={"steps": "steps"})
 
     def __init__(
         self,
         steps: PositiveInt = 10,
+        fold: int = 0,
+        bonus: float = 0.0,
         failing: Sequence[int] = (),
         diverging: Sequence[int] = (),
     ) -> None:
         self.steps, self.failing, self.diverging = steps, failing, diverging
+        self.fold, self.bonus = fold, bonus
 
     def prepare(self, seed: int, device: torch.device, *, fast_dev_run: bool = False) -> None:
         self.seed, self.total = seed, torch.zeros(())
@@ -76,7 +83,7 @@ class Toy(Experiment):
         return {"step": step, "total": self.total, "random": torch.get_rng_state()}
 
     def evaluate(self, context: RunContext) -> dict[str, float]:
-        return {"toy/value": 10.0 * self.seed, "toy/sum": float(self.total)}
+        return {"toy/value": 10.0 * self.seed + self.fold + self.bonus, "toy/sum": float(self.total)}
 
     def draw(self, context: RunContext) -> None:
         """Nothing."""

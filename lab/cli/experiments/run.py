@@ -1,4 +1,4 @@
-"""`lab run`: one run of an experiment, or with --seeds several at once."""
+"""`lab run`: one run of an experiment, or with --seeds or --vary several at once."""
 
 from __future__ import annotations
 
@@ -19,8 +19,15 @@ TAKES_OVERRIDES = True
 def add_options(parser: argparse.ArgumentParser) -> None:
     shared.experiment(parser)
     parser.add_argument("--seeds", metavar="S", type=shared.seeds, help="one run per seed, as 0-4 or 0,1,2")
+    parser.add_argument(
+        "--vary",
+        metavar="KEY=VALUES",
+        action="append",
+        default=[],
+        help="one run per value, as seed=0-4 or trainer.learning_rate=1e-3,1e-4; several --vary: every combination",
+    )
     parser.add_argument("--jobs", metavar="N", type=shared.count, help="runs at once (default: as the cores allow)")
-    parser.add_argument("--fresh", action="store_true", help="run all seeds again, also those that are complete")
+    parser.add_argument("--fresh", action="store_true", help="run all again, also those that are complete")
     parser.add_argument("--make-needed", action="store_true", help="first run the experiments whose artifacts it needs")
     shared.fast_dev_run(parser)
     shared.runs_dir(parser)
@@ -31,7 +38,7 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
     from lab.config.files import find
 
     find(options.name)  # an unknown name is refused before PyTorch is loaded
-    if options.seeds:
+    if options.seeds or options.vary:
         return _several(options, rest)
     for name in ("jobs", "fresh"):
         if getattr(options, name):
@@ -73,24 +80,30 @@ def show(record: Summary, options: argparse.Namespace) -> None:
 
 
 def _several(options: argparse.Namespace, rest: list[str]) -> int:
-    """Run the seeds that are missing, and print the result of all; return the worst of their exit codes."""
+    """Run what is missing, and print the result of all; return the worst of their exit codes."""
+    from lab.seeds.vary import SEED, read_vary
     from lab.tracking.destination import sweeping
 
-    if options.seed is not None:
+    vary = read_vary(options.vary)
+    if options.seed is not None and (options.seeds or SEED in vary):
         raise ConfigError("--seed is for one run and --seeds for several: choose one of them")
+    if options.seeds and SEED in vary:
+        raise ConfigError("--seeds 0-4 is --vary seed=0-4: choose one of them")
     if sweeping():
-        raise ConfigError("a trial of a sweep is one run: leave out --seeds and let the sweep vary the parameter seed")
+        raise ConfigError("a trial of a sweep is one run: leave out --seeds and --vary, and let the sweep vary them")
+    if options.seeds:
+        vary = {SEED: options.seeds, **vary}
     loading(options.name)
     from lab.cli.views.live import Display
-    from lab.cli.views.seeds import report
-    from lab.seeds.run_seeds import run_seeds
+    from lab.cli.views.several import report
+    from lab.seeds.run_varied import run_varied
 
     with Display() as display:
         try:
-            found = run_seeds(
+            found = run_varied(
                 options.name,
                 rest,
-                seeds=options.seeds,
+                vary=vary,
                 runs_dir=options.runs_dir,
                 fast_dev_run=options.fast_dev_run,
                 jobs=options.jobs,
@@ -98,7 +111,7 @@ def _several(options: argparse.Namespace, rest: list[str]) -> int:
                 watch=display,
             )
         except Interrupted:
-            stderr().print("the same command goes on with the seeds that are not complete")
+            stderr().print("the same command goes on with the runs that are not complete")
             raise
     results(options).print(report(found))
     if options.json:

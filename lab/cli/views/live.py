@@ -1,4 +1,4 @@
-"""What the person at the terminal sees while several seeds are at work: all of them live, or plain lines."""
+"""Progress of several runs: all of them live at a terminal, or plain lines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from lab.cli.views.seeds import HOW
+from lab.cli.views.several import HOW
 from lab.console.progress import Update, console, fitting, notice
 from lab.console.tables import plain
 from lab.console.wording import duration
@@ -22,7 +22,7 @@ from lab.runs.summary import Summary, read_summary
 from lab.seeds.children import Child
 
 REFRESH = 0.25  # seconds between two drawings
-PLAIN_LINE_EVERY = 10.0  # seconds, for each seed, where there is no terminal
+PLAIN_LINE_EVERY = 10.0  # seconds, for each run, where there is no terminal
 BAR = 12  # columns
 
 
@@ -54,12 +54,12 @@ class Display:
     def __call__(self, children: Sequence[Child]) -> None:
         """Show how far they are."""
         for child in children:
-            if child.state == "ended" and child.seed not in self.told:
-                self.told.add(child.seed)
+            if child.state == "ended" and id(child) not in self.told:
+                self.told.add(id(child))
                 self._ended(child)
-            elif child.state == "running" and child.seed not in self.begun and not self.live:
-                self.begun.add(child.seed)
-                _say(f"seed {child.seed}: {'resuming' if child.how == 'resumed' else 'begins'}")
+            elif child.state == "running" and id(child) not in self.begun and not self.live:
+                self.begun.add(id(child))
+                _say(f"{child.name}: {'resuming' if child.how == 'resumed' else 'begins'}")
         now = time.monotonic()
         if self.live and now - self.drawn >= REFRESH:
             self.drawn = now
@@ -69,25 +69,25 @@ class Display:
             self.line = now
             for child in children:
                 if child.state == "running" and child.update:
-                    _say(f"seed {child.seed}: {child.update}")
+                    _say(f"{child.name}: {child.update}")
 
     def _ended(self, child: Child) -> None:
         for line in child.notices if not child.asked else ():
             if line not in self.notices:
                 self.notices.add(line)
-                notice(f"seed {child.seed}: {plain(line)}")
+                notice(f"{child.name}: {plain(line)}")
         run = _summary(child)
         took = f", {duration(child.seconds)}" if child.words else ""
         if child.failed:
-            _say(f"seed {child.seed}: ended with exit code {child.code}{took}; all it said: {child.log}")
+            _say(f"{child.name}: ended with exit code {child.code}{took}; all it said: {child.log}")
             console.print(Text("\n".join(f"    {plain(line)}" for line in child.tail), style="dim"), soft_wrap=True)
         elif child.code and child.asked:
             step = run.resume.get("checkpoint") if run and run.status == "interrupted" else None
-            _say(f"seed {child.seed}: ended{'' if step is None else f', saved at step {step:,}'}")
+            _say(f"{child.name}: ended{'' if step is None else f', saved at step {step:,}'}")
         else:
             how = f"{HOW[child.how]}, " if HOW[child.how] else ""
             where = f", {run.run_id}" if run and not child.words else ""
-            _say(f"seed {child.seed}: {how}{_result(run)}{took}{where}")
+            _say(f"{child.name}: {how}{_result(run)}{took}{where}")
 
 
 def _say(line: str) -> None:
@@ -98,12 +98,12 @@ def _drawing(children: Sequence[Child]) -> RenderableType:
     grid = Table.grid(padding=(0, 1))
     for child in children:
         if child.state == "running" and child.update:
-            grid.add_row(f"seed {child.seed}", *_how_far(child.update, console.width - len(f"seed {child.seed} ")))
+            grid.add_row(child.name, *_how_far(child.update, console.width - len(f"{child.name} ")))
         elif child.state == "running":
-            grid.add_row(f"seed {child.seed}", "", Text("starts", style="dim"))
+            grid.add_row(child.name, "", Text("starts", style="dim"))
     states = [child.state for child in children]
     waiting = f", {states.count('waiting')} waiting" if "waiting" in states else ""
-    return Group(grid, Text(f"{states.count('ended')} of {len(states)} seeds ended{waiting}", style="dim"))
+    return Group(grid, Text(f"{states.count('ended')} of {len(states)} runs ended{waiting}", style="dim"))
 
 
 def _how_far(update: Update, width: int) -> list[RenderableType]:

@@ -1,0 +1,231 @@
+"""Several runs of one experiment: each an ordinary run in a process of its own, as many at once as there are cores."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lab.configuration import Config, load
+from lab.console.progress import notice
+from lab.errors import ConfigError, DivergedError, Interrupted
+from lab.runs.folder import at_work
+from lab.runs.summary import Summary, read_summary, runs_folder
+from lab.saving.surroundings import differences
+from lab.seeds.children import POLL, Child, Children
+from lab.seeds.existing import recorded
+from lab.seeds.results import Outcome, Trial, Trials
+from lab.seeds.vary import SEED, Settings, as_words, combinations, named
+from lab.system.cores import usable_cores
+from lab.system.devices import DEFAULT_THREADS, select_device
+from lab.system.signals import Stop, signals_as_exceptions
+
+BUSY = 1
+"""Exit code for a run that another process is working on: it is not done."""
+
+Overrides = Mapping[str, Any] | Sequence[str]
+Watch = Callable[[Sequence[Child]], None]
+
+
+def run_varied(
+    name: str,
+    overrides: Overrides = (),
+    *,
+    vary: Mapping[str, Sequence[Any]],
+    runs_dir: str | Path | None = None,
+    fast_dev_run: bool = False,
+    jobs: int | None = None,
+    fresh: bool = False,
+    watch: Watch = lambda children: None,
+) -> Trials:
+    """Run the experiment `name` (or a YAML file) with each combination of settings; `lab run --vary` does the same.
+
+    Args:
+        name: the experiment or the file.
+        overrides: settings of all runs.
+        vary: values by dotted setting, as `{"seed": range(5), "data.fold": range(10)}`.
+        runs_dir: folder of all runs.
+        fast_dev_run: do a little of every stage.
+        jobs: runs at once; None for as many as there are cores for, and one on a GPU.
+        fresh: run all again. Otherwise a complete run with the same resolved config is not run again, and one that was
+            killed or interrupted is resumed.
+        watch: called again and again with the state of all runs.
+
+    A run that fails does not stop the others. All runs use the config as it was at the beginning. No child process
+    outlives this one.
+
+    Raises ConfigError, before anything is started, for all that can be known to be wrong; Interrupted when a signal
+    asks to end, after the runs have saved themselves. The same call then goes on.
+    """
+    chosen = combinations(vary)
+    configs = _configs(str(name), overrides, chosen)
+    for line in dict.fromkeys(line for config in configs.values() for line in config.notes):
+        notice(line)
+    runs = runs_folder(runs_dir)
+    at_once = jobs or min(map(simultaneous, configs.values()))
+    before = [None if fresh else _before(one, configs[_key(one)], runs, fast_dev_run) for one in chosen]
+    place: Path | None = None
+    children: list[Child] = []
+    with signals_as_exceptions() as stop:
+        try:
+            with stop.deferred():  # no signal comes between the folder and its name
+                place = _scratch()
+            files = {key: _pinned(configs[key], place / f"config-{n}.yaml") for n, key in enumerate(configs)}
+            more = ["--runs-dir", str(runs), "--json", *(["--fast-dev-run"] if fast_dev_run else [])]
+            for one, there in zip(chosen, before, strict=True):
+                log = place / _log_name(one, len(children))
+                children.append(_child(one, there, ["run", str(files[_key(one)]), *more], log))
+            _carry_out(children, at_once, watch, stop)
+        finally:
+            if place:
+                _tidy(place, [child.log for child in children if child.failed])
+    return _together([_trial(child) for child in children], configs, fast_dev_run=fast_dev_run)
+
+
+def run_seeds(
+    name: str,
+    overrides: Overrides = (),
+    *,
+    seeds: Sequence[int],
+    runs_dir: str | Path | None = None,
+    fast_dev_run: bool = False,
+    jobs: int | None = None,
+    fresh: bool = False,
+    watch: Watch = lambda children: None,
+) -> Trials:
+    """Run the experiment with each of the seeds; `lab run --seeds` does the same. See `run_varied`."""
+    return run_varied(
+        name,
+        overrides,
+        vary={SEED: seeds},
+        runs_dir=runs_dir,
+        fast_dev_run=fast_dev_run,
+        jobs=jobs,
+        fresh=fresh,
+        watch=watch,
+    )
+
+
+def simultaneous(config: Config) -> int:
+    """Return how many runs of this config the machine has cores for; one on a GPU. Raises ConfigError for a device that
+    is not there."""
+    if select_device(config.common.device).type != "cpu":
+        return 1
+    return max(1, usable_cores() // (config.common.threads or DEFAULT_THREADS))
+
+
+def _key(settings: Settings) -> str:
+    """What the config of a run depends on, the seed aside."""
+    return " ".join(as_words({name: value for name, value in settings.items() if name != SEED}))
+
+
+def _configs(name: str, overrides: Overrides, chosen: Sequence[Settings]) -> dict[str, Config]:
+    """The configs of all runs, by `_key`."""
+    found: dict[str, Config] = {}
+    for settings in chosen:
+        if (key := _key(settings)) not in found:
+            more = {name: value for name, value in settings.items() if name != SEED}
+            both = {**overrides, **more} if isinstance(overrides, Mapping) else [*overrides, *as_words(more)]
+            found[key] = load(name, both)
+    return found
+
+
+def _before(settings: Settings, config: Config, runs: Path, fast_dev_run: bool) -> Summary | None:
+    """The run that is there already."""
+    seed = settings.get(SEED, config.common.seed)
+    return recorded(config, runs, [seed], fast_dev_run=fast_dev_run).get(seed)
+
+
+def _scratch() -> Path:
+    """Make a folder for the runs' logs that only this user can read."""
+    try:
+        return Path(tempfile.mkdtemp(prefix="lab-seeds-"))
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write to {tempfile.gettempdir()}: {error.strerror}; TMPDIR chooses another"
+        ) from error
+
+
+def _tidy(place: Path, keep: Collection[Path]) -> None:
+    """Remove all but the logs that were named, and the folder if there are none."""
+    for path in place.iterdir():
+        if path not in keep:
+            path.unlink()
+    if not any(place.iterdir()):
+        place.rmdir()
+
+
+def _pinned(config: Config, path: Path) -> Path:
+    """Write the resolved config for the children: the user's file may change while they wait.
+
+    Raises ConfigError where the config cannot be repeated from a file.
+    """
+    path.write_text(yaml.safe_dump(config.as_dict(), sort_keys=False, allow_unicode=True), encoding="utf-8")
+    if lost := list(differences(config.as_dict(), load(str(path)).as_dict())):
+        raise ConfigError(f"this config does not come back from a file: {'; '.join(lost)}; start each run by itself")
+    return path
+
+
+def _log_name(settings: Settings, number: int) -> str:
+    """`seed-0.log`; where other settings vary too, which may look alike in a name, with the run's number before it."""
+    plain = re.sub(r"[^A-Za-z0-9.]+", "-", named(settings))[:100]
+    return f"{plain}.log" if set(settings) == {SEED} else f"{number}-{plain}.log"
+
+
+def _child(settings: Settings, before: Summary | None, start: Sequence[str], log: Path) -> Child:
+    """What is to be done for one run. `before` is the run that is there already."""
+    if before is None:
+        return Child(settings, "ran", [*start, *as_words({k: v for k, v in settings.items() if k == SEED})], log)
+    if before.status in ("completed", "diverged"):  # with the same config it would diverge again
+        code = 0 if before.status == "completed" else DivergedError.exit_code
+        return Child(settings, "there", (), log, before.dir, "ended", code)
+    if at_work(before.dir):
+        return Child(settings, "elsewhere", (), log, before.dir, "ended", BUSY)
+    return Child(settings, "resumed", ["resume", str(before.dir), "--json"], log, before.dir)
+
+
+def _carry_out(children: Sequence[Child], at_once: int, watch: Watch, stop: Stop) -> None:
+    crew = Children(children, at_once)
+    try:
+        with stop.deferred():
+            while crew.step():
+                watch(children)
+                stop.raise_if_requested()
+                time.sleep(POLL)
+        watch(children)
+    except Interrupted as error:
+        crew.end(error.exit_code - 128, lambda: watch(children))
+        raise
+    finally:
+        crew.kill()
+
+
+def _trial(child: Child) -> Trial:
+    run = None
+    if child.folder:
+        with suppress(ConfigError):
+            run = read_summary(child.folder)
+    log, said = (child.log, "\n".join(child.tail)) if child.failed else (None, "")
+    return Trial(child.settings, child.how, child.code, round(child.seconds, 3), run, log, said)
+
+
+def _together(trials: Sequence[Trial], configs: Mapping[str, Config], *, fast_dev_run: bool) -> Trials:
+    """The runs in groups that differ only in settings that make repeats: seeds and folds."""
+    repeats = {name for config in configs.values() for name in config.roles().repeats}
+    alike: dict[str, list[Trial]] = {}
+    for trial in trials:
+        others = {name: value for name, value in trial.settings.items() if name not in repeats}
+        alike.setdefault(" ".join(as_words(others)), []).append(trial)
+    outcomes = []
+    for members in alike.values():
+        settings = {name: value for name, value in members[0].settings.items() if name not in repeats}
+        config = configs[_key(dict(members[0].settings))]
+        outcomes.append(Outcome(settings, members, config, fast_dev_run))
+    config = next(iter(configs.values()))
+    return Trials(config.common.name, tuple(trials[0].settings), trials, outcomes)
