@@ -123,7 +123,7 @@ def test_trial_takes_no_seeds(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     monkeypatch.setenv("WANDB_SWEEP_ID", "sweep1")
     monkeypatch.setenv("WANDB_RUN_ID", "trial1")
     assert main(["run", "ppo-cartpole", "--seeds", "0-1", "--fast-dev-run"]) == 2
-    assert "a sweep's trial is one run" in capsys.readouterr().err
+    assert "a trial of a sweep is one run" in capsys.readouterr().err
 
 
 @pytest.mark.slow
