@@ -37,6 +37,8 @@ from lab.tracking.redact import redact
 
 DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 
+Announce = Callable[[Summary], None]
+
 
 def run(
     name: str,
@@ -45,7 +47,7 @@ def run(
     runs_dir: str | Path | None = None,
     fast_dev_run: bool = False,
     make_needed: bool = False,
-    announce: Callable[[Summary], None] = lambda record: None,
+    announce: Announce = lambda record: None,
 ) -> Summary:
     """Run the experiment `name` (or a YAML file) to its end and return its summary; `lab run` does just this.
 
@@ -62,7 +64,7 @@ def run(
     started = time.perf_counter()
     wandb_mode, runs = chosen_mode(), summary.runs_folder(runs_dir)
     config = load(str(name), overrides)
-    needs = _needs(config, runs, fast_dev_run=fast_dev_run, make_needed=make_needed, announce=announce)
+    needs = find_needs(config, runs, fast_dev_run=fast_dev_run, make_needed=make_needed, announce=announce)
     job = prepare(config, needs, fast_dev_run=fast_dev_run)
     for line in config.notes:
         notice(line)
@@ -178,10 +180,11 @@ def prepare(config: Config, needs: Sequence[Need] = (), *, fast_dev_run: bool) -
     return Job(config, needs, experiment, device, experiment.cadence(config.common.checkpoint), fast_dev_run)
 
 
-def _needs(
-    config: Config, runs: Path, *, fast_dev_run: bool, make_needed: bool, announce: Callable[[Summary], None]
+def find_needs(
+    config: Config, runs: Path, *, fast_dev_run: bool, make_needed: bool, announce: Announce = lambda record: None
 ) -> list[Need]:
-    """Find what the config needs of other runs; make it where it is missing and that was asked for."""
+    """Return what the config needs of other runs. With `make_needed` the experiments that give it run first; otherwise
+    MissingArtifactError is raised."""
     made: set[str] = set()
     while True:
         try:

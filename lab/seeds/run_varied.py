@@ -15,6 +15,7 @@ import yaml
 from lab.configuration import Config, load
 from lab.console.progress import notice
 from lab.errors import ConfigError, DivergedError, Interrupted
+from lab.runner import find_needs
 from lab.runs.folder import at_work
 from lab.runs.summary import Summary, read_summary, runs_folder
 from lab.saving.surroundings import differences
@@ -42,6 +43,7 @@ def run_varied(
     fast_dev_run: bool = False,
     jobs: int | None = None,
     fresh: bool = False,
+    make_needed: bool = False,
     watch: Watch = lambda children: None,
 ) -> Trials:
     """Run the experiment `name` (or a YAML file) with each combination of settings; `lab run --vary` does the same.
@@ -55,6 +57,7 @@ def run_varied(
         jobs: runs at once; None for as many as there are cores for, and one on a GPU.
         fresh: run all again. Otherwise a complete run with the same resolved config is not run again, and one that was
             killed or interrupted is resumed.
+        make_needed: first run the experiments whose artifacts these runs need, where no completed run has them.
         watch: called again and again with the state of all runs.
 
     A run that fails does not stop the others. All runs use the config as it was at the beginning. No child process
@@ -68,6 +71,8 @@ def run_varied(
     for line in dict.fromkeys(line for config in configs.values() for line in config.notes):
         notice(line)
     runs = runs_folder(runs_dir)
+    for config in configs.values():
+        find_needs(config, runs, fast_dev_run=fast_dev_run, make_needed=make_needed)
     at_once = jobs or min(map(simultaneous, configs.values()))
     before = [None if fresh else _before(one, configs[_key(one)], runs, fast_dev_run) for one in chosen]
     place: Path | None = None
@@ -97,6 +102,7 @@ def run_seeds(
     fast_dev_run: bool = False,
     jobs: int | None = None,
     fresh: bool = False,
+    make_needed: bool = False,
     watch: Watch = lambda children: None,
 ) -> Trials:
     """Run the experiment with each of the seeds; `lab run --seeds` does the same. See `run_varied`."""
@@ -108,6 +114,7 @@ def run_seeds(
         fast_dev_run=fast_dev_run,
         jobs=jobs,
         fresh=fresh,
+        make_needed=make_needed,
         watch=watch,
     )
 

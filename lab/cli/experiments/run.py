@@ -108,6 +108,7 @@ def _several(options: argparse.Namespace, rest: list[str]) -> int:
                 fast_dev_run=options.fast_dev_run,
                 jobs=options.jobs,
                 fresh=options.fresh,
+                make_needed=options.make_needed,
                 watch=display,
             )
         except Interrupted:
