@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,13 +18,13 @@ Transform = Callable[[Batch, torch.Generator], Batch]
 generator alone, which is seeded by (seed, epoch, batch)."""
 
 
-class TensorBatches:
-    """Batches of examples held as tensors. Each iteration is an epoch. The first one after `load_state_dict` is the
-    rest of the epoch that was saved.
+class CutBatches(ABC):
+    """Base of batches that are cut from `count` examples on the device. Each iteration is an epoch. The first one after
+    `load_state_dict` is the rest of the epoch that was saved.
 
     Args:
-        inputs: `(N, ...)` on the training device, in the type they are stored in; or several of these by name.
-        targets: the same for the targets; None for none.
+        count: of the examples.
+        device: where they are.
         batch_size: examples per batch.
         seed: shuffles every epoch anew, by (seed, epoch); None keeps the order.
         transform: is applied to every batch; None for none.
@@ -32,27 +33,39 @@ class TensorBatches:
 
     def __init__(
         self,
-        inputs: Tensors,
-        targets: Tensors | None = None,
+        count: int,
+        device: torch.device,
         *,
         batch_size: int,
         seed: int | None,
         transform: Transform | None = None,
         drop_last: bool | None = None,
     ) -> None:
-        self.examples = Batch(inputs, targets)
-        self.batch_size, self.seed, self.transform = batch_size, seed, transform
+        self.count, self.device, self.batch_size, self.seed, self.transform = count, device, batch_size, seed, transform
         self.drop_last = seed is not None if drop_last is None else drop_last
         self.epoch, self.batch, self.resume_at = 0, 0, 0
-        first = next(iter(inputs.values())) if isinstance(inputs, dict) else inputs
-        self.device, self.generator = first.device, torch.Generator(first.device)
-        if self.drop_last and batch_size > len(self.examples):
-            raise ConfigError(
-                f"data.batch_size is {batch_size}, but there are only {len(self.examples)} examples to train on"
-            )
+        self.generator = torch.Generator(device)
+        if self.drop_last and batch_size > count:
+            raise ConfigError(f"data.batch_size is {batch_size}, but there are only {count} examples to train on")
+
+    @abstractmethod
+    def take(self, chosen: Tensor) -> Batch:
+        """Return the examples of these indices, `(B,)`, as a batch on the device."""
+
+    def order(self) -> Tensor:
+        """Return the indices of this epoch's examples, `(count,)`, on the CPU."""
+        if self.seed is None:
+            return torch.arange(self.count)
+        return torch.randperm(self.count, generator=self.order_generator())
+
+    def order_generator(self) -> torch.Generator:
+        """Return a generator for the order of this epoch. It is on the CPU, so that every kind of device sees the same
+        order."""
+        assert self.seed is not None
+        return torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
 
     def __len__(self) -> int:
-        full, rest = divmod(len(self.examples), self.batch_size)
+        full, rest = divmod(self.count, self.batch_size)
         return full + bool(rest and not self.drop_last)
 
     def __iter__(self) -> Iterator[Batch]:
@@ -60,15 +73,14 @@ class TensorBatches:
         # Not at the end of the loop: a consumer that counts to len() never asks for the end.
         if self.batch and not start:
             self.epoch += 1
-        order = self._order()
+        order = self.order().to(self.device)
         for batch in range(start, len(self)):
             self.batch = batch + 1  # a state saved while the consumer works on a batch counts it as consumed
-            chosen = order[batch * self.batch_size : self.batch * self.batch_size]
-            cut = Batch(_rows(self.examples.inputs, chosen), _rows(self.examples.targets, chosen))
+            taken = self.take(order[batch * self.batch_size : self.batch * self.batch_size])
             if self.transform is not None:
                 self.generator.manual_seed(derived_seed(self.seed or 0, self.epoch, batch))
-                cut = self.transform(cut, self.generator)
-            yield cut
+                taken = self.transform(taken, self.generator)
+            yield taken
 
     def state_dict(self) -> dict[str, Any]:
         return {"epoch": self.epoch, "batch": self.batch}
@@ -77,12 +89,23 @@ class TensorBatches:
         self.epoch, self.batch = state["epoch"], state["batch"]
         self.resume_at = self.batch % len(self)
 
-    def _order(self) -> Tensor:
-        if self.seed is None:
-            return torch.arange(len(self.examples), device=self.device)
-        # Drawn on the CPU, so that every kind of device sees the same order.
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-        return torch.randperm(len(self.examples), generator=generator).to(self.device)
+
+class TensorBatches(CutBatches):
+    """Batches of examples that all have the same shape.
+
+    Args:
+        inputs: `(N, ...)` on the training device, in the type they are stored in; or several of these by name.
+        targets: the same for the targets; None for none.
+        options: as for `CutBatches`.
+    """
+
+    def __init__(self, inputs: Tensors, targets: Tensors | None = None, **options: Any) -> None:
+        self.examples = Batch(inputs, targets)
+        first = next(iter(inputs.values())) if isinstance(inputs, dict) else inputs
+        super().__init__(len(first), first.device, **options)
+
+    def take(self, chosen: Tensor) -> Batch:
+        return Batch(_rows(self.examples.inputs, chosen), _rows(self.examples.targets, chosen))
 
 
 def _rows(tensors: Tensors | None, chosen: Tensor) -> Any:
