@@ -35,7 +35,7 @@ from agents.networks.extractor import input_spec
 from agents.reporting import Reporter, SolvedError, TrackerWriter
 from agents.sb3.export import export_sb3
 from agents.trial import Turns, other_vectorizations
-from lab.capabilities import ActingExperiment, Episode
+from lab.capabilities import ActingExperiment, Episode, Showing
 from lab.config.roles import Roles
 from lab.config.types import PositiveInt
 from lab.console.progress import notice
@@ -236,17 +236,9 @@ class AgentExperiment(ActingExperiment):
         episodes = play_episodes(self.agent, self.eval_settings, seeds)
         return [Episode(*one) for one in zip(seeds, episodes.returns.tolist(), episodes.lengths.tolist(), strict=True)]
 
-    def play(
-        self,
-        seeds: Sequence[int],
-        *,
-        output: Path | None,
-        window: bool,
-        otherwise: Path,
-        told: Callable[[Episode], None],
-    ) -> Path | None:
+    def play(self, showing: Showing) -> Path | None:
         self._announce_limit()
-        return play(self.agent, self.eval_settings, seeds, output=output, window=window, otherwise=otherwise, told=told)
+        return play(self.agent, self.eval_settings, showing)
 
     def export(self, path: Path) -> Sequence[str]:
         return export_sb3(self.agent, self.env, path)

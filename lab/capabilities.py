@@ -88,6 +88,25 @@ class Episode(NamedTuple):
     length: int
 
 
+@dataclass(frozen=True)
+class Showing:
+    """How episodes are to be shown.
+
+    Args:
+        seeds: of the environment, one episode each.
+        otherwise: where the film goes, without its ending, if no `output` is given and no window can be opened.
+        output: the film to write, `.mp4` or `.gif`.
+        window: whether it must be a window.
+        told: called at the end of each episode.
+    """
+
+    seeds: Sequence[int]
+    otherwise: Path
+    output: Path | None = None
+    window: bool = False
+    told: Callable[[Episode], None] = lambda episode: None
+
+
 class ActingExperiment(Experiment):
     """What `lab play`, `lab eval --seeds` and `lab export` ask of an agent, after `prepare` and `load_states`."""
 
@@ -97,24 +116,10 @@ class ActingExperiment(Experiment):
         never those of training. `seed` of the run itself gives the episodes behind its recorded figures."""
 
     @abstractmethod
-    def play(
-        self,
-        seeds: Sequence[int],
-        *,
-        output: Path | None,
-        window: bool,
-        otherwise: Path,
-        told: Callable[[Episode], None],
-    ) -> Path | None:
-        """Show one deterministic episode from each seed of the environment; return the film, None for a window.
+    def play(self, showing: Showing) -> Path | None:
+        """Show one deterministic episode from each seed; return the film, or None for a window.
 
-        Args:
-            output: the film to write, `.mp4` or `.gif`.
-            window: open a window whatever speaks against it.
-            otherwise: where the film goes, without its ending, if neither is asked for and no window can be opened.
-            told: called at the end of each episode.
-
-        Raises ConfigError where that cannot be had.
+        Raises ConfigError where the environment cannot be shown that way.
         """
 
     @abstractmethod

@@ -135,7 +135,7 @@ def load(name: str, overrides: Mapping[str, Any] | Sequence[str] = ()) -> Config
         # jsonargparse raises ArgumentError for what it foresees; odd values make it raise these others.
         except (argparse.ArgumentError, TypeError, ValueError, KeyError, AttributeError, ImportError) as error:
             top = {*COMMON, *inspect.signature(cls).parameters}
-            raise ConfigError(explain(str(error), top, _known_keys(cls, values))) from error
+            raise ConfigError(explain(error, top, _known_keys(cls, values))) from error
         parsed.pop("config")
         return Config(parser, parsed, cls)
 

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from agents.evaluation.env import Actor, EvalEnv
 from agents.evaluation.episodes import caption, draw_into_memory, frames_per_second
 from agents.evaluation.films import FILMS, Film, has_mp4, require_mp4
 from agents.evaluation.frames import frame, title
-from lab.capabilities import Episode
+from lab.capabilities import Episode, Showing
 from lab.console.progress import notice
 from lab.errors import ConfigError, EnvironmentFailedError
 
@@ -27,19 +27,10 @@ HOLD = 1.0  # seconds that the last frame of an episode stays
 ANNOUNCE = 0.8  # seconds for the title before each of several episodes
 
 
-def play(
-    agent: Actor,
-    settings: EnvSettings,
-    seeds: Sequence[int],
-    *,
-    output: Path | None,
-    window: bool,
-    otherwise: Path,
-    told: Callable[[Episode], None],
-) -> Path | None:
+def play(agent: Actor, settings: EnvSettings, showing: Showing) -> Path | None:
     """Show one deterministic episode from each seed: see `lab.capabilities.ActingExperiment.play`."""
     modes = settings.render_modes()
-    path = _where(settings.id, modes, output, window=window, otherwise=otherwise)
+    path = _where(settings.id, modes, showing)
     if path is not None:
         if "rgb_array" not in modes:
             raise ConfigError(f"{settings.id} cannot be filmed: it draws no rgb_array, its render modes are {modes}")
@@ -47,10 +38,10 @@ def play(
     try:
         with closing(EvalEnv(settings, "rgb_array" if path else "human")) as env:
             if path is None:
-                _episodes(agent, env, seeds, Window(), told)
+                _episodes(agent, env, Window(), showing)
             else:
                 with FILMS[path.suffix](path, frames_per_second(env)) as film:
-                    _episodes(agent, env, seeds, Screen(film), told)
+                    _episodes(agent, env, Screen(film), showing)
     except Exception as error:
         cause = error.__cause__ if isinstance(error, EnvironmentFailedError) else error
         if isinstance(cause, gym.error.DependencyNotInstalled) or type(cause).__module__.startswith("pygame"):
@@ -114,30 +105,29 @@ class Window(Audience):
             time.sleep(HOLD)
 
 
-def _episodes(
-    agent: Actor, env: EvalEnv, seeds: Sequence[int], audience: Audience, told: Callable[[Episode], None]
-) -> None:
-    for number, seed in enumerate(seeds, start=1):
+def _episodes(agent: Actor, env: EvalEnv, audience: Audience, showing: Showing) -> None:
+    for number, seed in enumerate(showing.seeds, start=1):
         env.begin(seed)
-        audience.announce(number, len(seeds), seed)
+        audience.announce(number, len(showing.seeds), seed)
         audience.show(env, caption(env), over=False)
         while not env.over:
             env.act(agent)
             audience.show(env, caption(env), over=env.over)
-        told(Episode(seed, env.total, env.length))
+        showing.told(Episode(seed, env.total, env.length))
 
 
-def _where(id: str, modes: Sequence[str], output: Path | None, *, window: bool, otherwise: Path) -> Path | None:
+def _where(id: str, modes: Sequence[str], showing: Showing) -> Path | None:
     """Return the film to write, or None for a window."""
+    output, otherwise = showing.output, showing.otherwise
     if output is not None:
         if output.suffix not in FILMS:
             raise ConfigError(f"a film ends in {' or '.join(FILMS)}, received {output}")
         if output.suffix == ".mp4":
             require_mp4()
         return output
-    if window and "human" not in modes:
+    if showing.window and "human" not in modes:
         raise ConfigError(f"{id} has no window: its render modes are {modes}")
-    if window and not has_display():
+    if showing.window and not has_display():
         raise ConfigError("there is no screen for a window here (DISPLAY is not set); -o FILE.mp4 or FILE.gif films it")
     if "human" in modes and has_display():
         return None

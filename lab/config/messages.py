@@ -1,4 +1,8 @@
-"""jsonargparse's messages, nested and several lines long, as one sentence that names the key."""
+"""Turns jsonargparse's messages, which are nested and several lines long, into one sentence that names the key.
+
+The patterns are for what its exceptions do not tell: it raises ArgumentError, TypeError and ValueError for everything.
+Numbers are our own types (`lab.config.types`), and say themselves what is wrong.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,11 @@ import difflib
 import inspect
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from lab.config.imports import import_class
+from lab.config.shipped import families
+from lab.config.types import BadNumberError
 from lab.errors import ConfigError, nearest
 
 _KEY = re.compile(r'Parser key "([^"]+)":')
@@ -16,12 +22,6 @@ _UNKNOWN = re.compile(
     r"[Oo]ption '([^']+)' is not accepted|does not accept option '([^']+)'|unrecognized arguments: (.+)"
 )
 _CLASS = re.compile(r"Expected a dot import path string: (\S+?)\.?(?:\s|$)")
-_RESTRICTED = re.compile(r"Not of type (\w+): (\S+) does not conform to restriction (.+?)(?:\.\s|$)", re.MULTILINE)
-_NOT_NUMBER = re.compile(
-    r"Not of type (\w+): (?:invalid literal for int\(\) with base 10|could not convert string to float): "
-    r"(.+?)(?:\.\s|$)",
-    re.MULTILINE,
-)
 _TYPE = re.compile(r"Expected an? <class '([\w.]+)'>\. Got value: (.+?)(?:\. Got value|$)", re.MULTILINE)
 _CHOICE = re.compile(r"Expected an? typing\.Literal(\[.+?\])\. Got value: (.+?)(?:\. Got value|$)", re.MULTILINE)
 _UNION = re.compile(r"Subtypes: [\[(]([^\n]+)[\])]\n(?:(?!Subtypes)[\s\S])*?Given value: (.+?)(?:\. Got value|\n|$)")
@@ -36,12 +36,15 @@ _OTHER_KIND = re.compile(
 _NAMED = re.compile(r"class_path[ =]'([\w.]+)'")
 
 
-def explain(message: str, top_keys: Iterable[str], known_keys: Iterable[str]) -> str:
-    """Return one sentence for a parser's message: the key, what was expected, what was received, the nearest name.
+def explain(error: BaseException, top_keys: Iterable[str], known_keys: Iterable[str]) -> str:
+    """Return one sentence for a parser's error: the key, what was expected, what was received, the nearest name.
 
-    `top_keys` may begin a dotted name, `known_keys` may stand in any place of one.
+    Args:
+        error: as jsonargparse raised it. Its classes say little: most of what is known stands in the message alone.
+        top_keys: names that a dotted name may begin with.
+        known_keys: names that may stand in any place of one.
     """
-    message = _OTHER_KIND.sub("", message)  # of two alternatives, the one whose kind the class is of has the reason
+    message = _OTHER_KIND.sub("", str(error))  # of two alternatives, the one whose kind the class is of has the reason
     key = _key(message)
     if match := _UNKNOWN.search(message):
         name = next(group for group in match.groups() if group)
@@ -57,19 +60,16 @@ def explain(message: str, top_keys: Iterable[str], known_keys: Iterable[str]) ->
     if match := _NOT_THERE.search(message):
         try:
             import_class(match[1], key)
-        except ConfigError as error:
-            return str(error)
+        except ConfigError as missing:
+            return str(missing)
     if match := _NO_SUBCLASS.search(message):
         return f"{key} must be a subclass of {match[2]}, received {match[1]}"
     if match := _UNTYPED.search(message):
         return f"{key}: the constructor of {match[2]} must give its parameter {match[1]!r} a type"
     if match := _CLASS.search(message):
         return f"{key}: unknown class {match[1]!r}{nearest(match[1], _class_names())}"
-    if match := _RESTRICTED.search(message):
-        bounds = re.sub(r"v([<>]=?)", r"\1 ", match[3])
-        return f"{key} must be {bounds}, received {match[2]}"
-    if match := _NOT_NUMBER.search(message):
-        return f"{key} must be a number ({match[1]}), received {match[2]}"
+    if number := next((one for one in _causes(error) if isinstance(one, BadNumberError)), None):
+        return f"{key} must be {number.expected}, received {number.received}"
     if match := _CHOICE.search(message):
         return f"{key} must be one of {match[1].strip('[]')}, received {match[2]}"
     if match := _TYPE.search(message):
@@ -79,8 +79,15 @@ def explain(message: str, top_keys: Iterable[str], known_keys: Iterable[str]) ->
     return " ".join(message.split())
 
 
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield the error and those that led to it."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
 def _key(message: str) -> str:
-    """Join the nested keys; alternatives of a union repeat a key at the same depth, and the first one counts."""
+    """Join the nested keys. The alternatives of a union repeat a key at the same depth; the first one counts."""
     path = ""
     depth = -1
     for line in message.splitlines():
@@ -97,7 +104,7 @@ def _join(path: str, name: str) -> str:
 
 
 def _nearest_key(name: str, top_keys: Iterable[str], known_keys: Iterable[str]) -> str:
-    """Hint for a dotted name of which one part is slightly wrong; it repeats the right parts."""
+    """Return a hint for a dotted name with a mistake in one part: the whole name, corrected."""
     parts = name.split(".")
     for i, part in enumerate(parts):
         candidates = set(known_keys if i else top_keys)
@@ -114,7 +121,7 @@ def _parameters(message: str) -> set[str]:
 
 
 def _class_names() -> set[str]:
-    """Names of all classes in the packages that configs draw from, as far as they are imported."""
-    packages = ("lab", "agents", "generative", "supervised", "torch.optim")
+    """Return the names of all imported classes in the packages that configs draw from."""
+    packages = ("lab", *families(), "torch.optim")
     modules = [m for name, m in list(sys.modules.items()) if name.startswith(packages) and m is not None]
     return {name for module in modules for name, value in vars(module).items() if isinstance(value, type)}

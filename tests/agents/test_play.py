@@ -23,7 +23,7 @@ from agents.evaluation.films import GIF_FRAMES, Gif, Mp4, has_mp4
 from agents.evaluation.frames import LEAST, MOST, OVER, frame, title
 from agents.evaluation.play import play
 from agents.networks.extractor import Memory
-from lab.capabilities import Episode
+from lab.capabilities import Episode, Showing
 from lab.cli.main import main
 from lab.errors import ConfigError
 from lab.runs.summary import Summary
@@ -96,7 +96,7 @@ def shown(path: Path) -> tuple[list[Image.Image], list[int]]:
 
 def watch(path: Path, seeds: list[int]) -> list[Episode]:
     told: list[Episode] = []
-    assert play(Remembers(), COUNTDOWN, seeds, output=path, window=False, otherwise=path, told=told.append) == path
+    assert play(Remembers(), COUNTDOWN, Showing(seeds, path, output=path, told=told.append)) == path
     return told
 
 
@@ -202,9 +202,8 @@ class Remembers2(Remembers):
 
 def test_what_cannot_be_shown_is_said_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(env: str, pattern: str, **asked: Any) -> None:
-        asked = {"output": None, "window": False, "otherwise": Path("x"), "told": print} | asked
         with pytest.raises(ConfigError, match=pattern):
-            play(Remembers(), EnvSettings(env), [0], **asked)
+            play(Remembers(), EnvSettings(env), Showing([0], Path("x"), **asked))
 
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)

@@ -27,7 +27,7 @@ from agents.environments.settings import EnvSettings, Plan
 from agents.environments.workers import AsyncEnvs
 from agents.evaluation.episodes import film, play_episodes
 from agents.evaluation.play import play as watch
-from lab.capabilities import Episode
+from lab.capabilities import Episode, Showing
 from lab.cli.main import main
 from lab.configuration import load
 from lab.errors import ConfigError, EnvironmentFailedError
@@ -225,7 +225,7 @@ def test_whoever_plays_an_environment_that_fails_closes_it(how: str) -> None:
     playing: list[Callable[[], Any]] = [
         lambda: play_episodes(Still(), settings, [1, 2, 3]),
         lambda: film(Still(), settings, 1),
-        lambda: watch(Still(), settings, [1], output=Path("x.gif"), window=False, otherwise=Path("x"), told=print),
+        lambda: watch(Still(), settings, Showing([1], Path("x"), output=Path("x.gif"))),
     ]
     settings.make().close()  # imports its module
     for made, play_one in zip((3, 1, 1), playing, strict=True):
@@ -277,7 +277,7 @@ def test_who_never_ends_is_cut_off_and_own_time_limits_stay() -> None:
     told: list[Episode] = []
     path = Path("x.gif")
     wildly = replace(endless, id=f"{MODULE}:Wild-v0", kwargs={"how": "not"})
-    watch(Still(), wildly.limited(5), [1], output=path, window=False, otherwise=path, told=told.append)
+    watch(Still(), wildly.limited(5), Showing([1], path, output=path, told=told.append))
     assert [one.length for one in told] == [5]
     limit = partial(gym.wrappers.TimeLimit, max_episode_steps=90)
     for own in (EnvSettings("CartPole-v1"), replace(endless, wrappers=[limit])):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from lab.cli import options as shared
 from lab.cli.output import loading, print_json, results, say
 
 SUMMARY = "evaluate a run again, from its checkpoint"
 TAKES_OVERRIDES = True
-EPILOG = "With --episodes, --seeds or --checkpoint: a table of an agent's returns."
+EPILOG = "For an agent, --episodes, --seeds and --checkpoint print a table of its returns."
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -31,21 +32,30 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
     from lab.runs.summary import find_run, read_summary, runs_folder
 
     folder = find_run(options.run, runs_folder(options.runs_dir))
+    title = shared.checkpoint(options.checkpoint, folder)
     loading(options.run)
-    if options.episodes or options.seeds or options.checkpoint:
-        return _judge(options, folder, rest)
     from lab.cli.views.evaluation import comparison
     from lab.evaluation import evaluate
 
-    recorded, again = read_summary(folder), evaluate(folder, rest)
-    results(options).print(comparison(recorded, again, changed=bool(rest)))
+    if options.episodes or options.seeds or (options.checkpoint and _is_of_agent(folder, rest)):
+        return _judge(options, folder, title, rest)
+    recorded, again = read_summary(folder), evaluate(folder, rest, title=title)
+    other = "other settings than the run's own" if rest else f"the checkpoint {title}" if title != "final" else ""
+    results(options).print(comparison(recorded, again, other))
     same = recorded.metrics == again.metrics
     if options.json:
         print_json({"run_id": again.run_id, "metrics": again.metrics, "same": same})
-    return 0 if same or rest else 1
+    return 0 if same or other else 1
 
 
-def _judge(options: argparse.Namespace, folder: Path, rest: list[str]) -> int:
+def _is_of_agent(folder: Path, rest: list[str]) -> bool:
+    from lab.capabilities import ActingExperiment
+    from lab.configuration import load
+
+    return issubclass(load(str(folder / "config.yaml"), rest).experiment, ActingExperiment)
+
+
+def _judge(options: argparse.Namespace, folder: Path, title: Any, rest: list[str]) -> int:
     """Play deterministic episodes from each of the seeds, and print their returns as a table."""
     from dataclasses import asdict
 
@@ -54,8 +64,7 @@ def _judge(options: argparse.Namespace, folder: Path, rest: list[str]) -> int:
     from lab.evaluation import trained_agent
     from lab.statistics import spread
 
-    title = shared.checkpoint(options.checkpoint, folder)
-    what = "--episodes, --seeds and --checkpoint are for agents"
+    what = "--episodes and --seeds are for agents"
     record, agent = trained_agent(folder, rest, title=title, what=what)
     episodes = {}
     for seed in options.seeds or [record.seed]:

@@ -37,7 +37,7 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
     folder = find_run(options.run, runs_folder(options.runs_dir))
     title = shared.checkpoint(options.checkpoint, folder)
     loading(options.run)
-    from lab.capabilities import Episode
+    from lab.capabilities import Episode, Showing
     from lab.evaluation import trained_agent
 
     _, agent = trained_agent(folder, rest, title=title, what="only agents can be played")
@@ -48,11 +48,13 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
     name = f"play-{options.first}" if title == "final" else f"play-{title}-{options.first}"
     try:
         film = agent.play(
-            range(options.first, options.first + options.episodes),
-            output=Path(options.output) if options.output else None,
-            window=options.window,
-            otherwise=folder / "media" / name,
-            told=told,
+            Showing(
+                seeds=range(options.first, options.first + options.episodes),
+                otherwise=folder / "media" / name,
+                output=Path(options.output) if options.output else None,
+                window=options.window,
+                told=told,
+            )
         )
     except KeyboardInterrupt:
         return 130  # the usual way to close a window

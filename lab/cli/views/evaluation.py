@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from lab.capabilities import Episode  # imports PyTorch
 
 
-def comparison(recorded: Summary, again: Summary, *, changed: bool) -> RenderableType:
-    """Return the figures of an evaluation beside the recorded ones; `changed` says that its settings are others."""
+def comparison(recorded: Summary, again: Summary, other: str = "") -> RenderableType:
+    """Return the figures of an evaluation beside the recorded ones; `other` says with what else it was made."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("metric", "recorded", "now", ""):
         table.add_column(title, justify="left" if title == "metric" else "right")
     for name, value in again.metrics.items():
         before = recorded.metrics.get(name)
         table.add_row(escape(name), str(before), str(value), "same" if before == value else "differs")
-    if changed:
-        verdict = "evaluated with other settings than the run's own"
+    if other:
+        verdict = f"evaluated with {other}"
     elif recorded.metrics == again.metrics:
         verdict = "all figures are the same"
     else:

@@ -1,0 +1,48 @@
+"""`lab sample`: draw new examples from what a run trained."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from lab.cli import options as shared
+from lab.cli.using import trained
+from lab.errors import ConfigError
+
+SUMMARY = "draw samples from a trained model"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    shared.of_run(parser)
+    parser.add_argument("-n", "--count", metavar="N", type=shared.count, default=64, help="samples (default: 64)")
+    parser.add_argument("--prompt", metavar="TEXT", help="what the samples begin with, for a model that takes one")
+    parser.add_argument("--seed", metavar="S", type=shared.seed, default=0, help="seed of the samples (default: 0)")
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="DIR",
+        help="folder for the files (default: samples-RUN in the working directory; texts are only printed)",
+    )
+
+
+def run(options: argparse.Namespace, rest: list[str]) -> int:
+    from lab.config.imports import within_run
+
+    if options.output and within_run(Path(options.output).absolute()):
+        raise ConfigError(f"{options.output} lies in a run's folder, where nothing is added; choose another folder")
+    record, model = trained(options, "sample")
+    from lab.cli.views.samples import write
+    from lab.console.wording import count, near
+
+    samples = model.sample(options.count, prompt=options.prompt, seed=options.seed)
+    texts = [one for one in samples if isinstance(one, str)]
+    for text in texts:
+        print(text)
+    if options.output or len(texts) < len(samples):
+        folder = Path(options.output or f"samples-{record.run_id}").expanduser().absolute()
+        try:
+            first = write(samples, folder)
+        except OSError as error:
+            raise ConfigError(f"cannot write to {folder}: {error.strerror}") from error
+        print(f"{near(folder)}: {count(len(samples), 'sample')}, see {near(first)}")
+    return 0
