@@ -90,7 +90,10 @@ def keep_copies(needs: Sequence[Need], record: Summary) -> None:
     for need in needs:
         copy = record.dir / COPIES / need.key
         if copy != need.folder:
-            shutil.copytree(need.folder, copy)
+            copy.mkdir(parents=True)
+            for found in need.folder.iterdir():
+                if found.is_file() and not found.is_symlink():  # a link of a stranger's may point to anything of ours
+                    shutil.copyfile(found, copy / found.name)
         record.needs.append(need.lineage)
         if need.source is not None:
             line = json.dumps({"run_id": record.run_id, "experiment": record.name, "name": need.lineage["name"]})

@@ -7,11 +7,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 import lab
+from lab.encoders.files import load_encoder
 from lab.errors import ConfigError
-from lab.runs.summary import Summary
+from lab.runs.summary import Summary, read_summary
 
 MAKER = {"experiment": "tests.support.toys.Maker"}
 TAKER = {"experiment": "tests.support.toys.Taker", "table": {"run": "maker", "name": "table"}}
@@ -57,14 +59,8 @@ def test_make_needed_makes_them() -> None:
         lab.run("taker.yaml", make_needed=True)
     Path("other.yaml").rename("maker.yaml")
     taker = lab.run("taker.yaml", {"table.run": "maker.yaml"}, make_needed=True)
-    assert [run.name for run in map(lab_summary, sorted(Path("runs").glob("*/*")))] == ["maker", "taker"]
+    assert [run.name for run in map(read_summary, sorted(Path("runs").glob("*/*")))] == ["maker", "taker"]
     assert taker.needs[0]["experiment"] == "maker"
-
-
-def lab_summary(folder: Path) -> Summary:
-    from lab.runs.summary import read_summary
-
-    return read_summary(folder)
 
 
 def test_a_path_will_do() -> None:
@@ -95,3 +91,25 @@ def test_unfinished_runs_do_not_count() -> None:
         path.write_text(path.read_text().replace('"completed"', '"interrupted"'))
     with pytest.raises(ConfigError, match="there is none in"):
         lab.run("taker.yaml")
+
+
+SMALL = {"data.name": "digits", "trainer.max_epochs": 1, "device": "cpu"}
+
+
+def test_an_encoder_is_taken_from_a_run() -> None:
+    source = lab.run("cnn-mnist", {**SMALL, "model.encoder": "MLP", "model.encoder.hidden": [16]})
+    overrides = {"model.encoder": "Pretrained", "model.encoder.path.run": "cnn-mnist", "model.encoder.freeze": True}
+    run = lab.run("vae-mnist", {**SMALL, "trainer.max_steps": 4, "model.nll_samples": 5, **overrides})
+    assert run.needs[0]["run_id"] == source.run_id
+    before, after = (load_encoder(one.dir / "artifacts" / "encoder").state_dict() for one in (source, run))
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    shutil.rmtree(source.dir)
+    assert lab.evaluate(run.dir).metrics == run.metrics
+
+
+def test_links_in_artifacts_are_left_behind() -> None:
+    maker, secret = made(), Path("secret.txt")
+    secret.write_text("mine")
+    (maker.dir / "artifacts" / "table" / "link.txt").symlink_to(secret.absolute())
+    taker = lab.run("taker.yaml")
+    assert [path.name for path in (taker.dir / "needs" / "table").iterdir()] == ["table.json"]
