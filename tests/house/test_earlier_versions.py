@@ -17,6 +17,7 @@ import torch
 import lab
 from lab.cli.main import main
 from lab.encoders.files import load_encoder
+from lab.runs.artifacts import artifact_at
 from lab.runs.summary import read_summary
 from lab.saving.checkpoint import load as load_checkpoint
 from lab.saving.saver import newest_valid
@@ -91,9 +92,16 @@ def test_listed_with_same_figures(copied: Path, capsys: pytest.CaptureFixture[st
     assert set(listed) == {recorded(run)["run_id"] for run in RUNS}
     for run in RUNS:
         expected, row = recorded(run), listed[run.name]
-        for name in ("name", "family", "seed", "metrics", "dataset", "versions", "reference", "descriptions"):
+        for name in ("name", "family", "seed", "metrics", "versions", "reference", "descriptions"):
             assert row[name] == expected[name], name
+        assert row["dataset"] == expected["dataset"] | {"name": row["dataset"]["name"]}
+        assert short(row["dataset"]["name"]) == short(expected["dataset"]["name"])
         assert row["status"] == ("killed" if run in KILLED else "completed")
+
+
+def short(dataset: str) -> str:
+    """An environment's id without its module, which may have moved."""
+    return dataset.rpartition(":")[2]
 
 
 @pytest.mark.parametrize("run", RUNS, ids=named)
@@ -149,17 +157,19 @@ def test_report_check_finds_killed_run(copied: Path, capsys: pytest.CaptureFixtu
         assert f"lab resume runs/{run.parts[1]}/{run.name}" in findings
 
 
+@pytest.mark.parametrize("part", ["encoder", "."], ids=["encoder", "run"])
 @pytest.mark.parametrize("run", FINISHED, ids=named)
-def test_encoder_is_lent(run: Path, copied: Path) -> None:
-    source = here(run) / "encoder"
+def test_encoder_is_lent(run: Path, part: str, copied: Path) -> None:
+    """Its path is that of the run, or of the folder in it which held the encoder at the time."""
+    source = here(run) / part
     family = recorded(run)["family"]
-    part = "agent" if family == "agents" else "model"
-    settings: dict[str, Any] = {f"{part}.encoder": "Pretrained", f"{part}.encoder.path": str(source)}
-    settings[f"{part}.encoder.freeze"] = True
+    learner = "agent" if family == "agents" else "model"
+    settings: dict[str, Any] = {f"{learner}.encoder": "Pretrained", f"{learner}.encoder.path": str(source)}
+    settings[f"{learner}.encoder.freeze"] = True
     settings["env.id" if family == "agents" else "data.name"] = recorded(run)["dataset"]["name"]
     borrower = lab.run(BORROWERS[run.parts[1]], settings, runs_dir="borrowed", fast_dev_run=True)
     assert borrower.status == "completed"
-    lent, used = load_encoder(source), load_encoder(borrower.dir / "artifacts" / "encoder")
+    lent, used = (load_encoder(artifact_at(folder, "encoder") or folder) for folder in (here(run), borrower.dir))
     assert type(used) is type(lent)
     for name, weight in lent.state_dict().items():
         assert torch.equal(used.state_dict()[name], weight), name

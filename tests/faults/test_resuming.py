@@ -1,0 +1,74 @@
+"""Resuming: which run goes on, from which checkpoint, and as which run."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+import lab
+from lab.cli.main import main
+from lab.evaluation import evaluate
+from lab.resuming import resume
+from lab.runs.summary import read_summary
+from lab.saving.saver import rolling
+from tests.faults.harness import differences, run_killed, run_undisturbed
+
+
+@pytest.mark.parametrize(("kind", "longer"), [("dqn", {"total_timesteps": 4000}), ("vae", {"trainer.max_epochs": 4})])
+def test_longer_run_is_a_fork(kind: str, longer: dict[str, Any]) -> None:
+    parent = run_undisturbed(kind)
+    before = {path: path.read_bytes() for path in parent.dir.rglob("*") if path.is_file()}
+    fork = resume(parent.dir, longer)
+    assert {path: path.read_bytes() for path in parent.dir.rglob("*") if path.is_file()} == before
+    assert fork.run_id != parent.run_id
+    assert fork.parent == {"run_id": parent.run_id, "checkpoint": parent.resume["checkpoint"]}
+    assert fork.resume["checkpoint"] > parent.resume["checkpoint"]
+    rows = [(folder / "metrics.jsonl").read_text().splitlines() for folder in (parent.dir, fork.dir)]
+    assert rows[1][: len(rows[0])] == rows[0]
+    assert len(rows[1]) > len(rows[0])
+    assert evaluate(fork.dir).metrics == fork.metrics
+
+
+def test_newest_unfinished_is_default(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["resume", "--runs-dir", "killed"]) == 2
+    assert "no unfinished run" in capsys.readouterr().err
+    first = run_killed("classifier", 5)
+    time.sleep(1.1)  # runs are named by the second
+    second = run_killed("classifier", 6)
+    assert main(["resume", "--runs-dir", "killed"]) == 0
+    assert [read_summary(folder).status for folder in (first, second)] == ["running", "completed"]
+    assert main(["runs", "--runs-dir", "killed"]) == 0
+    assert "killed" in capsys.readouterr().out
+    assert main(["resume", "--runs-dir", "killed"]) == 0
+    assert read_summary(first).status == "completed"
+    assert main(["resume", str(first)]) == 2
+    assert "is complete; to train longer give it more: --trainer.max_epochs=N" in capsys.readouterr().err
+
+
+def test_killed_before_first_checkpoint(capsys: pytest.CaptureFixture[str]) -> None:
+    undisturbed = run_undisturbed("vae")
+    folder = run_killed("vae", 2)
+    assert rolling(folder / "checkpoints") == []
+    assert differences(undisturbed.dir, resume(folder).dir) == []
+    assert "it begins again, in the same folder" in capsys.readouterr().err
+
+
+def test_two_checkpoints_are_kept() -> None:
+    run = run_undisturbed("dqn")
+    kept = [path.name for path in rolling(run.dir / "checkpoints")]
+    assert kept == ["step-0000003072", "step-0000002560"]
+    segments = sorted(path.name for path in (run.dir / "checkpoints" / "segments").iterdir())
+    assert segments[0].startswith("rows-0000001"), "rows that the buffer no longer holds are deleted"
+    sizes = {path.name: path.stat().st_size for path in (run.dir / "checkpoints" / "segments").iterdir()}
+    assert len(sizes) >= 3
+    assert max(sizes.values()) < 2 * min(sizes.values()), "each segment holds new rows only"
+
+
+def test_python_resumes_like_command(capsys: pytest.CaptureFixture[str]) -> None:
+    folder = run_killed("ppo", 3)
+    assert main(["resume", str(folder), "--json"]) == 0
+    assert read_summary(folder).status == "completed"
+    other = lab.resume(run_killed("ppo", 4))
+    assert differences(folder, other.dir) == []
