@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from lab.data.catalog import CATALOG, data_dir
+from lab.data.catalog import lookup
 from tests.support.wandb_server import WandbServer
 
-REAL_DATA = data_dir() if all((data_dir() / "mnist" / f.name).is_file() for f in CATALOG["mnist"].files) else None
+MNIST = lookup("mnist")
+REAL_DATA = MNIST.folder.parent if MNIST.present() else None
 
 
 @pytest.fixture(autouse=True)

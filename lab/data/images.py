@@ -1,12 +1,13 @@
-"""Image data sets: MNIST, and scikit-learn's digits as the one that is always there."""
+"""Image data sets: MNIST, and scikit-learn's digits, which are always at hand."""
 
 from __future__ import annotations
 
 import gzip
 import hashlib
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,98 +16,165 @@ from torch import Tensor
 
 from lab.config.types import NonNegativeInt, PositiveInt
 from lab.console.progress import notice
+from lab.data.augment import Augment
 from lab.data.base import Batches, DataModule, DatasetInfo
 from lab.data.batch import Batch
-from lab.data.batches import TensorBatches
-from lab.data.catalog import UnavailableError, fetch, lookup
+from lab.data.batches import TensorBatches, Transform
+from lab.data.catalog import Dataset, RemoteFile
+from lab.data.download import UnavailableError, fetch
 from lab.data.spec import Classes, DataSpec, InputSpec
-from lab.errors import ConfigError, DataError
+from lab.errors import ConfigError, DataError, nearest
 
-Split = tuple[Tensor, Tensor]
-"""Images `(N, 1, 28, 28)`, uint8, and labels `(N,)`, int64."""
+DIGITS = Dataset(
+    name="digits",
+    title="1,797 handwritten digits, 8x8, inside scikit-learn (Alpaydin & Kaynak 1998)",
+    licence="CC BY 4.0",
+    package="scikit-learn",
+)
+MNIST = Dataset(
+    name="mnist",
+    title="70,000 handwritten digits, 28x28 (LeCun et al. 1998)",
+    licence="CC BY-SA 3.0",
+    mirrors=(
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        "https://storage.googleapis.com/cvdf-datasets/mnist/",
+    ),
+    files=(
+        RemoteFile(
+            "train-images-idx3-ubyte.gz", 9912422, "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"
+        ),
+        RemoteFile(
+            "train-labels-idx1-ubyte.gz", 28881, "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"
+        ),
+        RemoteFile(
+            "t10k-images-idx3-ubyte.gz", 1648877, "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"
+        ),
+        RemoteFile(
+            "t10k-labels-idx1-ubyte.gz", 4542, "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"
+        ),
+    ),
+    stand_in="digits",
+)
+DATASETS = (MNIST, DIGITS)
+
+VALIDATION = 5_000  # images held out where the config does not say
+STAND_IN = "stand-in"
+"""The setting that takes the data set that the entry names."""
+
+
+class Split(NamedTuple):
+    """Images `(N, C, H, W)`, uint8, and their classes `(N,)`, int64."""
+
+    images: Tensor
+    labels: Tensor
+
+
+class Labelled(NamedTuple):
+    """What a loader returns: both splits, the names of the classes, and a hash of all that."""
+
+    train: Split
+    test: Split
+    classes: tuple[str, ...]
+    sha256: str
 
 
 class Images(DataModule):
-    """Labelled 28x28 grey images with ten classes, held as uint8 on the training device.
+    """Labelled images, held as bytes on the training device and given to the model as float32 in [0, 1].
 
     Args:
         name: `mnist` or `digits` (8x8 images scaled to 28x28; the last 500 of 1,797 are the test split).
-        fallback: what stands in where `name` cannot be downloaded; `none` makes that an error.
+        fallback: data set to use where `name` cannot be downloaded; `stand-in` is the one that its entry in the catalog
+            names, and `none` makes that an error.
         batch_size: images per training batch.
         eval_batch_size: images per validation and test batch.
-        val_size: training images held out for validation, from the end of the published order; at most a tenth.
+        val_size: training images held out for validation, from the end of the published order. Where
+            that is more than half of them, a tenth is held out.
+        augment: random changes of training images; null for none.
     """
 
     def __init__(
         self,
         *,
         name: str = "mnist",
-        fallback: Literal["digits", "none"] = "digits",
+        fallback: str = STAND_IN,
         batch_size: PositiveInt = 128,
         eval_batch_size: PositiveInt = 500,
-        val_size: NonNegativeInt = 5000,
+        val_size: NonNegativeInt = VALIDATION,
+        augment: Augment | None = None,
     ) -> None:
-        lookup(name)
-        if name not in LOADERS:
-            raise ConfigError(f"data.name must be one of {', '.join(LOADERS)} for images, received {name!r}")
+        _require("data.name", name, LOADERS)
+        _require("data.fallback", fallback, (STAND_IN, "none", *(entry.name for entry in DATASETS if entry.package)))
         self.name, self.fallback = name, fallback
         self.batch_size, self.eval_batch_size, self.val_size = batch_size, eval_batch_size, val_size
+        self.augment = augment
 
     def prepare(self) -> None:
-        name, reason = self.name, None
-        try:
-            splits, digest = LOADERS[name]()
-        except UnavailableError as error:
-            if self.fallback == "none":
-                raise DataError(f"{error}, and data.fallback is none") from error
-            name, reason = self.fallback, str(error)
-            splits, digest = LOADERS[name]()
-            notice(
-                f"{reason}. This run uses scikit-learn's digits instead, scaled to 28x28: "
-                "its figures say nothing about MNIST, and it gets no verdict."
-            )
-        self.info = DatasetInfo(name, digest, reason)
-        (images, labels), self._test = splits
-        held_out = min(self.val_size, len(images) // 10)
-        kept = len(images) - held_out
-        self._train, self._validation = (images[:kept], labels[:kept]), (images[kept:], labels[kept:])
-        classes = int(labels.max()) + 1
-        names = tuple(str(digit) for digit in range(classes))
-        self.spec = DataSpec(InputSpec(tuple(images.shape[1:])), Classes(classes, names))
+        name, loaded, reason = self._obtain()
+        self.info = DatasetInfo(name, loaded.sha256, reason)
+        images, labels = loaded.train
+        kept = len(images) - self._held_out(len(images))
+        self._train, self._validation = Split(images[:kept], labels[:kept]), Split(images[kept:], labels[kept:])
+        self._test = loaded.test
+        self.spec = DataSpec(InputSpec(tuple(images.shape[1:])), Classes(len(loaded.classes), loaded.classes))
 
     def train(self, device: torch.device, seed: int, *, batch_size: int | None = None) -> Batches:
-        return self._batches(self._train, device, batch_size or self.batch_size, seed)
+        augment = self.augment
+
+        def augmented(batch: Batch, generator: torch.Generator) -> Batch:
+            batch = unit_floats(batch, generator)
+            return augment(batch, generator) if augment else batch
+
+        return _batches(self._train, device, batch_size or self.batch_size, seed, augmented)
 
     def validation(self, device: torch.device) -> Batches | None:
-        if not len(self._validation[0]):
-            return None
-        return self._batches(self._validation, device, self.eval_batch_size)
+        return _batches(self._validation, device, self.eval_batch_size) if len(self._validation.labels) else None
 
     def test(self, device: torch.device) -> Batches:
-        return self._batches(self._test, device, self.eval_batch_size)
+        return _batches(self._test, device, self.eval_batch_size)
 
-    def _batches(self, split: Split, device: torch.device, batch_size: int, seed: int | None = None) -> Batches:
-        images, labels = (part.to(device) for part in split)
-        return TensorBatches(images, labels, batch_size=batch_size, seed=seed, transform=unit_floats)
+    def _held_out(self, count: int) -> int:
+        """Return how many of `count` training images are for validation."""
+        if self.val_size <= count // 2:
+            return self.val_size
+        if self.val_size != VALIDATION:
+            notice(f"data.val_size is {self.val_size:,} of {count:,} training images; {count // 10:,} are held out")
+        return count // 10
+
+    def _obtain(self) -> tuple[str, Labelled, str | None]:
+        """Return the name of the data set, the data, and why it is not the one that was asked for."""
+        try:
+            return self.name, LOADERS[self.name](), None
+        except UnavailableError as error:
+            entry = next(entry for entry in DATASETS if entry.name == self.name)
+            name = entry.stand_in if self.fallback == STAND_IN else self.fallback
+            if name == "none":
+                raise DataError(f"{error}, and data.fallback is none") from error
+            stand_in = next(entry for entry in DATASETS if entry.name == name)
+            notice(
+                f"{error}. This run uses {name} instead ({stand_in.title}): its figures say nothing about {self.name}, "
+                "and it gets no verdict."
+            )
+            return name, LOADERS[name](), str(error)
 
 
 def unit_floats(batch: Batch, generator: torch.Generator) -> Batch:
     """Scale images from bytes to float32 in [0, 1]."""
-    return replace(batch, inputs=batch.inputs.to(torch.float32).div_(255))  # type: ignore[union-attr]
+    images, _ = batch
+    return replace(batch, inputs=images.to(torch.float32).div_(255))
 
 
-def load_mnist() -> tuple[tuple[Split, Split], str]:
+def load_mnist() -> Labelled:
     """MNIST's 60,000 training and 10,000 test images. Raises UnavailableError or DamagedDataError."""
-    files = fetch("mnist", announce=notice)
+    files = fetch(MNIST, announce=notice)
 
     def split(prefix: str) -> Split:
         images = read_idx(files[f"{prefix}-images-idx3-ubyte.gz"])
-        return images.unsqueeze(1), read_idx(files[f"{prefix}-labels-idx1-ubyte.gz"]).long()
+        return Split(images.unsqueeze(1), read_idx(files[f"{prefix}-labels-idx1-ubyte.gz"]).long())
 
-    return (split("train"), split("t10k")), lookup("mnist").sha256
+    return Labelled(split("train"), split("t10k"), tuple("0123456789"), MNIST.sha256)
 
 
-def load_digits() -> tuple[tuple[Split, Split], str]:
+def load_digits() -> Labelled:
     """scikit-learn's digits, scaled from 8x8 with 17 greys to 28x28 with 256: 1,297 to train on, 500 to test."""
     from sklearn.datasets import load_digits as sklearn_digits
 
@@ -115,18 +183,31 @@ def load_digits() -> tuple[tuple[Split, Split], str]:
     images = F.interpolate(small, size=(28, 28), mode="bilinear").mul(255).round().to(torch.uint8)
     labels = torch.from_numpy(bunch.target).long()
     digest = hashlib.sha256(bunch.images.astype(np.uint8).tobytes() + bunch.target.astype(np.uint8).tobytes())
-    return ((images[:-500], labels[:-500]), (images[-500:], labels[-500:])), digest.hexdigest()
+    names = tuple(str(name) for name in bunch.target_names)
+    return Labelled(Split(images[:-500], labels[:-500]), Split(images[-500:], labels[-500:]), names, digest.hexdigest())
 
 
-LOADERS = {"mnist": load_mnist, "digits": load_digits}
+LOADERS: dict[str, Callable[[], Labelled]] = {"mnist": load_mnist, "digits": load_digits}
 
 
 def read_idx(path: Path) -> Tensor:
     """Read a gzipped IDX file of bytes: two zeros, the type 8, the number of axes, their lengths, the data."""
     with gzip.open(path) as file:
         content = file.read()
-    axes = content[3]
+    axes = content[3] if len(content) > 3 else 0
     shape = np.frombuffer(content, ">u4", count=axes, offset=4)
     if content[:3] != b"\0\0\x08" or len(content) != 4 + 4 * axes + np.prod(shape, dtype=np.int64):
         raise DataError(f"{path} is not an IDX file of bytes")
     return torch.from_numpy(np.frombuffer(content, np.uint8, offset=4 + 4 * axes).reshape(shape.tolist()).copy())
+
+
+def _batches(
+    split: Split, device: torch.device, batch_size: int, seed: int | None = None, transform: Transform = unit_floats
+) -> Batches:
+    images, labels = (part.to(device) for part in split)
+    return TensorBatches(images, labels, batch_size=batch_size, seed=seed, transform=transform)
+
+
+def _require(setting: str, name: str, known: Collection[str]) -> None:
+    if name not in known:
+        raise ConfigError(f"{setting} must be one of {', '.join(known)}, received {name!r}{nearest(name, known)}")

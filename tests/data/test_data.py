@@ -3,15 +3,17 @@ from __future__ import annotations
 import gzip
 import struct
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 import pytest
 import torch
 
-from lab.data import catalog
+from lab.data import images as images_module
+from lab.data.augment import Augment
 from lab.data.batches import TensorBatches
-from lab.data.catalog import Dataset
+from lab.data.catalog import entries, lookup
 from lab.data.images import Images, read_idx, unit_floats
 from lab.data.spec import Classes, InputSpec
 from lab.errors import ConfigError, DataError
@@ -105,8 +107,42 @@ def test_mnist(mnist: Path) -> None:
 
 
 def test_unknown_names_are_refused() -> None:
-    with pytest.raises(ConfigError, match="did you mean 'mnist'"):
+    with pytest.raises(ConfigError, match=r"data\.name must be one of mnist, digits, .*did you mean 'mnist'"):
         Images(name="minst")
+    with pytest.raises(ConfigError, match=r"data\.fallback must be one of stand-in, none, digits, received 'mnist'"):
+        Images(fallback="mnist")
+    with pytest.raises(ConfigError, match="unknown data set 'digit'; known: mnist, digits; did you mean 'digits'"):
+        lookup("digit")
+
+
+def test_every_entry_can_be_had_without_a_network() -> None:
+    """It is embedded, or names a data set that is."""
+    for entry in entries().values():
+        assert bool(entry.package) is not bool(entry.files), entry.name
+        assert lookup(entry.stand_in).package if entry.files else not entry.stand_in
+
+
+def test_a_smaller_validation_split_is_announced(capsys: pytest.CaptureFixture[str]) -> None:
+    for size, held_out, said in ((500, 500, ""), (700, 129, "val_size is 700 of 1,297 training images; 129 are held")):
+        data = Images(name="digits", val_size=size)
+        data.prepare()
+        validation = data.validation(CPU)
+        assert validation is not None
+        assert sum(len(batch) for batch in validation) == held_out
+        assert said in (err := capsys.readouterr().err)
+        assert bool(err) is bool(said)
+
+
+def test_training_images_alone_are_augmented() -> None:
+    plain = Images(name="digits", batch_size=64)
+    changed = Images(name="digits", batch_size=64, augment=Augment(shift=2))
+    for data in (plain, changed):
+        data.prepare()
+    (x, y), (z, labels) = (next(iter(data.train(CPU, 0))) for data in (plain, changed))
+    assert torch.equal(y, labels)
+    assert not torch.equal(x, z)
+    (x, _), (z, _) = (next(iter(data.test(CPU))) for data in (plain, changed))
+    assert torch.equal(x, z)
 
 
 def test_idx_files(tmp_path: Path) -> None:
@@ -119,10 +155,9 @@ def test_idx_files(tmp_path: Path) -> None:
 
 
 def unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
-    entry = catalog.CATALOG["mnist"]
-    monkeypatch.setitem(
-        catalog.CATALOG, "mnist", Dataset("mnist", entry.title, entry.licence, ("http://127.0.0.1:9/",), entry.files)
-    )
+    gone = replace(images_module.MNIST, mirrors=("http://127.0.0.1:9/",))
+    monkeypatch.setattr(images_module, "MNIST", gone)
+    monkeypatch.setattr(images_module, "DATASETS", (gone, images_module.DIGITS))
 
 
 def test_fallback_is_announced_and_recorded(
@@ -133,7 +168,9 @@ def test_fallback_is_announced_and_recorded(
     data.prepare()
     assert data.info.name == "digits"
     assert data.info.fallback == "mnist could not be downloaded (127.0.0.1:9: no connection)"
-    assert "uses scikit-learn's digits instead" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "uses digits instead (1,797 handwritten digits" in said
+    assert "its figures say nothing about mnist, and it gets no verdict" in said
 
 
 def test_no_fallback_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from lab.cli.main import main
-from lab.data import Images, catalog
-from lab.data.catalog import DamagedDataError, Dataset, RemoteFile, UnavailableError, fetch
+from lab.data import Images
+from lab.data.catalog import Dataset, RemoteFile, entries, lookup
+from lab.data.download import DamagedDataError, UnavailableError, fetch
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def server(tmp_path: Path) -> Iterator[tuple[Path, str]]:
 def register(monkeypatch: pytest.MonkeyPatch, content: bytes, *mirrors: str) -> Dataset:
     file = RemoteFile("a.bin", len(content), hashlib.sha256(content).hexdigest())
     dataset = Dataset("tiny", "a test", "none", mirrors, (file,))
-    monkeypatch.setitem(catalog.CATALOG, "tiny", dataset)
+    monkeypatch.setitem(entries(), "tiny", dataset)
     return dataset
 
 
@@ -46,11 +47,11 @@ def test_download_goes_on_to_the_next_mirror(server: tuple[Path, str], monkeypat
     (folder / "a.bin").write_bytes(b"right")
     dataset = register(monkeypatch, b"right", "http://127.0.0.1:9/", address + "missing/", address)
     said: list[str] = []
-    paths = fetch("tiny", announce=said.append)
+    paths = fetch(dataset, announce=said.append)
     assert paths["a.bin"].read_bytes() == b"right"
     assert dataset.present()
     assert len(said) == 1
-    fetch("tiny", announce=said.append)
+    fetch(dataset, announce=said.append)
     assert len(said) == 1, "what is there is not downloaded again"
 
 
@@ -60,15 +61,15 @@ def test_a_wrong_download_is_never_kept(server: tuple[Path, str], monkeypatch: p
     (folder / "a.bin").write_bytes(b"wrong")
     dataset = register(monkeypatch, b"right", address)
     with pytest.raises(UnavailableError, match="wrong sha256"):
-        fetch("tiny")
+        fetch(dataset)
     assert not list(dataset.folder.glob("*"))
     (folder / "a.bin").write_bytes(b"right")
-    assert fetch("tiny")["a.bin"].read_bytes() == b"right", "a retry works"
+    assert fetch(dataset)["a.bin"].read_bytes() == b"right", "a retry works"
 
 
 @pytest.mark.fault(19)
 def test_a_damaged_file_is_an_error_and_no_reason_to_fall_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    file = catalog.CATALOG["mnist"].folder / "train-images-idx3-ubyte.gz"
+    file = lookup("mnist").folder / "train-images-idx3-ubyte.gz"
     file.parent.mkdir(parents=True)
     file.write_bytes(b"not MNIST")
     with pytest.raises(DamagedDataError, match=r"expected sha256 440fcabf73cc546f\.\.\., received .*; delete it"):
@@ -92,7 +93,7 @@ def test_a_download_that_is_cut_short_is_never_kept(
         threading.Thread(target=short.serve_forever, daemon=True).start()
         dataset = register(monkeypatch, content, f"http://127.0.0.1:{short.server_address[1]}/")
         with pytest.raises(UnavailableError):
-            fetch("tiny")
+            fetch(dataset)
         assert not list(dataset.folder.glob("*"))
         assert main(["data", "fetch", "tiny"]) == 2
         short.shutdown()

@@ -27,17 +27,19 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
 
 
 def _fetch(names: list[str]) -> int:
-    from lab.data.catalog import CATALOG, fetch
+    from lab.data.catalog import entries, lookup
+    from lab.data.download import fetch
 
-    for name in names or CATALOG:
-        files = fetch(name, announce=say)
-        print(f"{name}: {next(iter(files.values())).parent if files else 'comes with scikit-learn'}, verified")
+    for name in names or entries():
+        dataset = lookup(name)
+        where = dataset.folder if fetch(dataset, announce=say) else f"comes with {dataset.package}"
+        print(f"{name}: {where}, verified")
     return 0
 
 
 def _list(options: argparse.Namespace) -> int:
     from lab.console.tables import table
-    from lab.data.catalog import CATALOG, data_dir
+    from lab.data.catalog import data_dir, entries
 
     rows = [
         {
@@ -47,8 +49,9 @@ def _list(options: argparse.Namespace) -> int:
             "licence": dataset.licence,
             "folder": str(dataset.folder) if dataset.files else None,
             "present": dataset.present(),
+            "package": dataset.package or None,
         }
-        for dataset in CATALOG.values()
+        for dataset in entries().values()
     ]
     if options.json:
         print_json(rows)
@@ -61,7 +64,7 @@ def _list(options: argparse.Namespace) -> int:
 
 def _where(row: dict[str, Any]) -> str:
     if row["folder"] is None:
-        return "comes with scikit-learn"
+        return f"comes with {row['package']}"
     if row["present"]:
         return str(row["folder"])
     return f"not here; `lab data fetch {row['name']}` downloads it to {row['folder']}"

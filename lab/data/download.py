@@ -1,0 +1,90 @@
+"""Downloads the files of data sets, and verifies them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from lab.data.catalog import Dataset, RemoteFile
+from lab.errors import DataError
+from lab.system.files import sha256
+
+
+class UnavailableError(DataError):
+    """The data set is not here and cannot be downloaded now: the one case in which another data set may stand in."""
+
+
+class DamagedDataError(DataError):
+    """The bytes are not the published ones. This is never a reason to take another data set."""
+
+
+def fetch(dataset: Dataset, announce: Callable[[str], None] = lambda line: None) -> dict[str, Path]:
+    """Return the data set's files by name, after downloading those that are missing and verifying all.
+
+    Raises DamagedDataError when a file has the wrong bytes, UnavailableError when no mirror could be reached.
+    """
+    paths = {}
+    for file in dataset.files:
+        path = dataset.folder / file.name
+        if not path.is_file():
+            announce(f"downloading {dataset.name}: {file.name} ({file.size / 1e6:.1f} MB) to {dataset.folder}")
+            _download(dataset, file)
+        if (found := sha256(path)) != file.sha256:
+            raise DamagedDataError(
+                f"{path} is damaged: expected sha256 {file.sha256[:16]}..., received {found[:16]}...; "
+                f"delete it and run `lab data fetch {dataset.name}`"
+            )
+        paths[file.name] = path
+    return paths
+
+
+def _download(dataset: Dataset, file: RemoteFile) -> None:
+    import pooch  # 0.3 s, and only here
+    import requests
+
+    pooch.get_logger().setLevel("WARNING")  # `announce` has said what is downloaded
+    problems = []
+    for mirror in dataset.mirrors:
+        try:
+            # pooch writes to a temporary file, checks the hash, and only then renames it into place.
+            pooch.retrieve(
+                mirror + file.name,
+                known_hash=f"sha256:{file.sha256}",
+                fname=file.name,
+                path=dataset.folder,
+                downloader=pooch.HTTPDownloader(progressbar=_Bar(file), timeout=15),
+            )
+        except (requests.RequestException, ValueError) as error:  # a wrong hash is a ValueError
+            problems.append(f"{mirror.split('/')[2]}: {_reason(error)}")
+        except OSError as error:  # the disk, not the network: another data set would not help
+            raise DataError(f"cannot write {dataset.name} to {dataset.folder}: {error}") from error
+        else:
+            return
+    raise UnavailableError(f"{dataset.name} could not be downloaded ({'; '.join(problems)})")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ValueError):
+        return "the bytes received have the wrong sha256"
+    return "no connection" if "onnection" in type(error).__name__ else f"{type(error).__name__}: {error}"[:120]
+
+
+class _Bar:
+    """pooch's progress interface (total, update, reset, close) over a rich bar."""
+
+    def __init__(self, file: RemoteFile) -> None:
+        from rich.progress import Progress
+
+        self.total = file.size
+        self.progress = Progress(transient=True)
+        self.task = self.progress.add_task(file.name, total=file.size)
+        self.progress.start()
+
+    def update(self, count: int) -> None:
+        self.progress.update(self.task, advance=count)
+
+    def reset(self) -> None:
+        self.progress.reset(self.task, total=self.total)
+
+    def close(self) -> None:
+        self.progress.stop()

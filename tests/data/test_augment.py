@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from lab.configuration import load
+from lab.data.augment import Augment, flip, rotate, shift
+from lab.data.batch import Batch
+from lab.data.batches import TensorBatches
+from lab.errors import ConfigError
+
+
+def drawn(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def images(count: int = 200, height: int = 5, width: int = 7) -> Tensor:
+    return torch.rand(count, 2, height, width, generator=drawn()) + 0.1
+
+
+def test_shifts_reach_every_place_alike() -> None:
+    x = images()
+    moved = shift(x, drawn(), pixels=1)
+    places = []
+    for before, after in zip(x, moved, strict=True):
+        padded = torch.nn.functional.pad(before, (1, 1, 1, 1))
+        crops = {(i, j): padded[:, i : i + 5, j : j + 7] for i in range(3) for j in range(3)}
+        (place,) = (place for place, crop in crops.items() if torch.equal(crop, after))
+        places.append(place)
+    counts = [places.count(place) for place in set(places)]
+    assert len(counts) == 9
+    assert min(counts) > 8
+    assert torch.equal(shift(x, drawn(), pixels=0), x)
+
+
+def test_half_of_the_images_are_mirrored() -> None:
+    x = images()
+    mirrored = [torch.equal(after, before.flip(2)) for before, after in zip(x, flip(x, drawn()), strict=True)]
+    kept = [torch.equal(after, before) for before, after in zip(x, flip(x, drawn()), strict=True)]
+    assert all(a != b for a, b in zip(mirrored, kept, strict=True))
+    assert 75 < sum(mirrored) < 125
+    assert torch.equal(flip(x, drawn(), probability=0), x)
+
+
+@pytest.mark.parametrize(("height", "width"), [(33, 33), (33, 65)])
+def test_a_turn_keeps_centre_and_distances(height: int, width: int) -> None:
+    """A dot right of the centre stays as far from it, at an angle below the bound."""
+    x = torch.zeros(100, 1, height, width)
+    x[:, 0, height // 2, width // 2 + 12] = 1
+    turned = rotate(x, drawn(), degrees=30)
+    rows, columns = (torch.arange(n).float() - n // 2 for n in (height, width))
+    mass = turned.sum((1, 2, 3))
+    down = (turned.sum((1, 3)) * rows).sum(1) / mass
+    right = (turned.sum((1, 2)) * columns).sum(1) / mass
+    assert torch.allclose((down.square() + right.square()).sqrt(), torch.tensor(12.0), atol=0.3)
+    angle = torch.atan2(down, right).rad2deg()
+    assert angle.abs().max() < 31
+    assert angle.min() < -20
+    assert angle.max() > 20
+    assert torch.allclose(rotate(x, drawn(), degrees=0), x, atol=1e-5)
+
+
+@pytest.mark.parametrize("augment", [Augment(shift=2), Augment(flip=True), Augment(rotate=10), Augment(1, True, 5)])
+def test_changes_follow_from_the_generator_alone(augment: Augment) -> None:
+    batch = Batch(images(), torch.arange(200))
+    (x, y), (again, _), (other, _) = (augment(batch, drawn(seed)) for seed in (1, 1, 2))
+    assert torch.equal(x, again)
+    assert not torch.equal(x, other)
+    assert x.shape == images().shape
+    assert torch.equal(y, torch.arange(200))
+    assert torch.equal(batch.inputs, images()), "the images themselves stay as they are"  # type: ignore[arg-type]
+
+
+def test_no_change_by_default() -> None:
+    assert Augment()(batch := Batch(images()), drawn()).inputs is batch.inputs
+
+
+def test_every_batch_is_changed_otherwise_and_resumes_exactly() -> None:
+    def loader() -> TensorBatches:
+        same = torch.rand(1, 1, 9, 9, generator=drawn()).expand(12, 1, 9, 9)
+        return TensorBatches(same, batch_size=4, seed=3, transform=Augment(shift=2, rotate=10))
+
+    whole = loader()
+    everything = [x for _ in range(2) for x, _ in whole]
+    assert all(not torch.equal(a, b) for i, a in enumerate(everything) for b in everything[:i])
+    resumed = loader()
+    resumed.load_state_dict({"epoch": 0, "batch": 2})
+    assert all(map(torch.equal, [x for _ in range(2) for x, _ in resumed], everything[2:]))
+
+
+def test_a_config_names_the_changes() -> None:
+    config = load("cnn-mnist", ["--data.augment.shift=2", "--data.augment.rotate=7.5"]).build()
+    assert config.data.augment == Augment(shift=2, rotate=7.5)  # type: ignore[attr-defined]
+    assert load("cnn-mnist").build().data.augment is None  # type: ignore[attr-defined]
+    with pytest.raises(ConfigError, match=r"data\.augment\.shfit'; did you mean 'data\.augment\.shift'"):
+        load("cnn-mnist", ["--data.augment.shfit=2"])
+    with pytest.raises(ConfigError, match=r"data\.augment\.shift must be >= 0, received -1"):
+        load("cnn-mnist", ["--data.augment.shift=-1"])
