@@ -1,1 +1,1 @@
-"""What is printed: progress, tables, and the one place for how a number, a size or a duration is written."""
+"""Text for the terminal: progress, tables, and how numbers, sizes and durations are written."""

@@ -1,4 +1,4 @@
-"""What the person at the terminal sees while a run works: a live bar, or plain lines where there is no terminal."""
+"""Progress of a run: a live bar at a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from rich.text import Text
 PLAIN_LINE_EVERY = 5.0  # seconds
 BAR_REFRESH_EVERY = 0.25  # seconds
 
-BAR_COLUMNS = 58  # of the terminal, for all but the metrics
+BAR_COLUMNS = 58  # columns of the terminal for everything but the metrics
 
 
 class _Console(Console):
-    """Falls silent when nobody listens any more (a closed terminal or pipe): that must not end a run."""
+    """Prints nothing more once its terminal or pipe is closed: that must not end a run."""
 
     def print(self, *objects: Any, **options: Any) -> None:
         try:
@@ -34,25 +34,33 @@ class _Console(Console):
 
 
 console = _Console(stderr=True, highlight=False)
-"""Everything said while working goes to stderr; stdout carries results alone."""
+"""Messages and progress go to stderr; stdout carries results alone."""
 
 
 NOTICE = "! "
-"""Beginning of what must not be missed."""
+"""Beginning of a notice."""
 
 listener: Callable[[dict[str, Any]], None] | None = None
-"""Told of the run's `folder`, and of each `Update`, where another process shows them in place of this one."""
+"""Called with the run's `folder` and with each `Update`, where another process shows them instead of this one."""
 
 
 def notice(text: str) -> None:
-    """Say one thing that must not be missed."""
+    """Print one line that stands out."""
     console.print(Text(f"{NOTICE}{text}", style="bold yellow"), soft_wrap=True)  # a Text: brackets in it are no markup
 
 
 @dataclass(frozen=True)
 class Update:
-    """How far a stage is: `done` of `total` units, at `rate` per second, and the metrics beside it; without a total it
-    is over."""
+    """How far a stage is.
+
+    Args:
+        stage: its name.
+        done: units that are finished.
+        total: units in all; 0 where the stage has ended.
+        unit: what is counted, such as `steps`.
+        rate: units per second.
+        metrics: to show beside it.
+    """
 
     stage: str
     done: int
@@ -63,7 +71,7 @@ class Update:
 
     @property
     def left(self) -> str:
-        """Minutes and seconds that it will take, as far as one can tell."""
+        """The remaining time at the present rate, as `minutes:seconds`."""
         seconds = (self.total - self.done) / self.rate if self.rate else 0
         return f"{seconds // 60:.0f}:{seconds % 60:02.0f}"
 
@@ -78,7 +86,7 @@ class Update:
 class Progress:
     """Progress of one stage: `with Progress("training", total, "steps") as progress: progress.update(done, metrics)`.
 
-    `update` may be called as often as one likes: it draws at most every quarter of a second.
+    `update` may be called at any rate: it draws at most every quarter of a second.
     """
 
     def __init__(self, stage: str, total: int, unit: str, *, start: int = 0) -> None:
@@ -97,7 +105,7 @@ class Progress:
                 TextColumn("[cyan]{task.fields[metrics]}"),
                 console=console,
                 transient=True,
-                auto_refresh=False,  # no second thread beside the training: each update draws for itself
+                auto_refresh=False,  # else a second thread would draw beside the training
             )
             self.task = self.bar.add_task(self.stage, total=self.total, rate="", metrics="")
             self.bar.start()
@@ -141,7 +149,7 @@ class Progress:
 
 
 class Unseen(Progress):
-    """Progress that nobody is shown."""
+    """Progress that is not shown."""
 
     @property
     def due(self) -> bool:
@@ -149,7 +157,7 @@ class Unseen(Progress):
 
 
 def fitting(metrics: Mapping[str, float], width: int) -> str:
-    """The first metrics that fit whole into `width`: half a number would be another number."""
+    """Return as many of the first metrics as fit into `width` columns without cutting a number."""
     shown = ""
     for name, value in metrics.items():
         longer = f"{shown}  {name.rpartition('/')[2]} {value:.4g}".strip()

@@ -15,23 +15,23 @@ LONGEST = 60  # letters of a name or value in a sentence
 
 
 def count(n: int, what: str) -> str:
-    """`1 run`, `3 runs`."""
+    """Return a number with its noun: `1 run`, `3 runs`."""
     return f"{n:,} {plural(what, n)}"
 
 
 def plural(what: str, n: int) -> str:
-    """`run` for one, `runs` for any other number."""
+    """Return the noun in the number that `n` asks for."""
     return what if n == 1 else f"{what}s"
 
 
 def some(items: Sequence[str], between: str = ", ", most: int = 3) -> str:
-    """The first few of the items, and how many more there are."""
+    """Return the first few items, and how many more there are."""
     shown = between.join(items[:most])
     return shown if len(items) <= most else f"{shown}{between}and {len(items) - most:,} more"
 
 
 def shown(value: Any, longest: int = LONGEST) -> str:
-    """A setting, figure or name: thousands set apart, classes by their own names, one line and never long."""
+    """Return a setting, figure or name as short text on one line: thousands separated, classes by their own names."""
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool):
@@ -47,12 +47,12 @@ def shown(value: Any, longest: int = LONGEST) -> str:
 
 
 def told(scores: Mapping[int, float]) -> str:
-    """`-71.18 on seed 0, -73.8 on seed 1`."""
+    """Return scores by seed as text: `-71.18 on seed 0, -73.8 on seed 1`."""
     return some([f"{shown(score)} on seed {seed}" for seed, score in scores.items()], most=6)
 
 
 def word(value: Any) -> str:
-    """A name as one word of a command, whatever it holds."""
+    """Return a name quoted as one word of a shell command."""
     return shlex.quote(str(value))
 
 
@@ -61,28 +61,28 @@ def _named(values: Mapping[Any, Any]) -> str:
 
 
 def near(path: Path) -> str:
-    """The path as seen from here, where that is shorter."""
+    """Return the path relative to the working directory, or the absolute one where that is shorter."""
     relative = os.path.relpath(path) if sys.platform != "win32" else str(path)
     return min(relative, str(path), key=len)
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person says them."""
+    """Return seconds as `7.1 s` or `2 min 05 s`."""
     return f"{seconds:.1f} s" if seconds < 60 else f"{int(seconds) // 60} min {int(seconds) % 60:02d} s"
 
 
 def size(taken: float) -> str:
-    """Bytes as a person says them: `7.1 MB`."""
+    """Return bytes as `7.1 MB`."""
     return decimal(round(taken))
 
 
 def interval(low: float | None, high: float | None) -> str:
-    """A 95 % interval as text; `-` where there is none."""
+    """Return an interval as text; `-` where there is none."""
     return "-" if low is None or high is None else f"{low:.5g} to {high:.5g}"
 
 
 def ranges(numbers: Iterable[int]) -> str:
-    """Return numbers as `--seeds` takes them: `0-4,7`, in order and each once."""
+    """Return numbers as `--seeds` takes them: `0-4,7`, sorted and without repetition."""
     parts: list[list[int]] = []
     for number in sorted(set(numbers)):
         if parts and number == parts[-1][-1] + 1:

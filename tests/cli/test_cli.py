@@ -1,4 +1,4 @@
-"""The command as a person meets it: exit codes, streams, what it writes and what it does not."""
+"""The command from the shell: exit codes, streams, and what it writes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lab.cli.main import main
 FAST = ["--fast-dev-run", "--data.name=digits"]
 
 
-def test_show_prints_a_config_that_runs(capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_prints_a_runnable_config(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "ppo-cartpole", "--env.num_envs=4", "--agent.batch_size", "64"]) == 0
     Path("mine.yaml").write_text(capsys.readouterr().out)
     assert main(["run", "mine.yaml", "--fast-dev-run", "--json", "--runs-dir", "runs"]) == 0
@@ -21,7 +21,7 @@ def test_show_prints_a_config_that_runs(capsys: pytest.CaptureFixture[str]) -> N
     assert summary["threads"] == 1
 
 
-def test_run_runs_eval(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_list_and_evaluate(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAB_RUNS_DIR", "elsewhere")
     assert main(["runs"]) == 0
     assert "no runs in" in capsys.readouterr().out
@@ -59,9 +59,7 @@ OPTIONS = [
 
 
 @pytest.mark.parametrize(("words", "sentence"), OPTIONS)
-def test_a_wrong_option_is_told_from_a_setting(
-    words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_wrong_options_are_not_settings(words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(words) == 2
     assert sentence in " ".join(capsys.readouterr().err.split())
     assert not list(Path.cwd().iterdir())

@@ -1,4 +1,4 @@
-"""`lab doctor`: where the time goes, and advice that was measured."""
+"""`lab doctor`: where the time goes, and which measured settings it advises."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def text(found: Diagnosis) -> str:
 
 
 @pytest.mark.parametrize("name", ["ppo-cartpole", "dqn-cartpole"])
-def test_shares_of_an_agents_time_add_up(name: str) -> None:
+def test_shares_of_an_agent_add_up(name: str) -> None:
     less = "--agent.n_epochs=1" if name.startswith("ppo") else "--agent.gradient_steps=4"
     found = diagnose(name, [*QUICK, less], seconds=0.3)
     assert list(found.shares) == PARTS
     assert sum(found.shares.values()) == pytest.approx(1)
-    assert all(share > 0 for share in found.shares.values()), "learning has begun, and the policy acts"
+    assert all(share > 0 for share in found.shares.values()), "learning began, and the policy acted"
     assert found.timing.steps > 0
     settings = [one.alternative.setting for one in found.tried]
     assert "env.vectorization=sync" in settings or name.startswith("dqn")
@@ -43,7 +43,7 @@ def test_shares_of_an_agents_time_add_up(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["cnn-mnist", "vae-mnist", "gan-mnist"])
-def test_shares_of_a_models_time_add_up(name: str) -> None:
+def test_shares_of_a_model_add_up(name: str) -> None:
     words = [
         *QUICK,
         "--data.name=digits",
@@ -56,25 +56,25 @@ def test_shares_of_a_models_time_add_up(name: str) -> None:
     assert "learning (forward and backward passes and the optimizer)" in found.verdict
 
 
-def test_more_batches_than_a_short_training_has() -> None:
+def test_short_training_is_repeated() -> None:
     found = diagnose("vae-mnist", [*QUICK, "--data.name=digits", "--trainer.max_epochs=1"], seconds=1.0)
     assert found.timing.steps > 0
 
 
-def test_a_slow_environment_is_found_and_processes_of_their_own_are_advised() -> None:
-    slow = "--env.kwargs={seconds: 0.02}"  # so that the gain shows on a machine that is busy with other work, too
+def test_slow_environments_get_processes() -> None:
+    slow = "--env.kwargs={seconds: 0.02}"  # slow enough to show on a busy machine too
     found = diagnose("ppo-cartpole", [*SLEEPY, slow, "--env.vectorization=sync"], seconds=0.3)
     assert found.shares["environment"] > 0.6
     assert found.verdict.startswith("The bottleneck is environment (stepping the environments)")
     by_setting = {one.alternative.setting: one for one in found.tried}
-    assert "env.vectorization=native" not in by_setting, "it has none"
+    assert "env.vectorization=native" not in by_setting, "the environment has none"
     assert by_setting["env.vectorization=async"].advised
     said = text(found)
     line = next(line for line in said.splitlines() if line.startswith("env.vectorization=async: "))
     assert re.search(r"\d\.\dx, [\d,.]+ -> [\d,.]+ env steps/s; --env\.vectorization=async", line)
 
 
-def test_what_costs_more_is_not_advised() -> None:
+def test_slower_settings_are_not_advised() -> None:
     found = diagnose("ppo-cartpole", [*SLEEPY, "--env.vectorization=async"], seconds=0.3)
     assert not {one.alternative.setting for one in found.tried if one.advised} & {"env.vectorization=sync"}
 
@@ -85,26 +85,22 @@ def with_tried(*tried: Tried) -> Diagnosis:
     return Diagnosis("x", "cpu", 1, "batch", timing, parts, tried)
 
 
-def test_advice_needs_a_gain_that_is_large_and_steady() -> None:
+def test_advice_needs_large_steady_gains() -> None:
     def one(setting: str, after: float, *, steady: bool = True) -> Tried:
         return Tried(Alternative(setting, "as it says"), 1000.0, after, steady)
 
     small, chance, good, best = one("a=1", 1099), one("b=1", 3000, steady=False), one("c=1", 1200), one("d=1", 1800)
-    assert advice(with_tried(small, chance)) == [
-        "Nothing that was tried gained more than 10%: leave the config as it is."
-    ]
+    assert advice(with_tried(small, chance)) == ["No setting gained more than 10%: leave the config as it is."]
     lines = advice(with_tried(small, good, chance, best))
     assert lines[:2] == [
         "d=1: 1.8x, 1,000 -> 1,800 batches/s; --d=1 (as it says)",
         "c=1: 1.2x, 1,000 -> 1,200 batches/s; --c=1 (as it says)",
     ]
-    assert lines[2] == "Each was measured alone: together they may gain less."
+    assert lines[2] == "Each was measured alone; together they may gain less."
     assert "There is no single bottleneck" in with_tried().verdict
 
 
-def test_the_command_writes_nothing_and_sends_nothing(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_doctor_writes_and_sends_nothing(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "online")
     monkeypatch.setattr("lab.tracking.wandb.WandbFollower.__init__", lambda *_, **__: pytest.fail("W&B was started"))
     temporary = Path("temporary")

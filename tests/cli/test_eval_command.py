@@ -1,4 +1,4 @@
-"""`lab eval` with seeds and episodes: what its table says is true, and it repeats what was recorded."""
+"""`lab eval` with seeds and episodes: its table is right, and it repeats the recorded figures."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def told(run: Summary, capsys: pytest.CaptureFixture[str], *words: str) -> dict[
     return result
 
 
-def test_spread_closed_form() -> None:
+def test_spread_has_its_closed_form() -> None:
     figures = spread([1.0, 2.0, 3.0, 4.0])
     assert (figures.n, figures.mean, figures.min, figures.median, figures.max) == (4, 2.5, 1, 2.5, 4)
     assert figures.std == pytest.approx(math.sqrt(1.25))
@@ -41,14 +41,14 @@ def test_spread_closed_form() -> None:
     assert (alone.mean, alone.std, alone.standard_error, alone.low, alone.high) == (7, 0, None, None, None)
 
 
-def test_the_interval_holds_the_mean_as_often_as_it_says() -> None:
+def test_interval_covers_the_mean() -> None:
     random = np.random.default_rng(0)
     found = [spread(list(random.normal(3.0, 2.0, 5))) for _ in range(4000)]
     share = np.mean([(one.low or 0) < 3.0 < (one.high or 0) for one in found])
     assert share == pytest.approx(0.95, abs=0.012)
 
 
-def test_the_runs_own_seed_repeats_the_recorded_figures(run: Summary, capsys: pytest.CaptureFixture[str]) -> None:
+def test_own_seed_repeats_recorded_figures(run: Summary, capsys: pytest.CaptureFixture[str]) -> None:
     for checkpoint, group in (("final", "eval"), ("best", "best")):
         own = told(run, capsys, "--checkpoint", checkpoint)
         assert own["checkpoint"] == checkpoint
@@ -58,7 +58,7 @@ def test_the_runs_own_seed_repeats_the_recorded_figures(run: Summary, capsys: py
         assert own["all"]["std"] == pytest.approx(run.metrics[f"{group}/return_std"])
 
 
-def test_seeds_and_episodes(run: Summary, capsys: pytest.CaptureFixture[str]) -> None:
+def test_seeds_have_episodes_of_their_own(run: Summary, capsys: pytest.CaptureFixture[str]) -> None:
     some = told(run, capsys, "--seeds", "0-1,7", "--episodes", "4")
     assert list(some["seeds"]) == ["0", "1", "7"]
     assert some["all"]["n"] == 12
@@ -69,9 +69,7 @@ def test_seeds_and_episodes(run: Summary, capsys: pytest.CaptureFixture[str]) ->
     assert again["episodes"]["7"] == some["episodes"]["7"]
 
 
-def test_the_table_names_the_worst_episode_and_play_repeats_it(
-    run: Summary, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_play_repeats_the_worst_episode(run: Summary, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["eval", str(run.dir), "--seeds", "3,5", "--episodes", "5"]) == 0
     table = capsys.readouterr().out
     assert [line.split()[0] for line in table.splitlines()[2:5]] == ["3", "5", "all"]
@@ -82,12 +80,12 @@ def test_the_table_names_the_worst_episode_and_play_repeats_it(
 
 
 @pytest.mark.parametrize("seeds", ["4-0", "a", "1,,2", "0,0", "-1", "0-", "4294967296"])
-def test_seeds_that_make_no_sense(run: Summary, seeds: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_seeds_are_refused(run: Summary, seeds: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["eval", str(run.dir), f"--seeds={seeds}"]) == 2
     assert "argument --seeds: expected" in capsys.readouterr().err
 
 
-def test_alone_it_still_compares(run: Summary, capsys: pytest.CaptureFixture[str]) -> None:
+def test_eval_compares_with_the_record(run: Summary, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["eval", str(run.dir)]) == 0
     assert "all figures are the same" in capsys.readouterr().out
 

@@ -56,14 +56,14 @@ def test_words_choose_experiments(capsys: pytest.CaptureFixture[str]) -> None:
     assert set(listed(capsys, "agents", "pixels")) < set(listed(capsys, "agents")) < set(shipped())
 
 
-def test_words_that_match_nothing_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_unmatched_words_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", "vea"]) == 2
     assert "no experiment has 'vea'; did you mean 'vae'?" in capsys.readouterr().err
     assert main(["list", "vae", "dqn"]) == 2
     assert "no experiment has all of vae, dqn" in capsys.readouterr().err
 
 
-def test_own_classes_are_read_without_importing_them() -> None:
+def test_own_classes_are_not_imported() -> None:
     found = entry("mine", {"experiment": "mine.Own", "model": {"class_path": "mine.nets.Net"}, "target": {"value": 3}})
     assert (found.family, found.task, found.classes) == ("custom", "Net", ["Net"])
 
@@ -84,19 +84,26 @@ def test_one_line_per_experiment(width: int) -> None:
     assert f"{found[0].family}: {found[0].task}" in lines
 
 
-def test_many_experiments_need_no_heavy_import(tmp_path: Path) -> None:
-    house = tmp_path / "house"
+def copied_house(folder: Path) -> tuple[Path, list[str]]:
+    """Copy the core and the configs, with families that hold no code; return the place and the families' names."""
+    house = folder / "house"
     for package in ("lab", "configs"):
         shutil.copytree(ROOT / package, house / package, ignore=shutil.ignore_patterns("__pycache__"))
-    families = [path for path in (house / "configs").iterdir() if (ROOT / path.name / "__init__.py").is_file()]
-    for path in families:
-        (house / path.name).mkdir()
-        (house / path.name / "__init__.py").touch()
+    names = [path.name for path in (house / "configs").iterdir() if (ROOT / path.name / "__init__.py").is_file()]
+    for name in names:
+        (house / name).mkdir()
+        (house / name / "__init__.py").touch()
+    return house, names
+
+
+def test_many_experiments_need_no_heavy_import(tmp_path: Path) -> None:
+    house, families = copied_house(tmp_path)
     names = list(shipped())
     for number in range(MANY - len(names)):
         base = names[number % len(names)]
         text = f"extends: {base}\ndescription: a wider one, number {number}, with a description that is rather long\n"
-        (families[number % len(families)] / f"{base}-wide-{number}.yaml").write_text(text)
+        family = families[number % len(families)]
+        (house / "configs" / family / f"{base}-wide-{number}.yaml").write_text(text)
     done = subprocess.run([sys.executable, "-c", LOOK, str(house), "--json"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert len(json.loads(done.stdout)) == MANY

@@ -29,7 +29,7 @@ def shown(width: int = 160, **changes: Any) -> list[str]:
     return [line.strip("│ ") for line in capture.get().splitlines()]
 
 
-def test_reference_and_target_have_verdicts_in_the_same_words() -> None:
+def test_reference_and_target_have_verdicts() -> None:
     lines = shown(reference={**PUBLISHED, "verdict": "missed", "reason": "is 480, published 500"}, target=TARGET)
     assert "reference missed: is 480, published 500" in lines
     assert "target met: is 480, target 470" in lines
@@ -51,7 +51,7 @@ def test_baselines_stand_beside_the_metric() -> None:
     ]
 
 
-def test_commands_follow_from_what_the_run_can_do() -> None:
+def test_commands_follow_from_capabilities() -> None:
     assert not any(line.startswith(("lab play", "lab sample", "lab predict", "lab export")) for line in shown())
     lines = shown(can=["act", "sample", "predict", "export", "dance"])
     for command in ("lab play", "lab sample", "lab predict", "lab export"):

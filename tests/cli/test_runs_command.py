@@ -1,4 +1,4 @@
-"""`lab runs` as a person meets it: looking through recorded runs, and removing some for good."""
+"""`lab runs`: lists, groups, compares, exports and removes recorded runs."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def there() -> set[str]:
     return {run.run_id for run in local_runs(RUNS)}
 
 
-def test_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+def test_table_has_one_row_per_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert "no runs in" in told(capsys)[0]
     a, b = record(RUNS, "ppo-a", 1), record(RUNS, "dqn-b", 2)
     lines = told(capsys)[0].splitlines()
@@ -72,7 +72,7 @@ def test_the_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert disk(a.dir) == int(subprocess.check_output(["du", "-s", "--block-size=1", a.dir]).split()[0])
 
 
-def test_no_time_is_shown_where_none_is_known(capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_times_are_left_blank(capsys: pytest.CaptureFixture[str]) -> None:
     rewrite(record(RUNS, "ppo-a", 1), status="running", durations={"setup": 1.0})
     rewrite(record(RUNS, "ppo-a", 2), durations={"train": 0.0})
     lines = {line.split()[3]: line for line in told(capsys)[0].splitlines()[1:3]}
@@ -80,7 +80,7 @@ def test_no_time_is_shown_where_none_is_known(capsys: pytest.CaptureFixture[str]
     assert " 0 s " in lines["2"]
 
 
-def test_a_damaged_summary_is_named_and_costs_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+def test_damaged_summaries_are_named(capsys: pytest.CaptureFixture[str]) -> None:
     good, bad, strange, odd = (record(RUNS, "ppo-a", seed) for seed in range(4))
     (bad.dir / "summary.json").write_text((bad.dir / "summary.json").read_text()[:-20])
     (strange.dir / "summary.json").write_text("[" * 100_000)
@@ -94,7 +94,7 @@ def test_a_damaged_summary_is_named_and_costs_nothing_else(capsys: pytest.Captur
         assert f"left out: {one.dir.absolute()}/summary.json is damaged" in err
 
 
-def test_sort_limit_columns(capsys: pytest.CaptureFixture[str]) -> None:
+def test_sort_limit_and_columns(capsys: pytest.CaptureFixture[str]) -> None:
     low, middle, high = (record(RUNS, "ppo-a", seed) for seed in (1, 2, 3))
     none = rewrite(record(RUNS, "ppo-a", 4), metrics={})
     assert ids(capsys, "--sort", "eval/return") == [low.run_id, middle.run_id, high.run_id, none.run_id]
@@ -110,7 +110,7 @@ def test_sort_limit_columns(capsys: pytest.CaptureFixture[str]) -> None:
     assert "did you mean 'seed'?" in err
 
 
-def test_best_knows_what_is_better_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+def test_best_says_which_way_is_better(capsys: pytest.CaptureFixture[str]) -> None:
     one, two, three = (record(RUNS, "ppo-a", seed) for seed in (1, 2, 3))
     out, err = told(capsys, "--best", "eval/return")
     assert [line.split()[0] for line in out.splitlines()[1:4]] == [three.run_id, two.run_id, one.run_id]
@@ -126,7 +126,7 @@ def test_best_knows_what_is_better_and_says_so(capsys: pytest.CaptureFixture[str
     assert "needs a figure" in told(capsys, "--best", "experiment", code=2)[1]
 
 
-def test_groups_have_the_means_of_their_runs(capsys: pytest.CaptureFixture[str]) -> None:
+def test_groups_have_means(capsys: pytest.CaptureFixture[str]) -> None:
     for seed in (0, 1, 2, 3, 7):
         record(RUNS, "ppo-a", seed)
     record(RUNS, "ppo-b", 9)
@@ -148,7 +148,7 @@ def test_groups_have_the_means_of_their_runs(capsys: pytest.CaptureFixture[str])
     assert [line.split()[0] for line in best[1:]] == ["ppo-b", "ppo-a", "ppo-b"]
 
 
-def test_groups_count_the_runs_that_a_report_counts(capsys: pytest.CaptureFixture[str]) -> None:
+def test_groups_agree_with_the_report(capsys: pytest.CaptureFixture[str]) -> None:
     for number, (seed, score) in enumerate(((0, 1.0), (1, 2.0), (2, 3.0), (1, 8.0))):
         run = recorded(RUNS, "ppo-a", seed, metrics={"eval/return_mean": score})
         rewrite(run, run_dir=str(run.dir.absolute()), started=f"2026-01-01T00:00:0{number}+0000")
@@ -165,7 +165,7 @@ def test_groups_count_the_runs_that_a_report_counts(capsys: pytest.CaptureFixtur
     assert found["values"] == [1, 8, 9, 3], "another config with the same seed is no repetition"
 
 
-def test_groups_are_sorted_by_their_own_columns(capsys: pytest.CaptureFixture[str]) -> None:
+def test_groups_sort_by_their_columns(capsys: pytest.CaptureFixture[str]) -> None:
     for name, seeds in (("ppo-a", [3]), ("ppo-b", [1, 2, 0]), ("ppo-c", [9, 0])):
         for seed in seeds:
             record(RUNS, name, seed)
@@ -185,7 +185,7 @@ def test_groups_are_sorted_by_their_own_columns(capsys: pytest.CaptureFixture[st
     assert "no chosen run has a field 'mean'" in told(capsys, "--sort", "mean", code=2)[1]
 
 
-def test_diff(capsys: pytest.CaptureFixture[str]) -> None:
+def test_diff_shows_what_differs(capsys: pytest.CaptureFixture[str]) -> None:
     a, b = record(RUNS, "ppo-a", 1), record(RUNS, "ppo-b", 2)
     (b.dir / "config.yaml").write_text(yaml.safe_dump({**CONFIG, "seed": 2, "more": [1]}))
     rewrite(a, git={"commit": "abd", "dirty": True})
@@ -204,7 +204,7 @@ def test_diff(capsys: pytest.CaptureFixture[str]) -> None:
 HOSTILE = ["=cmd|' /C calc'!A0", "+1+1", "-1+1", "@SUM(1)", " =1+1", "\uff1d1+1", "\t=1", "\r=1"]
 
 
-def test_the_export_is_flat_and_no_cell_is_a_formula(capsys: pytest.CaptureFixture[str]) -> None:
+def test_export_holds_no_formula(capsys: pytest.CaptureFixture[str]) -> None:
     for seed, name in enumerate(HOSTILE):
         run = record(RUNS, f"exp-{seed}", seed)
         rewrite(
@@ -231,7 +231,7 @@ def test_the_export_is_flat_and_no_cell_is_a_formula(capsys: pytest.CaptureFixtu
     assert "cannot write" in told(capsys, "--export", "csv", "-o", "no/such/folder.csv", code=2)[1]
 
 
-def test_what_a_name_holds_stays_text(capsys: pytest.CaptureFixture[str]) -> None:
+def test_names_are_printed_as_text(capsys: pytest.CaptureFixture[str]) -> None:
     a = rewrite(record(RUNS, "ppo-a", 0), name="[red]\x1b]0;owned\x07[/foo] \u202e\ud800")
     for words in ([], ["--group-by", "experiment"], ["--diff", a.run_id, a.run_id], ["--export", "csv"]):
         out, _ = told(capsys, *words)
@@ -260,7 +260,7 @@ def test_what_a_name_holds_stays_text(capsys: pytest.CaptureFixture[str]) -> Non
         (["rm", "--where", "seed<", "--yes"], "expected a number, a word or a text in quotes"),
     ],
 )
-def test_misuse_is_refused_and_removes_nothing(
+def test_misuse_removes_nothing(
     words: list[str], message: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = record(RUNS, "ppo-a", 0)
@@ -269,7 +269,7 @@ def test_misuse_is_refused_and_removes_nothing(
     assert there() == {run.run_id}
 
 
-def test_looking_through_runs_needs_no_torch() -> None:
+def test_runs_needs_no_torch() -> None:
     rewrite(record(RUNS, "ppo-a", 0), status="running")
     heavy = "{'torch', 'stable_baselines3', 'wandb', 'pytorch_lightning', 'jsonargparse', 'gymnasium'}"
     for words in (
@@ -285,7 +285,7 @@ def test_looking_through_runs_needs_no_torch() -> None:
     assert there() == set()
 
 
-def test_rm_removes_what_was_meant_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+def test_rm_removes_only_what_was_named(capsys: pytest.CaptureFixture[str]) -> None:
     runs = [record(RUNS, "ppo-a", seed) for seed in range(3)] + [record(RUNS, "dqn-b", 0)]
     (RUNS / "notes.txt").write_text("mine")
     (RUNS / "ppo-a" / "no-run").mkdir()
@@ -321,7 +321,7 @@ def test_rm_asks_at_a_terminal() -> None:
     assert there() == {b.run_id}
 
 
-def test_rm_refuses_a_run_at_work(capsys: pytest.CaptureFixture[str]) -> None:
+def test_rm_refuses_runs_at_work(capsys: pytest.CaptureFixture[str]) -> None:
     idle, busy = record(RUNS, "ppo-a", 0), record(RUNS, "ppo-a", 1)
     with locked(busy.dir):
         for words in (["--yes"], ["--yes", "--force"]):
@@ -331,7 +331,7 @@ def test_rm_refuses_a_run_at_work(capsys: pytest.CaptureFixture[str]) -> None:
     assert there() == set()
 
 
-def test_rm_refuses_what_others_were_made_from(capsys: pytest.CaptureFixture[str]) -> None:
+def test_rm_refuses_what_others_need(capsys: pytest.CaptureFixture[str]) -> None:
     parent, source = record(RUNS, "ppo-a", 0), record(RUNS, "cnn", 1)
     child = rewrite(record(RUNS, "ppo-a", 2), parent={"run_id": parent.run_id, "checkpoint": 5})
     user = record(RUNS, "vae", 3)
@@ -348,7 +348,7 @@ def test_rm_refuses_what_others_were_made_from(capsys: pytest.CaptureFixture[str
     assert there() == {child.run_id}
 
 
-def test_rm_knows_a_damaged_run_from_a_healthy_one(capsys: pytest.CaptureFixture[str]) -> None:
+def test_rm_takes_damaged_runs_by_force(capsys: pytest.CaptureFixture[str]) -> None:
     good, bad, worse = (record(RUNS, "ppo-a", seed) for seed in range(3))
     for one in (bad, worse):
         (one.dir / "summary.json").write_text("{")
@@ -374,7 +374,7 @@ def test_rm_knows_a_damaged_run_from_a_healthy_one(capsys: pytest.CaptureFixture
     assert not good.dir.exists()
 
 
-def test_rm_never_leaves_the_runs_folder(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_rm_stays_in_the_runs_folder(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     outside = record(tmp_path / "elsewhere", "ppo-a", 0)
     inside = record(RUNS, "ppo-a", 1)
     (inside.dir / "link").symlink_to(outside.dir)
@@ -390,7 +390,7 @@ def test_rm_never_leaves_the_runs_folder(capsys: pytest.CaptureFixture[str], tmp
     assert (outside.dir / "config.yaml").is_file()
 
 
-def test_a_removal_that_is_killed_leaves_no_half_run() -> None:
+def test_killed_removal_leaves_no_half_run() -> None:
     a, b = record(RUNS, "ppo-a", 0), record(RUNS, "ppo-b", 0)
     script = (
         "import os, shutil, signal\n"
@@ -405,7 +405,7 @@ def test_a_removal_that_is_killed_leaves_no_half_run() -> None:
     assert [path for path in RUNS.rglob("*") if path.is_file() or path.name.startswith(".")] == []
 
 
-def test_many_runs(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_thousand_runs_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     first = record(RUNS, "ppo-0", 0)
     for seed in range(1, 1000):
         run = replace(first, name=f"ppo-{seed % 7}", run_id=f"{first.run_id}-{seed:03}", seed=seed)

@@ -1,4 +1,4 @@
-"""What commands import before they answer: time that everybody who types one would wait."""
+"""Commands import only what they need: imports are most of the time that a short command takes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_only_the_chosen_command_is_imported() -> None:
     assert [name for name in modules if name.startswith(rooms)] == ["lab.cli.experiments.show"]
 
 
-def test_an_agents_run_needs_no_compiler_and_no_lightning() -> None:
+def test_agents_need_no_compiler_or_lightning() -> None:
     words = ("run", "ppo-cartpole", "--total_timesteps=256", "--evaluation.episodes=2", "--evaluation.video=false")
     assert not imported(*words) & ((UNUSED | {"torch._dynamo", "pytorch_lightning"}) - {"scipy"})
 

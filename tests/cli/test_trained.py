@@ -106,7 +106,7 @@ def test_misuse_is_one_sentence(classifier: Summary, sampler: Summary, capsys: p
     assert {path.name for path in Path().iterdir()} == {"broken.png"}
 
 
-def test_any_checkpoint_of_a_model_is_evaluated(classifier: Summary, capsys: pytest.CaptureFixture[str]) -> None:
+def test_any_checkpoint_is_evaluated(classifier: Summary, capsys: pytest.CaptureFixture[str]) -> None:
     there = {path.name for path in (classifier.dir / "checkpoints").iterdir() if not path.name.startswith("step-")}
     assert {"final", "best"} <= there
     for title in sorted(there):

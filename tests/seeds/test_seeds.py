@@ -174,7 +174,7 @@ def test_one_that_fails_stops_no_other_and_the_worst_code_counts(capsys: pytest.
         (1, "diverged"),
         (2, "completed"),
     ]
-    logs = [Path(path) for path in re.findall(r"all it said: (\S+)", captured.err)]
+    logs = [Path(path) for path in re.findall(r"its output is in (\S+)", captured.err)]
     assert sorted(path.name for path in logs[0].parent.iterdir()) == ["seed-0.log", "seed-1.log"]
     failed = next(path for path in logs if path.name == "seed-0.log")
     assert "lab: error: no more" in failed.read_text()
@@ -217,7 +217,7 @@ def test_after_ctrl_c_the_logs_that_were_named_are_there() -> None:
     SLOW.write_text("0.1")
     with at_work(["--seeds", "0-1", "--jobs", "2", "--steps=100", "--failing=[0]"], seeds=2) as process:
         assert process.stderr
-        named = (re.search(r"all it said: (\S+)", line) for line in process.stderr)
+        named = (re.search(r"its output is in (\S+)", line) for line in process.stderr)
         log = next(Path(found[1]) for found in named if found)
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 130
@@ -436,7 +436,7 @@ def test_failure_names_its_fold(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "toy.yaml", *words]) == 4
     err = capsys.readouterr().err
     assert "fold 1, failing [0]: ended with exit code 4" in err
-    (log,) = {Path(path).parent for path in re.findall(r"all it said: (\S+)", err)}
+    (log,) = {Path(path).parent for path in re.findall(r"its output is in (\S+)", err)}
     assert sorted(path.name for path in log.iterdir()) == ["1-fold-0-failing-0-.log", "3-fold-1-failing-0-.log"]
 
 

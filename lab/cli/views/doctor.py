@@ -1,4 +1,4 @@
-"""What `lab doctor` says."""
+"""The result of `lab doctor` as text."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from rich.text import Text
 from lab.doctor import WORTH_SAYING, Diagnosis, Tried
 
 BUSY = 0.7
-"""Processes per CPU from which on others are at work too."""
+"""Load per CPU above which other work disturbs the measurement."""
 
 
 def report(found: Diagnosis) -> RenderableType:
-    """The parts as a table, what holds the run back, what was tried, and the advice."""
+    """Return the time of each part as a table, the bottleneck, the settings that were tried, and the advice."""
     threads = f"{found.threads} CPU thread{'s' if found.threads > 1 else ''}"
     title = f"{found.name} on {found.device}, {threads}: {_number(found.timing.rate)} {found.step}{_plural(found)}/s"
     parts = Table(box=None, pad_edge=False, header_style="bold")
@@ -26,21 +26,23 @@ def report(found: Diagnosis) -> RenderableType:
         parts.add_row(part, f"{share:.0%}", _number(each), Text(found.parts[part], style="dim"))
     lines: list[RenderableType] = [Text(title, style="bold"), parts, Text(), Text(found.verdict)]
     if found.tried:
-        lines += [Text(), Text("tried, in turns with the config as it is", style="bold"), _trials(found)]
+        lines += [Text(), Text("settings tried, in alternation with the config as it is", style="bold"), _trials(found)]
     lines += [Text(), *(Text(line) for line in advice(found))]
     if found.load is not None and found.load > BUSY:
-        lines.append(Text(f"This machine was busy before this began ({found.load:.1f} processes per CPU)."))
+        lines.append(
+            Text(f"This machine was already busy ({found.load:.1f} processes per CPU): measure again when it is not.")
+        )
     return Group(*lines)
 
 
 def advice(found: Diagnosis) -> list[str]:
-    """What to change, with the figures behind it, the largest gain first."""
+    """Return what to change and the figures behind it, the largest gain first."""
     better = sorted((one for one in found.tried if one.advised), key=lambda one: -one.gain)
     if not better:
-        return [f"Nothing that was tried gained more than {WORTH_SAYING - 1:.0%}: leave the config as it is."]
+        return [f"No setting gained more than {WORTH_SAYING - 1:.0%}: leave the config as it is."]
     lines = [_advice(one, found) for one in better]
     if len(better) > 1:
-        lines.append("Each was measured alone: together they may gain less.")
+        lines.append("Each was measured alone; together they may gain less.")
     if any(one.alternative.setting.startswith(("threads=", "device=")) for one in better):
         lines.append("Another number of threads or device rounds differently: figures may change in their last digits.")
     return lines
@@ -68,5 +70,5 @@ def _plural(found: Diagnosis) -> str:
 
 
 def _number(value: float) -> str:
-    """Three digits at least."""
+    """Return the number with three digits or more."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

@@ -13,17 +13,17 @@ from lab.runs.fields import as_text
 from lab.runs.groups import Group
 
 TITLES = ("runs", "seeds", "metric", "mean", "95 % of the mean", "interquartile mean", "disk")
-PARTS = 6  # of the seeds' ranges that are shown
+PARTS = 6  # ranges of seeds that are shown
 
 
 def groups_table(groups: Sequence[Group]) -> Table:
-    """One row per group: its key, its runs and seeds, and the mean of their result with its 95 % interval."""
+    """Return one row per group: its key, its runs and seeds, and the mean of their results with its 95 % interval."""
     rows = [[*(as_text(found) or "-" for found in one.key.values()), *_cells(one)] for one in groups]
     return table([*groups[0].key, *TITLES], rows, right=("runs", *TITLES[3:]))
 
 
 def as_rows(groups: Sequence[Group]) -> list[dict[str, Any]]:
-    """The same for JSON."""
+    """Return the groups as plain values for JSON."""
     return [one.as_dict() for one in groups]
 
 

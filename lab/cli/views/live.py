@@ -27,8 +27,10 @@ BAR = 12  # columns
 
 
 class Display:
-    """Shows how far the children are: live at a terminal, else in lines. `with Display() as display: display(children)`
-    may be called as often as one likes."""
+    """Shows the progress of the children, live at a terminal and in lines elsewhere.
+
+    Use it as `with Display() as display: display(children)`; the call may be repeated at any rate.
+    """
 
     def __init__(self) -> None:
         self.live: Live | None = None
@@ -41,7 +43,7 @@ class Display:
         if console.is_terminal:
             self.live = Live(console=console, auto_refresh=False, transient=True)
             self.live.start()
-            console.show_cursor(True)  # a second Ctrl-C ends this process where it stands
+            console.show_cursor(True)  # a second Ctrl-C ends this process at once, without restoring the cursor
         return self
 
     def __exit__(
@@ -52,7 +54,7 @@ class Display:
                 self.live.stop()
 
     def __call__(self, children: Sequence[Child]) -> None:
-        """Show how far they are."""
+        """Show the progress of all children."""
         for child in children:
             if child.state == "ended" and id(child) not in self.told:
                 self.told.add(id(child))
@@ -79,7 +81,7 @@ class Display:
         run = _summary(child)
         took = f", {duration(child.seconds)}" if child.words else ""
         if child.failed:
-            _say(f"{child.name}: ended with exit code {child.code}{took}; all it said: {child.log}")
+            _say(f"{child.name}: ended with exit code {child.code}{took}; its output is in {child.log}")
             console.print(Text("\n".join(f"    {plain(line)}" for line in child.tail), style="dim"), soft_wrap=True)
         elif child.code and child.asked:
             step = run.resume.get("checkpoint") if run and run.status == "interrupted" else None

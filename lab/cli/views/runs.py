@@ -13,12 +13,17 @@ from lab.runs.fields import as_text, is_number, result_metric, value
 from lab.runs.select import Run
 from lab.system.disk import disk
 
-WIDEST = 60  # columns for a cell
+WIDEST = 60  # columns of a cell
 
 
 def runs_table(runs: Sequence[Run], columns: Sequence[str], of: int | None = None) -> RenderableType:
-    """One row per run under the names of its fields, and below them how many they are and what they take on the disk;
-    `of` is how many there would be without a limit."""
+    """Return one row per run, and below the rows how many runs there are and their size on disk.
+
+    Args:
+        runs: the rows.
+        columns: names of the fields to show.
+        of: number of runs before --limit.
+    """
     sizes = [disk(run.record.dir) for run in runs]
     rows = [[_cell(run, name, taken) for name in columns] for run, taken in zip(runs, sizes, strict=True)]
     right = [name for name in columns if name == "disk" or _is_figure(name, runs)]

@@ -1,4 +1,4 @@
-"""What several runs of one experiment came to, as tables."""
+"""The results of several runs of one experiment as tables."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HOW = {"ran": "", "resumed": "resumed", "there": "already there", "elsewhere": "
 
 
 def report(found: Trials) -> RenderableType:
-    """One row per run, and what the runs that differ only in seed and fold came to together."""
+    """Return one row per run, and the mean over the runs that differ only in seed and fold."""
     metrics = {outcome.group.metric or "" for outcome in found.outcomes if outcome.group}
     target = any(outcome.target for outcome in found.outcomes)
     runs = count(len(found.trials), "seed" if found.varied == (SEED,) else "run")
@@ -40,7 +40,7 @@ def report(found: Trials) -> RenderableType:
 
 
 def _together(outcome: Outcome, *, alone: bool, seeds: bool) -> list[RenderableType]:
-    """The mean of one group of runs with its verdicts."""
+    """Return the mean of one group of runs with its verdicts."""
     lines: list[RenderableType] = [] if alone else [Text(plain(named(outcome.settings)), style="bold")]
     group = outcome.group
     if group and group.spread and group.interquartile_mean is not None:
