@@ -53,7 +53,7 @@ def run_diff(a: Run, b: Run) -> RunDiff:
 def diff_report(found: RunDiff) -> RenderableType:
     """The two runs for a reader: the differences first, then the metrics beside each other."""
     ids = _ids(found.runs)
-    heads = [("experiment", "seed", "status", "verdict", "train"), *map(_head, found.runs)]
+    heads = [("experiment", "seed", "status", "verdict", "verdict on the target", "train"), *map(_head, found.runs)]
     lines: list[RenderableType] = [table(("", *ids), zip(*heads, strict=True)), Text()]
     for what, pairs in (("settings", found.settings), ("versions, commit, device and data", found.surroundings)):
         rows = [(name, *map(_shown, pair)) for name, pair in pairs.items()]
@@ -67,7 +67,7 @@ def diff_report(found: RunDiff) -> RenderableType:
 def _head(run: Run) -> tuple[str, ...]:
     record = run.record
     train = f"{record.durations.get('train') or 0:.0f} s"
-    return record.name, str(record.seed), run.status, record.verdict, train
+    return record.name, str(record.seed), run.status, record.verdict, record.target_verdict, train
 
 
 def _surroundings(run: Run) -> dict[str, Any]:

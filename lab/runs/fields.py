@@ -27,10 +27,11 @@ def result_metric(run: Run) -> str:
 
 OWN: dict[str, Callable[[Run], Any]] = {
     "result": lambda run: run.record.metrics.get(result_metric(run)),
+    "target": lambda run: run.record.target_verdict if run.record.target else None,
     "train": lambda run: run.record.durations.get("train"),
     "disk": lambda run: disk(run.record.dir),
 }
-"""What `lab runs` shows besides: the result, the seconds of training, the bytes on the disk."""
+"""What `lab runs` shows besides: result, verdict on the target, seconds of training, bytes on the disk."""
 
 SHOWN = ("run", "experiment", "family", "status", "seed", "verdict", "device", *OWN)
 

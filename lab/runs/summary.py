@@ -84,6 +84,11 @@ class Summary:
         """`met`, `missed`, `not-comparable` or `none`."""
         return str(self.reference.get("verdict", "none"))
 
+    @property
+    def target_verdict(self) -> str:
+        """The verdict on our own target, in the same words; `none` where there is no target."""
+        return str(self.target.get("verdict", "none"))
+
     def write(self) -> None:
         """Replace `summary.json` in the run folder, atomically."""
         write_json(self.dir / "summary.json", asdict(self))

@@ -201,6 +201,20 @@ def test_diff_shows_what_differs(capsys: pytest.CaptureFixture[str]) -> None:
     assert "settings: the same in both" in out
 
 
+def test_target_has_a_column(capsys: pytest.CaptureFixture[str]) -> None:
+    record(RUNS, "ppo-a", 1)
+    assert "target" not in told(capsys)[0]
+    b = rewrite(record(RUNS, "ppo-b", 2), target={"metric": "eval/return_mean", "value": 5.0, "verdict": "met"})
+    head, a_row, b_row, *_ = (line.split() for line in told(capsys)[0].splitlines())
+    assert (head[6], a_row.count("met"), b_row.count("met")) == ("target", 0, 1)
+    assert ids(capsys, "--where", "target=met") == [b.run_id]
+    assert json.loads(told(capsys, "--columns", "target,target.value", "--json")[0]) == [
+        {"target": None, "target.value": None},
+        {"target": "met", "target.value": 5},
+    ]
+    assert "target.value" in told(capsys, "--export", "csv")[0].splitlines()[0]
+
+
 HOSTILE = ["=cmd|' /C calc'!A0", "+1+1", "-1+1", "@SUM(1)", " =1+1", "\uff1d1+1", "\t=1", "\r=1"]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
@@ -209,6 +210,24 @@ def test_the_published_figure_is_the_newest_runs_everywhere(tmp_path: Path) -> N
     assert group.reference["value"] == 450
     assert "450 ± 1.5" in verdicts([task])
     assert "400 ± 1.5" not in verdicts([task])
+
+
+def test_targets_and_baselines_are_shown(tmp_path: Path) -> None:
+    target = {"metric": "eval/return_mean", "value": 484.0, "verdict": "missed", "reason": "too low", "why": "solved"}
+    baselines = {"random <b>": {"eval/return_mean": 22.5}, "broken": 3}
+    for seed in (0, 1):
+        recorded(tmp_path, seed=seed, target=target, baselines=baselines)
+    recorded(tmp_path, "ppo-b")
+    (task,) = tasks_of(choose([], tmp_path))
+    assert [group.baselines for group in task.groups] == [{"random <b>": 22.5}, {}]
+    assert "| 2 met | 2 | 484: 2 missed | random &#60;b&#62; 22.5 |" in verdicts([task])
+    text = rendered(tmp_path)
+    assert "random &lt;b&gt; 22.5" in text
+    assert "random &lt;b&gt;: eval/return_mean 22.5" in text
+    assert "missed: too low" in text
+    assert "484" in re.search(r'<p class="lead">Target.*', text)[0]  # type: ignore[index]
+    (strip,) = [json.loads(one) for one in re.findall(r'id="data-strip-0">(.*?)</script>', text)]
+    assert [row["target"] for row in strip["rows"]] == [484, None]
 
 
 def test_only_what_compares_is_compared(tmp_path: Path) -> None:

@@ -48,6 +48,8 @@ def columns(options: argparse.Namespace, runs: Sequence[Run]) -> list[str]:
         check(names, runs)
         return names
     names, decides = [*COLUMNS], options.best or (options.sort or "").removeprefix("-")
+    if any(run.record.target for run in runs):
+        names.insert(names.index("verdict") + 1, "target")
     shown = {result_metric(run) for run in runs} <= {decides, decides + MEAN}
     if decides and decides not in names and not shown:
         names.insert(names.index("result"), decides)

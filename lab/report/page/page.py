@@ -134,6 +134,7 @@ def page(
             stages=list(dict.fromkeys(name for run in runs for name in run.record.durations)),
             place_of=lambda run: places[id(run)],
             with_published=_published,
+            with_target=any(one.group.target for found in scored for one in found),
             mean=mean,
             colours=colours(tasks),
             known_words=WORDS,

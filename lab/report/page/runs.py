@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab.console.wording import count
+from lab.report.display import figure as display_figure
 from lab.report.display import mapping, moment, when
 from lab.report.figures.curves import Curves
 from lab.report.material import Task, short
@@ -59,7 +60,10 @@ def view(
     error = short(str(redact(record.error or "")), LONGEST_ERROR)
     told = [
         ("folder", record.run_dir),
-        ("verdict", _verdict(run)),
+        ("verdict", _verdict(run.record.reference)),
+        ("target", _verdict(run.record.target) if run.record.target else ""),
+        ("baselines", _baselines(run)),
+        ("judged", run.record.judged),
         ("data", _data(run)),
         ("device", f"{record.device}, {count(record.threads, 'CPU thread')}" if record.threads else record.device),
         ("git", _git(record.git)),
@@ -99,9 +103,19 @@ def common_versions(runs: Sequence[Run]) -> dict[str, dict[str, list[int]]]:
     return found
 
 
-def _verdict(run: Run) -> str:
-    reason = run.record.reference.get("reason")
-    return f"{run.record.verdict}: {reason}" if reason else run.record.verdict
+def _verdict(standard: Mapping[str, Any]) -> str:
+    verdict, reason = str(standard.get("verdict", "none")), standard.get("reason")
+    return f"{verdict}: {reason}" if reason else verdict
+
+
+def _baselines(run: Run) -> str:
+    """The metrics of the simplest methods, as `nearest centroid: test/accuracy 0.82`."""
+    found = []
+    for name, metrics in run.record.baselines.items():
+        figures = [(metric, number(value)) for metric, value in mapping(metrics).items()]
+        told = ", ".join(f"{metric} {display_figure(value)}" for metric, value in figures if value is not None)
+        found.append(short(f"{name}: {told}"))
+    return "; ".join(found)
 
 
 def _data(run: Run) -> str:

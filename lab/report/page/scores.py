@@ -31,7 +31,8 @@ class Score:
     Args:
         spread: mean with its 95 % interval, extremes, number of runs.
         middle: interquartile mean, with its bootstrap interval.
-        verdicts: how many of the runs that count have each.
+        verdicts: how many of the runs that count have each verdict on the published figure.
+        target_verdicts: the same for the target; empty where there is none.
         train: mean seconds of training of the runs that count.
         speed: their mean throughput, in `unit`.
     """
@@ -41,6 +42,7 @@ class Score:
     middle: float | None
     middle_interval: tuple[float, float] | None
     verdicts: Counter[str]
+    target_verdicts: Counter[str]
     train: float | None
     speed: float | None
     unit: str
@@ -69,6 +71,7 @@ def score(group: Group) -> Score:
         interquartile_mean(scores) if scores else None,
         bootstrap_interval(scores, interquartile_mean) if scores else None,
         Counter(record.verdict for record in records),
+        Counter(record.target_verdict for record in records if record.target),
         float(np.mean(trained)) if trained else None,
         float(np.mean(rates)) if rates and len(units) == 1 else None,
         units.pop() if len(units) == 1 else "",

@@ -149,12 +149,14 @@ def index(tasks: Sequence[Task], views: Sequence[RunView]) -> dict[str, Any]:
 
 
 def strip(task: Task, found: Sequence[Score], places: Mapping[int, int]) -> dict[str, Any]:
-    """Return each seed's headline figure and each group's mean, beside what is published for the same data."""
+    """Return each seed's headline figure and each group's mean, with the published figure for the same data and the
+    target."""
     rows = []
     for one in found:
         if one.spread is None:
             continue
         published = one.group.reference if one.group.reference.get("dataset") == task.dataset else {}
+        target = one.group.target if one.group.target.get("metric") == task.metric else {}
         rows.append(
             {
                 "group": one.group.index,
@@ -164,6 +166,7 @@ def strip(task: Task, found: Sequence[Score], places: Mapping[int, int]) -> dict
                 "reach": None if one.spread.high is None else one.spread.high - one.spread.mean,
                 "published": number(published.get("value")),
                 "spread": number(published.get("spread")),
+                "target": number(target.get("value")),
             }
         )
     return {"metric": task.metric, "rows": rows}

@@ -41,8 +41,7 @@ class Claim:
 
     def verdict_of(self, run: Run) -> str:
         """Return a run's own verdict."""
-        found = run.record.reference if self.kind == "reference" else run.record.target
-        return str(found.get("verdict", "none"))
+        return run.record.verdict if self.kind == "reference" else run.record.target_verdict
 
     def has_verdict(self, run: Run) -> bool:
         """Return whether a run met or missed the figure."""

@@ -22,9 +22,9 @@ MOST_SETTINGS = 60  # rows of one table
 
 def verdicts(tasks: Sequence[Task]) -> str:
     """How each group did, against what is published."""
-    head = ["group", "task", "mean ± 95 %", "published", "verdict", "runs", "interquartile mean", "range"]
+    head = ["group", "task", "mean ± 95 %", "published", "verdict", "runs", "target", "baselines"]
     rows = [_verdict(task, scores.score(group)) for task in tasks for group in task.groups]
-    return table([*head, "training", "speed"], rows)
+    return table([*head, "interquartile mean", "range", "training", "speed"], rows)
 
 
 def _verdict(task: Task, one: scores.Score) -> list[str]:
@@ -37,13 +37,25 @@ def _verdict(task: Task, one: scores.Score) -> list[str]:
         plain(task.title),
         display.with_reach(spread.mean, reach) if spread else display.NONE,
         _published(group),
-        plain(", ".join(f"{n} {verdict}" for verdict, n in one.verdicts.items())) or display.NONE,
+        _counts(one.verdicts),
         f"{len(group.counted)}{of}",
+        _target(one),
+        plain(", ".join(f"{name} {display.figure(score)}" for name, score in group.baselines.items())) or display.NONE,
         middle or display.NONE,
         display.span(spread.min, spread.max) if spread and spread.n > 1 else display.NONE,
         display.took(one.train),
         plain(display.rate(one.speed, one.unit)),
     ]
+
+
+def _counts(verdicts: Mapping[str, int]) -> str:
+    return plain(", ".join(f"{n} {verdict}" for verdict, n in verdicts.items())) or display.NONE
+
+
+def _target(one: scores.Score) -> str:
+    """Our own figure for the group, with the verdicts of its runs."""
+    value = number(one.group.target.get("value"))
+    return display.NONE if value is None else f"{display.figure(value)}: {_counts(one.target_verdicts)}"
 
 
 def _published(group: Group) -> str:

@@ -1,5 +1,5 @@
 "use strict";
-// Two further plots: each seed's headline figure beside what is published, and where a training step's time goes.
+// Two further plots: each seed's headline figure beside the published figure and the target, and where a training step's time goes.
 (() => {
   const plots = new Map();
   const compact = (element) => element.clientWidth < 560;
@@ -28,6 +28,14 @@
             x: [row.published], y: [at - 0.4], mode: "markers", marker: { symbol: "triangle-down", size: 9, color: soft },
             hovertemplate: `published %{x:.6~g}${row.spread ? ` ± ${row.spread.toPrecision(4)}` : ""}<extra></extra>`,
           });
+        }
+        if (row.target !== null) {
+          ends.push(row.target);
+          found.push({
+            x: [row.target], y: [at - 0.4], mode: "markers", marker: { symbol: "star-triangle-down", size: 9, color: colour },
+            hovertemplate: "target %{x:.6~g}<extra></extra>",
+          });
+          shapes.push({ y0: at - 0.46, y1: at + 0.46, layer: "below", type: "line", x0: row.target, x1: row.target, line: { color: colour, width: 1.5, dash: "dot" } });
         }
         found.push({
           x: seen.map(([, score]) => score), y: seen.map((_, i) => at + (seen.length > 1 ? 0.34 * (i / (seen.length - 1) - 0.5) : 0)),

@@ -1,0 +1,148 @@
+"""Roles of settings: declared by the classes that have them, recorded in runs, and read from there."""
+
+from __future__ import annotations
+
+import ast
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+import yaml
+
+import lab
+from lab.config.roles import Roles, roles_before_0_2, roles_of
+from lab.configuration import load
+from lab.runs.designs import budget, design, kind, repeat, repeat_name
+from lab.runs.groups import by_kind
+from lab.runs.select import Run, choose, flat
+from tests.support.recorded import recorded
+
+ROOT = Path(lab.__file__).parents[1]
+UNIMPORTED = {"listing.py": {"env.id"}}
+"""`lab list` reads what an experiment is about without importing its classes, which would take seconds."""
+LAB = sorted((ROOT / "lab").rglob("*.py"))
+
+
+@dataclass(frozen=True)
+class Inner:
+    """Settings inside others."""
+
+    roles: ClassVar[Roles] = Roles(protocol=("beam",), indifferent=("log",))
+    beam: int = 1
+    log: int = 2
+
+
+class Base:
+    """A class with a role."""
+
+    roles: ClassVar[Roles] = Roles(budget={"epochs": "epochs"})
+
+    def __init__(self, inner: Inner | None = None, epochs: int = 1, part: object = None) -> None:
+        pass
+
+
+class Derived(Base):
+    """Declares only what it adds."""
+
+    roles: ClassVar[Roles] = Roles(stops=("early",))
+
+
+def test_roles_are_collected() -> None:
+    """From the bases, from dataclasses inside, and from classes that the config names."""
+    part = {"class_path": f"{__name__}.Base", "init_args": {"inner": {"beam": 3}}}
+    found = roles_of(Derived, {"inner": {"beam": 2}, "epochs": 3, "part": part})
+    assert found == roles_of(Base, {"inner": {"beam": 2}, "part": part}) | Roles(stops=("early",))
+    assert found.budget == {"epochs": "epochs", "part.epochs": "epochs"}
+    assert set(found.protocol) == {"inner.beam", "part.inner.beam"}
+    assert found.as_dict()["stops"] == ["early"]
+    assert Roles.read(json.loads(json.dumps(found.as_dict()))) == found
+
+
+def test_damaged_roles_are_left_out() -> None:
+    damaged = {"budget": ["x"], "protocol": [1, "good"], "task": "text", "unknown": ["x"], "stops": None}
+    assert Roles.read(damaged) == Roles(protocol=("good",))
+
+
+@pytest.mark.parametrize("name", ["ppo-cartpole", "vae-mnist", "gan-mnist", "cnn-mnist"])
+def test_former_roles_are_still_declared(name: str) -> None:
+    """What version 0.1.0 knew about a setting, its class says today."""
+    config = load(name)
+    settings, now, before = flat(config.as_dict()), config.roles(), roles_before_0_2()
+    for role, names in vars(before).items():
+        known = {one for one in names if any(key == one or key.startswith(f"{one}.") for key in settings)}
+        assert known <= {*vars(now)[role]}, role
+
+
+def test_lab_names_no_setting_of_a_family() -> None:
+    """Dotted names of settings that classes of the families have: in texts of `lab`, docstrings aside."""
+    theirs: set[str] = set()
+    for path in (ROOT / "configs").glob("*/*.yaml"):
+        if path.parent.name != "sweeps":
+            config = load(path.stem)
+            own = {"trainer", "data", "checkpoint", "reference", "target"}
+            theirs |= {name for name in flat(config.as_dict()) if "." in name and name.partition(".")[0] not in own}
+    assert "evaluation.episodes" in theirs
+    for path in LAB:
+        tree = ast.parse(path.read_text())
+        prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        texts = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in prose]
+        named = {text.value for text in texts if isinstance(text.value, str)} & theirs
+        assert not named - UNIMPORTED.get(path.name, set()), f"{path.name} names {named}"
+
+
+CONFIG = {
+    "experiment": "tests.support.toys.Toy",
+    "steps": 10,
+    "data": {"class_path": "x.Y", "init_args": {"fold": 1, "size": 3}},
+    "trainer": {"rate": 0.1, "log_every": 5},
+}
+ROLES = Roles(
+    repeats=("seed", "data.fold"),
+    budget={"steps": "steps"},
+    indifferent=("seed", "name", "trainer.log_every"),
+)
+
+
+def added(folder: Path, seed: int, fold: int, **settings: object) -> None:
+    config = json.loads(json.dumps({**CONFIG, **settings, "seed": seed, "name": "ppo-a"}))
+    config["data"]["init_args"]["fold"] = fold
+    recorded(folder, seed=seed, config=config, roles=ROLES.as_dict())
+
+
+def test_folds_and_seeds_are_repeats(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        for fold in (2, 10):
+            added(tmp_path, seed, fold)
+    added(tmp_path, 0, 2, trainer={"rate": 0.1, "log_every": 7})
+    added(tmp_path, 0, 2, trainer={"rate": 0.2})
+    runs = choose([], tmp_path)
+    assert repeat(runs[0]) == (("seed", 0), ("data.fold", 2))
+    assert repeat_name(runs[0]) == "seed 0, fold 2"
+    assert budget(runs[0]) == (("steps", 10.0),)
+    assert {name for name, _ in design(runs[0])} == {"experiment", "data", "data.size", "trainer.rate"}
+    same, other = by_kind(runs)
+    assert [repeat_name(run) for run in same.counted] == [
+        *("seed 0, fold 2", "seed 0, fold 10", "seed 1, fold 2", "seed 1, fold 10")
+    ]
+    assert same.counted[0] is runs[4], "the newest of those that only log differently"
+    assert len(same.scores) == 4
+    assert list(other.runs) == [runs[5]]
+    assert "trainer.rate=0.2" in other.label
+
+
+def test_moved_classes_stay_the_same_method(tmp_path: Path) -> None:
+    """A class that was recorded under its former name makes no other kind."""
+    for name in ("agents.cartpole.Masked", "agents.environments.cartpole.Masked"):
+        recorded(tmp_path, config={"experiment": "x.Y", "env": {"wrappers": [], "id": name}})
+    one, other = choose([], tmp_path)
+    assert kind(one) == kind(other)
+
+
+def test_run_records_its_roles() -> None:
+    Path("toy.yaml").write_text(yaml.safe_dump({"experiment": "tests.support.toys.Toy", "device": "cpu"}))
+    record = lab.run("toy.yaml", {"fold": 3, "seed": 2})
+    assert repeat(Run(record)) == (("seed", 2), ("fold", 3))
+    assert budget(Run(record)) == (("steps", 10.0),)
+    assert {"name", "device", "threads"} <= {*Run(record).roles.indifferent}
