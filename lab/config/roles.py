@@ -97,7 +97,7 @@ def roles_before_0_2() -> Roles:
 def _hints(cls: type) -> dict[str, tuple[Any, ...]]:
     """The types of a class's settings, also those inside `X | None`."""
     try:
-        hints = get_type_hints(cls if is_dataclass(cls) else cls.__init__)
+        hints = get_type_hints(cls if is_dataclass(cls) else getattr(cls, "__init__", cls))
     except (NameError, TypeError):  # types that are imported for type checkers alone
         return {}
     return {name: (hint, *get_args(hint)) for name, hint in hints.items()}
