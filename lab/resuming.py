@@ -1,4 +1,4 @@
-"""Going on with a run: exactly where its newest valid checkpoint was written, or as a fork that trains longer."""
+"""Resumes a run from its newest valid checkpoint, exactly, or as a new run that trains longer."""
 
 from __future__ import annotations
 
@@ -42,16 +42,16 @@ def resume(
     force: bool = False,
     announce: Callable[[Summary], None] = lambda record: None,
 ) -> Summary:
-    """Go on with the run in `folder` to its end and return its summary; `lab resume` does just this.
+    """Resume the run in `folder`, train it to its end and return its summary. This is `lab resume`.
 
-    Without overrides the run ends as if it had never been interrupted, bitwise on the CPU. With more of its length
-    (`total_timesteps`, `trainer.max_epochs`), or any other override and `force`, it becomes a new run that names
-    this one as its parent. Raises CheckpointError when no checkpoint is valid, ConfigError when the run is complete,
-    is at work in another process, or differs from its checkpoint in config, machine or versions without `force`.
+    Without overrides the run ends as if it had never been interrupted, bitwise on the CPU. With a larger length
+    (`Experiment.lengths`), or with any other override and `force`, it becomes a new run with this one as its parent.
+    Raises CheckpointError if no checkpoint is valid, and ConfigError if the run is complete, is running in another
+    process, or differs from its checkpoint in config, machine or versions and `force` is not given.
     """
     started = time.perf_counter()
     wandb_mode = chosen_mode()
-    summary.read_summary(folder)  # it is a run
+    summary.read_summary(folder)  # raises ConfigError if it is not a run
     with ExitStack() as held:
         held.enter_context(locked(folder))
         record = summary.read_summary(folder)
@@ -62,9 +62,9 @@ def resume(
         if not changes and record.status == "completed":
             lengths = config.experiment.lengths
             given = next((name for name in lengths if _length(before, name) is not None), lengths[0])
-            raise ConfigError(f"{folder} is complete; to train longer give it more: --{given}=N")
+            raise ConfigError(f"{folder} is complete; to train it longer, give a larger --{given}=N")
         if BLANK in str(config.as_dict()):
-            raise ConfigError(f"{folder}/config.yaml holds a blanked secret ({BLANK}); give that setting again")
+            raise ConfigError(f"{folder}/config.yaml has a blanked secret ({BLANK}); give that setting again")
         needs = needs_of(config, folder.parent.parent, own=folder, fast_dev_run=record.fast_dev_run)
         job = prepare(config, needs, fast_dev_run=record.fast_dev_run)
         others = list(differences(restored.meta["surroundings"], surroundings(job.device))) if restored else []
@@ -83,12 +83,12 @@ def resume(
                     f"{folder} has lost its checkpoints: the last one was at {record.resume['checkpoint']}"
                 )
             if changes:
-                raise ConfigError(f"{folder} has no checkpoint for another config to go on from; `lab run` starts anew")
-            notice("the run ended before its first checkpoint: it begins again, in the same folder")
+                raise ConfigError(f"{folder} has no checkpoint to continue with another config; use `lab run`")
+            notice("the run ended before its first checkpoint, so it starts again in the same folder")
         elif changes:
             parent = record.dir
             record, restored = _fork(record, restored, config)
-            notice(f"{'; '.join(changes)}: a new run goes on from step {position(restored.folder):,} of {parent}")
+            notice(f"{'; '.join(changes)}: a new run continues from step {position(restored.folder):,} of {parent}")
             held.enter_context(locked(record.dir))
         cut_back(record.dir, restored)
         forced = [*record.resume.get("forced", []), *others]
@@ -103,7 +103,7 @@ def resume(
 
 
 def newest_unfinished(runs: Path) -> Path:
-    """Return the newest run under a runs folder that was killed, interrupted or failed. Raises ConfigError."""
+    """Return the newest run in a runs folder that was killed, interrupted or failed. Raises ConfigError for none."""
     for record in reversed(list(summary.local_runs(runs))):
         if record.status in ("running", "interrupted", "failed") and not at_work(record.dir):
             return record.dir
@@ -116,35 +116,35 @@ def _newest(folder: Path) -> Checkpoint | None:
     if restored is None:
         return None
     for problem in problems:
-        notice(f"{problem}; going back to {restored.folder.name}")
+        notice(f"{problem}; using {restored.folder.name} instead")
     if missing := META - restored.meta.keys():
-        raise CheckpointError(f"{restored.folder} says nothing about {', '.join(sorted(missing))}")
+        raise CheckpointError(f"the metadata of {restored.folder} lacks {', '.join(sorted(missing))}")
     for name, size in restored.meta["journal"].items():
         if (folder / name).stat().st_size < size:
-            raise CheckpointError(f"{folder / name} has lost rows that {restored.folder.name} counts on")
+            raise CheckpointError(f"{folder / name} has lost rows that were written before {restored.folder.name}")
     return restored
 
 
 def _refuse(
     folder: Path, changes: list[str], before: dict[str, Any], config: Config, others: list[str], *, force: bool
 ) -> None:
-    """Raise ConfigError where the run cannot or, without `force`, should not go on."""
+    """Raise ConfigError if the run cannot be resumed, or should not be resumed without `force`."""
 
     lengths = [name for name in config.experiment.lengths if _length(before, name) != _length(config.as_dict(), name)]
     for name in lengths:
         old, new = _length(before, name), _length(config.as_dict(), name)
         if old is not None and new is not None and new < old:
-            raise ConfigError(f"{name} can only grow when a run goes on, from {old}; received {new}")
+            raise ConfigError(f"{name} can only grow when a run is resumed: it must be at least {old}, received {new}")
     only_longer = len(changes) == len(lengths) == 1
     if changes and not (force or only_longer):
         raise ConfigError(
-            f"{folder} was trained with other settings ({'; '.join(changes)}); --force goes on from its checkpoint "
-            "as a new run with the new ones"
+            f"{folder} was trained with other settings ({'; '.join(changes)}); --force continues from its checkpoint "
+            "as a new run with the new settings"
         )
     if others and not force:
         raise ConfigError(
-            f"{folder} cannot end bitwise as it would have: its checkpoint was written elsewhere "
-            f"({'; '.join(others)}); --force goes on nevertheless, and the summary says so"
+            f"{folder} cannot be resumed exactly: its checkpoint was written under other conditions "
+            f"({'; '.join(others)}); --force resumes it anyway, and the summary says so"
         )
 
 
@@ -154,7 +154,7 @@ def _length(settings: Mapping[str, Any], name: str) -> float | None:
 
 
 def _fork(record: Summary, restored: Checkpoint, config: Config) -> tuple[Summary, Checkpoint]:
-    """Make a new run that has come as far as `restored` did, with another config."""
+    """Create a new run with another config, which continues from the checkpoint `restored`."""
     run_id = summary.new_run_id(config.common.seed)
     folder = record.dir.parent.parent / config.common.name / run_id
     checkpoints = folder / "checkpoints"

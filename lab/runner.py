@@ -1,4 +1,4 @@
-"""How a run happens: check -> seed -> build -> train -> evaluate -> record. One page, for every experiment alike."""
+"""How a run proceeds, on one page for all experiments: check -> seed -> build -> train -> evaluate -> record."""
 
 from __future__ import annotations
 
@@ -49,17 +49,17 @@ def run(
     make_needed: bool = False,
     announce: Announce = lambda record: None,
 ) -> Summary:
-    """Run the experiment `name` (or a YAML file) to its end and return its summary; `lab run` does just this.
+    """Run the experiment `name` (or a YAML file) to its end and return its summary. This is `lab run`.
 
     Args:
         overrides: dotted settings and their values.
         runs_dir: folder of all runs; by default `$LAB_RUNS_DIR`, else `runs`.
-        fast_dev_run: touch every stage, each for moments only.
-        make_needed: first run the experiments whose artifacts this one needs, where no completed run has them.
-        announce: told of the run once its folder exists.
+        fast_dev_run: do a little of every stage, in seconds.
+        make_needed: first run the experiments whose artifacts this one needs and no completed run has.
+        announce: called with the summary as soon as the run folder exists.
 
-    Raises a LabError, before anything is written, for all that can be known to be wrong; later errors are recorded in
-    the summary and raised as they are.
+    Raises a LabError, before anything is written, for everything that can be checked in advance. Later errors are
+    recorded in the summary and raised unchanged.
     """
     started = time.perf_counter()
     wandb_mode, runs = chosen_mode(), summary.runs_folder(runs_dir)
@@ -88,7 +88,7 @@ class Job:
 
 
 def carry_out(job: Job, record: Summary, wandb_mode: str, restored: Checkpoint | None = None) -> Summary:
-    """Train from the beginning or from a checkpoint, evaluate, and record it all in the run folder, which is locked."""
+    """Train from the start or from a checkpoint, evaluate, and record everything in the run folder, which is locked."""
     experiment, config, started = job.experiment, job.config, time.perf_counter()
     journal = Journal(record.dir)
     wandb = WandbFollower(
@@ -146,7 +146,7 @@ def carry_out(job: Job, record: Summary, wandb_mode: str, restored: Checkpoint |
     except BaseException as error:
         record.status, record.error = _status_of(error), f"{type(error).__name__}: {error}"[:500]
         if isinstance(error, OSError) and error.errno in DISK:
-            raise SavingError(f"cannot write to {record.dir}: {error.strerror}; `lab resume` goes on later") from error
+            raise SavingError(f"cannot write to {record.dir}: {error.strerror}; `lab resume` continues it") from error
         raise
     finally:
         for measure, recorded in ((config.common.reference, record.reference), (config.common.target, record.target)):
@@ -160,7 +160,7 @@ def carry_out(job: Job, record: Summary, wandb_mode: str, restored: Checkpoint |
                 )
                 recorded |= {"verdict": verdict, "reason": reason}
         record.resume |= saver.position() if saver else {}
-        _write(record)  # before W&B is waited for: whatever happens there, this stays
+        _write(record)  # before waiting for W&B, which may fail
         tracker.finish(asdict(record))
         record.wandb = wandb.state
         _write(record)
@@ -168,7 +168,7 @@ def carry_out(job: Job, record: Summary, wandb_mode: str, restored: Checkpoint |
 
 
 def prepare(config: Config, needs: Sequence[Need] = (), *, fast_dev_run: bool) -> Job:
-    """Seed, build and check everything. Raises LabErrors for all that can be wrong before training."""
+    """Seed, build and check everything. Raises LabErrors for everything that can be wrong before training."""
     provide(config, needs)
     device = select_device(config.common.device)
     use_threads(config.common.threads)
@@ -183,8 +183,8 @@ def prepare(config: Config, needs: Sequence[Need] = (), *, fast_dev_run: bool) -
 def find_needs(
     config: Config, runs: Path, *, fast_dev_run: bool, make_needed: bool, announce: Announce = lambda record: None
 ) -> list[Need]:
-    """Return what the config needs of other runs. With `make_needed` the experiments that give it run first; otherwise
-    MissingArtifactError is raised."""
+    """Return the artifacts of other runs that the config needs. With `make_needed`, the experiments that make missing
+    ones run first; without, MissingArtifactError is raised."""
     made: set[str] = set()
     while True:
         try:
@@ -198,7 +198,7 @@ def find_needs(
 
 
 def _new_record(job: Job, runs: Path) -> Summary:
-    """Make the run folder, with its config and a summary that says `running`."""
+    """Create the run folder with its config and a summary whose status is `running`."""
     config, common = job.config, job.config.common
     run_id = summary.new_run_id(common.seed)
     folder = runs / common.name / run_id
@@ -232,16 +232,16 @@ def _new_record(job: Job, runs: Path) -> Summary:
 
 
 def exactness(job: Job) -> dict[str, Any]:
-    """Whether this run, killed and resumed, ends bitwise the same, and why where it may not."""
+    """Return whether this run is bitwise identical after being killed and resumed, and the reason if it may not be."""
     reason = job.experiment.inexact
     if reason is None and job.device.type != "cpu":
-        reason = f"on {job.device.type} not every operation gives the same bits twice"
+        reason = f"some operations on {job.device.type} do not give the same bits twice"
     return {"exact": reason is None, "reason": reason}
 
 
 @contextmanager
 def timed(record: Summary, stage: str, before: float = 0.0) -> Iterator[None]:
-    """Add the seconds spent inside the block to those spent on `stage` in earlier sessions."""
+    """Record the seconds spent on `stage`: those inside the block, and `before` from earlier sessions."""
     started = time.perf_counter()
     try:
         yield
@@ -252,14 +252,14 @@ def timed(record: Summary, stage: str, before: float = 0.0) -> Iterator[None]:
 def _write(record: Summary) -> None:
     try:
         record.write()
-    except OSError as error:  # the disk may be what ended the run: then that must be said, and not this
+    except OSError as error:  # a full disk may have ended the run, and that error must be the one raised
         notice(f"the summary of {record.dir} could not be written: {error.strerror}")
 
 
 def _draw(experiment: Experiment, context: RunContext) -> None:
     try:
         experiment.draw(context)
-    except Exception as error:  # a picture that fails must not cost the figures
+    except Exception as error:  # the figures must survive a picture that fails
         notice(f"the final pictures could not be drawn: {type(error).__name__}: {error}")
 
 

@@ -44,7 +44,7 @@ def test_newest_unfinished_is_default(capsys: pytest.CaptureFixture[str]) -> Non
     assert main(["resume", "--runs-dir", "killed"]) == 0
     assert read_summary(first).status == "completed"
     assert main(["resume", str(first)]) == 2
-    assert "is complete; to train longer give it more: --trainer.max_epochs=N" in capsys.readouterr().err
+    assert "is complete; to train it longer, give a larger --trainer.max_epochs=N" in capsys.readouterr().err
 
 
 def test_killed_before_first_checkpoint(capsys: pytest.CaptureFixture[str]) -> None:
@@ -52,7 +52,7 @@ def test_killed_before_first_checkpoint(capsys: pytest.CaptureFixture[str]) -> N
     folder = run_killed("vae", 2)
     assert rolling(folder / "checkpoints") == []
     assert differences(undisturbed.dir, resume(folder).dir) == []
-    assert "it begins again, in the same folder" in capsys.readouterr().err
+    assert "it starts again in the same folder" in capsys.readouterr().err
 
 
 def test_two_checkpoints_are_kept() -> None:

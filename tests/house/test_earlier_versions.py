@@ -195,7 +195,8 @@ def test_killed_run_goes_on(run: Path, copied: Path, capsys: pytest.CaptureFixtu
     if others:
         assert code == 2
         assert (
-            f"cannot end bitwise as it would have: its checkpoint was written elsewhere ({'; '.join(others)})" in said
+            f"cannot be resumed exactly: its checkpoint was written under other conditions ({'; '.join(others)})"
+            in said
         )
         assert said.count("\n") == 1
         assert read_summary(here(run)).status == "running", "nothing was written"

@@ -453,7 +453,7 @@ def null_elsewhere(room: Room) -> None:
 def never_interrupted(room: Room) -> None:
     """On a GPU no run would be exact if it were resumed; these were not."""
     room.sound(
-        resume={"exact": False, "sessions": 1, "reason": "on cuda not every operation gives the same bits twice"}
+        resume={"exact": False, "sessions": 1, "reason": "some operations on cuda do not give the same bits twice"}
     )
 
 

@@ -89,7 +89,9 @@ def rows_without_time(run: Summary, axis: str) -> list[dict[str, Any]]:
 
 def test_fewer_steps_are_refused(train: Train) -> None:
     run = train(trainer__max_epochs=None, trainer__max_steps=13)
-    with pytest.raises(ConfigError, match="max_steps can only grow when a run goes on, from 13; received 12"):
+    with pytest.raises(
+        ConfigError, match="max_steps can only grow when a run is resumed: it must be at least 13, received 12"
+    ):
         resume(run.dir, {"trainer.max_steps": 12})
 
 
@@ -101,7 +103,7 @@ def test_a_new_limit_below_the_checkpoint_is_refused(train: Train) -> None:
 
 def test_a_complete_run_names_the_limit_that_it_has(train: Train) -> None:
     run = train(trainer__max_epochs=None, trainer__max_steps=3)
-    with pytest.raises(ConfigError, match=r"to train longer give it more: --trainer\.max_steps=N"):
+    with pytest.raises(ConfigError, match=r"to train it longer, give a larger --trainer\.max_steps=N"):
         resume(run.dir)
 
 
