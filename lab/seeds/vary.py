@@ -12,7 +12,7 @@ from lab.errors import ConfigError
 
 SEED = "seed"
 MOST_RUNS = 1_000  # of one command
-EXAMPLE = "seed=0-4 or trainer.learning_rate=1e-3,1e-4"
+EXAMPLE = "seed=0-4 or trainer.optimizer.lr=1e-3,1e-4"
 
 Settings = dict[str, Any]
 
@@ -21,7 +21,7 @@ _RANGE = re.compile(r"(\d{1,10})-(\d{1,10})")
 
 
 def read_vary(words: Sequence[str]) -> dict[str, list[Any]]:
-    """Read words like `seed=0-4` and `trainer.learning_rate=1e-3,1e-4` as values by setting.
+    """Read words like `seed=0-4` and `trainer.optimizer.lr=1e-3,1e-4` as values by setting.
 
     `0-4` means the numbers 0 to 4; commas inside brackets and quotes separate nothing. Raises ConfigError for anything
     else.
@@ -65,7 +65,7 @@ def named(settings: Mapping[str, Any]) -> str:
 
 
 def as_words(settings: Mapping[str, Any]) -> list[str]:
-    """Return the settings as words of a command: `--trainer.learning_rate=0.001`."""
+    """Return the settings as words of a command: `--trainer.optimizer.lr=0.001`."""
     return [f"--{name}={_told(value)}" for name, value in settings.items()]
 
 

@@ -459,7 +459,7 @@ def test_values_are_read() -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--vary", "fold"], "--vary expects KEY=VALUES such as seed=0-4 or trainer.learning_rate=1e-3,1e-4"),
+        (["--vary", "fold"], "--vary expects KEY=VALUES such as seed=0-4 or trainer.optimizer.lr=1e-3,1e-4"),
         (["--vary", "fold="], "--vary expects values such as"),
         (["--vary", "fold=1,1"], "fold must be varied over different values"),
         (["--vary", "fold=1", "--vary", "fold=2"], "received fold twice"),

@@ -24,7 +24,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUES",
         action="append",
         default=[],
-        help="one run per value, as seed=0-4 or trainer.learning_rate=1e-3,1e-4; several --vary: every combination",
+        help="one run per value, as seed=0-4 or trainer.optimizer.lr=1e-3,1e-4; several --vary: every combination",
     )
     parser.add_argument("--jobs", metavar="N", type=shared.count, help="runs at once (default: as the cores allow)")
     parser.add_argument("--fresh", action="store_true", help="run all again, also those that are complete")
