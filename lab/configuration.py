@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
+from types import BuiltinFunctionType, FunctionType
 from typing import Any, ClassVar, get_args, get_type_hints
 
 from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
@@ -120,7 +121,7 @@ def load(name: str, overrides: Mapping[str, Any] | Sequence[str] = ()) -> Config
         raise ConfigError(f"experiment in {path} must be the dotted path of an Experiment class, received {named!r}")
     for key, named_class in named_classes(values):
         named_class["class_path"] = present_name(named_class["class_path"])
-        import_class(named_class["class_path"], key)
+        _require_classes(import_class(named_class["class_path"], key), key)
     for package in SHORT_NAMES:
         import_handed_out(package)
     words = overrides if not isinstance(overrides, Mapping) else [f"--{k}={_word(v)}" for k, v in overrides.items()]
@@ -137,6 +138,7 @@ def load(name: str, overrides: Mapping[str, Any] | Sequence[str] = ()) -> Config
             top = {*COMMON, *inspect.signature(cls).parameters}
             raise ConfigError(explain(error, top, _known_keys(cls, values))) from error
         parsed.pop("config")
+        _require_classes(parsed)
         return Config(parser, parsed, cls)
 
     config = parse(words)
@@ -156,6 +158,18 @@ def load(name: str, overrides: Mapping[str, Any] | Sequence[str] = ()) -> Config
         config = parse(words)
         config.notes = notes
     return config
+
+
+def _require_classes(value: Any, key: str = "") -> None:
+    """Raise ConfigError where a setting names a function: it would be called with values of the config."""
+    if isinstance(value, FunctionType | BuiltinFunctionType):
+        raise ConfigError(f"{key} must name a class, received the function {value.__module__}.{value.__qualname__}")
+    if isinstance(value, Namespace | dict):
+        for name, inner in vars(value).items() if isinstance(value, Namespace) else value.items():
+            _require_classes(inner, key if name == "init_args" else f"{key}.{name}".lstrip("."))
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            _require_classes(inner, key)
 
 
 def _word(value: Any) -> str:

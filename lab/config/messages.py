@@ -27,6 +27,8 @@ _CHOICE = re.compile(r"Expected an? typing\.Literal(\[.+?\])\. Got value: (.+?)(
 _UNION = re.compile(r"Subtypes: [\[(]([^\n]+)[\])]\n(?:(?!Subtypes)[\s\S])*?Given value: (.+?)(?:\. Got value|\n|$)")
 _GROUP = re.compile(r"Unable to load config '(.+?)'")
 _NOT_THERE = re.compile(r"callable class: (?:module|cannot import|No module)[\s\S]*?(?:Got|Given) value: ([\w.]*\w)")
+_FUNCTION = re.compile(r"Expected '([\w.]+)' to be a function that returns")
+_DENIED = re.compile(r"Importing '([\w.]+)' is not allowed")
 _NO_SUBCLASS = re.compile(r"Expected '([\w.]+)' to be a subclass of (?:<class ')?([\w.]+)")
 _UNTYPED = re.compile(r"Parameter '(\w+)' from '([\w.]+)\.__init__' does not specify a type")
 _MISSING = re.compile(r'Key "([^"]+)" is required|arguments are required: (\w+)')
@@ -62,6 +64,10 @@ def explain(error: BaseException, top_keys: Iterable[str], known_keys: Iterable[
             import_class(match[1], key)
         except ConfigError as missing:
             return str(missing)
+    if match := _DENIED.search(message):
+        return f"{key} must not name {match[1]}"
+    if match := _FUNCTION.search(message):
+        return f"{key} must name a class, received the function {match[1]}"
     if match := _NO_SUBCLASS.search(message):
         return f"{key} must be a subclass of {match[2]}, received {match[1]}"
     if match := _UNTYPED.search(message):

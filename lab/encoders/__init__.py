@@ -1,4 +1,4 @@
-"""Encoders: their contract, their files, and in `networks` one architecture per file. No heads."""
+"""Encoders: their contract and their files, and one architecture per file in `networks`. No heads."""
 
 from __future__ import annotations
 

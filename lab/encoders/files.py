@@ -1,6 +1,6 @@
-"""An encoder as two files, `encoder.safetensors` and `encoder.json`, that any paradigm can load.
+"""An encoder as two files, `encoder.safetensors` and `encoder.json`, which every family of experiments can load.
 
-Opening them never runs code from them: weights are safetensors, and the class is looked up, not imported by name.
+Opening them runs no code of theirs: weights are safetensors, and the class is looked up among known ones.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ NETWORKS = Path(__file__).parent / "networks"
 WEIGHTS, DESCRIPTION = "encoder.safetensors", "encoder.json"
 
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ArgumentError, SafetensorError)
-"""What files that somebody else wrote, or half wrote, make the libraries raise."""
+"""What the libraries raise for files that are damaged, incomplete or of another kind."""
 
 
 def plain_state(encoder: Encoder) -> dict[str, Tensor]:
-    """Return the weights as a plain encoder of the same class has them, with parametrizations folded in.
+    """Return the weights with parametrizations folded in, as a plain encoder of the same class has them.
 
-    A discriminator's trunk under spectral norm thus loads into an ordinary `Conv` that computes the same features.
+    The encoder of a discriminator with spectral norm so becomes an ordinary `Conv` that computes the same features.
     """
-    frozen = copy.deepcopy(encoder).eval()  # eval: a training-mode spectral norm would take one more power iteration
+    frozen = copy.deepcopy(encoder).eval()  # in training mode, spectral norm would take one more power iteration
     state = {name: value for name, value in frozen.state_dict().items() if "parametrizations." not in name}
     for path, module in frozen.named_modules():
         for name in getattr(module, "parametrizations", ()):
@@ -60,9 +60,9 @@ def save_encoder(encoder: Encoder, folder: Path) -> None:
 def load_encoder(folder: Path, *, classes: Iterable[type[Encoder]] = ()) -> Encoder:
     """Rebuild the encoder in `folder`, on the CPU and in eval mode.
 
-    Its class and those of the encoders inside it must be the lab's own or in `classes`: a file does not get to choose
-    what is imported.
-    Raises CheckpointError when the files are missing or do not belong together, ConfigError for another class.
+    Its class and those of the encoders inside it must be the lab's own or in `classes`, so that a file does not choose
+    what is imported. Raises CheckpointError when the files are missing or do not fit each other, ConfigError for
+    another class.
     """
     known = {public_name(c): c for c in (*_own_classes(), *classes)}
     try:
@@ -83,7 +83,7 @@ def _own_classes() -> list[type[Encoder]]:
 
 
 def _plain(value: Any) -> Any:
-    """Settings as JSON can hold them; an encoder among them is its class and its own settings."""
+    """Return settings as JSON can hold them. An encoder becomes its class and settings."""
     if isinstance(value, Encoder):
         return {"class": public_name(type(value)), "settings": _plain(value.settings)}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -100,7 +100,7 @@ def _spec(plain: dict[str, Any]) -> Spec:
 
 
 def _factory(description: dict[str, Any], known: dict[str, type[Encoder]], folder: Path) -> EncoderFactory:
-    """From a class and settings, which may hold others of the kind, to what still wants the spec."""
+    """Return what builds the encoder of a description, given the spec. Descriptions may hold others."""
     name, settings = present_name(description["class"]), description["settings"]
     if name not in known:
         raise ConfigError(f"{folder} holds a {name}; pass that class in `classes` to load it{nearest(name, known)}")
@@ -121,7 +121,7 @@ def _factory(description: dict[str, Any], known: dict[str, type[Encoder]], folde
 
 
 def _takes_encoders(cls: type[Encoder]) -> set[str]:
-    """Names of the settings that are encoders: of those whose type is, or has inside it, something to be called."""
+    """Return the names of the settings that take encoders: their type has a Callable in it."""
 
     def mentions(hint: Any) -> bool:
         return (get_origin(hint) or hint) is Callable or any(mentions(part) for part in get_args(hint))
@@ -130,20 +130,20 @@ def _takes_encoders(cls: type[Encoder]) -> set[str]:
     for constructor in (vars(base)["__init__"] for base in cls.__mro__ if "__init__" in vars(base)):
         try:
             names |= {name for name, hint in get_type_hints(constructor).items() if mentions(hint)}
-        except NameError:  # types that are imported for type checkers alone: any of them may be an encoder
+        except NameError:  # a type that is imported for type checkers alone; any setting may be an encoder
             names |= constructor.__annotations__.keys()
     return names
 
 
 def _typed(cls: type[Encoder], settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings as the class's signature has them: jsonargparse rebuilds nested dataclasses and checks every value.
+    """Return settings in the types of the class's signature. jsonargparse checks them and rebuilds dataclasses.
 
-    Never those that are encoders: jsonargparse would import whatever class a file names.
+    Encoders are left out: jsonargparse would import whatever class the file names.
     """
     from jsonargparse import ArgumentParser
 
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(cls, "encoder", skip={"spec", *_takes_encoders(cls)})
     parsed = parser.instantiate(parser.parse_object({"encoder": settings}), instantiate_groups=False)
-    group = parsed.get("encoder")  # none where all settings are encoders
+    group = parsed.get("encoder")  # missing where all settings are encoders
     return dict(vars(group)) if group else {}

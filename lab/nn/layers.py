@@ -1,4 +1,4 @@
-"""Building blocks that encoders and decoders share: activations, norms, stacks of dense layers."""
+"""Layers that encoders and decoders share: activations, norms, stacks of dense layers."""
 
 from __future__ import annotations
 
@@ -24,12 +24,13 @@ Norm = Literal["none", "batch", "group"]
 
 
 def normalisation(norm: Norm, channels: int) -> list[nn.Module]:
-    """Return the norm for maps of `channels`, as a list: empty for `none`."""
+    """Return the norm for maps of this many channels in a list, which is empty for `none`. Raises ConfigError where
+    `group` does not divide the channels."""
     if norm == "batch":
         return [nn.BatchNorm2d(channels)]
     if norm == "group":
         if channels % 8:
-            raise ConfigError(f"norm: group needs channels divisible by its 8 groups, received {channels}")
+            raise ConfigError(f"norm group needs channels divisible by its 8 groups, received {channels}")
         return [nn.GroupNorm(8, channels)]
     return []
 
@@ -37,7 +38,7 @@ def normalisation(norm: Norm, channels: int) -> list[nn.Module]:
 def dense(
     in_features: int, hidden: Sequence[int], activation: Activation, *, batch_norm: bool = False, dropout: float = 0.0
 ) -> nn.Sequential:
-    """Linear layers `(B, in_features) -> (B, hidden[-1])`, each followed by its activation."""
+    """Return linear layers `(B, in_features) -> (B, hidden[-1])`, each with its norm, activation and dropout."""
     layers: list[nn.Module] = []
     for width in hidden:
         layers.append(nn.Linear(in_features, width, bias=not batch_norm))

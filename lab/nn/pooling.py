@@ -1,4 +1,4 @@
-"""From a map or a sequence of features to one vector."""
+"""Pooling of a map or a sequence of features to one vector."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ SequencePool = Literal["last", "mean", "max"]
 
 
 def pool_image(maps: Tensor, how: ImagePool) -> Tensor:
-    """Pool `(B, C, H, W)` to `(B, C*H*W)` for `flatten`, which keeps position, else to `(B, C)`."""
+    """Pool `(B, C, H, W)` to `(B, C*H*W)` by `flatten`, which keeps position, or to `(B, C)`."""
     if how == "flatten":
         return maps.flatten(1)
     return maps.mean((2, 3)) if how == "mean" else maps.amax((2, 3))
 
 
 def pooled_size(shape: tuple[int, int, int], how: ImagePool) -> int:
-    """Length of `pool_image`'s vector for maps of shape `(C, H, W)`."""
+    """Return the length of the vector that `pool_image` makes of a map `(C, H, W)`."""
     channels, height, width = shape
     return channels * height * width if how == "flatten" else channels
 
 
 def pool_sequence(steps: Tensor, mask: Tensor | None, how: SequencePool) -> Tensor:
-    """Pool `(B, T, F)` to `(B, F)` over the steps where `mask`, `(B, T)`, is true; a row without any gives zeros."""
+    """Pool `(B, T, F)` to `(B, F)` over the steps where `mask`, `(B, T)`, is true. A row without any becomes zeros."""
     if mask is None:
         if how == "last":
             return steps[:, -1]

@@ -19,7 +19,7 @@ def images(count: int = 200, height: int = 5, width: int = 7) -> Tensor:
     return torch.rand(count, 2, height, width, generator=drawn()) + 0.1
 
 
-def test_shifts_reach_every_place_alike() -> None:
+def test_shifts_are_uniform() -> None:
     x = images()
     moved = shift(x, drawn(), pixels=1)
     places = []
@@ -34,7 +34,7 @@ def test_shifts_reach_every_place_alike() -> None:
     assert torch.equal(shift(x, drawn(), pixels=0), x)
 
 
-def test_half_of_the_images_are_mirrored() -> None:
+def test_half_are_mirrored() -> None:
     x = images()
     mirrored = [torch.equal(after, before.flip(2)) for before, after in zip(x, flip(x, drawn()), strict=True)]
     kept = [torch.equal(after, before) for before, after in zip(x, flip(x, drawn()), strict=True)]
@@ -44,7 +44,7 @@ def test_half_of_the_images_are_mirrored() -> None:
 
 
 @pytest.mark.parametrize(("height", "width"), [(33, 33), (33, 65)])
-def test_a_turn_keeps_centre_and_distances(height: int, width: int) -> None:
+def test_turns_keep_distances(height: int, width: int) -> None:
     """A dot right of the centre stays as far from it, at an angle below the bound."""
     x = torch.zeros(100, 1, height, width)
     x[:, 0, height // 2, width // 2 + 12] = 1
@@ -62,7 +62,7 @@ def test_a_turn_keeps_centre_and_distances(height: int, width: int) -> None:
 
 
 @pytest.mark.parametrize("augment", [Augment(shift=2), Augment(flip=True), Augment(rotate=10), Augment(1, True, 5)])
-def test_changes_follow_from_the_generator_alone(augment: Augment) -> None:
+def test_changes_follow_the_generator(augment: Augment) -> None:
     batch = Batch(images(), torch.arange(200))
     (x, y), (again, _), (other, _) = (augment(batch, drawn(seed)) for seed in (1, 1, 2))
     assert torch.equal(x, again)
@@ -76,7 +76,7 @@ def test_no_change_by_default() -> None:
     assert Augment()(batch := Batch(images()), drawn()).inputs is batch.inputs
 
 
-def test_every_batch_is_changed_otherwise_and_resumes_exactly() -> None:
+def test_changes_resume_exactly() -> None:
     def loader() -> TensorBatches:
         same = torch.rand(1, 1, 9, 9, generator=drawn()).expand(12, 1, 9, 9)
         return TensorBatches(same, batch_size=4, seed=3, transform=Augment(shift=2, rotate=10))
@@ -89,7 +89,7 @@ def test_every_batch_is_changed_otherwise_and_resumes_exactly() -> None:
     assert all(map(torch.equal, [x for _ in range(2) for x, _ in resumed], everything[2:]))
 
 
-def test_a_config_names_the_changes() -> None:
+def test_config_names_the_changes() -> None:
     config = load("cnn-mnist", ["--data.augment.shift=2", "--data.augment.rotate=7.5"]).build()
     assert config.data.augment == Augment(shift=2, rotate=7.5)  # type: ignore[attr-defined]
     assert load("cnn-mnist").build().data.augment is None  # type: ignore[attr-defined]

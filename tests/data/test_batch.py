@@ -1,16 +1,23 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import yaml
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, RandomSampler, TensorDataset
 
-from lab.data import Batch, Batches
+import lab
+from lab.data import Batch, Batches, DataModule, DatasetInfo, DataSpec, InputSpec
 from lab.data.batches import TensorBatches
 from lab.data.loader import as_batches
 from lab.errors import ConfigError, DataError
+from lab.resuming import resume
+from lab.runs.summary import local_runs
+from lab.saving.bitwise import run_differences
+from tests.faults.harness import Killed, killing
 
 CPU = torch.device("cpu")
 
@@ -93,7 +100,7 @@ def epochs(batches: Batches, count: int) -> list[Tensor]:
 
 
 @pytest.mark.parametrize(("kind", "consumed"), [(0, 2), (0, 4), (1, 5), (2, 5), (3, 5)])
-def test_a_dataloader_resumes_exactly(kind: int, consumed: int) -> None:
+def test_dataloader_resumes_exactly(kind: int, consumed: int) -> None:
     whole = epochs(as_batches(loaders()[kind], CPU, seed=3), 3)
     assert len(whole) == 12
     assert not torch.equal(whole[0], whole[4]), "the second epoch has another order"
@@ -114,7 +121,7 @@ def test_a_dataloader_resumes_exactly(kind: int, consumed: int) -> None:
     assert len(rest) > 4
 
 
-def test_a_dataloader_leaves_randomness_alone() -> None:
+def test_dataloader_leaves_randomness_alone() -> None:
     torch.manual_seed(0)
     expected = torch.rand(3)
     torch.manual_seed(0)
@@ -122,7 +129,7 @@ def test_a_dataloader_leaves_randomness_alone() -> None:
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_a_dataloader_depends_on_the_seed() -> None:
+def test_dataloader_depends_on_seed() -> None:
     first, second = (epochs(as_batches(loaders()[1], CPU, seed=seed), 1) for seed in (0, 1))
     assert not torch.equal(first[0], second[0])
 
@@ -140,6 +147,50 @@ class Endless(IterableDataset[Any]):
         (TensorDataset(torch.zeros(1)), "the TensorDataset that it returned lacks __iter__, state_dict"),
     ],
 )
-def test_what_cannot_be_resumed_is_refused(given: Any, sentence: str) -> None:
+def test_unresumable_data_is_refused(given: Any, sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
         as_batches(given, CPU)
+
+
+class Patterns(DataModule):
+    """A user's first data module: tensors in torch DataLoaders, whose batches are pairs."""
+
+    def __init__(self, *, batch_size: int = 16) -> None:
+        self.batch_size = batch_size
+
+    def prepare(self) -> None:
+        generator = torch.Generator().manual_seed(0)
+        labels = torch.randint(2, (160,), generator=generator)
+        images = torch.rand(160, 1, 8, 8, generator=generator) / 2 + labels.view(-1, 1, 1, 1) / 2
+        self.examples = TensorDataset(images, labels)
+        self.spec = DataSpec(InputSpec((1, 8, 8)), classes=2)
+        self.info = DatasetInfo("patterns")
+
+    def train(self, device: torch.device, seed: int, *, batch_size: int | None = None) -> Any:
+        return DataLoader(self.examples, batch_size or self.batch_size, shuffle=True)
+
+    def validation(self, device: torch.device) -> Any:
+        return DataLoader(self.examples, 64)
+
+    def test(self, device: torch.device) -> Any:
+        return DataLoader(self.examples, 64)
+
+
+def test_a_run_from_dataloaders_resumes_exactly() -> None:
+    config = {
+        "extends": "cnn-mnist",
+        "data": {"class_path": f"{__name__}.Patterns"},
+        "model": {"init_args": {"encoder": {"class_path": "lab.encoders.MLP", "init_args": {"hidden": [8]}}}},
+        "trainer": {"max_epochs": 2},
+        "checkpoint": {"steps": 4},
+        "device": "cpu",
+        "threads": 1,
+        "reference": None,
+    }
+    Path("patterns.yaml").write_text(yaml.safe_dump(config))
+    undisturbed = lab.run("patterns.yaml", runs_dir="undisturbed")
+    assert (undisturbed.metrics["test/accuracy"] or 0) > 0.9
+    with killing(13), pytest.raises(Killed):
+        lab.run("patterns.yaml", runs_dir="runs")
+    (run,) = local_runs(Path("runs"))
+    assert list(run_differences(undisturbed.dir, resume(run.dir).dir)) == []

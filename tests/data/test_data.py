@@ -30,7 +30,7 @@ def order(loader: TensorBatches, limit: int | None = None) -> list[int]:
     return [int(label) for _, labels in islice(loader, limit) for label in labels]
 
 
-def test_order_is_a_function_of_seed_and_epoch() -> None:
+def test_order_follows_seed_and_epoch() -> None:
     first, again, other = batches(), batches(), batches(seed=1)
     epochs = [order(first) for _ in range(3)]
     assert epochs == [order(again) for _ in range(3)]
@@ -39,7 +39,7 @@ def test_order_is_a_function_of_seed_and_epoch() -> None:
     assert sorted(order(batches(size=5))) == list(range(10))
 
 
-def test_an_epoch_that_was_not_exhausted_costs_none_of_the_next() -> None:
+def test_epoch_without_its_end() -> None:
     """Lightning counts to len() and never asks for the end."""
     counted, exhausted = batches(), batches()
     epochs = [order(counted, limit=3) for _ in range(3)]
@@ -48,7 +48,7 @@ def test_an_epoch_that_was_not_exhausted_costs_none_of_the_next() -> None:
 
 
 @pytest.mark.parametrize("consumed", [0, 1, 2, 3, 4, 7])
-def test_state_resumes_at_the_next_batch(consumed: int) -> None:
+def test_resumes_at_the_next_batch(consumed: int) -> None:
     whole = batches()
     everything = [int(label) for _ in range(7) for _, labels in whole for label in labels]
     first = batches()
@@ -64,20 +64,20 @@ def test_state_resumes_at_the_next_batch(consumed: int) -> None:
     assert len(rest) >= 18
 
 
-def test_images_come_as_unit_floats_and_labels_belong_to_them() -> None:
+def test_images_are_unit_floats() -> None:
     for x, labels in batches(count=10, size=4, seed=None):
         assert x.dtype == torch.float32
         assert torch.allclose(x.flatten() * 255, labels.float())
 
 
-def test_the_last_smaller_batch_is_kept_for_evaluation_alone() -> None:
+def test_smaller_batch_is_for_evaluation() -> None:
     assert [len(x) for x, _ in batches(seed=None)] == [3, 3, 3, 1]
     assert [len(x) for x, _ in batches(seed=0)] == [3, 3, 3]
     with pytest.raises(ConfigError, match=r"batch_size is 11, but there are only 10"):
         batches(size=11)
 
 
-def test_digits_are_always_there() -> None:
+def test_digits_are_embedded() -> None:
     data = Images(name="digits", batch_size=64)
     data.prepare()
     assert data.info.fallback is None
@@ -115,14 +115,14 @@ def test_unknown_names_are_refused() -> None:
         lookup("digit")
 
 
-def test_every_entry_can_be_had_without_a_network() -> None:
+def test_every_entry_works_offline() -> None:
     """It is embedded, or names a data set that is."""
     for entry in entries().values():
         assert bool(entry.package) is not bool(entry.files), entry.name
         assert lookup(entry.stand_in).package if entry.files else not entry.stand_in
 
 
-def test_a_smaller_validation_split_is_announced(capsys: pytest.CaptureFixture[str]) -> None:
+def test_validation_size_is_announced(capsys: pytest.CaptureFixture[str]) -> None:
     for size, held_out, said in ((500, 500, ""), (700, 129, "val_size is 700 of 1,297 training images; 129 are held")):
         data = Images(name="digits", val_size=size)
         data.prepare()
@@ -133,7 +133,7 @@ def test_a_smaller_validation_split_is_announced(capsys: pytest.CaptureFixture[s
         assert bool(err) is bool(said)
 
 
-def test_training_images_alone_are_augmented() -> None:
+def test_only_training_is_augmented() -> None:
     plain = Images(name="digits", batch_size=64)
     changed = Images(name="digits", batch_size=64, augment=Augment(shift=2))
     for data in (plain, changed):
@@ -160,9 +160,7 @@ def unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(images_module, "DATASETS", (gone, images_module.DIGITS))
 
 
-def test_fallback_is_announced_and_recorded(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_fallback_is_announced(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     unreachable(monkeypatch)
     data = Images()
     data.prepare()

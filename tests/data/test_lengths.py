@@ -58,7 +58,7 @@ def test_similar_lengths_stand_together() -> None:
     assert sum(spread) < sum(max(LENGTHS[i] for i in part) - min(LENGTHS[i] for i in part) for part in shuffled) / 2
 
 
-def test_order_is_a_function_of_seed_and_epoch() -> None:
+def test_order_follows_seed_and_epoch() -> None:
     first, again = batches(), batches()
     epochs = [examples(first) for _ in range(4)]
     assert epochs == [examples(again) for _ in range(4)]
@@ -68,12 +68,12 @@ def test_order_is_a_function_of_seed_and_epoch() -> None:
     assert len(left_out) > 1, "not always the longest"
 
 
-def test_order_is_kept_for_evaluation() -> None:
+def test_evaluation_keeps_the_order() -> None:
     assert examples(batches(seed=None)) == list(range(len(LENGTHS)))
 
 
 @pytest.mark.parametrize("consumed", [1, 4, 5, 7])
-def test_state_resumes_at_the_next_batch(consumed: int) -> None:
+def test_resumes_at_the_next_batch(consumed: int) -> None:
     loader, everything = batches(), batches()
     whole = [x.tolist() for _ in range(3) for x, _ in everything]
     for _ in range(consumed // 5):
@@ -139,7 +139,7 @@ def config(**trainer: Any) -> str:
     return str(path)
 
 
-def test_a_recurrent_encoder_learns_across_padding() -> None:
+def test_recurrent_learns_across_padding() -> None:
     run = lab.run(config(), runs_dir="runs")
     assert (run.metrics["test/accuracy"] or 0) > 0.95
     assert lab.evaluate(run.dir).metrics == run.metrics

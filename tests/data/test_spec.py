@@ -66,7 +66,7 @@ def test_classes_are_required() -> None:
             DataSpec(WORDS, target).require_classes("Classifier")
 
 
-def test_number_of_classes_is_short_for_classes() -> None:
+def test_classes_by_number() -> None:
     assert DataSpec(WORDS, classes=10) == DataSpec(WORDS, Classes(10))
     with pytest.raises(ConfigError, match="not both"):
         DataSpec(WORDS, Tokens(3, 4, 0), classes=10)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import lab
+from lab.configuration import load
 from lab.encoders import Encoder, InputSpec, Recurrent
 from lab.encoders.contract import build_encoder
 from lab.errors import ConfigError
@@ -87,12 +88,12 @@ BROKEN: list[tuple[Any, str]] = [
 
 @pytest.mark.parametrize("within", [lambda cls: cls, lambda cls: lambda spec: Recurrent(spec, trunk=cls)])
 @pytest.mark.parametrize(("cls", "sentence"), BROKEN)
-def test_a_broken_promise_is_one_sentence(cls: type[Encoder], sentence: str, within: Callable[[Any], Any]) -> None:
+def test_broken_contract_is_one_sentence(cls: type[Encoder], sentence: str, within: Callable[[Any], Any]) -> None:
     with pytest.raises(ConfigError, match=f"the encoder {cls.__name__} {sentence}"):
         build_encoder(within(cls), SPEC)
 
 
-def test_the_example_leaves_nothing_behind() -> None:
+def test_example_changes_nothing() -> None:
     torch.manual_seed(0)
     expected, after = Sound(SPEC), torch.rand(3)
     torch.manual_seed(0)
@@ -103,7 +104,7 @@ def test_the_example_leaves_nothing_behind() -> None:
 
 
 @pytest.mark.parametrize("spec", [InputSpec((7,), dtype="int64", vocab=3), InputSpec((7, 2))])
-def test_sequences_are_tried_as_well(spec: InputSpec) -> None:
+def test_sequences_are_tried(spec: InputSpec) -> None:
     assert build_encoder(Recurrent, spec).features_dim == Recurrent(spec).features_dim
 
 
@@ -128,19 +129,42 @@ class Fixed(Recurrent):
         (Fixed, r"fails on one example of shape \(7, 2\)"),
     ],
 )
-def test_masks_and_shorter_sequences_are_tried(cls: type[Encoder], sentence: str) -> None:
+def test_masks_are_tried(cls: type[Encoder], sentence: str) -> None:
     with pytest.raises(ConfigError, match=f"the encoder {cls.__name__} {sentence}"):
         build_encoder(cls, InputSpec((7, 2)))
 
 
-def test_anything_but_an_encoder_is_refused() -> None:
+def test_other_objects_are_refused() -> None:
     factory: Any = lambda spec: nn.Linear(2, 2)  # noqa: E731
     with pytest.raises(ConfigError, match=r"must be a lab\.encoders\.Encoder, received a Linear"):
         build_encoder(factory, SPEC)
 
 
+FUNCTION = "lab.encoders.contract.build_encoder"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [f"--model.encoder={FUNCTION}"],
+        ["--model.encoder=torch.nn.functional.relu"],
+        ["--model.encoder=Recurrent", f"--model.encoder.trunk={FUNCTION}"],
+    ],
+)
+def test_functions_are_refused(words: list[str]) -> None:
+    with pytest.raises(ConfigError, match=r"^model\.encoder(\.trunk)? must name a class, received the function"):
+        load("cnn-mnist", words)
+
+
+def test_functions_in_a_file_are_refused(tmp_path: Path) -> None:
+    text = f"extends: cnn-mnist\nmodel: {{init_args: {{encoder: {{class_path: {FUNCTION}}}}}}}\n"
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=r"^model\.encoder must name a class, received the function"):
+        load(str(tmp_path / "mine.yaml"))
+
+
 @pytest.mark.parametrize("name", ["ppo-cartpole", "dqn-cartpole", "vae-mnist", "gan-mnist", "cnn-mnist"])
-def test_every_paradigm_asks_before_anything_is_written(name: str, tmp_path: Path) -> None:
+def test_every_family_checks_before_writing(name: str, tmp_path: Path) -> None:
     place = "agent" if name.endswith("cartpole") else "model"
     with pytest.raises(ConfigError, match="the encoder NoWidth has no features_dim"):
         lab.run(

@@ -35,7 +35,7 @@ def batch(size: int) -> dict[str, Tensor]:
     return x | {"word.id": torch.randint(6, (size, 4))}
 
 
-def test_features_of_the_parts_in_the_order_of_their_keys() -> None:
+def test_features_in_order_of_keys() -> None:
     encoder = Combined(SPEC, encoders=ENCODERS, default=partial(MLP, hidden=[2]))
     x = batch(3)
     vector = encoder(x)
@@ -65,7 +65,7 @@ def test_masks_reach_their_parts() -> None:
     assert not torch.allclose(encoder(x), encoder(short))
 
 
-def test_a_part_without_masks_claims_none() -> None:
+def test_part_without_masks() -> None:
     spec = {"series": InputSpec((4, 3)), "speed": InputSpec((2,))}
     assert not Combined(spec, default=MLP).takes_masks
 
@@ -88,7 +88,7 @@ def test_missing_and_unknown_parts() -> None:
         Combined(InputSpec((4,)), default=MLP)  # type: ignore[arg-type]
 
 
-def test_files_give_back_the_same_encoder(tmp_path: Path) -> None:
+def test_files_restore_the_encoder(tmp_path: Path) -> None:
     encoder = Combined(SPEC, encoders=ENCODERS, default=partial(MLP, hidden=[2]))
     save_encoder(encoder, tmp_path)
     loaded = load_encoder(tmp_path)
@@ -102,9 +102,7 @@ def test_files_give_back_the_same_encoder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("where", ["camera", "encoders", "default"])
 @pytest.mark.parametrize("what", ["evil.Encoder", {"class_path": "evil.Encoder"}, {"class": "evil.Encoder"}])
-def test_a_file_does_not_choose_what_is_imported(
-    where: str, what: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_files_choose_no_imports(where: str, what: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "evil", raising=False)
     (tmp_path / "evil.py").write_text("from pathlib import Path\nPath('canary').touch()\n")
@@ -122,7 +120,7 @@ def test_a_file_does_not_choose_what_is_imported(
     assert not Path("canary").exists()
 
 
-def test_a_pretrained_part(tmp_path: Path) -> None:
+def test_pretrained_part(tmp_path: Path) -> None:
     source = ResNet(InputSpec((1, 8, 8)), channels=[4])
     save_encoder(source, tmp_path / "source")
     factory = Pretrained(str(tmp_path / "source"), freeze=True)
@@ -137,7 +135,7 @@ def test_a_pretrained_part(tmp_path: Path) -> None:
         Pretrained(str(tmp_path / "run"))(InputSpec((4,)))
 
 
-def test_a_config_names_the_parts() -> None:
+def test_config_names_the_parts() -> None:
     mlp = {"class_path": "lab.encoders.MLP", "init_args": {"hidden": [7]}}
     memory = {"class_path": "lab.encoders.Recurrent", "init_args": {"width": 3, "trunk": mlp}}
     words = ["--agent.encoder=Combined", f"--agent.encoder.encoders={json.dumps({'a': mlp, 'b': memory})}"]

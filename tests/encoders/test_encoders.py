@@ -74,7 +74,7 @@ def test_activations_by_name(name: Any) -> None:
 
 
 @pytest.mark.parametrize(("cls", "settings"), CASES)
-def test_files_give_back_the_same_encoder(cls: type[Encoder], settings: dict[str, Any], tmp_path: Path) -> None:
+def test_files_restore_the_encoder(cls: type[Encoder], settings: dict[str, Any], tmp_path: Path) -> None:
     encoder = cls(InputSpec((1, 28, 28)), **settings).eval()
     save_encoder(encoder, tmp_path / "encoder")
     loaded = load_encoder(tmp_path / "encoder")
@@ -83,7 +83,7 @@ def test_files_give_back_the_same_encoder(cls: type[Encoder], settings: dict[str
     assert torch.equal(loaded(x), encoder(x))
 
 
-def test_spectral_norm_is_folded_into_plain_weights(tmp_path: Path) -> None:
+def test_spectral_norm_is_folded_in(tmp_path: Path) -> None:
     encoder = Conv(InputSpec((1, 28, 28)))
     for module in encoder.modules():
         if isinstance(module, nn.Conv2d):
@@ -103,7 +103,7 @@ class _Payload:
 
 
 @pytest.mark.parametrize("name", ["encoder.safetensors", "encoder.json"])
-def test_opening_an_encoder_never_runs_code(name: str, tmp_path: Path) -> None:
+def test_opening_runs_no_code(name: str, tmp_path: Path) -> None:
     save_encoder(MLP(InputSpec((4,))), tmp_path)
     (tmp_path / name).write_bytes(pickle.dumps(_Payload()))
     with pytest.raises(CheckpointError):
@@ -111,7 +111,7 @@ def test_opening_an_encoder_never_runs_code(name: str, tmp_path: Path) -> None:
     assert not Path("canary").exists()
 
 
-def test_a_file_does_not_choose_what_is_imported(tmp_path: Path) -> None:
+def test_files_choose_no_imports(tmp_path: Path) -> None:
     save_encoder(MLP(InputSpec((4,))), tmp_path)
     description = json.loads((tmp_path / "encoder.json").read_text())
     for name in ("os.system", "lab.encoders.networks.mlp.MPL"):
@@ -124,7 +124,7 @@ class Own(MLP):
     """A user's encoder, as it would be written outside the lab."""
 
 
-def test_a_users_own_class_is_loaded_when_passed(tmp_path: Path) -> None:
+def test_users_class_is_loaded(tmp_path: Path) -> None:
     encoder = Own(InputSpec((4,)), hidden=[3])
     save_encoder(encoder, tmp_path)
     loaded = load_encoder(tmp_path, classes=[Own])
@@ -149,7 +149,7 @@ def test_impossible_settings(
         cls(InputSpec(shape), **settings)
 
 
-def test_an_encoder_without_a_mirror_says_what_to_do() -> None:
+def test_missing_mirror_names_the_setting() -> None:
     class Bare(MLP):
         mirror = Encoder.mirror
 
@@ -157,7 +157,7 @@ def test_an_encoder_without_a_mirror_says_what_to_do() -> None:
         Bare(InputSpec((4,))).mirror(2)
 
 
-def test_by_shape_is_exported_as_what_it_built(tmp_path: Path) -> None:
+def test_by_shape_exports_its_network(tmp_path: Path) -> None:
     built = ByShape(image_hidden=[8])(InputSpec((1, 28, 28))).eval()
     save_encoder(built, tmp_path)
     assert json.loads((tmp_path / "encoder.json").read_text())["class"] == "lab.encoders.Conv"
@@ -166,13 +166,13 @@ def test_by_shape_is_exported_as_what_it_built(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cls", [MLP, Conv, ResNet])
-def test_padding_is_not_taken_for_data(cls: type[Encoder]) -> None:
+def test_masks_are_refused(cls: type[Encoder]) -> None:
     encoder = cls(InputSpec((1, 8, 8)))
     with pytest.raises(ConfigError, match=f"{cls.__name__} takes no mask"):
         encoder(torch.rand(2, 1, 8, 8), torch.ones(2, 1))
 
 
-def test_the_input_decides_where_a_config_cannot() -> None:
+def test_by_shape_follows_the_input() -> None:
     vector, image = InputSpec((6,)), InputSpec((3, 84, 84))
     source = ByShape(hidden=[7], image_hidden=[9])
     assert type(source(vector)) is MLP

@@ -39,7 +39,7 @@ def carry(source: Summary, name: str, freeze: bool, **overrides: Any) -> Summary
     return lab.run(name, settings | overrides, runs_dir="runs", fast_dev_run=True)
 
 
-def test_a_classifiers_encoder_in_a_vae_and_a_gan() -> None:
+def test_classifiers_encoder_in_other_models() -> None:
     source = lab.run("cnn-mnist", DIGITS, runs_dir="runs", fast_dev_run=True)
     for name in ("vae-mnist", "gan-mnist", "cnn-mnist"):
         frozen = carry(source, name, True, **DIGITS, **({"model.spectral": False} if name == "gan-mnist" else {}))
@@ -52,7 +52,7 @@ def test_a_classifiers_encoder_in_a_vae_and_a_gan() -> None:
 
 
 @pytest.mark.parametrize("name", ["ppo-cartpole", "dqn-cartpole"])
-def test_an_agents_encoder_in_another_agent(name: str) -> None:
+def test_agents_encoder_in_another_agent(name: str) -> None:
     source = lab.run("ppo-cartpole", runs_dir="runs", fast_dev_run=True)
     frozen = carry(source, name, True)
     assert same(weights(frozen.dir), weights(source.dir))
@@ -60,7 +60,7 @@ def test_an_agents_encoder_in_another_agent(name: str) -> None:
     assert not same(weights(tuned.dir), weights(source.dir))
 
 
-def test_an_encoder_for_other_inputs_is_refused() -> None:
+def test_other_inputs_are_refused() -> None:
     source = lab.run("cnn-mnist", DIGITS, runs_dir="runs", fast_dev_run=True)
     with pytest.raises(ConfigError, match=r"takes inputs of shape \(1, 28, 28\), received \(4,\)"):
         carry(source, "ppo-cartpole", False)
@@ -80,7 +80,7 @@ WORDS = InputSpec((20,), "int64", vocab=100)
         (InputSpec((21,), "int64", vocab=100), "takes sequences of at most 20 steps, received 21"),
     ],
 )
-def test_an_encoder_of_another_kind_of_input_is_refused(other: InputSpec, reason: str, tmp_path: Path) -> None:
+def test_other_kinds_of_input_are_refused(other: InputSpec, reason: str, tmp_path: Path) -> None:
     save_encoder(Recurrent(WORDS, width=4), tmp_path)
     with pytest.raises(ConfigError, match=reason):
         Pretrained(str(tmp_path))(other)
@@ -92,7 +92,7 @@ def test_shorter_sequences_are_taken(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("inside", ["", "encoder", "artifacts/encoder"])
-def test_a_runs_folder_is_enough(inside: str, tmp_path: Path) -> None:
+def test_runs_folder_is_enough(inside: str, tmp_path: Path) -> None:
     """Of this version, of 0.1.0, or the folder of the encoder itself."""
     source = MLP(InputSpec((4,)), hidden=[3])
     save_encoder(source, tmp_path / inside)
@@ -111,13 +111,13 @@ def test_a_runs_folder_is_enough(inside: str, tmp_path: Path) -> None:
         (".path.run=x .path.nam=y", r"unknown key 'model\.encoder\.path\.nam'; did you mean"),
     ],
 )
-def test_slips_in_settings_are_one_sentence(words: str, sentence: str) -> None:
+def test_slips_are_one_sentence(words: str, sentence: str) -> None:
     settings = [f"--model.encoder{word}" for word in ("=Pretrained", *words.split())]
     with pytest.raises(ConfigError, match=f"^{sentence}"):
         load("cnn-mnist", settings)
 
 
-def test_a_config_names_the_run_of_an_artifact() -> None:
+def test_config_names_a_run() -> None:
     words = ["--model.encoder=Pretrained", "--model.encoder.path.run=vae-mnist", "--model.encoder.freeze=true"]
     config: Any = load("cnn-mnist", words).build()
     source = config.model_factory.keywords["encoder"]
@@ -125,6 +125,6 @@ def test_a_config_names_the_run_of_an_artifact() -> None:
     assert (source.path, source.freeze) == (FromRun("vae-mnist"), True)
 
 
-def test_the_averaged_dqn_policy_follows_batch_norms() -> None:
+def test_averaged_policy_follows_batch_norms() -> None:
     run = lab.run("dqn-cartpole", {"agent.encoder.batch_norm": True}, runs_dir="runs", fast_dev_run=True)
     assert not torch.equal(weights(run.dir)["layers.1.running_var"], torch.ones(256))

@@ -47,9 +47,7 @@ def one_by_one(encoder: Recurrent, x: Tensor, state: Any, start: Tensor) -> tupl
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize(("spec", "settings"), STEPS)
-def test_unroll_is_step_by_step_with_the_same_gradients(
-    cell: Cell, layers: int, spec: InputSpec, settings: dict[str, Any]
-) -> None:
+def test_unroll_equals_single_steps(cell: Cell, layers: int, spec: InputSpec, settings: dict[str, Any]) -> None:
     torch.manual_seed(0)
     encoder = Recurrent(spec, cell=cell, width=6, layers=layers, **settings)
     x, start = inputs(spec, 12, 4), torch.rand(12, 4) < 0.15
@@ -69,7 +67,7 @@ def test_unroll_is_step_by_step_with_the_same_gradients(
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize(("spec", "settings"), STEPS)
-def test_a_sequence_is_its_steps_from_the_initial_state(cell: Cell, spec: InputSpec, settings: dict[str, Any]) -> None:
+def test_sequence_equals_its_steps(cell: Cell, spec: InputSpec, settings: dict[str, Any]) -> None:
     torch.manual_seed(0)
     whole = Recurrent(InputSpec((9, *spec.shape), spec.dtype, spec.vocab), cell=cell, width=6, **settings)
     single = Recurrent(spec, cell=cell, width=6, **settings)
@@ -87,7 +85,7 @@ def test_a_sequence_is_its_steps_from_the_initial_state(cell: Cell, spec: InputS
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_a_start_cuts_memory_and_gradient_and_nothing_else_does(cell: Cell) -> None:
+def test_starts_cut_memory_and_gradient(cell: Cell) -> None:
     torch.manual_seed(0)
     encoder = Recurrent(InputSpec((3,)), cell=cell, width=6)
     x = torch.randn(8, 2, 3, requires_grad=True)
@@ -118,7 +116,7 @@ def test_masked_pooling(how: SequencePool) -> None:
     torch.testing.assert_close(pool_sequence(steps, torch.ones(4, 5), how), plain)
 
 
-def test_last_is_the_last_real_step_also_where_the_mask_has_holes() -> None:
+def test_last_step_under_holes() -> None:
     steps = torch.arange(8.0).view(2, 4, 1)
     mask = torch.tensor([[True, False, True, False], [False, True, False, False]])
     assert pool_sequence(steps, mask, "last").flatten().tolist() == [2, 5]
@@ -151,7 +149,7 @@ def test_padding_changes_no_training(cell: Cell) -> None:
         torch.testing.assert_close(kept, expected)
 
 
-def test_one_step_takes_no_mask() -> None:
+def test_single_steps_refuse_masks() -> None:
     with pytest.raises(ConfigError, match="Recurrent takes no mask"):
         Recurrent(InputSpec((3,)))(torch.rand(2, 3), torch.ones(2, 1))
 
@@ -170,7 +168,7 @@ def test_initial_weights(cell: Cell, layers: int) -> None:
 
 
 @pytest.mark.parametrize("settings", [{"cell": "gru"}, {"cell": "lstm", "trunk": partial(MLP, hidden=[16])}])
-def test_it_learns_to_remember_the_first_token(settings: dict[str, Any]) -> None:
+def test_learns_to_remember(settings: dict[str, Any]) -> None:
     torch.manual_seed(0)
     encoder = Recurrent(InputSpec((10,), "int64", vocab=2), width=16, embedding=8, **settings)
     head = nn.Linear(encoder.features_dim, 1)
@@ -201,13 +199,13 @@ def test_impossible_settings(spec: InputSpec, settings: dict[str, Any], message:
         Recurrent(spec, **settings)
 
 
-def test_it_has_no_mirror() -> None:
+def test_no_mirror() -> None:
     with pytest.raises(ConfigError, match="Recurrent has no mirrored decoder"):
         Recurrent(InputSpec((5, 3))).mirror(2)
 
 
 @pytest.mark.parametrize(("spec", "settings"), STEPS)
-def test_files_give_back_the_same_encoder(spec: InputSpec, settings: dict[str, Any], tmp_path: Path) -> None:
+def test_files_restore_the_encoder(spec: InputSpec, settings: dict[str, Any], tmp_path: Path) -> None:
     encoder = Recurrent(spec, cell="gru", layers=2, **settings)
     save_encoder(copy.deepcopy(encoder), tmp_path)
     loaded = load_encoder(tmp_path)
@@ -221,9 +219,7 @@ def test_files_give_back_the_same_encoder(spec: InputSpec, settings: dict[str, A
 
 @pytest.mark.parametrize("trunk", ["evil.Encoder", {"class_path": "evil.Encoder"}, {"class": "evil.Encoder"}, ["evil"]])
 @pytest.mark.parametrize("inside", [0, 1])
-def test_a_file_does_not_choose_what_is_imported(
-    trunk: Any, inside: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_files_choose_no_imports(trunk: Any, inside: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "evil", raising=False)
     (tmp_path / "evil.py").write_text("from pathlib import Path\nPath('canary').touch()\n")
@@ -250,7 +246,7 @@ class OwnRecurrent(Recurrent):
         self.scale = scale
 
 
-def test_a_users_own_classes_are_loaded_when_passed(tmp_path: Path) -> None:
+def test_users_classes_are_loaded(tmp_path: Path) -> None:
     save_encoder(OwnRecurrent(InputSpec((4,)), scale=2.0, cell="gru", trunk=partial(Own, hidden=[3])), tmp_path)
     for classes, missing in (((OwnRecurrent,), "Own"), ((Own,), "OwnRecurrent")):
         with pytest.raises(ConfigError, match=rf"{missing}; pass that class"):
@@ -261,7 +257,7 @@ def test_a_users_own_classes_are_loaded_when_passed(tmp_path: Path) -> None:
     assert (loaded.scale, loaded.cell, loaded.trunk.hidden) == (2.0, "gru", [3])
 
 
-def test_a_config_names_the_trunk() -> None:
+def test_config_names_the_trunk() -> None:
     words = ("=Recurrent", ".cell=gru", ".width=9", ".trunk=MLP", ".trunk.hidden=[7]")
     nested = {"class_path": "lab.encoders.MLP", "init_args": {"hidden": [7]}}
     settings = {"cell": "gru", "width": 9, "trunk": nested}
@@ -278,7 +274,7 @@ def test_a_config_names_the_trunk() -> None:
 
 
 @pytest.mark.parametrize("freeze", [True, False])
-def test_a_pretrained_trunk(freeze: bool, tmp_path: Path) -> None:
+def test_pretrained_trunk(freeze: bool, tmp_path: Path) -> None:
     source = MLP(InputSpec((4,)), hidden=[5], batch_norm=True)
     save_encoder(source, tmp_path / "source")
     trunk = Pretrained(str(tmp_path / "source"), freeze=freeze)
@@ -291,7 +287,7 @@ def test_a_pretrained_trunk(freeze: bool, tmp_path: Path) -> None:
     assert all(torch.equal(a, b) for a, b in zip(encoder.trunk.parameters(), source.parameters(), strict=True))
 
 
-def test_a_run_with_a_pretrained_trunk_outlives_its_source() -> None:
+def test_run_outlives_its_source() -> None:
     source = lab.run("ppo-cartpole", runs_dir="runs", fast_dev_run=True)
     trunk = {
         "class_path": "Pretrained",

@@ -84,7 +84,7 @@ def test_a_payload_in_any_file_is_never_run(name: str, runs: tuple[Path, Path]) 
         paths = find(folder, name)
         assert paths
         for path in paths:
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(pickle.dumps(Payload()))
         poke(folder.absolute())
 

@@ -81,7 +81,7 @@ def test_same_weights_same_features_everywhere(factory: EncoderFactory, tmp_path
     assert seen == ["Classifier", "VAE", "GAN", "PPO", "DQN online", "DQN target"]
 
 
-def test_the_factory_builds_anew_each_time() -> None:
+def test_factory_builds_anew() -> None:
     data = DataSpec(InputSpec(SHAPE), classes=10)
     first, second = (Classifier(data, encoder=FACTORIES[0]) for _ in range(2))
     shared = {id(p) for p in first.parameters()} & {id(p) for p in second.parameters()}

@@ -1,4 +1,4 @@
-"""Convolutional networks, from LeNet to VGG, by settings."""
+"""Convolutional networks from LeNet to VGG."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Conv(Staged):
         activation: after every layer.
         norm: `batch` (Ioffe & Szegedy 2015), `group` (8 groups, Wu & He 2018) or `none`, before each activation.
         dropout: probability, of whole channels after each stage and of units after each dense layer.
-        pool: `flatten` keeps position, which RL and VAEs need; `mean` and `max` take any image size.
+        pool: `flatten` keeps position, which agents and VAEs need; `mean` and `max` take any image size.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ def _block(in_channels: int, stage: ConvStage, activation: Activation, norm: Nor
 
 
 def _reduced(side: int, stage: ConvStage) -> int:
-    """Side of a map after the stage, by the formula in nn.Conv2d's documentation."""
+    """Return the side of a map after the stage, by the formula in the documentation of nn.Conv2d."""
     side = (side + 2 * stage.zeros - stage.kernel) // stage.stride + 1
     for _ in range(stage.repeat - 1):
         side = side + 2 * stage.zeros - stage.kernel + 1

@@ -17,7 +17,7 @@ class MLP(Encoder):
     """Fully connected layers over the flattened input.
 
     Args:
-        hidden: width of each layer; the last is `features_dim`. Empty: the flattened input itself.
+        hidden: width of each layer; the last is `features_dim`. Where it is empty, the vector is the flattened input.
         activation: after every layer.
         batch_norm: batch normalisation (Ioffe & Szegedy 2015) between each layer and its activation.
         dropout: probability of dropping a unit (Srivastava et al. 2014), after each activation.

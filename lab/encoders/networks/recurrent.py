@@ -1,4 +1,4 @@
-"""Recurrent networks: over whole sequences, and as the memory of an agent."""
+"""Recurrent networks, over whole sequences and as the memory of an agent."""
 
 from __future__ import annotations
 
@@ -21,17 +21,18 @@ Cell = Literal["rnn", "lstm", "gru"]
 CELLS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
 State = tuple[Tensor, ...]
-"""What the network remembers: each tensor is `(B, layers, width)`. An LSTM has two, `h` and `c`; others have `h`."""
+"""The memory of the network: tensors `(B, layers, width)`. An LSTM has two, `h` and `c`; the others have `h`."""
 
 
 class Recurrent(Encoder):
-    """A recurrent network over time, on the steps themselves or on what another encoder makes of each.
+    """A recurrent network over time, on the steps themselves or on their features from another encoder.
 
-    The spec is of a sequence, `(T, F)`, images `(T, C, H, W)` or token ids `(T,)`; or of one step of it, `(F,)` or
-    `(C, H, W)`, as an agent sees it. `forward` and `features` take whole sequences of any length in the first case,
-    and in the second one step with nothing before it. An agent calls `step` while it acts and `unroll` while it
-    learns. Recurrent weights begin orthogonal (Saxe et al. 2014) and biases at 0, but at 1 for the forget gates of an
-    LSTM, so that it begins by remembering (Gers et al. 2000; Jozefowicz et al. 2015).
+    The spec is that of a sequence, `(T, F)`, images `(T, C, H, W)` or token ids `(T,)`; or that of one step, `(F,)`,
+    `(C, H, W)` or `()`, as an agent sees it. For sequences, `forward` and `features` take any length, and a mask. For
+    one step, they take the step as the first one. An agent calls `step` while it acts and `unroll` while it learns.
+
+    Recurrent weights are initialised orthogonal (Saxe et al. 2014). Biases are 0, and 1 for the forget gates of an
+    LSTM, so that it remembers at first (Gers et al. 2000; Jozefowicz et al. 2015).
 
     Args:
         cell: `rnn` with tanh (Elman 1990), `lstm` (Hochreiter & Schmidhuber 1997; Gers et al. 2000) or `gru` (Cho et
@@ -39,9 +40,9 @@ class Recurrent(Encoder):
         width: of every layer, and `features_dim`.
         layers: one on top of the other.
         dropout: probability of dropping a unit between layers, not over time (Zaremba et al. 2014).
-        trunk: encodes every step on its own before the recurrence; null for the steps as they are. Images need one.
-        embedding: width of the vectors that token ids are turned into.
-        pool: of the sequence to one vector. A mask leaves out steps, which must be at the end.
+        trunk: encodes every step on its own before the recurrence; null for none. Images need one.
+        embedding: width of the vectors that stand for token ids.
+        pool: of the sequence to one vector. The steps that a mask leaves out must be at the end.
     """
 
     def __init__(
@@ -100,7 +101,7 @@ class Recurrent(Encoder):
     def step(self, x: Tensor, state: State, start: Tensor) -> tuple[Tensor, State]:
         """Take one step: `x` is `(B, *step_shape)`. Return features `(B, features_dim)` and the state after it.
 
-        `start` is `(B,)`, 1 or true where `x` is the first of an episode: what was before it is forgotten.
+        `start` is `(B,)`, 1 or true where `x` is the first of an episode; the state there is forgotten.
         """
         outputs, state = self._recur(self._inputs(x.unsqueeze(0)), _forget(state, start))
         return outputs[0], state
@@ -108,9 +109,9 @@ class Recurrent(Encoder):
     def unroll(self, x: Tensor, state: State, start: Tensor) -> tuple[Tensor, State]:
         """Take T steps: `x` is `(T, B, *step_shape)`, `start` is `(T, B)` and `state` the one before the first.
 
-        Return features `(T, B, features_dim)` and the state after the last step: what `step` gives one by one, but
-        with the trunk applied to all steps at once, and one call of torch's fused network from each time at which
-        any of the batch starts anew to the next: fast where starts are rare.
+        Return features `(T, B, features_dim)` and the state after the last step, as `step` does one by one. The trunk
+        encodes all steps at once, and torch's fused network is called once for each stretch between starts, which is
+        fast where starts are rare.
         """
         # Packing all stretches between starts into one batch of unequal lengths was tried. On a CPU it is up to five
         # times as slow: the backward pass of a packed sequence is quadratic in its length.
@@ -153,7 +154,7 @@ def _split(spec: InputSpec) -> tuple[bool, InputSpec]:
 
 
 def _forget(state: State, start: Tensor) -> State:
-    """Zero the state of those of the batch that start anew; not by a product, which would keep a NaN."""
+    """Set the state to zero where `start` is true. A product with 0 would keep a NaN."""
     return tuple(s.masked_fill(start.bool()[:, None, None], 0) for s in state)
 
 
@@ -164,5 +165,5 @@ def _initialise(rnn: nn.RNNBase) -> None:
                 nn.init.orthogonal_(gate)
             elif name.startswith("weight_ih"):
                 nn.init.xavier_uniform_(gate)
-            else:  # torch has two biases, which are added; an LSTM's second gate is the one that forgets
+            else:  # torch adds two biases; the second gate of an LSTM is the forget gate
                 gate.fill_(float(isinstance(rnn, nn.LSTM) and name.startswith("bias_ih") and i == 1))
