@@ -30,6 +30,12 @@ def test_house_names_every_room() -> None:
         assert not (folders | files) - rows, "add a row to docs/house.md"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_named_modules_exist(page: Path) -> None:
+    named = re.findall(r"`([\w/]+\.(?:py|yaml|md))`", page.read_text(encoding="utf-8"))
+    assert not [path for path in named if "/" in path and not (ROOT / path).exists()]
+
+
 def test_every_command_is_documented() -> None:
     page = (ROOT / "docs/commands.md").read_text(encoding="utf-8")
     assert not [name for room in commands().values() for name in room if f"`lab {name}" not in page]
