@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from lab.data.sound import Sound
+from lab.errors import ConfigError
 from lab.experiment import Experiment
 
 if TYPE_CHECKING:
@@ -73,6 +74,12 @@ class Exports(Protocol):
 
 
 CAPABILITIES: dict[str, type] = {"act": Acts, "sample": Samples, "predict": Predicts, "export": Exports}
+
+
+def refuse_prompt(prompt: str | None, who: str) -> None:
+    """Raise ConfigError where there is a prompt: for models that take none."""
+    if prompt is not None:
+        raise ConfigError(f"{who} takes no prompt, received {prompt!r}")
 
 
 def capabilities_of(trained: object) -> list[str]:

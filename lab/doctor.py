@@ -16,7 +16,7 @@ import torch
 from lab.configuration import Config, load
 from lab.errors import ConfigError
 from lab.experiment import Alternative, RunContext, Timing, Turn
-from lab.runner import Job, prepare
+from lab.job import Job, prepare
 from lab.system.cores import usable_cores
 from lab.system.devices import select_device, use_threads
 from lab.tracking import Journal, Trackers

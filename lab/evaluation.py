@@ -17,8 +17,9 @@ from lab.encoders.base import Encoder, EncoderSource
 from lab.encoders.pretrained import Pretrained
 from lab.errors import CheckpointError, ConfigError
 from lab.experiment import RunContext
+from lab.job import Job, prepare
 from lab.needs import COPIES, needs_of
-from lab.runner import Job, prepare, timed
+from lab.runner import timed
 from lab.runs import summary
 from lab.runs.artifacts import artifact_at
 from lab.runs.summary import Summary

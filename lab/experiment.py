@@ -83,7 +83,7 @@ class RunContext:
 
 @dataclass(frozen=True)
 class Throughput:
-    """How much was trained per second of `durations.train`."""
+    """How much was trained in all, and its unit: the runner divides by the seconds."""
 
     amount: float
     unit: str

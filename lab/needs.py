@@ -56,7 +56,7 @@ class MissingArtifactError(ConfigError):
     """No completed run has the artifact.
 
     Args:
-        experiment: that makes it; None where a run was named that is not there.
+        experiment: that makes it; None where a certain run was named, which does not have it.
     """
 
     def __init__(self, message: str, experiment: str | None) -> None:
@@ -77,7 +77,7 @@ def needs_of(config: Config, runs: Path, *, own: Path | None = None, fast_dev_ru
 
 
 def provide(config: Config, needs: Sequence[Need]) -> None:
-    """Give the config the folders in place of the runs. The recorded config names the runs by their ids."""
+    """Build the config with the artifacts' folders. What is recorded names the runs by their ids instead."""
     for need in needs:
         if isinstance(need.wanted, FromRun) and need.source is not None:
             config.values[f"{need.place}.run"] = need.source.run_id
@@ -143,8 +143,9 @@ def _find(place: str, value: Any, runs: Path, own: Path | None, fast_dev_run: bo
         finished = run.status == "completed" and (fast_dev_run or not run.fast_dev_run)
         if finished and (there := artifact_at(run.dir, wanted.name)):
             return Need(place, key, wanted, there, run)
-    if any(run.run_id == wanted.run for run in found):
-        raise MissingArtifactError(f"{key}: the run {wanted.run} has no artifact {wanted.name!r}", None)
+    if any(wanted.run != run.name for run in found) and not _is_file(wanted.run):  # a certain run was named
+        why = "is not complete" if found[0].status != "completed" else f"has no artifact {wanted.name!r}"
+        raise MissingArtifactError(f"{key}: the run {wanted.run} {why}", None)
     hint = nearest(wanted.run, {run.name for run in local_runs(runs)}) if not found else ""
     raise MissingArtifactError(
         f"{key} needs the artifact {wanted.name!r} of a completed run of {wanted.run}, and there is none in "
@@ -157,8 +158,13 @@ def _runs(name: str, runs: Path) -> list[Summary]:
     """The runs that are meant, oldest first: a folder, an id, or all of an experiment, which may be a file."""
     if (Path(name) / "summary.json").is_file():
         return [read_summary(Path(name).absolute())]
-    experiment = Path(name).stem if name.endswith((".yaml", ".yml")) else name
+    experiment = Path(name).stem if _is_file(name) else name
     return [run for run in local_runs(runs) if run.run_id == name or run.name == experiment]
+
+
+def _is_file(name: str) -> bool:
+    """Whether this names the file of an experiment."""
+    return name.endswith((".yaml", ".yml"))
 
 
 def _made_by(folder: Path) -> Summary | None:

@@ -17,8 +17,9 @@ from lab.config.files import setting
 from lab.configuration import Config, load
 from lab.console.progress import notice
 from lab.errors import CheckpointError, ConfigError
+from lab.job import exactness, prepare
 from lab.needs import COPIES, needs_of
-from lab.runner import carry_out, exactness, prepare
+from lab.runner import carry_out
 from lab.runs import summary
 from lab.runs.folder import at_work, locked
 from lab.runs.summary import Summary

@@ -1,4 +1,4 @@
-"""How a run proceeds, on one page for all experiments: check -> seed -> build -> train -> evaluate -> record."""
+"""How a run proceeds: check -> find what it needs -> seed and build -> train -> evaluate -> record."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import errno
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +18,18 @@ from lab.configuration import Config, load
 from lab.console.progress import notice
 from lab.errors import ConfigError, DivergedError, Interrupted, SavingError
 from lab.experiment import Experiment, RunContext
-from lab.needs import MissingArtifactError, Need, keep_copies, needs_of, provide
+from lab.job import Job, exactness, prepare
+from lab.needs import MissingArtifactError, Need, keep_copies, needs_of
 from lab.runs import summary
 from lab.runs.artifacts import FOLDER
 from lab.runs.folder import locked
-from lab.runs.reference import judge
+from lab.runs.reference import Reference, Target, judge
 from lab.runs.summary import Summary
 from lab.saving import checkpoint
 from lab.saving.checkpoint import Checkpoint
-from lab.saving.saver import Cadence, Saver
+from lab.saving.saver import Saver
 from lab.saving.surroundings import surroundings
-from lab.system.devices import describe, flush_denormals, keep_freed_memory, select_device, use_threads
+from lab.system.devices import describe
 from lab.system.randomness import seed_everything
 from lab.system.signals import signals_as_exceptions
 from lab.tracking import Journal, Trackers, WandbFollower
@@ -59,7 +60,7 @@ def run(
         announce: called with the summary as soon as the run folder exists.
 
     Raises a LabError, before anything is written, for everything that can be checked in advance. Later errors are
-    recorded in the summary and raised unchanged.
+    recorded in the summary and raised unchanged; those of the disk as SavingError.
     """
     started = time.perf_counter()
     wandb_mode, runs = chosen_mode(), summary.runs_folder(runs_dir)
@@ -73,18 +74,6 @@ def run(
     with locked(record.dir):
         announce(record)
         return carry_out(job, record, wandb_mode)
-
-
-@dataclass(frozen=True)
-class Job:
-    """A checked config and what was built from it, ready to train."""
-
-    config: Config
-    needs: Sequence[Need]
-    experiment: Experiment
-    device: torch.device
-    cadence: Cadence
-    fast_dev_run: bool
 
 
 def carry_out(job: Job, record: Summary, wandb_mode: str, restored: Checkpoint | None = None) -> Summary:
@@ -132,9 +121,10 @@ def carry_out(job: Job, record: Summary, wandb_mode: str, restored: Checkpoint |
             record.throughput = {"value": round(rate, 2), "unit": f"{throughput.unit}/s"}
             for title, state in experiment.states().items():
                 checkpoint.publish(record.dir / "checkpoints" / title, state, {"run_id": record.run_id})
-            for name, write in experiment.artifacts().items():
+            artifacts = experiment.artifacts()
+            for name, write in artifacts.items():
                 write(record.dir / FOLDER / name)
-                record.artifacts.append(name)
+            record.artifacts = list(artifacts)
             with timed(record, "evaluate"):
                 seed_everything(record.seed)
                 record.metrics = summary.finite(experiment.evaluate(context))
@@ -149,35 +139,13 @@ def carry_out(job: Job, record: Summary, wandb_mode: str, restored: Checkpoint |
             raise SavingError(f"cannot write to {record.dir}: {error.strerror}; `lab resume` continues it") from error
         raise
     finally:
-        for measure, recorded in ((config.common.reference, record.reference), (config.common.target, record.target)):
-            if measure is not None or recorded is record.reference:
-                verdict, reason = judge(
-                    measure,
-                    record.metrics,
-                    dataset=experiment.dataset,
-                    settings=config.as_dict(),
-                    fast_dev_run=job.fast_dev_run,
-                )
-                recorded |= {"verdict": verdict, "reason": reason}
+        _judge(job, record)
         record.resume |= saver.position() if saver else {}
         _write(record)  # before waiting for W&B, which may fail
         tracker.finish(asdict(record))
         record.wandb = wandb.state
         _write(record)
     return record
-
-
-def prepare(config: Config, needs: Sequence[Need] = (), *, fast_dev_run: bool) -> Job:
-    """Seed, build and check everything. Raises LabErrors for everything that can be wrong before training."""
-    provide(config, needs)
-    device = select_device(config.common.device)
-    use_threads(config.common.threads)
-    keep_freed_memory()
-    flush_denormals()
-    seed_everything(config.common.seed)
-    experiment = config.build()
-    experiment.prepare(config.common.seed, device, fast_dev_run=fast_dev_run)
-    return Job(config, needs, experiment, device, experiment.cadence(config.common.checkpoint), fast_dev_run)
 
 
 def find_needs(
@@ -231,12 +199,23 @@ def _new_record(job: Job, runs: Path) -> Summary:
     return record
 
 
-def exactness(job: Job) -> dict[str, Any]:
-    """Return whether this run is bitwise identical after being killed and resumed, and the reason if it may not be."""
-    reason = job.experiment.inexact
-    if reason is None and job.device.type != "cpu":
-        reason = f"some operations on {job.device.type} do not give the same bits twice"
-    return {"exact": reason is None, "reason": reason}
+def _judge(job: Job, record: Summary) -> None:
+    """Record the verdicts: on the published figure, and on our own where there is one."""
+
+    def verdict(measure: Reference | Target | None) -> dict[str, str]:
+        verdict, reason = judge(
+            measure,
+            record.metrics,
+            dataset=job.experiment.dataset,
+            settings=job.config.as_dict(),
+            fast_dev_run=job.fast_dev_run,
+        )
+        return {"verdict": verdict, "reason": reason}
+
+    common = job.config.common
+    record.reference |= verdict(common.reference)
+    if common.target is not None:
+        record.target |= verdict(common.target)
 
 
 @contextmanager

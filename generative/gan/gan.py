@@ -10,6 +10,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from generative.gan.losses import discriminator_loss, generator_loss
 from generative.judges.classifier import Judge
+from lab.capabilities import refuse_prompt
 from lab.config.roles import Roles
 from lab.config.types import PositiveInt
 from lab.data.base import DataModule
@@ -129,7 +130,8 @@ class GAN(Model):
         return self.judge.baselines(data, self.device)
 
     def sample(self, count: int, *, prompt: str | None = None, seed: int = 0) -> list[Image]:
-        """Return `count` generated images that follow from `seed`. It takes no prompt."""
+        """Return `count` generated images that follow from `seed`. Raises ConfigError for a prompt."""
+        refuse_prompt(prompt, "GAN")
         with self.at_rest(seed):
             return pictures(self(self._noise(count)))
 

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lab.capabilities import refuse_prompt
 from lab.config.roles import Roles
 from lab.config.types import PositiveFloat, PositiveInt
 from lab.data.base import DataModule
@@ -127,7 +128,8 @@ class VAE(Model):
         return {"independent pixels": {"test/nll": torch.cat(nll).mean().item()}}
 
     def sample(self, count: int, *, prompt: str | None = None, seed: int = 0) -> list[Image]:
-        """Return `count` images decoded from N(0, 1), as the probability of each pixel. It takes no prompt."""
+        """Return `count` images decoded from N(0, 1): the probability of each pixel. It refuses a prompt."""
+        refuse_prompt(prompt, "VAE")
         with self.at_rest(seed):
             return pictures(self.decoder(torch.randn(count, self.latent_dim, device=self.device)).sigmoid())
 

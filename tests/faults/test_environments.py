@@ -31,8 +31,8 @@ from lab.capabilities import Episode, Showing
 from lab.cli.main import main
 from lab.configuration import load
 from lab.errors import ConfigError, EnvironmentFailedError
+from lab.job import prepare
 from lab.resuming import resume
-from lab.runner import prepare
 from lab.saving.checkpoint import load as load_checkpoint
 from lab.saving.checkpoint import publish
 from tests.faults.environments import Wild

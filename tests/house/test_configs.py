@@ -23,8 +23,8 @@ from lab.configuration import load
 from lab.encoders.files import load_encoder
 from lab.errors import ConfigError
 from lab.experiment import Experiment, RunContext
+from lab.job import Job, prepare
 from lab.resuming import resume
-from lab.runner import Job, prepare
 from lab.runs.artifacts import artifact_at
 from lab.runs.summary import Summary
 from lab.tracking import Trackers, read_journal

@@ -20,8 +20,8 @@ from agents.evaluation.episodes import film, play_episodes
 from agents.experiment import AgentExperiment
 from lab.configuration import load
 from lab.experiment import RunContext
+from lab.job import prepare
 from lab.resuming import resume
-from lab.runner import prepare
 from lab.runs.summary import Summary
 from lab.saving.bitwise import run_differences
 from lab.saving.packing import pack

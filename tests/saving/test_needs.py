@@ -113,3 +113,12 @@ def test_links_in_artifacts_are_left_behind() -> None:
     (maker.dir / "artifacts" / "table" / "link.txt").symlink_to(secret.absolute())
     taker = lab.run("taker.yaml")
     assert [path.name for path in (taker.dir / "needs" / "table").iterdir()] == ["table.json"]
+
+
+def test_a_run_that_is_not_complete_is_named() -> None:
+    maker = made()
+    summary = maker.dir / "summary.json"
+    summary.write_text(summary.read_text().replace('"completed"', '"interrupted"'))
+    for name in (maker.run_id, str(maker.dir)):
+        with pytest.raises(ConfigError, match="is not complete"):
+            lab.run("taker.yaml", {"table.run": name}, make_needed=True)

@@ -1,0 +1,58 @@
+"""A job: a checked config and what was built from it, ready to train or to be evaluated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from lab.configuration import Config
+from lab.experiment import Experiment
+from lab.needs import Need, provide
+from lab.saving.saver import Cadence
+from lab.system.devices import flush_denormals, keep_freed_memory, select_device, use_threads
+from lab.system.randomness import seed_everything
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a run is before it trains.
+
+    Args:
+        config: as it was checked.
+        needs: artifacts of other runs.
+        experiment: prepared.
+        device: that it computes on.
+        cadence: how often it is saved.
+        fast_dev_run: whether every stage is only touched.
+    """
+
+    config: Config
+    needs: Sequence[Need]
+    experiment: Experiment
+    device: torch.device
+    cadence: Cadence
+    fast_dev_run: bool
+
+
+def exactness(job: Job) -> dict[str, Any]:
+    """Return whether the run ends bitwise the same when it is killed and resumed, and the reason where it may not."""
+    reason = job.experiment.inexact
+    if reason is None and job.device.type != "cpu":
+        reason = f"some operations on {job.device.type} do not give the same bits twice"
+    return {"exact": reason is None, "reason": reason}
+
+
+def prepare(config: Config, needs: Sequence[Need] = (), *, fast_dev_run: bool) -> Job:
+    """Seed, build and check everything. Raises LabErrors for everything that can be wrong before training."""
+    provide(config, needs)
+    device = select_device(config.common.device)
+    use_threads(config.common.threads)
+    keep_freed_memory()
+    flush_denormals()
+    seed_everything(config.common.seed)
+    experiment = config.build()
+    experiment.prepare(config.common.seed, device, fast_dev_run=fast_dev_run)
+    return Job(config, needs, experiment, device, experiment.cadence(config.common.checkpoint), fast_dev_run)
