@@ -57,12 +57,10 @@ def spread(values: Sequence[float]) -> Spread:
 
 def mean_interval(mean: float, error: float, n: int, *, level: float = 0.95) -> tuple[float, float]:
     """Return the interval of a mean over `n > 1` values by Student's t, given its standard error."""
-    from scipy import stats
+    from scipy.special import stdtrit  # an agent's run waits for it, and scipy.stats takes three times as long
 
-    if not error:
-        return mean, mean
-    low, high = stats.t.interval(level, n - 1, loc=mean, scale=error)
-    return float(low), float(high)
+    reach = float(stdtrit(n - 1, (1 + level) / 2)) * error
+    return mean - reach, mean + reach
 
 
 @dataclass(frozen=True)
