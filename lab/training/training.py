@@ -171,7 +171,7 @@ class Training(Experiment):
             self.model.load_state_dict(best.weights)  # type: ignore[arg-type]
             self.others["best"] = copied(self.model)
             kind = self.judged or "weights"
-            self.judged = f"{kind} of epoch {best.epoch}, the best by {best.settings.metric} ({best.value:.4g})"
+            self.judged = f"{kind} of the best epoch by {best.settings.metric} (epoch {best.epoch}, {best.value:.4g})"
         if self.judged:
             notice(f"evaluated and exported: the {self.judged}")
 

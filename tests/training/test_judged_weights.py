@@ -83,7 +83,7 @@ def test_the_best_epoch_is_judged(train: Train, capsys: pytest.CaptureFixture[st
     errors = validated(run, "absolute")
     best = errors.index(min(errors)) + 1
     assert best < len(errors), "or the last weights would be the best ones"
-    assert f"weights of epoch {best}, the best by val/absolute" in capsys.readouterr().err
+    assert f"weights of the best epoch by val/absolute (epoch {best}, " in capsys.readouterr().err
     assert checkpoints(run) == {"final", "best", "last"}
     assert absolute_error(model_of(run, "final")) == pytest.approx(min(errors), rel=1e-5)
     assert absolute_error(model_of(run, "last")) == pytest.approx(errors[-1], rel=1e-5)
@@ -93,7 +93,7 @@ def test_early_stopping_judges_the_best_epoch(train: Train, capsys: pytest.Captu
     run = train(**STOPPING, **UNSTABLE | {"trainer__max_epochs": 50})
     losses = validated(run, "loss")
     assert len(losses) == losses.index(min(losses)) + 1 + 3
-    assert f"weights of epoch {len(losses) - 3}, the best by val/loss" in capsys.readouterr().err
+    assert f"weights of the best epoch by val/loss (epoch {len(losses) - 3}, " in capsys.readouterr().err
     assert absolute_error(model_of(run, "final")) == pytest.approx(validated(run, "absolute")[-4], rel=1e-5)
 
 
