@@ -1,8 +1,9 @@
-"""Parameter groups become optimizers with the right rates and weight decay."""
+"""Optimizers have the right parameters, rates, weight decay, schedules and penalties."""
 
 from __future__ import annotations
 
 from functools import partial
+from itertools import pairwise
 
 import pytest
 import torch
@@ -68,3 +69,35 @@ def test_a_gan_has_two_optimizers() -> None:
     assert not owned[0] & owned[1]
     judge = {id(p) for p in gan.judge.parameters()}
     assert owned[0] | owned[1] == {id(p) for p in gan.parameters()} - judge
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        (Schedule(), [1, 1, 1, 1, 1]),
+        (Schedule(kind="linear"), [1, 0.75, 0.5, 0.25, 0]),
+        (Schedule(kind="linear", final=0.2), [1, 0.8, 0.6, 0.4, 0.2]),
+        (Schedule(kind="cosine"), [1, 0.853553, 0.5, 0.146447, 0]),
+        (Schedule(kind="step", decay=0.1, steps=2), [1, 1, 0.1, 0.1, 0.1]),
+    ],
+)
+def test_schedules_closed_form(schedule: Schedule, expected: list[float]) -> None:
+    assert [schedule.factor(step, 100) for step in (0, 25, 50, 75, 100)] == pytest.approx(expected, abs=1e-6)
+
+
+def test_warmup_rises_without_jumps() -> None:
+    factors = [Schedule(kind="cosine", warmup=0.2).factor(step, 100) for step in range(101)]
+    assert factors[:20] == sorted(factors[:20])
+    assert 0 < factors[0] < 0.06
+    assert max(factors) == pytest.approx(1)
+    assert max(abs(a - b) for a, b in pairwise(factors)) < 0.06
+
+
+def test_penalties_closed_form() -> None:
+    layer = nn.Linear(2, 1)
+    with torch.no_grad():
+        layer.weight.copy_(torch.tensor([[3.0, -4.0]]))
+    weights = layer.requires_grad_(False)
+    assert float(Optimization(l1=0.5).penalty(weights.parameters())) == pytest.approx(3.5)
+    assert float(Optimization(l2=0.5).penalty(layer.parameters())) == pytest.approx(6.25)
+    assert Optimization().penalty(layer.parameters()) == 0.0
