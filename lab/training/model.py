@@ -38,7 +38,8 @@ class Model(pl.LightningModule, ABC):
         spec: of the data, given by the run; everything else is a setting.
     """
 
-    family: ClassVar[str] = "supervised"
+    family: ClassVar[str] = "custom"
+    """The package of the shipped experiments that a model belongs to."""
     roles: ClassVar[Roles] = Roles()
     """Which settings are budget, protocol and so on; a subclass names only its own."""
     averaged: ClassVar[Sequence[str]] = ("",)
