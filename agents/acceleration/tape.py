@@ -26,6 +26,15 @@ RELU = aten.relu.default
 EMPTY = frozenset({aten.empty_like, aten.empty, aten.new_empty})
 """Give memory, and compute nothing."""
 
+CONSTANTS = frozenset(
+    {aten.ones_like, aten.zeros_like, aten.full_like, aten.scalar_tensor, aten.ones, aten.zeros, aten.full}
+    | {aten.new_zeros, aten.new_ones, aten.new_full, aten.arange}
+)
+"""Give the same values each time. What is computed from constants alone is constant too, and is not repeated."""
+
+RESIZES = frozenset({aten.mse_loss})
+"""Resize the tensor that they write into, with a warning."""
+
 ROUNDED_OTHERWISE = frozenset({aten.prod, aten.cumprod, aten._linalg_det, aten._linalg_slogdet})
 """Torch takes the derivatives of these by another formula while anything listens, which shows in the last bit."""
 
@@ -59,6 +68,7 @@ def record(function: Callable[..., Sequence[Tensor]], inputs: Sequence[Any]) -> 
     recorder = _Recorder()
     with _Watch(recorder), recorder:
         outputs = function(*inputs)
+    recorder.overwritten |= set(map(_place, outputs))  # by whoever gets them
     return Tape(None if recorder.refused else recorder.calls, not recorder.otherwise, recorder.memory, outputs)
 
 
@@ -67,12 +77,21 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.calls: list[Call] = []
+        self.noted: list[tuple[Call, frozenset[int]]] = []  # calls, and where they put constants
         self.memory: list[Tensor] = []
+        self.constant: set[int] = set()  # memory that holds constants
+        self.overwritten: set[int] = set()  # memory that held constants until something was written there
         self.refused, self.otherwise, self.copied = False, False, 0
+
+    @property
+    def calls(self) -> list[Call]:
+        """The calls to repeat: all but those that only give constants."""
+        return [call for call, places in self.noted if not places or places & self.overwritten]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         settings = kwargs or {}
+        if func.namespace == "profiler":  # an optimizer's step is marked for profilers; this computes nothing
+            return func(*args, **settings)
         if func is RELU:  # cannot write into a tensor that it is given, and this can
             func, args = aten.clamp_min.default, (*args, 0)
         result = func(*args, **settings)
@@ -87,17 +106,31 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return result
 
     def _note(self, func: Any, args: Any, settings: dict[str, Any], results: list[Tensor | None]) -> None:
-        given = {x.untyped_storage()._cdata for x in _tensors([*args, *settings.values()])}
-        new = [x for x in results if x is not None and x.untyped_storage()._cdata not in given]
+        read = _tensors([*args, *settings.values()])
+        given = {_place(x) for x in read}
+        new = [x for x in results if x is not None and _place(x) not in given]
         self.memory += new
-        if not new:  # in place, or views of arguments: those need no repeating
+        if _writes(func):
+            for x in _written(func, args, settings):
+                self.overwritten |= {_place(x)} & self.constant
+                self.constant.discard(_place(x))
+        if not new:  # in place, or views of arguments, which need no repeating
             if _writes(func):
-                self.calls.append(Call(func._op, args, settings))
+                self.noted.append((Call(func._op, args, settings), frozenset()))
         elif func.overloadpacket not in EMPTY:
             in_place = _out_variant(func) is not None and not _writes(func) and len(new) == len(results)
-            self.calls.append((_into if in_place else _copied)(func, args, settings, results))
+            in_place = in_place and func.overloadpacket not in RESIZES
+            call = (_into if in_place else _copied)(func, args, settings, results)
+            places = frozenset(map(_place, new)) if self._gives_constants(func, read) else frozenset()
+            self.constant |= places
+            self.noted.append((call, places))
             self.copied += 0 if in_place and _computes_in_place(func) else sum(x.numel() for x in new)
             self.refused = self.refused or self.copied > MOST_COPIED
+
+    def _gives_constants(self, func: Any, read: list[Tensor]) -> bool:
+        if _writes(func) or torch.Tag.nondeterministic_seeded in func.tags:
+            return False
+        return func.overloadpacket in CONSTANTS or (bool(read) and all(_place(x) in self.constant for x in read))
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -162,6 +195,24 @@ def _computes_in_place(func: Any) -> bool:
 def _writes(func: Any) -> bool:
     """Whether an operation changes one of its arguments."""
     return any(a.alias_info is not None and a.alias_info.is_write for a in func._schema.arguments)
+
+
+@cache
+def _written_arguments(func: Any) -> tuple[tuple[int, str], ...]:
+    """Return places and names of the arguments that an operation changes."""
+    arguments = enumerate(func._schema.arguments)
+    return tuple((i, a.name) for i, a in arguments if a.alias_info is not None and a.alias_info.is_write)
+
+
+def _written(func: Any, args: Any, settings: dict[str, Any]) -> list[Tensor]:
+    """Return the tensors that a call changes."""
+    found = [args[i] if i < len(args) else settings.get(name) for i, name in _written_arguments(func)]
+    return _tensors(found)
+
+
+def _place(x: Tensor) -> int:
+    """Return a number for the memory that a tensor lies in."""
+    return int(x.untyped_storage()._cdata)
 
 
 def _tensors(args: Any) -> list[Tensor]:

@@ -64,7 +64,7 @@ class Replay:
         _require_memory(observation_space, rows, n_envs)
         self.n_envs, self.n_steps, self.gamma, self.device = n_envs, n_steps, gamma, torch.device(device)
         self.observations, self.next_observations = (arrays(observation_space, rows, n_envs) for _ in range(2))
-        self.actions = np.zeros((rows, n_envs), dtype=np.int64)
+        self.actions: np.ndarray[Any, Any] = arrays(action_space, rows, n_envs)
         self.rewards = np.zeros((rows, n_envs), dtype=np.float32)
         self.terminated, self.truncated = np.zeros((2, rows, n_envs), dtype=bool)
         self.pos, self.full = 0, False

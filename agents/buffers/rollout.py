@@ -1,4 +1,4 @@
-"""What PPO has seen since it last learned."""
+"""What an on-policy agent has seen since it last learned."""
 
 from __future__ import annotations
 
@@ -11,13 +11,22 @@ from gymnasium import spaces
 from torch import Tensor
 
 from agents.buffers.advantages import advantages_and_returns
-from agents.networks.extractor import Memory
+from agents.networks.extractor import RecurrentState
 from agents.spaces.observations import Tensors, at, each, tensors
 
 
-class Batch(NamedTuple):
-    """Transitions to learn from, `(B, ...)`. For recurrent policies observations and `starts` are `(T, B / T, ...)`,
-    and the others in the same order."""
+class Transitions(NamedTuple):
+    """Transitions to learn from, `(B, ...)`.
+
+    For recurrent policies `observations` and `starts` are sequences, `(T, B / T, ...)`; the others are flat, in the
+    same order.
+
+    Args:
+        log_probs: of the actions, by the policy that took them.
+        values: of the observations, by the value function of that time.
+        starts: 1 where an episode begins; for recurrent policies.
+        memory: the recurrent state before each sequence.
+    """
 
     observations: Tensors
     actions: Tensor
@@ -26,12 +35,7 @@ class Batch(NamedTuple):
     advantages: Tensor
     returns: Tensor
     starts: Tensor | None = None
-    memory: Memory = ()
-
-    @property
-    def without_memory(self) -> tuple[Any, ...]:
-        """All parts that a policy without memory needs."""
-        return self[:6]
+    memory: RecurrentState = ()
 
 
 class Rollout:
@@ -55,7 +59,7 @@ class Rollout:
         # These come from the environments: they are collected in numpy, and moved once.
         self.rewards, self.starts = np.zeros(lead, np.float32), np.zeros(lead, np.float32)
         self.advantages = self.returns = torch.zeros(lead, device=device)
-        self.memory: Memory = ()
+        self.memory: RecurrentState = ()
         """Of recurrent policies, before the first step."""
 
     def finish(self, last_values: Tensor, last_starts: np.ndarray[Any, Any]) -> None:
@@ -76,7 +80,7 @@ class Rollout:
         spread = self.returns.var()
         return float("nan") if spread == 0 else float(1 - (self.returns - self.values).var() / spread)
 
-    def batches(self, size: int, *, normalize: bool) -> Iterator[Batch]:
+    def batches(self, size: int, *, normalize: bool) -> Iterator[Transitions]:
         """Yield all transitions once, in random order and batches of `size`, with normalised advantages if wished."""
         rows = self.n_steps * self.n_envs
         flat = each(lambda x: x.flatten(0, 1), self.observations)
@@ -89,9 +93,9 @@ class Rollout:
             actions, log_probs, values, advantages, returns = (column[part] for column in columns)
             if normalize:
                 advantages = normalized(advantages)
-            yield Batch(at(flat, part), actions, log_probs, values, advantages, returns)
+            yield Transitions(at(flat, part), actions, log_probs, values, advantages, returns)
 
-    def sequences(self, size: int, *, normalize: bool) -> Iterator[Batch]:
+    def sequences(self, size: int, *, normalize: bool) -> Iterator[Transitions]:
         """The same for recurrent policies: whole sequences of some environments, `size` transitions in all."""
         starts = torch.from_numpy(self.starts).to(self.values.device)
         order = torch.randperm(self.n_envs)
@@ -107,7 +111,7 @@ class Rollout:
             if normalize:
                 advantages = normalized(advantages)
             memory = tuple(part[some] for part in self.memory)
-            yield Batch(
+            yield Transitions(
                 each(of, self.observations), actions, log_probs, values, advantages, returns, of(starts), memory
             )
 

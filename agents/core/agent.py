@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -13,13 +13,13 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor, nn
 
-from agents.acceleration.captured import Captured
+from agents.acceleration.captured import Capture, Captured
+from agents.acceleration.descent import Descent
 from agents.buffers.replay import Replay
 from agents.environments.vector import Environments, Steps
-from agents.networks.extractor import Memory
+from agents.networks.extractor import RecurrentState
 from agents.networks.normalization import RewardScale, RunningNorm
 from lab.encoders.base import Encoder
-from lab.errors import DivergedError
 from lab.system.stopwatch import Stopwatch
 from lab.training.optimization import Schedule
 
@@ -36,16 +36,36 @@ class Agent(BaseAlgorithm):
     """Mixed into an algorithm of SB3, whose `learn`, `predict`, policies and callbacks it keeps. The loops inside,
     which collect and learn, and the checkpoints are the lab's; `lab export` writes a file for SB3's `load`."""
 
+    plain_state: ClassVar[tuple[str, ...]] = (
+        *("num_timesteps", "_n_updates", "_episode_num", "_current_progress_remaining"),
+        *("_last_obs", "_last_episode_starts"),
+    )
+    """Attributes of plain values that change while the agent learns; a subclass adds its own."""
     reward_scale: RewardScale | None = None
-    memory: Memory = ()
+    memory: RecurrentState = ()
     """Of a recurrent policy, for each training environment."""
 
-    def __init__(self, *args: Any, **settings: Any) -> None:
+    def __init__(self, *args: Any, capture: Capture = "auto", **settings: Any) -> None:
         super().__init__(*args, **settings)
+        self.capture = capture
         self.stopwatch = Stopwatch(PARTS)
 
+    def make_descent(
+        self, loss: Callable[..., Sequence[Tensor]], optimizer: torch.optim.Optimizer, max_norm: float
+    ) -> Descent:
+        """Return gradient descent on a loss of the policy's networks; see `Descent`."""
+        return Descent(
+            loss,
+            self.policy,
+            optimizer,
+            max_norm=max_norm,
+            device=self.device,
+            capture=self.capture,
+            place=lambda: f"the update after step {self.num_timesteps:,}",
+        )
+
     def _excluded_save_params(self) -> list[str]:
-        names = [name for name, value in vars(self).items() if isinstance(value, Captured)]
+        names = [name for name, value in vars(self).items() if isinstance(value, Captured | Descent)]
         return [*super()._excluded_save_params(), *names]
 
     @property
@@ -61,7 +81,12 @@ class Agent(BaseAlgorithm):
     @property
     def norm(self) -> RunningNorm | None:
         """What normalises the acting policy's observations, if anything does."""
-        return next((module for module in self.acting_policy.modules() if isinstance(module, RunningNorm)), None)
+        return _norm_of(self.acting_policy)
+
+    @property
+    def learning_norm(self) -> RunningNorm | None:
+        """What normalises the observations of the policy that learns, if anything does."""
+        return _norm_of(self.policy)
 
     @property
     def shortest_run(self) -> int:
@@ -70,6 +95,11 @@ class Agent(BaseAlgorithm):
 
     def hurry(self) -> None:
         """Before a fast-dev run: wait for nothing that only takes steps."""
+
+    @property
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """All optimizers, by name."""
+        return {"policy": self.policy.optimizer}
 
     @property
     def learned_modules(self) -> dict[str, nn.Module]:
@@ -87,10 +117,8 @@ class Agent(BaseAlgorithm):
         """The replay buffer of an off-policy agent."""
         return getattr(self, "replay_buffer", None)
 
-    @property
-    def rows_added(self) -> int:
-        """Rows added to the replay buffer since the run began, those it has forgotten included."""
-        return int(getattr(self, "_n_calls", 0))
+    rows_added = 0
+    """Rows added to the replay buffer since the run began, those it no longer has included."""
 
     def begin_episodes(self) -> None:
         """End all episodes here, as a time limit would, and begin new ones that belong to this step."""
@@ -131,22 +159,19 @@ class Agent(BaseAlgorithm):
         callback.update_locals({"self": self, "infos": infos, "rewards": steps.rewards, "dones": dones})
         return callback.on_step()
 
-    def require_finite(self, *norms: Tensor) -> None:
-        """Raise DivergedError where the norm of a gradient is not finite. On a GPU each look is a wait."""
-        if norms and not bool(torch.stack(norms).isfinite().all()):
-            raise DivergedError(f"the norm of the gradient is not finite in {self.name_place()}")
-
-    def name_place(self) -> str:
-        """Return a name for the present update, for messages."""
-        return f"the update after step {self.num_timesteps:,}"
-
-    def act(self, observations: Any, memory: Memory | None = None) -> tuple[np.ndarray[Any, Any], Memory | None]:
+    def act(
+        self, observations: Any, memory: RecurrentState | None = None
+    ) -> tuple[np.ndarray[Any, Any], RecurrentState | None]:
         """Return deterministic actions `(B, ...)` for observations `(B, *shape)`, and what to remember.
 
         Args:
             memory: what the last call returned; None at an episode's beginning, and always for agents without memory.
         """
         raise NotImplementedError
+
+
+def _norm_of(policy: nn.Module) -> RunningNorm | None:
+    return next((module for module in policy.modules() if isinstance(module, RunningNorm)), None)
 
 
 AgentFactory = Callable[[VecEnv, int, torch.device], Agent]

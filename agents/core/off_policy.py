@@ -1,44 +1,59 @@
-"""Collecting for DQN: SB3's algorithm and interface, with a loop of our own."""
+"""Collecting for off-policy agents: Stable-Baselines3's interface with a loop of our own."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, cast
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
-import stable_baselines3
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.type_aliases import RolloutReturn
 from stable_baselines3.common.vec_env import VecEnv
-from torch import Tensor, nn
 
-from agents.acceleration.captured import Captured
 from agents.buffers.replay import Replay
 from agents.core.agent import Agent
 from agents.environments.vector import Environments
-from agents.networks.extractor import Memory
-from agents.networks.q_network import QPolicy
-from agents.spaces.observations import Tensors, at, put, to_device
+from agents.spaces.observations import at, each, put, to_device
 from lab.console.progress import notice
-from lab.encoders.base import Encoder
 
 HURRIED_START = 100
-"""Steps of random play before training in a fast-dev run, at most."""
+"""Most steps of random play before training in a fast-dev run."""
 
 
-class OffPolicy(Agent, stable_baselines3.DQN):
-    """Acts epsilon-greedily, keeps what came of it in the replay buffer, and looks after the target network."""
+class OffPolicy(Agent, OffPolicyAlgorithm):
+    """Acts in the environments by `exploration`, and keeps the result in the replay buffer, from which `train` learns.
 
-    policy: QPolicy
+    A subclass gives `exploration`, `train`, `act` and `encoder`; `_on_step`, called after each step of the
+    environments, is the place for schedules and target networks. It may also inherit the SB3 algorithm that it is: see
+    `agents/dqn/dqn.py`. Actions may be of any space that SB3's algorithm allows; replay keeps them as they are taken.
+    """
+
+    plain_state = (*Agent.plain_state, "rows_added")
     replay_buffer: Replay  # type: ignore[assignment]
-    averaged_policy: QPolicy
-    average: float
-    target_behind = True
-    """Whether the online network has changed since the target network took it over."""
-    choose: Captured
-    """`_choose`, captured."""
+
+    @abstractmethod
+    def exploration(self, count: int) -> Callable[[int, Any], np.ndarray[Any, Any]]:
+        """Begin a rollout of `count` steps. Return the function that explores in it: from the number of the step, from
+        0, and observations `(N, *shape)`, to actions `(N, *action_shape)`. Before `num_timesteps` reaches
+        `learning_starts` it is expected to play at random (`random_actions`).
+
+        All chance must come from torch's generators, so that a resumed run is the same.
+        """
+
+    def random_actions(self, count: int) -> np.ndarray[Any, Any]:
+        """Draw `count` random actions for each environment, `(count, N, *action_shape)`, by torch's generator."""
+        lead, space = (count, self.n_envs), self.action_space
+        if isinstance(space, spaces.Discrete):
+            numbers: np.ndarray[Any, Any] = torch.randint(int(space.n), lead).numpy() + space.start
+            return numbers
+        assert isinstance(space, spaces.Box)
+        share: np.ndarray[Any, Any] = torch.rand(*lead, *space.shape).numpy()
+        chosen: np.ndarray[Any, Any] = (space.low + share * (space.high - space.low)).astype(space.dtype)
+        return chosen
 
     def collect_rollouts(
         self,
@@ -50,27 +65,21 @@ class OffPolicy(Agent, stable_baselines3.DQN):
         learning_starts: int = 0,
         log_interval: int | None = None,
     ) -> RolloutReturn:
-        """Add `train_freq` steps of every environment to the replay buffer, epsilon-greedily."""
+        """Add `train_freq` steps of every environment to the replay buffer."""
         assert isinstance(env, Environments)
         replay, clock = self.replay_buffer, self.stopwatch
         self.policy.set_training_mode(False)
         callback.on_rollout_start()
-        self.choose.renew()
         clock.start()
         count = int(train_freq.frequency)
-        coins = torch.rand(count, env.num_envs).numpy()
-        anything = torch.randint(int(cast(spaces.Discrete, self.action_space).n), (count, env.num_envs)).numpy()
+        explore = self.exploration(count)
         newest = replay.pos
         for t in range(count):
-            actions = anything[t]
-            if self.num_timesteps >= learning_starts:
-                greedy = coins[t] >= self.exploration_rate
-                if greedy.any():
-                    (best,) = self.choose(to_device(self._last_obs, self.device))
-                    actions = np.where(greedy, best.cpu().numpy(), actions)
+            actions = explore(t, self._last_obs)
             clock.lap("inference")
             steps = env.advance(actions)
             replay.add(self._last_obs, actions, steps)
+            self.rows_added += 1
             put(self._last_obs, slice(None), steps.observations)
             self._last_episode_starts = steps.terminated | steps.truncated
             self.num_timesteps += env.num_envs
@@ -93,37 +102,14 @@ class OffPolicy(Agent, stable_baselines3.DQN):
             )
         return found
 
-    def _choose(self, observations: Tensors) -> Sequence[Tensor]:
-        """Return the actions `(B,)` of the highest values."""
-        with torch.no_grad():
-            return (self.policy.q_net.values(observations).argmax(1),)
-
-    def _on_step(self) -> None:
-        """Follow SB3's schedule of the target network and of epsilon."""
-        self._n_calls += 1
-        if self._n_calls % max(self.target_update_interval // self.n_envs, 1) == 0 and self.target_behind:
-            online, target = self.policy.q_net, self.policy.q_net_target
-            with torch.no_grad():
-                torch._foreach_lerp_(list(target.parameters()), list(online.parameters()), self.tau)
-                for kept, new in zip(target.buffers(), online.buffers(), strict=True):
-                    kept.copy_(new)  # a batch norm's statistics
-            self.target_behind = self.tau < 1  # between rounds of training nothing changes
-        self.exploration_rate = self.exploration_schedule(self._current_progress_remaining)
-
     def _learn_statistics(self, rows: np.ndarray[Any, Any]) -> None:
         """Take the new rows into the running statistics."""
-        replay, norm = self.replay_buffer, self.policy.q_net.features_extractor.norm
-        if norm is not None:
-            norm.update(to_device(at(replay.observations, rows), self.device).flatten(0, 1))
+        replay = self.replay_buffer
+        if self.learning_norm is not None:
+            seen = to_device(at(replay.observations, rows), self.device)
+            self.learning_norm.update(each(lambda x: x.flatten(0, 1), seen))
         if self.reward_scale is not None:
             self.reward_scale.update(replay.rewards[rows], replay.terminated[rows] | replay.truncated[rows])
-
-    def act(self, observations: Any, memory: Memory | None = None) -> tuple[np.ndarray[Any, Any], Memory | None]:
-        policy = self.acting_policy
-        policy.set_training_mode(False)
-        with torch.no_grad():
-            values = policy.q_net.values(to_device(observations, self.device))
-        return values.argmax(1).cpu().numpy(), None
 
     def predict(self, *args: Any, **settings: Any) -> Any:
         """Act as SB3's `predict` does, by the weights that are evaluated."""
@@ -132,19 +118,6 @@ class OffPolicy(Agent, stable_baselines3.DQN):
             return super().predict(*args, **settings)
         finally:
             self.policy = learning
-
-    @property
-    def acting_policy(self) -> QPolicy:
-        return self.averaged_policy
-
-    @property
-    def learned_modules(self) -> dict[str, nn.Module]:
-        averaged = {"averaged_policy": self.averaged_policy} if self.average else {}
-        return {"policy": self.policy, **averaged}
-
-    @property
-    def encoder(self) -> Encoder:
-        return self.acting_policy.q_net.features_extractor.encoder
 
     def hurry(self) -> None:
         self.learning_starts = min(self.learning_starts, max(self.batch_size, HURRIED_START))

@@ -1,48 +1,132 @@
-"""Collecting for PPO: SB3's algorithm and interface, with a loop of our own."""
+"""Collecting and acting for on-policy agents: Stable-Baselines3's interface with a loop of our own."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
 from typing import Any, NamedTuple, cast
 
 import numpy as np
-import stable_baselines3
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
-from agents.acceleration.captured import Captured
-from agents.buffers.rollout import Rollout
+from agents.acceleration.captured import Capture, Captured
+from agents.buffers.rollout import Rollout, Transitions
 from agents.core.agent import Agent
 from agents.environments.vector import Environments
 from agents.networks.actor_critic import ActorCritic
-from agents.networks.extractor import Memory
+from agents.networks.extractor import EncoderExtractor, RecurrentState, running_norm
+from agents.networks.normalization import RewardScale
 from agents.spaces.observations import Tensors, at, each, put, rows_of, to_device
-from lab.encoders.base import Encoder
+from lab.encoders.base import Encoder, EncoderFactory
 
 AT_ONCE = 4096
-"""Observations whose values are asked for together."""
+"""Observations whose values are computed together."""
 
 
 class CutOff(NamedTuple):
-    """Episodes that a time limit ended at step `t` of a rollout: in these rows, seen last so, with this memory."""
+    """Episodes that a time limit ended at step `t` of a rollout: their rows, last observations and recurrent state."""
 
     t: int
     rows: np.ndarray[Any, Any]
     last: Any
-    memory: Memory
+    memory: RecurrentState
 
 
-class OnPolicy(Agent, stable_baselines3.PPO):
-    """Acts in the environments by the policy that learns, and keeps what came of it until the next update."""
+class OnPolicy(Agent, OnPolicyAlgorithm):
+    """Acts in the environments by the policy that learns, and keeps the result until the next update.
+
+    A subclass also inherits the SB3 algorithm that it is, and writes `train`: see `agents/ppo/ppo.py`.
+
+    Args:
+        env: the training environments.
+        encoder: the trunk under policy and value function.
+        share_encoder: one trunk for both; otherwise one each.
+        net_arch: widths of further tanh layers between trunk and heads, for each head its own.
+        ortho_init: orthogonal initialisation of all layers, the encoder's too unless it is pretrained.
+        log_std_init: logarithm of the standard deviation of Box actions at the beginning.
+        adam_epsilon: of torch's Adam.
+        normalize_observations: by their running mean and variance.
+        normalize_rewards: by the running standard deviation of the return.
+        capture: see `agents.acceleration.captured`.
+        settings: of the SB3 algorithm.
+    """
 
     policy: ActorCritic
     rollout_buffer: Rollout  # type: ignore[assignment]
-    recurrent = False
-    choose: Captured
-    """`_choose`, captured where it can be."""
+    batch_size: int
+
+    def __init__(
+        self,
+        env: VecEnv,
+        *,
+        encoder: EncoderFactory,
+        share_encoder: bool,
+        net_arch: Sequence[int],
+        ortho_init: bool,
+        log_std_init: float,
+        adam_epsilon: float,
+        normalize_observations: bool,
+        normalize_rewards: bool,
+        capture: Capture,
+        **settings: Any,
+    ) -> None:
+        super().__init__(
+            ActorCritic,
+            env,
+            capture=capture,
+            rollout_buffer_class=Rollout,
+            policy_kwargs={
+                "features_extractor_class": EncoderExtractor,
+                "features_extractor_kwargs": {
+                    "encoder": encoder,
+                    "norm": running_norm(env.observation_space) if normalize_observations else None,
+                },
+                "share_features_extractor": share_encoder,
+                "net_arch": list(net_arch),
+                "ortho_init": ortho_init,
+                "log_std_init": log_std_init,
+                "optimizer_class": torch.optim.Adam,
+                "optimizer_kwargs": {"eps": adam_epsilon, "fused": True},
+            },
+            **settings,
+        )
+        self.reward_scale = RewardScale(env.num_envs, self.gamma) if normalize_rewards else None
+        self.recurrent = self.policy.recurrent
+        self.memory = tuple(part.to(self.device) for part in self.policy.initial_memory(env.num_envs))
+        plain = self.recurrent or self.use_sde  # gSDE keeps its noise outside of the policy's tensors
+        self.choose = Captured(self._choose, self.policy, self.device, "never" if plain else capture)
+        for extractor in (self.policy.pi_features_extractor, self.policy.vf_features_extractor):
+            inner = extractor.encoder
+            if inner.pretrained and ortho_init:
+                inner.load_state_dict(encoder(inner.spec).state_dict())
+
+    def passes(self, count: int) -> Iterator[Iterable[Transitions]]:
+        """Yield `count` passes over the rollout, each in batches of `batch_size`; whole sequences if recurrent."""
+        rollout = self.rollout_buffer
+        normalize = bool(getattr(self, "normalize_advantage", False))
+        if not self.recurrent and self.batch_size == rollout.n_steps * rollout.n_envs:
+            yield from repeat(list(rollout.batches(self.batch_size, normalize=normalize)), count)
+            return
+        batches = rollout.sequences if self.recurrent else rollout.batches
+        for _ in range(count):
+            yield batches(self.batch_size, normalize=normalize)
+
+    def heads_of(self, batch: Transitions) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what the networks compute for a batch: parameters of the distribution over actions `(B, P)`, the layer
+        under them `(B, L)`, and values `(B,)`."""
+        if batch.starts is None:
+            return self.policy.heads(batch.observations)[:3]
+        return self.policy.heads_of_sequences(batch.observations, batch.memory, batch.starts)[:3]
+
+    def learn_statistics(self) -> None:
+        """Take the rollout's observations into the running statistics."""
+        if self.learning_norm is not None:
+            self.learning_norm.update(each(lambda x: x.flatten(0, 1), self.rollout_buffer.observations))
 
     def collect_rollouts(self, env: VecEnv, callback: BaseCallback, rollout_buffer: Any, n_rollout_steps: int) -> bool:
         """Fill the rollout with `n_rollout_steps` steps of every environment. False when a callback ends training."""
@@ -90,8 +174,8 @@ class OnPolicy(Agent, stable_baselines3.PPO):
         return True
 
     def _choose(self, observations: Tensors) -> Sequence[Tensor]:
-        """Return drawn actions `(B, ...)`, and of `Heads` outputs, latent and, unless they can wait, values; for
-        policies without memory."""
+        """Draw actions `(B, ...)`; return them with the outputs, latent and, unless they can wait, values of `Heads`.
+        For policies without memory."""
         with torch.no_grad():
             policy = self.policy
             parts = policy.actor(observations) if policy.values_can_wait else policy.heads(observations)[:3]
@@ -128,7 +212,7 @@ class OnPolicy(Agent, stable_baselines3.PPO):
             return None
         return torch.from_numpy(cast(np.ndarray, self._last_episode_starts).astype(np.float32)).to(self.device)
 
-    def act(self, observations: Any, memory: Memory | None = None) -> tuple[Any, Memory | None]:
+    def act(self, observations: Any, memory: RecurrentState | None = None) -> tuple[Any, RecurrentState | None]:
         rows = rows_of(observations)
         if memory is None:
             memory = tuple(part.to(self.device) for part in self.policy.initial_memory(rows))

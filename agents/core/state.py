@@ -20,22 +20,15 @@ if TYPE_CHECKING:
     from agents.core.agent import Agent
     from lab.saving.checkpoint import Segment
 
-PLAIN = (
-    *("num_timesteps", "_n_updates", "_episode_num", "_current_progress_remaining"),
-    *("_last_obs", "_last_episode_starts"),
-    *("_n_calls", "exploration_rate"),  # of DQN
-)
-"""SB3's attributes that change while it learns, in whichever of its classes has them."""
-
 REPLAY = ("observations", "next_observations", "actions", "rewards", "terminated", "truncated")
 
 
 def agent_state(agent: Agent) -> dict[str, Any]:
     """Return the agent's state at the start of a rollout. Its replay buffer is `replay_rows`."""
     return {
-        "plain": {name: getattr(agent, name) for name in PLAIN if hasattr(agent, name)},
+        "plain": {name: getattr(agent, name) for name in agent.plain_state},
         "modules": {name: dict(module.state_dict()) for name, module in agent.learned_modules.items()},
-        "optimizer": agent.policy.optimizer.state_dict(),
+        "optimizers": {name: optimizer.state_dict() for name, optimizer in agent.optimizers.items()},
         "episodes": list(agent.ep_info_buffer or ()),
         "logged": pending_rows(agent),
         "environments": agent.vec_env.state(),
@@ -53,7 +46,8 @@ def load_agent_state(agent: Agent, state: dict[str, Any]) -> list[int]:
         setattr(agent, name, value)
     for name, module in agent.learned_modules.items():
         module.load_state_dict(state["modules"][name])
-    agent.policy.optimizer.load_state_dict(state["optimizer"])
+    for name, optimizer in agent.optimizers.items():
+        optimizer.load_state_dict(state["optimizers"][name])
     agent.ep_info_buffer = deque(state["episodes"], maxlen=agent._stats_window_size)
     agent.memory = tuple(part.to(agent.device) for part in state["memory"])
     if agent.reward_scale:

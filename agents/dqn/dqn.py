@@ -1,35 +1,70 @@
-"""Deep Q-learning (Mnih et al. 2015): settings and learning."""
+"""Deep Q-learning (Mnih et al. 2015)."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, cast
 
+import numpy as np
+import stable_baselines3
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.vec_env import VecEnv
-from torch import Tensor
+from torch import Tensor, nn
 
 from agents.acceleration.captured import Capture, Captured
-from agents.acceleration.lean_adam import LeanAdam
 from agents.buffers.replay import Replay
 from agents.core.agent import sb3_schedule
 from agents.core.off_policy import OffPolicy
-from agents.dqn.losses import huber_derivative, q_targets
-from agents.networks.extractor import EncoderExtractor, running_norm
+from agents.core.targets import follow
+from agents.dqn.losses import q_targets, td_loss
+from agents.networks.extractor import EncoderExtractor, RecurrentState, running_norm
 from agents.networks.normalization import RewardScale
 from agents.networks.q_network import QPolicy
-from agents.spaces.observations import Tensors, at
+from agents.spaces.observations import Tensors, at, to_device
 from lab.config.types import Fraction, NonNegativeInt, PositiveFloat, PositiveInt, Probability
-from lab.encoders.base import EncoderFactory
+from lab.encoders.base import Encoder, EncoderFactory
 from lab.errors import ConfigError
 from lab.training.optimization import CONSTANT, Schedule
 
 AT_ONCE = 1024
-"""Transitions that are drawn, and sent through the target network, at once: it does not change in a round."""
+"""Transitions that are drawn, and sent through the target network, together: it does not change in a round."""
 
 
-class DQN(OffPolicy):
+class Next(NamedTuple):
+    """What followed some transitions.
+
+    Args:
+        observations: `(B, *shape)`, after them.
+        values: `(B, A)`, the target network's values of these.
+        rewards: `(B,)`, summed and discounted over n steps.
+        discounts: `(B,)`, gamma to the number of steps summed; 0 where the episode terminated.
+    """
+
+    observations: Tensors
+    values: Tensor
+    rewards: Tensor
+    discounts: Tensor
+
+
+class Minibatch(NamedTuple):
+    """Transitions `(B, ...)` to learn from.
+
+    Args:
+        targets: `(B,)`; None in double Q-learning, where they depend on the network that learns.
+        next: what they are made of then.
+        weights: `(B,)`, importance weights of prioritized replay; None where all are 1.
+    """
+
+    observations: Tensors
+    actions: Tensor
+    targets: Tensor | None
+    next: Next | None
+    weights: Tensor | None
+
+
+class DQN(OffPolicy, stable_baselines3.DQN):
     """DQN with a target network, epsilon-greedy exploration and replay.
 
     Args:
@@ -62,6 +97,9 @@ class DQN(OffPolicy):
         capture: repeat the tensor operations of acting and learning without Python once they are known, on the CPU;
             `always` on a GPU too (CUDA graphs; not tried yet), `never` for an encoder whose Python changes its ways.
     """
+
+    plain_state = (*OffPolicy.plain_state, "_n_calls", "exploration_rate")
+    policy: QPolicy
 
     def __init__(
         self,
@@ -106,6 +144,7 @@ class DQN(OffPolicy):
         super().__init__(
             QPolicy,
             env,
+            capture=capture,
             learning_rate=sb3_schedule(learning_rate, learning_rate_schedule),
             buffer_size=buffer_size,
             learning_starts=learning_starts,
@@ -129,7 +168,7 @@ class DQN(OffPolicy):
                 },
                 "net_arch": list(net_arch),
                 "dueling": dueling,
-                "optimizer_class": LeanAdam,
+                "optimizer_class": torch.optim.Adam,
                 "optimizer_kwargs": {"fused": True},
             },
             seed=seed,
@@ -142,93 +181,126 @@ class DQN(OffPolicy):
         self.double, self.average, self.beta, self.n_steps = double, average, prioritized_beta, n_steps
         self.reward_scale = RewardScale(env.num_envs, gamma) if normalize_rewards else None
         self.averaged_policy = copy.deepcopy(self.policy) if average else self.policy
-        self.choose, self.gradients, self.double_targets = (
-            Captured(function, self.policy, device, capture)
-            for function in (self._choose, self._gradients, self._double_targets)
-        )
+        self.target_behind = True  # whether the online network has changed since the target network took it over
+        self.choose = Captured(self._choose, self.policy, device, capture)
+        self.descent = self.make_descent(self.loss, self.policy.optimizer, max_grad_norm)
+
+    def loss(self, batch: Minibatch) -> Sequence[Tensor]:
+        """Return the loss, a scalar; temporal difference errors `(B,)`; and Q-values `(B, A)`."""
+        q_net = self.policy.q_net
+        q_values = q_net.values(batch.observations)  # Q(s, .), (B, A)
+        taken = q_values.gather(1, batch.actions[:, None]).squeeze(1)  # Q(s, a), (B,)
+        targets = batch.targets if batch.next is None else self._double_targets(batch.next)  # y, (B,)
+        assert targets is not None
+        errors = taken - targets
+        return td_loss(errors, batch.weights), errors, q_values
+
+    @torch.no_grad()
+    def _double_targets(self, after: Next) -> Tensor:
+        """Return targets `(B,)` for which the online network chooses the next action."""
+        q_net = self.policy.q_net
+        q_net.train(False)  # as the target network is: no dropout, no part in a batch norm's statistics
+        chooser = q_net.values(after.observations)
+        q_net.train(True)
+        return q_targets(chooser, after.values, after.rewards, after.discounts)
 
     def train(self, gradient_steps: int, batch_size: int = 100) -> None:
-        """One round: `gradient_steps` steps on batches from the replay buffer, then the weight average follows."""
+        """Learn for a round of `gradient_steps` steps, each on a batch from the replay buffer."""
         self.policy.set_training_mode(True)
-        self.policy.optimizer.renew()
-        self.gradients.renew()
-        if self.double:
-            self.double_targets.renew()
         self._update_learning_rate(self.policy.optimizer)
-        self.norms: list[Tensor] = []
-        self.figures: list[Tensor] = []
-        # With priorities each batch depends on the one before it.
-        at_once = 1 if self.replay_buffer.priorities else max(1, AT_ONCE // batch_size)
-        for done in range(0, gradient_steps, at_once):
-            self._learn_from(min(at_once, gradient_steps - done), batch_size)
-        self.require_finite(*self.norms)
+        self.descent.renew(self.double)
+        for batch, slots in self._batches(gradient_steps, batch_size):
+            errors, q_values = self.descent.backward(batch)
+            self.descent.step()
+            if self.replay_buffer.priorities is not None:
+                self.replay_buffer.update_priorities(slots, errors)
+        self.descent.require_finite()
         self._n_updates += gradient_steps
         self.target_behind = True
         if self.average:
-            self._follow()
-        self._record()
+            follow(self.averaged_policy.q_net, self.policy.q_net, 1 - self.average)
+        self._record(float(errors.abs().mean()), float(q_values.mean()))
         self.stopwatch.lap("learning")
 
-    def _learn_from(self, count: int, size: int) -> None:
-        """`count` gradient steps on batches of `size` that are drawn together."""
-        optimizer = self.policy.optimizer
+    def _batches(self, count: int, size: int) -> Iterator[tuple[Minibatch, np.ndarray[Any, Any]]]:
+        """Yield `count` batches of `size` transitions, and where they lie in the replay buffer."""
         beta = 1 - (1 - self.beta) * self._current_progress_remaining
-        drawn = self.replay_buffer.sample(count * size, beta)
-        if self.reward_scale is not None:
-            drawn = drawn._replace(rewards=(drawn.rewards * self.reward_scale.factor).clamp(-10, 10))
-        with torch.no_grad():
-            next_values = self.policy.q_net_target.values(drawn.next_observations)
-            targets = q_targets(None, next_values, drawn.rewards, drawn.discounts)
-        for i in range(count):
-            part = slice(i * size, (i + 1) * size)
-            wanted = targets[part]
-            if self.double:
-                following = at(drawn.next_observations, part), next_values[part]
-                (wanted,) = self.double_targets(*following, drawn.rewards[part], drawn.discounts[part])
-            weights = () if drawn.weights is None else (drawn.weights[part],)
-            inputs = at(drawn.observations, part), drawn.actions[part], wanted, *weights
-            errors, values, norm, *gradients = self.gradients(*inputs)
-            self.norms.append(norm.clone())
-            optimizer.descend(norm, gradients, self.max_grad_norm, self.name_place)
-            if self.replay_buffer.priorities is not None:
-                self.replay_buffer.update_priorities(drawn.slots[part], errors)
-        self.figures.append(torch.stack((errors.abs().mean(), values.mean())))
+        # With priorities each batch depends on the one before it.
+        at_once = 1 if self.replay_buffer.priorities else max(1, AT_ONCE // size)
+        for done in range(0, count, at_once):
+            drawn = self.replay_buffer.sample(min(at_once, count - done) * size, beta)
+            rewards = drawn.rewards
+            if self.reward_scale is not None:
+                rewards = (rewards * self.reward_scale.factor).clamp(-10, 10)
+            with torch.no_grad():
+                next_values = self.policy.q_net_target.values(drawn.next_observations)
+                targets = None if self.double else q_targets(None, next_values, rewards, drawn.discounts)
+            after = Next(drawn.next_observations, next_values, rewards, drawn.discounts) if self.double else None
+            everything = Minibatch(drawn.observations, drawn.actions, targets, after, drawn.weights)
+            for start in range(0, len(rewards), size):
+                part = slice(start, start + size)
+                yield _rows(everything, part), drawn.slots[part]
 
-    def _gradients(
-        self, observations: Tensors, actions: Tensor, targets: Tensor, weights: Tensor | None = None
-    ) -> Sequence[Tensor]:
-        """Return temporal difference errors `(B,)`, Q-values `(B, A)`, and the gradient's norm and parts."""
-        values = self.policy.q_net.values(observations)
-        chosen = actions[:, None]
-        with torch.no_grad():
-            errors = values.gather(1, chosen).squeeze(1) - targets
-            derivative = huber_derivative(errors, weights)
-            by_values = torch.zeros_like(values).scatter_(1, chosen, derivative[:, None])
-        return errors, values.detach(), *self.policy.optimizer.gradient([values], [by_values])
+    def exploration(self, count: int) -> Callable[[int, Any], np.ndarray[Any, Any]]:
+        """Explore epsilon-greedily, and at random before learning starts."""
+        self.choose.renew()
+        coins, anything = torch.rand(count, self.n_envs).numpy(), self.random_actions(count)
 
-    def _double_targets(
-        self, next_observations: Tensors, next_values: Tensor, rewards: Tensor, discounts: Tensor
-    ) -> Sequence[Tensor]:
-        """Return targets `(B,)` by what the online network, which each step changes, would choose now."""
-        q_net = self.policy.q_net
-        q_net.train(False)  # as the target network is: no dropout, no part in a batch norm's statistics
-        with torch.no_grad():
-            chooser = q_net.values(next_observations)
-            q_net.train(True)
-            return (q_targets(chooser, next_values, rewards, discounts),)
+        def explore(t: int, observations: Any) -> np.ndarray[Any, Any]:
+            greedy = coins[t] >= self.exploration_rate
+            if self.num_timesteps < self.learning_starts or not greedy.any():
+                return cast(np.ndarray, anything[t])
+            (best,) = self.choose(to_device(observations, self.device))
+            return np.where(greedy, best.cpu().numpy(), anything[t])
 
-    def _follow(self) -> None:
-        """Move the weight average a step towards the weights."""
-        mean, now = self.averaged_policy.q_net, self.policy.q_net
-        with torch.no_grad():
-            torch._foreach_lerp_(list(mean.parameters()), list(now.parameters()), 1 - self.average)
-            for kept, new in zip(mean.buffers(), now.buffers(), strict=True):
-                kept.copy_(new)
+        return explore
 
-    def _record(self) -> None:
-        td_error, q_value = torch.stack(self.figures).mean(0).tolist()
+    def _choose(self, observations: Tensors) -> Sequence[Tensor]:
+        """Return the actions `(B,)` of the highest values."""
+        with torch.no_grad():
+            return (self.policy.q_net.values(observations).argmax(1),)
+
+    def _on_step(self) -> None:
+        """Follow SB3's schedule of the target network and of epsilon."""
+        self._n_calls += 1
+        if self._n_calls % max(self.target_update_interval // self.n_envs, 1) == 0 and self.target_behind:
+            follow(self.policy.q_net_target, self.policy.q_net, self.tau)
+            self.target_behind = self.tau < 1  # nothing changes until the next round of training
+        self.exploration_rate = self.exploration_schedule(self._current_progress_remaining)
+
+    def act(
+        self, observations: Any, memory: RecurrentState | None = None
+    ) -> tuple[np.ndarray[Any, Any], RecurrentState | None]:
+        policy = self.acting_policy
+        policy.set_training_mode(False)
+        with torch.no_grad():
+            values = policy.q_net.values(to_device(observations, self.device))
+        return values.argmax(1).cpu().numpy(), None
+
+    @property
+    def acting_policy(self) -> QPolicy:
+        return self.averaged_policy
+
+    @property
+    def learned_modules(self) -> dict[str, nn.Module]:
+        averaged = {"averaged_policy": self.averaged_policy} if self.average else {}
+        return {"policy": self.policy, **averaged}
+
+    @property
+    def encoder(self) -> Encoder:
+        return self.acting_policy.q_net.features_extractor.encoder
+
+    def _record(self, td_error: float, q_value: float) -> None:
+        """Record figures of the last batch, and the mean norm of the gradients."""
         self.logger.record("train/td_error", td_error)
         self.logger.record("train/q_value", q_value)
-        self.logger.record("train/grad_norm", float(torch.stack(self.norms).mean()))
+        self.logger.record("train/grad_norm", self.descent.mean_norm())
         self.logger.record("train/n_updates", self._n_updates)
         self.logger.record("rollout/exploration_rate", self.exploration_rate)
+
+
+def _rows(batch: Any, part: slice) -> Any:
+    """Return some rows of all tensors in a batch."""
+    if isinstance(batch, tuple):
+        return type(batch)(*(_rows(x, part) for x in batch))
+    return None if batch is None else at(batch, part)

@@ -1,7 +1,9 @@
-"""DQN's targets and loss."""
+"""DQN's targets and loss, as pure functions."""
 
 from __future__ import annotations
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -27,7 +29,12 @@ def q_targets(
     return rewards + discounts * next_q_target.gather(1, best).squeeze(1)
 
 
-def huber_derivative(errors: Tensor, weights: Tensor | None) -> Tensor:
-    """Return the derivative `(B,)` of the mean Huber loss (threshold 1) of `errors` `(B,)`, each times its weight."""
-    derivative = errors.clamp(-1, 1).div_(len(errors))
-    return derivative if weights is None else derivative.mul_(weights)
+def td_loss(errors: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Return the mean Huber loss of temporal difference errors `(B,)`, a scalar: quadratic up to 1 and linear beyond,
+    which clips the error's part in the gradient to [-1, 1] (Mnih et al. 2015).
+
+    Args:
+        weights: `(B,)`, importance weights of prioritized replay (Schaul et al. 2016); None where all are 1.
+    """
+    losses = F.huber_loss(errors, torch.zeros_like(errors), reduction="none")
+    return (losses if weights is None else losses * weights).mean()

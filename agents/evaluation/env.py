@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from agents.environments.settings import EnvSettings
-from agents.networks.extractor import Memory
+from agents.networks.extractor import RecurrentState
 from agents.spaces.observations import misfit, stack
 from lab.errors import EnvironmentFailedError
 
@@ -16,7 +16,9 @@ from lab.errors import EnvironmentFailedError
 class Actor(Protocol):
     """What acts in an environment: `agents.core.agent.Agent`, or anything else with its `act`."""
 
-    def act(self, observations: Any, memory: Memory | None = None) -> tuple[np.ndarray[Any, Any], Memory | None]: ...
+    def act(
+        self, observations: Any, memory: RecurrentState | None = None
+    ) -> tuple[np.ndarray[Any, Any], RecurrentState | None]: ...
 
 
 class EvalEnv:
@@ -37,7 +39,7 @@ class EvalEnv:
         self.name = settings.id.rpartition(":")[2]
         self.env = settings.make(render_mode)
         self.seed, self.total, self.length, self.over = 0, 0.0, 0, False
-        self.memory: Memory | None = None
+        self.memory: RecurrentState | None = None
 
     def begin(self, seed: int) -> None:
         """Begin the episode of `seed`."""

@@ -14,7 +14,7 @@ from PIL import Image
 from agents.environments.settings import EnvSettings
 from agents.evaluation.env import Actor, EvalEnv
 from agents.evaluation.frames import frame, number
-from agents.networks.extractor import Memory
+from agents.networks.extractor import RecurrentState
 from agents.spaces.observations import stack
 from lab.config.roles import Roles
 from lab.config.types import PositiveInt
@@ -100,7 +100,7 @@ def play_episodes(agent: Actor, settings: EnvSettings, seeds: Sequence[int]) -> 
             for env, i in zip(envs, chunk, strict=True):
                 env.begin(int(seeds[i]))
             playing = envs
-            memory: Memory | None = None  # row r of the memory is of playing[r]
+            memory: RecurrentState | None = None  # row r of the memory is of playing[r]
             while playing:
                 actions, memory = agent.act(stack([env.observation for env in playing]), memory)
                 for env, action in zip(playing, actions, strict=True):
@@ -144,5 +144,5 @@ def draw_into_memory() -> None:
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 
 
-def _rows(memory: Memory | None, kept: list[int]) -> Memory | None:
+def _rows(memory: RecurrentState | None, kept: list[int]) -> RecurrentState | None:
     return None if memory is None else tuple(part[kept] for part in memory)

@@ -10,9 +10,8 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from torch import Tensor
 from torch.distributions import Normal
 
-from agents.acceleration.lean_adam import LeanAdam
 from agents.networks.distributions import action_distribution
-from agents.networks.extractor import EncoderExtractor, Memory
+from agents.networks.extractor import EncoderExtractor, RecurrentState
 from agents.spaces.observations import Tensors
 
 
@@ -29,7 +28,7 @@ class Heads(NamedTuple):
     outputs: Tensor
     latent: Tensor
     values: Tensor
-    memory: Memory
+    memory: RecurrentState
 
 
 class ActorCritic(ActorCriticPolicy):
@@ -37,7 +36,6 @@ class ActorCritic(ActorCriticPolicy):
 
     pi_features_extractor: EncoderExtractor
     vf_features_extractor: EncoderExtractor
-    optimizer: LeanAdam
 
     def _build(self, lr_schedule: Any) -> None:
         super()._build(lr_schedule)
@@ -57,20 +55,20 @@ class ActorCritic(ActorCriticPolicy):
         """Whether the encoder remembers."""
         return self.pi_features_extractor.recurrent
 
-    def initial_memory(self, rows: int) -> Memory:
+    def initial_memory(self, rows: int) -> RecurrentState:
         """Return the memory at the beginning of an episode: that of the policy's encoder, then of the value's own."""
         if not self.recurrent:
             return ()
         encoders: list[Any] = [extractor.encoder for extractor in self._extractors()]
         return tuple(part for encoder in encoders for part in encoder.initial_state(rows))
 
-    def heads(self, observations: Tensors, memory: Memory = (), starts: Tensor | None = None) -> Heads:
+    def heads(self, observations: Tensors, memory: RecurrentState = (), starts: Tensor | None = None) -> Heads:
         """Look at one observation `(B, *shape)` of each environment; `starts` `(B,)` is 1 where an episode begins."""
         if not self.recurrent:
             return self._heads([extractor.features(observations) for extractor in self._extractors()], ())
         assert starts is not None
         share = len(memory) // len(self._extractors())
-        after: Memory = ()
+        after: RecurrentState = ()
         features = []
         for i, extractor in enumerate(self._extractors()):
             seen, state = extractor.step(observations, memory[i * share : (i + 1) * share], starts)
@@ -78,7 +76,7 @@ class ActorCritic(ActorCriticPolicy):
             after += state
         return self._heads(features, after)
 
-    def heads_of_sequences(self, observations: Tensors, memory: Memory, starts: Tensor) -> Heads:
+    def heads_of_sequences(self, observations: Tensors, memory: RecurrentState, starts: Tensor) -> Heads:
         """Look at sequences `(T, B, *shape)` from the memory before them; results are `(T * B, ...)`."""
         share = len(memory) // len(self._extractors())
         features = [
@@ -87,7 +85,7 @@ class ActorCritic(ActorCriticPolicy):
         ]
         return self._heads(features, ())
 
-    def values(self, observations: Tensors, memory: Memory = (), starts: Tensor | None = None) -> Tensor:
+    def values(self, observations: Tensors, memory: RecurrentState = (), starts: Tensor | None = None) -> Tensor:
         """Return values `(B,)`."""
         if self.recurrent:
             return self.heads(observations, memory, starts).values
@@ -104,7 +102,9 @@ class ActorCritic(ActorCriticPolicy):
         latent = self.after_trunk(self.pi_features_extractor.features(observations))
         return self.action_net(latent), latent
 
-    def act(self, observations: Tensors, memory: Memory, starts: Tensor | None) -> tuple[Tensor, Memory]:
+    def act(
+        self, observations: Tensors, memory: RecurrentState, starts: Tensor | None
+    ) -> tuple[Tensor, RecurrentState]:
         """Return the likeliest actions `(B, ...)`, and the memory."""
         with torch.no_grad():
             heads = self.heads(observations, memory, starts)
@@ -115,7 +115,7 @@ class ActorCritic(ActorCriticPolicy):
             return [self.pi_features_extractor]
         return [self.pi_features_extractor, self.vf_features_extractor]
 
-    def _heads(self, features: list[Tensor], memory: Memory) -> Heads:
+    def _heads(self, features: list[Tensor], memory: RecurrentState) -> Heads:
         latent = self.after_trunk(features[0])
         values = self.value_net(self.after_value_trunk(features[-1]))
         return Heads(self.action_net(latent), latent, values.squeeze(1), memory)

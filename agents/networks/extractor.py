@@ -18,7 +18,7 @@ from lab.encoders.base import Encoder, EncoderFactory
 from lab.encoders.contract import build_encoder
 from lab.errors import ConfigError
 
-Memory = tuple[Tensor, ...]
+RecurrentState = tuple[Tensor, ...]
 """What recurrent encoders carry from step to step, each `(B, ...)`; empty for all others."""
 
 
@@ -60,11 +60,11 @@ class EncoderExtractor(BaseFeaturesExtractor):
         """Return features `(B, D)` of raw observations `(B, *shape)`."""
         return self.forward(self._prepared(observations))
 
-    def step(self, observations: Tensors, memory: Memory, starts: Tensor) -> tuple[Tensor, Memory]:
+    def step(self, observations: Tensors, memory: RecurrentState, starts: Tensor) -> tuple[Tensor, RecurrentState]:
         """Return features `(B, D)` and the next memory; `starts` `(B,)` is 1 where an episode begins."""
         return self.encoder.step(self._normed(observations), memory, starts)  # type: ignore[operator, no-any-return]
 
-    def unroll(self, observations: Tensors, memory: Memory, starts: Tensor) -> Tensor:
+    def unroll(self, observations: Tensors, memory: RecurrentState, starts: Tensor) -> Tensor:
         """Return features `(T, B, D)` of raw observations `(T, B, *shape)`, from the memory before the first."""
         steps, rows = starts.shape
         flat = self._normed(each(lambda x: x.flatten(0, 1), observations))

@@ -9,7 +9,6 @@ from stable_baselines3.common.torch_layers import create_mlp
 from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
 from torch import Tensor, nn
 
-from agents.acceleration.lean_adam import LeanAdam
 from agents.networks.extractor import EncoderExtractor
 from agents.spaces.observations import Tensors
 
@@ -55,7 +54,6 @@ class QPolicy(DQNPolicy):
 
     q_net: QNet
     q_net_target: QNet
-    optimizer: LeanAdam
 
     def __init__(self, *args: Any, dueling: bool = False, **settings: Any) -> None:
         self.dueling = dueling

@@ -1,33 +1,27 @@
-"""Proximal policy optimisation (Schulman et al. 2017): settings and learning."""
+"""Proximal policy optimisation (Schulman et al. 2017)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
-from typing import Any, cast
 
+import stable_baselines3
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
-from agents.acceleration.captured import Capture, Captured
-from agents.acceleration.lean_adam import LeanAdam
-from agents.buffers.rollout import Batch, Rollout
+from agents.acceleration.captured import Capture
+from agents.buffers.rollout import Transitions
 from agents.core.agent import sb3_schedule
 from agents.core.on_policy import OnPolicy
-from agents.networks.actor_critic import ActorCritic
-from agents.networks.extractor import EncoderExtractor, Memory, running_norm
-from agents.networks.normalization import RewardScale
-from agents.ppo.losses import clipped_surrogate
-from agents.spaces.observations import each
+from agents.ppo.losses import approximate_kl, clipped_surrogate, value_loss
 from lab.config.types import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt
 from lab.encoders.base import EncoderFactory
 from lab.errors import ConfigError
 from lab.training.optimization import CONSTANT, Schedule
 
 
-class PPO(OnPolicy):
+class PPO(OnPolicy, stable_baselines3.PPO):
     """PPO with clipping and generalised advantage estimation (Schulman et al. 2016).
 
     Args:
@@ -102,8 +96,16 @@ class PPO(OnPolicy):
         if sde_sample_freq == 0 or sde_sample_freq < -1:
             raise ConfigError(f"agent.sde_sample_freq must be at least 1, or -1, received {sde_sample_freq}")
         super().__init__(
-            ActorCritic,
             env,
+            encoder=encoder,
+            share_encoder=share_encoder,
+            net_arch=net_arch,
+            ortho_init=ortho_init,
+            log_std_init=log_std_init,
+            adam_epsilon=1e-5,
+            normalize_observations=normalize_observations,
+            normalize_rewards=normalize_rewards,
+            capture=capture,
             learning_rate=sb3_schedule(learning_rate, learning_rate_schedule),
             n_steps=n_steps,
             batch_size=batch_size,
@@ -118,147 +120,74 @@ class PPO(OnPolicy):
             target_kl=target_kl,
             use_sde=gsde,
             sde_sample_freq=sde_sample_freq,
-            rollout_buffer_class=Rollout,
-            policy_kwargs={
-                "features_extractor_class": EncoderExtractor,
-                "features_extractor_kwargs": {
-                    "encoder": encoder,
-                    "norm": running_norm(env.observation_space) if normalize_observations else None,
-                },
-                "share_features_extractor": share_encoder,
-                "net_arch": list(net_arch),
-                "ortho_init": ortho_init,
-                "log_std_init": log_std_init,
-                "optimizer_class": LeanAdam,
-                "optimizer_kwargs": {"eps": 1e-5, "fused": True},
-            },
             seed=seed,
             device=device,
         )
-        self.reward_scale = RewardScale(env.num_envs, gamma) if normalize_rewards else None
-        self.norms: list[Tensor] = []
-        self.figures: list[Tensor] = []
-        self.recurrent = self.policy.recurrent
         if self.recurrent and batch_size % n_steps:
             raise ConfigError(
                 f"agent.batch_size must be a multiple of agent.n_steps where the encoder is recurrent: it learns from "
                 f"whole sequences of {n_steps}, received {batch_size}"
             )
-        self.memory: Memory = tuple(part.to(device) for part in self.policy.initial_memory(env.num_envs))
-        self.choose = Captured(self._choose, self.policy, device, "never" if gsde or self.recurrent else capture)
-        self.gradients, self.gradients_and_figures = (
-            Captured(partial(self._gradients_of_parts, with_figures=figures), self.policy, device, capture)
-            for figures in (False, True)
-        )
-        for extractor in (self.policy.pi_features_extractor, self.policy.vf_features_extractor):
-            inner = extractor.encoder
-            if inner.pretrained and ortho_init:
-                inner.load_state_dict(encoder(inner.spec).state_dict())
+        self.descent = self.make_descent(self.loss, self.policy.optimizer, max_grad_norm)
+
+    def loss(
+        self, batch: Transitions, epsilon: float | Tensor, value_epsilon: float | Tensor | None, with_figures: bool
+    ) -> Sequence[Tensor]:
+        """Return -L^CLIP + c1 L^VF - c2 S (equation 9), a scalar; then, if wished, what `_record` averages: KL
+        divergence, share of clipped ratios, entropy and value loss, `(4,)`."""
+        pi = self.policy.distribution
+        outputs, latent, values = self.heads_of(batch)  # (B, P), (B, L), (B,)
+        log_ratio = pi.log_prob(outputs, latent, batch.actions) - batch.log_probs  # (B,)
+        ratio = log_ratio.exp()  # r = pi(a|s) / pi_old(a|s)
+        loss = clipped_surrogate(ratio, batch.advantages, epsilon)
+        loss = loss + self.vf_coef * value_loss(values, batch.returns, batch.values, value_epsilon)
+        if self.ent_coef:
+            loss = loss - self.ent_coef * pi.entropy(outputs, latent).mean()
+        if not with_figures:
+            return (loss,)
+        with torch.no_grad():
+            kl = approximate_kl(ratio, log_ratio)
+            clipped = ((ratio - 1).abs() > epsilon).float().mean()
+            entropy = pi.entropy(outputs, latent).mean()
+            return loss, torch.stack((kl, clipped, entropy, value_loss(values, batch.returns)))
 
     def train(self) -> None:
         """Learn from the rollout: `n_epochs` passes in batches of `batch_size`."""
         self.policy.set_training_mode(True)
-        self.policy.optimizer.renew()
-        for gradients in (self.gradients, self.gradients_and_figures):
-            gradients.renew(self.ent_coef, self.vf_coef)
         self._update_learning_rate(self.policy.optimizer)
-        rollout = self.rollout_buffer
-        self.clip_now = cast(Any, self.clip_range)(self._current_progress_remaining)
-        batches = rollout.sequences if self.recurrent else rollout.batches
-        one_batch = not self.recurrent and self.batch_size == rollout.n_steps * rollout.n_envs
-        kept = list(batches(self.batch_size, normalize=self.normalize_advantage)) if one_batch else None
-        self.norms, self.figures = [], []
-        for epoch in range(self.n_epochs):
+        self.descent.renew(self.ent_coef, self.vf_coef)
+        progress = self._current_progress_remaining
+        self.epsilon: float = self.clip_range(progress)  # type: ignore[operator]
+        value_epsilon = None if self.clip_range_vf is None else float(self.clip_range_vf(progress))  # type: ignore[operator]
+        self.figures: list[Tensor] = []
+        for epoch, batches in enumerate(self.passes(self.n_epochs)):
             with_figures = self.target_kl is not None or epoch == self.n_epochs - 1
-            a_pass = kept or batches(self.batch_size, normalize=self.normalize_advantage)
-            if not all(self._learn_from(batch, with_figures=with_figures) for batch in a_pass):
+            for batch in batches:
+                figures = self.descent.backward(batch, self.epsilon, value_epsilon, with_figures)
+                self.figures += [part.clone() for part in figures]
+                if too_far := self.target_kl is not None and bool(self.figures[-1][0] > 1.5 * self.target_kl):
+                    break
+                self.descent.step()
+            if too_far:
                 break
+        self.descent.require_finite()
         self._n_updates += epoch + 1
-        self.require_finite(*self.norms)
-        if self.policy.pi_features_extractor.norm is not None:
-            self.policy.pi_features_extractor.norm.update(each(lambda x: x.flatten(0, 1), rollout.observations))
+        self.learn_statistics()
         self._record()
         self.stopwatch.lap("learning")
 
-    def _learn_from(self, batch: Batch, *, with_figures: bool) -> bool:
-        """One gradient step. False where the policy has moved too far for one."""
-        bounds = (self.clip_now,) if self.clip_range_vf is None else (self.clip_now, self._value_clip())
-        if self.recurrent:  # where episodes begin decides what is computed
-            figures, norm, *gradients = self._gradients(batch, *bounds, with_figures=with_figures)
-        else:
-            compute = self.gradients_and_figures if with_figures else self.gradients
-            figures, norm, *gradients = compute(*batch.without_memory, *bounds)
-        if with_figures:
-            self.figures.append(figures.clone())
-            if self.target_kl is not None and self.figures[-1][0] > 1.5 * self.target_kl:
-                return False
-        self.norms.append(norm.clone())
-        self.policy.optimizer.descend(norm, gradients, self.max_grad_norm, self.name_place)
-        return True
-
-    def _gradients(
-        self, batch: Batch, clip: float | Tensor, value_clip: float | Tensor | None = None, *, with_figures: bool
-    ) -> Sequence[Tensor]:
-        """Return KL divergence, share of clipped ratios, entropy and value loss, `(4,)` or without figures `(0,)`; and
-        the gradient's norm and parts."""
-        policy = self.policy
-        if self.recurrent:
-            assert batch.starts is not None
-            heads = policy.heads_of_sequences(batch.observations, batch.memory, batch.starts)
-        else:
-            heads = policy.heads(batch.observations)
-        log_probs = policy.distribution.log_prob(heads.outputs, heads.latent, batch.actions)
-        with torch.no_grad():
-            loss = clipped_surrogate(
-                log_probs,
-                batch.log_probs,
-                batch.advantages,
-                heads.values,
-                batch.values,
-                batch.returns,
-                clip_range=clip,
-                clip_range_vf=value_clip,
-                vf_coef=self.vf_coef,
-            )
-        ends, derivatives = [log_probs, heads.values], [loss.by_log_prob, loss.by_value]
-        entropy = policy.distribution.entropy(heads.outputs, heads.latent) if self.ent_coef or with_figures else None
-        if self.ent_coef and entropy is not None:
-            ends.append(entropy)
-            derivatives.append(torch.full_like(entropy, -self.ent_coef / len(entropy)))
-        figures = log_probs.new_empty(0)
-        if with_figures and entropy is not None:
-            with torch.no_grad():
-                figures = torch.stack(
-                    (
-                        (loss.ratio - 1 - loss.log_ratio).mean(),  # Schulman 2020, "Approximating KL divergence"
-                        ((loss.ratio - 1).abs() > clip).float().mean(),
-                        entropy.mean(),
-                        (heads.values - batch.returns).square().mean(),
-                    )
-                )
-        return figures, *policy.optimizer.gradient(ends, derivatives)
-
-    def _gradients_of_parts(self, *parts: Any, with_figures: bool) -> Sequence[Tensor]:
-        """The same for `Batch.without_memory` and the bounds, as it can be captured."""
-        return self._gradients(Batch(*parts[:6]), *parts[6:], with_figures=with_figures)
-
-    def _value_clip(self) -> float | None:
-        if self.clip_range_vf is None:
-            return None
-        return float(cast(Any, self.clip_range_vf)(self._current_progress_remaining))
-
     def _record(self) -> None:
-        """Figures of the last pass, which tell how far the update has gone; of all where `target_kl` looks at each."""
-        kl, clipped, entropy, value_loss = torch.stack(self.figures).mean(0).tolist()
+        """Record the figures of the last pass, which tell how far the update has gone; with `target_kl`, of all."""
+        kl, clipped, entropy, value = torch.stack(self.figures).mean(0).tolist()
         record = self.logger.record
         record("train/approx_kl", kl)
         record("train/clip_fraction", clipped)
         record("train/entropy", entropy)
-        record("train/value_loss", value_loss)
-        if self.norms:
-            record("train/grad_norm", float(torch.stack(self.norms).mean()))
+        record("train/value_loss", value)
+        if self.descent.norms:
+            record("train/grad_norm", self.descent.mean_norm())
         record("train/explained_variance", self.rollout_buffer.explained_variance())
-        record("train/clip_range", self.clip_now)
+        record("train/clip_range", self.epsilon)
         record("train/n_updates", self._n_updates)
         if hasattr(self.policy, "log_std"):
             record("train/std", float(self.policy.log_std.detach().exp().mean()))

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -18,12 +19,13 @@ from stable_baselines3.common.callbacks import BaseCallback
 from torch import Tensor, nn
 
 from agents.acceleration.captured import MOST, MOST_RENEWED, PROOFS, Capture, Captured, Function
-from agents.acceleration.lean_adam import LeanAdam
-from agents.ppo.losses import clipped_surrogate
+from agents.acceleration.descent import Descent
+from agents.ppo.losses import clipped_surrogate, value_loss
 from lab.encoders import MLP
 from lab.encoders.networks.conv import Conv, ConvStage
 from tests.support.tasks import CPU, Counter, Env, Identity, dqn, ppo, together, weights
 
+Step = Callable[[Tensor, float], list[Tensor]]
 NETS: dict[str, Callable[[], nn.Module]] = {
     "relu": lambda: nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 3)),
     "in place": lambda: nn.Sequential(nn.Linear(4, 16), nn.ReLU(inplace=True), nn.Linear(16, 3)),
@@ -69,45 +71,48 @@ class Sum(nn.Module):
         return x @ (self.one + self.other).T
 
 
-def training(net: nn.Module, wrap: Callable[[Function], Function]) -> Callable[[Tensor], list[Tensor]]:
-    """Return a gradient step, with `wrap` around what gives the gradient; it returns all that it has computed."""
-    optimizer = LeanAdam(net.parameters(), lr=0.05, fused=True)
+def pair_of_steps(net: nn.Module, capture: Capture, device: torch.device = CPU) -> tuple[Step, Step]:
+    """Return two ways to train the same network, ours and torch's; both return all that they have computed.
 
-    def gradient(x: Tensor) -> Sequence[Tensor]:
+    Our rounds have six steps.
+    """
+    copied = copy.deepcopy(net)
+    ours, theirs = (torch.optim.Adam(n.parameters(), lr=0.05, fused=True) for n in (net, copied))
+
+    def loss(x: Tensor) -> Sequence[Tensor]:
         y = net(x)
-        return y.detach(), *optimizer.gradient([y], [torch.ones_like(y) / y.numel()])
+        return y.mean(), y
 
-    compute = wrap(gradient)
+    down = Descent(loss, net, ours, max_norm=0.1, device=device, capture=capture)
+    steps = count()
 
-    def step(x: Tensor) -> list[Tensor]:
-        y, norm, *gradients = compute(x)
-        found = [y.clone(), norm.clone(), *(g.clone() for g in gradients)]
-        optimizer.descend(norm, gradients, 0.1, lambda: "a test")
-        return [*found, *(p.detach().clone() for p in (*net.parameters(), *net.buffers()))]
+    def mine(x: Tensor, rate: float) -> list[Tensor]:
+        ours.param_groups[0]["lr"] = rate
+        if next(steps) % 6 == 0:
+            down.renew()
+        found = [figure.clone() for figure in down.backward(x)]
+        down.step()
+        return [*found, *(x.detach().clone() for x in (*net.parameters(), *net.buffers()))]
 
-    return step
+    def other(x: Tensor, rate: float) -> list[Tensor]:
+        theirs.param_groups[0]["lr"] = rate
+        y = copied(x)
+        theirs.zero_grad()
+        y.mean().backward()
+        nn.utils.clip_grad_norm_(copied.parameters(), 0.1)
+        theirs.step()
+        return [y, *(x.detach().clone() for x in (*copied.parameters(), *copied.buffers()))]
+
+    return mine, other
 
 
 @pytest.mark.parametrize("name", NETS)
-def test_training_is_the_same_to_the_last_bit(name: str) -> None:
-    torch.manual_seed(0)
+def test_networks_are_captured(name: str) -> None:
     net = NETS[name]()
-    capturing: list[Captured] = []
-
-    def capture(function: Function) -> Function:
-        capturing.append(Captured(function, copied, CPU))
-        return capturing[0]
-
-    copied = copy.deepcopy(net)
-    steps = training(net, lambda function: function), training(copied, capture)
-    for number in range(PROOFS + 4):
-        x = torch.randn(8, 4)
-        found = []
-        for step in steps:
-            torch.manual_seed(number)  # dropout draws the same
-            found.append(step(x))
-        assert all(torch.equal(one, other) for one, other in zip(*found, strict=True)), number
-    assert capturing[0].proven, "nothing was captured"
+    once = Captured(lambda x: torch.autograd.grad(net(x).mean(), list(net.parameters())), net, CPU)
+    for _ in range(PROOFS + 1):
+        once(torch.randn(8, 4))
+    assert once.proven
 
 
 def on_cpu(function: Function) -> Captured:
@@ -124,17 +129,63 @@ def test_inputs_may_be_dicts_and_numbers() -> None:
         assert torch.equal(once(x, scale)[0], both(x, scale)[0])
 
 
-def test_numbers_that_change_bound_as_python_numbers_do() -> None:
-    loss = partial(clipped_surrogate, vf_coef=0.5)
-    columns = [torch.randn(64) for _ in range(6)]
+def test_numbers_bound_as_python_numbers_do() -> None:
+    columns = [torch.randn(64) for _ in range(5)]
 
-    def derivatives(clip: Any, value_clip: Any, *columns: Tensor) -> Sequence[Tensor]:
-        return loss(*columns, clip_range=clip, clip_range_vf=value_clip)
+    def gradients(clip: Any, value_clip: Any, *columns: Tensor) -> Sequence[Tensor]:
+        ratio, values = (x.detach().requires_grad_() for x in columns[:2])
+        advantages, returns, old = columns[2:]
+        loss = clipped_surrogate(ratio, advantages, clip) + value_loss(values, returns, old, value_clip)
+        return torch.autograd.grad(loss, [ratio, values])
 
-    once = on_cpu(derivatives)
+    once = on_cpu(gradients)
     for clip in (0.2, 0.1, 0.3333, 0.7, 0.01, 0.15, 0.05):
-        found, expected = once(clip, 2 * clip, *columns), derivatives(clip, 2 * clip, *columns)
+        found, expected = once(clip, 2 * clip, *columns), gradients(clip, 2 * clip, *columns)
         assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
+    assert once.proven
+
+
+def test_types_have_programs_of_their_own() -> None:
+    once = on_cpu(lambda x: (x * 3 + x.sum(),))
+    for _ in range(PROOFS + 2):
+        for kind in (torch.float32, torch.float64, torch.int64):
+            x = (10 * torch.randn(5)).to(kind)
+            (found,) = once(x)
+            assert found.dtype == kind
+            assert torch.equal(found, x * 3 + x.sum())
+    assert len(once.proven) == 3
+
+
+def test_constants_have_programs_of_their_own() -> None:
+    once = on_cpu(lambda x, negate: (-x if negate else x * 2,))
+    for _ in range(PROOFS + 2):
+        for negate in (True, False):
+            x = torch.randn(5)
+            assert torch.equal(once(x, negate)[0], -x if negate else x * 2)
+    assert len(once.proven) == 2
+
+
+def test_an_input_changed_in_place_is_seen() -> None:
+    once = on_cpu(lambda x: (x * 2,))
+    x = torch.zeros(3)
+    for _ in range(PROOFS + 4):
+        x += 1
+        assert torch.equal(once(x)[0], x * 2)
+
+
+def test_constants_that_are_written_over_are_computed_again() -> None:
+    def function(x: Tensor) -> Sequence[Tensor]:
+        ones = torch.ones(3)
+        twice = ones * 2
+        ones += x
+        return ones * twice, torch.zeros(3) + 1
+
+    once = on_cpu(function)
+    for _ in range(PROOFS + 4):
+        x = torch.randn(3)
+        assert all(torch.equal(a, b) for a, b in zip(once(x), function(x), strict=True))
+    (program,) = once.proven.values()
+    assert len(program.calls) == 4, "ones, the sum, the product and the second output; all else is constant"  # type: ignore[union-attr]
 
 
 def test_each_set_of_shapes_has_a_program_up_to_some() -> None:
@@ -378,10 +429,10 @@ def test_agents_learn_the_same_to_the_last_bit(name: str) -> None:
         agent.learn(512)
     one, other = (weights(agent.policy) for agent in agents.values())
     assert torch.equal(one, other)
-    capturing = [value for value in vars(agents["auto"]).values() if isinstance(value, Captured)]
-    used = [once for once in capturing if once.programs]
-    assert used
-    assert all(once.proven.keys() == once.programs.keys() for once in used)
+    agent = agents["auto"]
+    for once in (agent.descent._compute, agent.descent._follow):
+        assert once.proven
+        assert None not in once.programs.values(), "something could not be captured"
 
 
 class _Anneals(BaseCallback):
@@ -431,11 +482,8 @@ def test_callbacks_change_captured_agents_as_any_others(name: str) -> None:
 def test_cuda_graphs_train_as_eager_steps_do(name: str) -> None:
     torch.manual_seed(0)
     cuda = torch.device("cuda")
-    net = NETS[name]().to(cuda)
-    eager = training(net, lambda function: function)
-    copied = copy.deepcopy(net)
-    graphs = training(copied, lambda function: Captured(function, copied, cuda, "always"))
-    for _ in range(8):
+    ours, theirs = pair_of_steps(NETS[name]().to(cuda), "always", cuda)
+    for _ in range(20):
         x = torch.randn(8, 4, device=cuda)
-        for one, other in zip(eager(x), graphs(x), strict=True):
+        for one, other in zip(ours(x, 0.05), theirs(x, 0.05), strict=True):
             torch.testing.assert_close(one, other)

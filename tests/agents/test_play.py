@@ -22,7 +22,7 @@ from agents.evaluation.episodes import film, play_episodes
 from agents.evaluation.films import GIF_FRAMES, Gif, Mp4, has_mp4
 from agents.evaluation.frames import LEAST, MOST, OVER, frame, title
 from agents.evaluation.play import play
-from agents.networks.extractor import Memory
+from agents.networks.extractor import RecurrentState
 from lab.capabilities import Episode, Showing
 from lab.cli.main import main
 from lab.errors import ConfigError
@@ -70,7 +70,9 @@ COUNTDOWN = EnvSettings("LabTestCountdown-v0")
 class Remembers:
     """Knows the parity of what it has seen, which is in its memory alone."""
 
-    def act(self, observations: Any, memory: Memory | None = None) -> tuple[np.ndarray[Any, Any], Memory | None]:
+    def act(
+        self, observations: Any, memory: RecurrentState | None = None
+    ) -> tuple[np.ndarray[Any, Any], RecurrentState | None]:
         before = torch.zeros(len(observations), dtype=torch.long) if memory is None else memory[0]
         parity = before ^ torch.from_numpy(observations[:, 0]).long()
         return parity.numpy(), (parity,)
@@ -196,7 +198,9 @@ def test_films_of_the_journal_run_at_the_environments_pace() -> None:
 
 
 class Remembers2(Remembers):
-    def act(self, observations: Any, memory: Memory | None = None) -> tuple[np.ndarray[Any, Any], Memory | None]:
+    def act(
+        self, observations: Any, memory: RecurrentState | None = None
+    ) -> tuple[np.ndarray[Any, Any], RecurrentState | None]:
         return (observations[:, 2] > 0).astype(int), None
 
 

@@ -16,9 +16,8 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import DummyVecEnv
 from torch import Tensor
 
-from agents.acceleration.lean_adam import LeanAdam
 from agents.buffers.advantages import advantages_and_returns
-from agents.buffers.rollout import Batch, Rollout
+from agents.buffers.rollout import Rollout, Transitions
 from agents.ppo.ppo import PPO
 from agents.spaces.observations import tensors
 from lab.encoders import MLP
@@ -34,13 +33,6 @@ SPACES: dict[str, tuple[spaces.Space[Any], bool]] = {
     "gsde": (spaces.Box(-1, 1, (3,), np.float32), True),
 }
 every_space = pytest.mark.parametrize("name", SPACES)
-
-
-class Recorder(LeanAdam):
-    """Keeps the last gradients instead of following them."""
-
-    def _apply(self, gradients: Any) -> None:
-        self.gradients = [gradient.clone() for gradient in gradients]
 
 
 def pair(name: str, **settings: Any) -> tuple[PPO, stable_baselines3.PPO]:
@@ -96,7 +88,7 @@ def fill(agent: PPO, seed: int = 0, spread: float = 0.3) -> Rollout:
     return rollout
 
 
-def textbook_loss(theirs: stable_baselines3.PPO, batch: Batch, *, normalize: bool) -> Tensor:
+def textbook_loss(theirs: stable_baselines3.PPO, batch: Transitions, *, normalize: bool) -> Tensor:
     """SB3's loss, as in `stable_baselines3.PPO.train`; the advantages of `batch` are as they were estimated."""
     actions = batch.actions.float() if isinstance(theirs.action_space, spaces.MultiBinary) else batch.actions
     values, log_probs, entropy = theirs.policy.evaluate_actions(batch.observations, actions)
@@ -126,16 +118,15 @@ def test_gradients_are_those_of_the_textbook_loss(
 ) -> None:
     ours, theirs = pair(name, ent_coef=ent_coef, clip_range_vf=clip_range_vf, max_grad_norm=1e9)
     fill(ours)
-    recorder = ours.policy.optimizer = Recorder(ours.policy.parameters())
-    ours.clip_now = 0.2
     (raw,) = ours.rollout_buffer.batches(32, normalize=False)
     (batch,) = ours.rollout_buffer.batches(32, normalize=normalize)
     loss = textbook_loss(theirs, raw, normalize=normalize)
     expected = torch.autograd.grad(loss, [other for _, other in same_parameters(ours, theirs)])
-    assert ours._learn_from(batch, with_figures=False)
-    place = {id(p): i for i, p in enumerate(ours.policy.parameters())}
+    ours.descent.renew()
+    ours.descent.backward(batch, 0.2, clip_range_vf, False)
+    found = dict(zip(map(id, ours.descent.parameters), ours.descent._gradients, strict=True))
     for (mine, _), gradient in zip(same_parameters(ours, theirs), expected, strict=True):
-        torch.testing.assert_close(recorder.gradients[place[id(mine)]], gradient, rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(found[id(mine)], gradient, rtol=1e-4, atol=1e-6)
 
 
 @every_space
@@ -169,7 +160,7 @@ def test_target_kl_stops_before_the_step_that_would_be_too_far() -> None:
     agent = ppo(together(lambda: Identity(spaces.Discrete(5)), 2), target_kl=1e-9, batch_size=16, n_epochs=10)
     collect(agent)
     agent.train()
-    assert (len(agent.norms), agent._n_updates) == (1, 1), "the first step has the rollout's own policy"
+    assert (len(agent.descent.norms), agent._n_updates) == (1, 1), "the first step has the rollout's own policy"
 
 
 def test_figures_closed_form() -> None:

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from agents.dqn.dqn import DQN
-from agents.dqn.losses import huber_derivative
-from agents.ppo.losses import Surrogate, clipped_surrogate
+from agents.dqn.losses import td_loss
+from agents.ppo.losses import value_loss
 from agents.ppo.ppo import PPO
 from generative.gan.gan import GAN
 from generative.vae.vae import VAE
@@ -123,12 +123,7 @@ def poison_from(
 @pytest.mark.parametrize("capture", ["auto", "never"])
 def test_ppo(capture: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     factor, policies = poison_from(1024, PPO, monkeypatch)
-
-    def poisoned(*args: Any, **kwargs: Any) -> Surrogate:
-        loss = clipped_surrogate(*args, **kwargs)
-        return loss._replace(by_value=loss.by_value * factor)
-
-    monkeypatch.setattr("agents.ppo.ppo.clipped_surrogate", poisoned)
+    monkeypatch.setattr("agents.ppo.ppo.value_loss", lambda *args: value_loss(*args) * factor)
     _, said = diverged("ppo", capsys, f"--agent.capture={capture}")
     assert "the norm of the gradient became nan in the update after step 1,024, before the weights were changed" in said
     assert all(value.isfinite().all() for value in policies[-1].state_dict().values())
@@ -138,7 +133,7 @@ def test_ppo(capture: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 @pytest.mark.parametrize("capture", ["auto", "never"])
 def test_dqn(capture: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     factor, policies = poison_from(1280, DQN, monkeypatch)
-    monkeypatch.setattr("agents.dqn.dqn.huber_derivative", lambda *args: huber_derivative(*args) * factor)
+    monkeypatch.setattr("agents.dqn.dqn.td_loss", lambda *args: td_loss(*args) * factor)
     _, said = diverged("dqn", capsys, f"--agent.capture={capture}")
     assert "the norm of the gradient became nan in the update after step 1,280" in said
     assert all(value.isfinite().all() for value in policies[-1].state_dict().values())

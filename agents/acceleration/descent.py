@@ -1,0 +1,151 @@
+"""The one seam between an algorithm's loss and what makes its gradient steps fast."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+
+from agents.acceleration.captured import Capture, Captured
+from agents.acceleration.programs import Input
+from lab.errors import DivergedError
+
+
+class Descent:
+    """Gradient descent on `loss`, with the gradient's norm clipped. These two calls
+
+        figures = descent.backward(*inputs)
+        descent.step()
+
+    do what
+
+        loss, *figures = loss_function(*inputs)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, max_norm)
+        optimizer.step()
+
+    does, to the last bit on the CPU (tests/agents/test_descent.py). With `capture` the operations of both are repeated
+    without Python: see `captured.py`. State and files of the optimizer stay torch's own.
+
+    Args:
+        loss: returns the loss, a scalar, and then any figures, which come back without gradients and are valid until
+            the next call.
+        module: the loss may read all of its weights, buffers and attributes.
+        optimizer: of torch, such as `Adam(..., fused=True)`.
+        max_norm: the largest norm of the gradient.
+        device: of all tensors.
+        capture: whether to capture where that is possible; `never` runs plain torch each time.
+        place: names the present update, for messages.
+    """
+
+    def __init__(
+        self,
+        loss: Callable[..., Sequence[Tensor]],
+        module: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        *,
+        max_norm: float,
+        device: torch.device,
+        capture: Capture,
+        place: Callable[[], str] = lambda: "an update",
+    ) -> None:
+        self.loss, self.optimizer, self.max_norm, self.place = loss, optimizer, max_norm, place
+        self.parameters: list[nn.Parameter] = []
+        self.norms: list[float | Tensor] = []
+        """The gradient's norm in each step since `renew`, before clipping; a tensor where a look at it is a wait."""
+        self._compute = Captured(self._compute_gradient, module, device, capture)
+        self._follow = Captured(self._follow_gradient, module, device, capture, self._changed)
+        self._norm = torch.zeros(())
+        self._gradients: Sequence[Tensor] = ()
+        self._stateless = True
+
+    def renew(self, *constants: object) -> None:
+        """Begin a round of steps. Call it whenever anything but tensors' values may have changed: which weights are
+        trained, the optimizer's state, and `constants`, everything else that the loss reads."""
+        groups = self.optimizer.param_groups
+        for parameter in (p for group in groups for p in group["params"]):
+            parameter.grad = None  # or the optimizer would go on moving those that are no longer trained
+        self.parameters = [p for group in groups for p in group["params"] if p.requires_grad]
+        self._stateless = any(p not in self.optimizer.state for p in self.parameters)
+        settings = [value for group in groups for name, value in group.items() if name not in ("params", "lr")]
+        self._compute.renew(*constants)
+        self._follow.renew(self.max_norm, *settings, *self._changed())
+        self.norms = []
+
+    def backward(self, *inputs: Input) -> Sequence[Tensor]:
+        """Compute the gradient of the loss at `inputs`; return the figures. The weights do not change."""
+        self._norm, *rest = self._compute(*inputs)
+        count = len(self.parameters)
+        self._gradients = rest[:count]
+        return rest[count:]
+
+    def step(self) -> None:
+        """Follow the gradient that `backward` computed.
+
+        Raises DivergedError on the CPU where its norm is not finite; elsewhere see `require_finite`.
+        """
+        clip = True
+        if self._norm.device.type == "cpu":
+            norm = self._norm.item()
+            if not math.isfinite(norm):
+                raise DivergedError(
+                    f"the norm of the gradient became {norm} in {self.place()}, before the weights were changed"
+                )
+            clip = norm > self.max_norm
+            self.norms.append(norm)
+        else:
+            self.norms.append(self._norm.clone())
+        for parameter, gradient in zip(self.parameters, self._gradients, strict=True):
+            parameter.grad = gradient
+        rates = tuple([group["lr"] for group in self.optimizer.param_groups])
+        # A repetition leaves its gradients in the same place each time, where following them can be repeated as well;
+        # but not the first time, in which the optimizer makes its state.
+        where = None if self._stateless else self._compute.repeated
+        follow = self._follow_gradient if where is None else self._follow
+        follow(rates, self._norm if clip else None, where)
+
+    def require_finite(self) -> None:
+        """Raise DivergedError if the norm of a gradient since `renew` is not finite."""
+        norms = [norm for norm in self.norms if isinstance(norm, Tensor)]
+        if norms and not bool(torch.stack(norms).isfinite().all()):
+            raise DivergedError(f"the norm of the gradient is not finite in {self.place()}")
+
+    def mean_norm(self) -> float:
+        """Return the mean of `norms`; NaN where there is none."""
+        return sum(map(float, self.norms)) / len(self.norms) if self.norms else math.nan
+
+    def _compute_gradient(self, *inputs: Input) -> Sequence[Tensor]:
+        loss, *figures = self.loss(*inputs)
+        gradients = torch.autograd.grad(loss, self.parameters, materialize_grads=True)
+        with torch.no_grad():
+            own: list[Tensor] = []
+            for parameter, gradient in zip(self.parameters, gradients, strict=True):
+                # Fused Adam pairs numbers by their place in memory, and a convolution's gradient may have its channels
+                # last. Autograd gives the parts of a sum the same tensor, which would be clipped twice.
+                if gradient.stride() != parameter.stride() or any(gradient is other for other in own):
+                    gradient = torch.empty_like(parameter).copy_(gradient)
+                own.append(gradient)
+            return get_total_norm(own), *own, *(figure.detach() for figure in figures)
+
+    def _follow_gradient(self, rates: Sequence[float | Tensor], norm: Tensor | None, where: object) -> Sequence[Tensor]:
+        if norm is not None:
+            clip_grads_with_norm_(self.parameters, self.max_norm, norm)
+        groups = self.optimizer.param_groups
+        kept = [group["lr"] for group in groups]
+        for group, rate in zip(groups, rates, strict=True):
+            group["lr"] = rate
+        try:
+            self.optimizer.step()
+        finally:
+            for group, rate in zip(groups, kept, strict=True):
+                group["lr"] = rate
+        return ()
+
+    def _changed(self) -> Sequence[Tensor]:
+        """Return the optimizer's state, and the gradients that are followed."""
+        state = [x for p in self.parameters for x in self.optimizer.state.get(p, {}).values() if isinstance(x, Tensor)]
+        return [*state, *(p.grad for p in self.parameters if p.grad is not None)]

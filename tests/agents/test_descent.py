@@ -1,0 +1,159 @@
+"""Gradient descent behind the seam is torch's own: `backward()`, `clip_grad_norm_`, `Adam.step()`, to the last bit."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from agents.acceleration.captured import PROOFS, Capture
+from agents.acceleration.descent import Descent
+from agents.networks.extractor import scaled
+from lab.errors import DivergedError
+from tests.agents.test_captured import NETS, pair_of_steps
+
+CPU = torch.device("cpu")
+WISHES: tuple[Capture, ...] = ("auto", "never")
+wishes = pytest.mark.parametrize("capture", WISHES)
+
+
+def descent(net: nn.Module, capture: Capture, *, max_norm: float = 0.1, **settings: Any) -> Descent:
+    """Gradient descent on the mean of what a net returns, which is also its figure."""
+
+    def loss(x: Tensor) -> Sequence[Tensor]:
+        y = net(x)
+        return y.mean(), y
+
+    optimizer = torch.optim.Adam(net.parameters(), lr=0.05, fused=True)
+    return Descent(loss, net, optimizer, max_norm=max_norm, device=CPU, capture=capture, **settings)
+
+
+@pytest.mark.parametrize("name", NETS)
+@wishes
+def test_steps_are_torchs_to_the_last_bit(name: str, capture: Capture) -> None:
+    torch.manual_seed(0)
+    net = NETS[name]()
+    ours, theirs = pair_of_steps(net, capture)
+    for number in range(2 * PROOFS + 6):
+        x, found = torch.randn(8, 4), []
+        for step in (ours, theirs):
+            torch.manual_seed(number)  # dropout draws the same
+            found.append(step(x, 0.05 / (number + 1)))
+        assert len(found[0]) == len(found[1])
+        assert all(torch.equal(one, other) for one, other in zip(*found, strict=True)), number
+
+
+def test_steps_are_repeated() -> None:
+    net = NETS["relu"]()
+    down = descent(net, "auto")
+    for _ in range(3):
+        down.renew()
+        for _ in range(PROOFS + 3):
+            down.backward(torch.randn(8, 4))
+            down.step()
+    assert down._compute.proven
+    assert down._follow.proven
+
+
+@wishes
+@pytest.mark.parametrize("max_norm", [1e-3, 1e9])
+def test_the_norm_is_clipped(capture: Capture, max_norm: float) -> None:
+    net = NETS["relu"]()
+    down = descent(net, capture, max_norm=max_norm)
+    for _ in range(2):
+        down.renew()
+        for _ in range(PROOFS + 3):
+            down.backward(torch.randn(8, 4))
+            down.step()
+            clipped = torch.linalg.vector_norm(torch.cat([p.grad.flatten() for p in net.parameters()]))  # type: ignore[union-attr]
+            assert clipped.item() == pytest.approx(min(down.norms[-1], max_norm), rel=1e-4)
+
+
+@wishes
+def test_channels_last_gradients_are_paired_with_their_weights(capture: Capture) -> None:
+    """torch's fused Adam pairs numbers by their place in memory and is silently wrong for other layouts."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 4, 3), nn.Flatten(), nn.LazyLinear(2))
+    images = torch.randint(256, (5, 3, 8, 8), dtype=torch.uint8)
+    net(scaled(images))
+    plain_net = copy.deepcopy(net)
+    down, plain = descent(net, capture, max_norm=1e9), torch.optim.Adam(plain_net.parameters(), lr=0.05)
+    for _ in range(2):
+        down.renew()
+        for _ in range(PROOFS + 3):
+            down.backward(scaled(images))
+            down.step()
+            plain.zero_grad()
+            plain_net(images / 255).mean().backward()
+            plain.step()
+    for one, other in zip(net.parameters(), plain_net.parameters(), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+
+
+@wishes
+def test_a_frozen_weight_stays(capture: Capture) -> None:
+    """Adam would move it by its momentum if it still had a gradient."""
+    net = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1))
+    down = descent(net, capture)
+    for frozen in (False, True, False):
+        net[0].requires_grad_(not frozen)
+        before = [p.detach().clone() for p in net.parameters()]
+        down.renew()
+        for _ in range(PROOFS + 3):
+            down.backward(torch.randn(8, 4))
+            down.step()
+        moved = [not torch.equal(p, old) for p, old in zip(net.parameters(), before, strict=True)]
+        assert moved == [not frozen, not frozen, True, True]
+
+
+@wishes
+def test_state_is_torchs_adams(capture: Capture) -> None:
+    """A checkpoint fits torch's own optimizer, and one of torch's is continued."""
+    torch.manual_seed(0)
+    net = NETS["smooth"]()
+    down = descent(net, capture)
+    for round_ in range(3):
+        down.renew()
+        if round_ == 2:
+            plain_net = copy.deepcopy(net)
+            plain = torch.optim.Adam(plain_net.parameters(), lr=0.05, fused=True)
+            plain.load_state_dict(copy.deepcopy(down.optimizer.state_dict()))
+            down.optimizer.load_state_dict(copy.deepcopy(plain.state_dict()))
+            down.renew()
+        for _ in range(PROOFS + 3):
+            x = torch.randn(8, 4)
+            down.backward(x)
+            down.step()
+            if round_ == 2:
+                plain.zero_grad()
+                plain_net(x).mean().backward()
+                nn.utils.clip_grad_norm_(plain_net.parameters(), 0.1)
+                plain.step()
+    for one, other in zip(net.parameters(), plain_net.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+@wishes
+def test_divergence_is_raised_before_the_weights_change(capture: Capture) -> None:
+    net = NETS["relu"]()
+    down = descent(net, capture, place=lambda: "the update after step 7")
+    for rounds in range(2):
+        down.renew()
+        for _ in range(PROOFS + 3):
+            down.backward(torch.randn(8, 4))
+            down.step()
+        before = [p.detach().clone() for p in net.parameters()]
+        down.backward(torch.full((8, 4), torch.nan))
+        with pytest.raises(DivergedError, match="became nan in the update after step 7, before the weights were"):
+            down.step()
+        assert all(torch.equal(p, old) for p, old in zip(net.parameters(), before, strict=True)), rounds
+
+
+def test_scaling_keeps_shape_and_values() -> None:
+    images = torch.randint(256, (2, 3, 4, 5), dtype=torch.uint8)
+    torch.testing.assert_close(scaled(images), images.float() / 255, atol=0, rtol=0)
+    torch.testing.assert_close(scaled(images[0]), images[0].float() / 255, atol=0, rtol=0)
