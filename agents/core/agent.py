@@ -13,7 +13,7 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor, nn
 
-from agents.acceleration.captured import Capture, Captured
+from agents.acceleration.captured import Capture, Captured, Function
 from agents.acceleration.descent import Descent
 from agents.buffers.replay import Replay
 from agents.environments.vector import Environments, Steps
@@ -63,6 +63,10 @@ class Agent(BaseAlgorithm):
             capture=self.capture,
             place=lambda: f"the update after step {self.num_timesteps:,}",
         )
+
+    def accelerate(self, function: Function) -> Captured:
+        """Return a function of the policy's networks that is repeated without Python where that is possible."""
+        return Captured(function, self.policy, self.device, self.capture)
 
     def _excluded_save_params(self) -> list[str]:
         names = [name for name, value in vars(self).items() if isinstance(value, Captured | Descent)]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple, cast
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import numpy as np
 import stable_baselines3
@@ -13,55 +13,21 @@ from gymnasium import spaces
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor, nn
 
-from agents.acceleration.captured import Capture, Captured
+from agents.acceleration.captured import Capture
 from agents.buffers.replay import Replay
 from agents.core.agent import sb3_schedule
 from agents.core.off_policy import OffPolicy
 from agents.core.targets import follow
+from agents.dqn.batches import Following, Minibatch, minibatches
 from agents.dqn.losses import q_targets, td_loss
 from agents.networks.extractor import EncoderExtractor, RecurrentState, running_norm
 from agents.networks.normalization import RewardScale
 from agents.networks.q_network import QPolicy
-from agents.spaces.observations import Tensors, at, to_device
+from agents.spaces.observations import Tensors, to_device
 from lab.config.types import Fraction, NonNegativeInt, PositiveFloat, PositiveInt, Probability
 from lab.encoders.base import Encoder, EncoderFactory
 from lab.errors import ConfigError
 from lab.training.optimization import CONSTANT, Schedule
-
-AT_ONCE = 1024
-"""Transitions that are drawn, and sent through the target network, together: it does not change in a round."""
-
-
-class Next(NamedTuple):
-    """What followed some transitions.
-
-    Args:
-        observations: `(B, *shape)`, after them.
-        values: `(B, A)`, the target network's values of these.
-        rewards: `(B,)`, summed and discounted over n steps.
-        discounts: `(B,)`, gamma to the number of steps summed; 0 where the episode terminated.
-    """
-
-    observations: Tensors
-    values: Tensor
-    rewards: Tensor
-    discounts: Tensor
-
-
-class Minibatch(NamedTuple):
-    """Transitions `(B, ...)` to learn from.
-
-    Args:
-        targets: `(B,)`; None in double Q-learning, where they depend on the network that learns.
-        next: what they are made of then.
-        weights: `(B,)`, importance weights of prioritized replay; None where all are 1.
-    """
-
-    observations: Tensors
-    actions: Tensor
-    targets: Tensor | None
-    next: Next | None
-    weights: Tensor | None
 
 
 class DQN(OffPolicy, stable_baselines3.DQN):
@@ -182,7 +148,7 @@ class DQN(OffPolicy, stable_baselines3.DQN):
         self.reward_scale = RewardScale(env.num_envs, gamma) if normalize_rewards else None
         self.averaged_policy = copy.deepcopy(self.policy) if average else self.policy
         self.target_behind = True  # whether the online network has changed since the target network took it over
-        self.choose = Captured(self._choose, self.policy, device, capture)
+        self.choose = self.accelerate(self._choose)
         self.descent = self.make_descent(self.loss, self.policy.optimizer, max_grad_norm)
 
     def loss(self, batch: Minibatch) -> Sequence[Tensor]:
@@ -190,13 +156,13 @@ class DQN(OffPolicy, stable_baselines3.DQN):
         q_net = self.policy.q_net
         q_values = q_net.values(batch.observations)  # Q(s, .), (B, A)
         taken = q_values.gather(1, batch.actions[:, None]).squeeze(1)  # Q(s, a), (B,)
-        targets = batch.targets if batch.next is None else self._double_targets(batch.next)  # y, (B,)
+        targets = batch.targets if batch.following is None else self._double_targets(batch.following)  # y, (B,)
         assert targets is not None
         errors = taken - targets
         return td_loss(errors, batch.weights), errors, q_values
 
     @torch.no_grad()
-    def _double_targets(self, after: Next) -> Tensor:
+    def _double_targets(self, after: Following) -> Tensor:
         """Return targets `(B,)` for which the online network chooses the next action."""
         q_net = self.policy.q_net
         q_net.train(False)  # as the target network is: no dropout, no part in a batch norm's statistics
@@ -209,7 +175,16 @@ class DQN(OffPolicy, stable_baselines3.DQN):
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
         self.descent.renew(self.double)
-        for batch, slots in self._batches(gradient_steps, batch_size):
+        drawn = minibatches(
+            self.replay_buffer,
+            self.policy.q_net_target,
+            gradient_steps,
+            batch_size,
+            beta=1 - (1 - self.beta) * self._current_progress_remaining,
+            reward_factor=self.reward_scale.factor if self.reward_scale is not None else None,
+            double=self.double,
+        )
+        for batch, slots in drawn:
             errors, q_values = self.descent.backward(batch)
             self.descent.step()
             if self.replay_buffer.priorities is not None:
@@ -221,25 +196,6 @@ class DQN(OffPolicy, stable_baselines3.DQN):
             follow(self.averaged_policy.q_net, self.policy.q_net, 1 - self.average)
         self._record(float(errors.abs().mean()), float(q_values.mean()))
         self.stopwatch.lap("learning")
-
-    def _batches(self, count: int, size: int) -> Iterator[tuple[Minibatch, np.ndarray[Any, Any]]]:
-        """Yield `count` batches of `size` transitions, and where they lie in the replay buffer."""
-        beta = 1 - (1 - self.beta) * self._current_progress_remaining
-        # With priorities each batch depends on the one before it.
-        at_once = 1 if self.replay_buffer.priorities else max(1, AT_ONCE // size)
-        for done in range(0, count, at_once):
-            drawn = self.replay_buffer.sample(min(at_once, count - done) * size, beta)
-            rewards = drawn.rewards
-            if self.reward_scale is not None:
-                rewards = (rewards * self.reward_scale.factor).clamp(-10, 10)
-            with torch.no_grad():
-                next_values = self.policy.q_net_target.values(drawn.next_observations)
-                targets = None if self.double else q_targets(None, next_values, rewards, drawn.discounts)
-            after = Next(drawn.next_observations, next_values, rewards, drawn.discounts) if self.double else None
-            everything = Minibatch(drawn.observations, drawn.actions, targets, after, drawn.weights)
-            for start in range(0, len(rewards), size):
-                part = slice(start, start + size)
-                yield _rows(everything, part), drawn.slots[part]
 
     def exploration(self, count: int) -> Callable[[int, Any], np.ndarray[Any, Any]]:
         """Explore epsilon-greedily, and at random before learning starts."""
@@ -297,10 +253,3 @@ class DQN(OffPolicy, stable_baselines3.DQN):
         self.logger.record("train/grad_norm", self.descent.mean_norm())
         self.logger.record("train/n_updates", self._n_updates)
         self.logger.record("rollout/exploration_rate", self.exploration_rate)
-
-
-def _rows(batch: Any, part: slice) -> Any:
-    """Return some rows of all tensors in a batch."""
-    if isinstance(batch, tuple):
-        return type(batch)(*(_rows(x, part) for x in batch))
-    return None if batch is None else at(batch, part)
