@@ -1,4 +1,4 @@
-"""Figures, times and sizes as people read them."""
+"""How a report writes figures, times and speeds."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def moment(value: Any) -> datetime | None:
 
 
 def when(value: datetime | None) -> str:
-    """Date and time with their zone: `21 Nov 2026, 19:06 UTC`."""
+    """Return date and time with their zone: `21 Nov 2026, 19:06 UTC`."""
     if value is None:
         return NONE
     return f"{value.day} {value:%b %Y, %H:%M} {value:%Z}".rstrip()
@@ -39,7 +39,7 @@ def now() -> datetime:
 
 
 def figure(value: float | None, digits: int = 5) -> str:
-    """A figure with so many significant digits, thousands set apart, and no power of ten before it is needed."""
+    """Return a figure with so many significant digits, with thousands separators, and with a power of ten if needed."""
     if value is None or not math.isfinite(value):
         return NONE
     if value == 0:
@@ -53,7 +53,7 @@ def figure(value: float | None, digits: int = 5) -> str:
 
 
 def with_reach(mean: float, reach: float | None) -> str:
-    """`mean ± reach`, both to the place of the reach's second digit."""
+    """Return `mean ± reach`, both rounded to the second digit of the reach."""
     if reach is None or not math.isfinite(reach):
         return figure(mean)
     if reach == 0:
@@ -63,14 +63,14 @@ def with_reach(mean: float, reach: float | None) -> str:
 
 
 def within(value: float, low: float, high: float) -> str:
-    """The value, as exact as the interval that it lies in lets it be."""
+    """Return the value with the precision of the interval that it lies in."""
     if low == high:
         return figure(value)
     return f"{value:,.{_places(high - low)}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def span(low: float, high: float) -> str:
-    """`low to high`, with as many digits as tell them apart."""
+    """Return `low to high`, with enough digits to tell them apart."""
     if low == high:
         return figure(low)
     places = _places(high - low)
@@ -83,7 +83,7 @@ def _places(width: float) -> int:
 
 
 def took(seconds: float | None) -> str:
-    """Seconds as a person says them, hours too."""
+    """Return a duration, in hours and minutes from an hour on."""
     if seconds is None:
         return NONE
     if seconds < 3600:
@@ -92,7 +92,7 @@ def took(seconds: float | None) -> str:
 
 
 def rate(value: float | None, unit: str = "") -> str:
-    """A speed in whole numbers: `6,515 env steps/s`."""
+    """Return a speed: `6,515 env steps/s`."""
     if value is None:
         return NONE
     return f"{figure(value, 3) if value < 100 else f'{value:,.0f}'} {unit}".rstrip()

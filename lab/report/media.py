@@ -53,12 +53,12 @@ class Medium:
 
     @property
     def magnified(self) -> bool:
-        """Whether it is so small that it is shown in whole multiples of its pixels, which keeps them sharp."""
+        """Whether it is so small that it is enlarged by a whole factor, which keeps its pixels sharp."""
         return self.pixels is not None and max(self.pixels) <= SMALL
 
     @property
     def shown(self) -> tuple[int, int] | None:
-        """Width and height on the page; None where the player finds out. In large it has its own."""
+        """Width and height on the page; None where the player decides. Enlarged, a picture has its own size."""
         if self.pixels is None:
             return None
         width, height = self.pixels
@@ -96,7 +96,7 @@ def media_of(run: int, folder: Path, left_out: Counter[str]) -> Iterator[Medium]
 
 
 def _kind(folder: Path, name: str) -> tuple[Path, str, tuple[int, int] | None] | str:
-    """The file with its type and pixels, or why a page can't have it."""
+    """The file with its type and pixels, or why the page cannot show it."""
     path = folder / "media" / name
     try:
         real = path.resolve()
@@ -108,23 +108,23 @@ def _kind(folder: Path, name: str) -> tuple[Path, str, tuple[int, int] | None] |
         if suffix in FILMS:
             head = _head(real)
             fits = head[4:8] == b"ftyp" if suffix == ".mp4" else head[:4] == b"\x1aE\xdf\xa3"
-            return (real, FILMS[suffix], None) if fits else "that are no films inside"
+            return (real, FILMS[suffix], None) if fits else "that are not films"
         if suffix == ".wav":
             head = _head(real)
-            return (real, SOUND, None) if head[:4] + head[8:] == b"RIFFWAVE" else "that are no sounds inside"
+            return (real, SOUND, None) if head[:4] + head[8:] == b"RIFFWAVE" else "that are not sounds"
         if suffix == ".txt":
-            return (real, TEXT, None) if "\0" not in real.read_text("utf-8") else "that are no texts inside"
+            return (real, TEXT, None) if "\0" not in real.read_text("utf-8") else "that are not texts"
         if suffix not in PICTURES:
-            return "of a kind that a page does not show"
+            return "of a kind that the page cannot show"
         with warnings.catch_warnings(), Image.open(real, formats=[PICTURES[suffix]]) as picture:
             warnings.simplefilter("ignore")
             if picture.width * picture.height > MOST_PIXELS:
                 return f"of more than {MOST_PIXELS // 1_000_000} million pixels"
             return real, Image.MIME[PICTURES[suffix]], (picture.width, picture.height)
     except UnicodeDecodeError:
-        return "that are no texts inside"
+        return "that are not texts"
     except (OSError, ValueError, Image.DecompressionBombError):
-        return "that are no pictures inside"
+        return "that are not pictures"
 
 
 def _head(path: Path) -> bytes:

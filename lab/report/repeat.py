@@ -1,4 +1,4 @@
-"""The command that repeats a run."""
+"""The command that repeats a run: its experiment with overrides, or its config file."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from lab.runs.select import Run, flat
 from lab.tracking.redact import redact
 
 NO_OVERRIDES = ("experiment", "name", "description", "reference", "seed")
-MOST_WORDS = 12  # a longer command says less than the file
+MOST_WORDS = 12  # overrides of a command; with more, the file is clearer
 
 
 def resolved(names: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Return the resolved configs of those of the names that are the lab's own experiments.
 
-    Takes seconds: their classes are imported. Whatever else a run is called is left alone, so that nothing is imported
-    because a run's folder says so.
+    This takes seconds, because their classes are imported. Other names are left out, so that a run's folder cannot
+    choose what is imported.
     """
     wanted = sorted(set(names) & shipped().keys())
     if not wanted:
@@ -39,10 +39,10 @@ def resolved(names: Iterable[str]) -> dict[str, dict[str, Any]]:
 
 
 def repeats(run: Run, own: Mapping[str, dict[str, Any]]) -> str | None:
-    """Return the command that does the run once more; None where its config can't be read.
+    """Return the command that repeats the run; None where its config can't be read.
 
-    It is the experiment with what differs from the lab's own config, `own` by experiment, or the run's config file
-    where that says it better.
+    It is the experiment's name with overrides of the lab's own config (`own`, by experiment), or the run's config file
+    where these would be too many.
     """
     if not run.config:
         return None
@@ -54,7 +54,7 @@ def repeats(run: Run, own: Mapping[str, dict[str, Any]]) -> str | None:
 
 
 def overrides(config: Mapping[str, Any], own: Mapping[str, Any]) -> list[str] | None:
-    """Return the words that make `config` of the experiment's own config, the seed aside; None where it is another
+    """Return the overrides that turn the experiment's own config into `config`, the seed aside; None for another
     experiment."""
     if config.get("experiment") != own.get("experiment"):
         return None

@@ -12,13 +12,13 @@ from lab.console.tables import plain
 from lab.runs.fields import as_text
 
 FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
-"""Spreadsheets take a cell that begins so for a formula; the last four are the same signs at full width."""
+"""Spreadsheets read a cell that begins with one of these as a formula. The last four are full-width forms."""
 
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
 def as_csv(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Return the rows as CSV under all names that any of them has, in the order in which those first appear.
+    """Return the rows as CSV with a column for every name in any row, in the order in which the names first appear.
 
     Numbers stay numbers. A text that a spreadsheet would execute gets an apostrophe before it, which shows it as text.
     """

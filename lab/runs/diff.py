@@ -1,4 +1,4 @@
-"""Two runs side by side: what was set, what computed it, and what came out."""
+"""Two runs side by side: their settings, versions and metrics."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lab.runs.fields import as_text, is_number
 from lab.runs.select import Run, flat
 
 SURROUNDINGS = ("device", "threads", "fast_dev_run", "dataset", "versions", "git", "resume.exact", "parent")
-"""Parts of a summary that a run's figures depend on besides its settings."""
+"""Parts of a summary, beside the settings, that a run's figures depend on."""
 
 Pair = tuple[Any, Any]
 MISSING = "-"
@@ -22,8 +22,7 @@ MISSING = "-"
 
 @dataclass(frozen=True)
 class RunDiff:
-    """Two runs, and the fields in which they differ: name to what the first has and what the second has, None where
-    one has none.
+    """Two runs and the fields in which they differ: by name the two values, None for a missing one.
 
     Args:
         runs: the two.
@@ -38,7 +37,7 @@ class RunDiff:
     metrics: dict[str, Pair]
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as plain values, for JSON."""
+        """Return the comparison as plain values, for JSON."""
         runs = [{"run": run.record.run_id, "experiment": run.record.name, "status": run.status} for run in self.runs]
         return {"runs": runs, **{name: vars(self)[name] for name in ("settings", "surroundings", "metrics")}}
 
@@ -51,7 +50,7 @@ def run_diff(a: Run, b: Run) -> RunDiff:
 
 
 def diff_report(found: RunDiff) -> RenderableType:
-    """The two runs for a reader: the differences first, then the metrics beside each other."""
+    """Return the comparison as tables: the differences first, then the metrics."""
     ids = _ids(found.runs)
     heads = [("experiment", "seed", "status", "verdict", "verdict on the target", "train"), *map(_head, found.runs)]
     lines: list[RenderableType] = [table(("", *ids), zip(*heads, strict=True)), Text()]

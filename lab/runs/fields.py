@@ -1,4 +1,4 @@
-"""The fields of recorded runs by name, as `--where`, `--sort`, `--columns` and `--group-by` take them."""
+"""Fields of recorded runs by name, for `--where`, `--sort`, `--columns` and `--group-by`."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from lab.runs.select import Run, flat
 from lab.system.disk import disk
 
 SETTING = "config."
-"""Before the name of a setting where the summary has a field of that name: `config.device` may be `auto`."""
+"""Prefix of a setting whose name is also a field of the summary: `config.device` may be `auto`."""
 MEAN = "_mean"
-"""End of a metric's name that may be left out."""
+"""Ending of a metric's name that may be omitted."""
 
 
 def result_metric(run: Run) -> str:
@@ -70,7 +70,7 @@ def everything(run: Run) -> dict[str, Any]:
 
 
 def check(names: Iterable[str], runs: Sequence[Run]) -> None:
-    """Raise ConfigError, with the nearest that there is, for a name under which none of the runs has a field.
+    """Raise ConfigError, with the nearest name, for a name under which no run has a field.
 
     A field that is empty in all of them is one, as long as they have it. Without any runs all is well.
     """
@@ -82,14 +82,14 @@ def check(names: Iterable[str], runs: Sequence[Run]) -> None:
 
 
 def as_text(found: Any) -> str:
-    """A field's value as one line: JSON for lists and the like, `true` and `false`; "" for None."""
+    """Return a field's value as one line: texts as they are, other values as JSON; "" for None."""
     if found is None:
         return ""
     return found if isinstance(found, str) else json.dumps(found)
 
 
 def is_number(found: Any) -> bool:
-    """Whether a field's value is a number, and not a truth value."""
+    """Return whether a field's value is a number. True and False are not."""
     return isinstance(found, int | float) and not isinstance(found, bool)
 
 

@@ -12,12 +12,12 @@ from lab.errors import ConfigError
 
 LOCK = ".lock"
 MARK = "synced.json"
-"""Says in `wandb/` that W&B has the whole run."""
+"""File in `wandb/` that says that W&B has the whole run."""
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder for this process; the lock goes with the process, however that ends.
+    """Hold the folder for this process. The lock ends with the process, however that ends.
 
     Raises ConfigError when another process holds it, or nothing can be written there.
     """
@@ -25,7 +25,7 @@ def locked(folder: Path) -> Iterator[None]:
     try:
         lock.acquire(blocking=False)
     except Timeout as error:
-        raise ConfigError(f"another process is at work in {folder}; wait for its end, or end it") from error
+        raise ConfigError(f"another process works in {folder}; wait until it ends, or end it") from error
     except OSError as error:
         raise ConfigError(f"cannot write to the run folder {folder}: {error.strerror}") from error
     try:
@@ -35,7 +35,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def at_work(folder: Path) -> bool:
-    """Whether a process holds the folder."""
+    """Return whether a process works in the folder."""
     try:
         with locked(folder):
             return False

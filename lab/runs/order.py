@@ -1,4 +1,4 @@
-"""Runs in order: by any of their fields, or the best first, and which way is better."""
+"""Sorting runs: by any field, or the best first."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Direction = Literal["max", "min"]
 LESS = frozenset(
     {"loss", "nll", "error", "fid", "distance", "mse", "mae", "rmse", "perplexity", "kl", "std", "seconds"}
 )
-"""Words in a metric's name of which less is better, where no reference says so."""
+"""Words in the name of a metric for which less is better, unless a reference says otherwise."""
 
 
 def direction(metric: str, runs: Iterable[Run]) -> tuple[Direction, str]:
-    """Return whether more (`max`) or less (`min`) of a metric is better, and how that is known, in words.
+    """Return whether more (`max`) or less (`min`) of a metric is better, and the reason in words.
 
     The runs' published references say it of their own metric; where none does, or two contradict each other, the
     words of its name do.
@@ -39,7 +39,7 @@ T = TypeVar("T")
 
 
 def in_order(runs: Sequence[Run], field: str) -> list[Run]:
-    """Return the runs by a field, upwards, or downwards for `-field`. Raises ConfigError for a field that none has."""
+    """Return the runs sorted by a field, descending for `-field`. Raises ConfigError for a field that no run has."""
     name = field.removeprefix("-")
     check([name], runs)
     return sorted_by(runs, lambda run: value(run, name), downwards=field.startswith("-"))
@@ -48,8 +48,9 @@ def in_order(runs: Sequence[Run], field: str) -> list[Run]:
 def best_first(
     rows: Sequence[T], figure: Callable[[T], Any], metric: str, runs: Sequence[Run], say: Callable[[str], None]
 ) -> list[T]:
-    """Return rows, the best first by their `figure`, which is of a metric of these runs; `say` is told which way that
-    is. Raises ConfigError for a field that none of the runs has, or that is no number."""
+    """Return rows by their `figure` of a metric of these runs, the best first. `say` is told which direction is better.
+
+    Raises ConfigError for a field that no run has, or that is not a number."""
     check([metric], runs)
     found = [one for run in runs if (one := value(run, metric)) is not None]
     if not all(map(is_number, found)):
@@ -60,7 +61,7 @@ def best_first(
 
 
 def sorted_by(rows: Iterable[T], key: Callable[[T], Any], *, downwards: bool) -> list[T]:
-    """Return rows by what `key` gives: numbers before texts, and last, in either direction, those that have none."""
+    """Return rows sorted by `key`: numbers before texts. Rows without a value come last in both directions."""
     found = [(key(row), row) for row in rows]
     there = [((0, one, "") if is_number(one) else (1, 0, as_text(one)), row) for one, row in found if one is not None]
     in_order = sorted(there, key=lambda pair: pair[0], reverse=downwards)

@@ -1,4 +1,4 @@
-"""Conditions on recorded runs, as `--where` takes them: read by a small grammar, and never executed.
+"""Conditions on recorded runs for `--where`. A small grammar reads them; nothing is executed.
 
     condition  = all { "or" all }
     all        = one { "and" one }
@@ -38,7 +38,7 @@ UNITS = {"": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9}
 SECONDS = ("train",)
 """Fields that are in seconds, beside those of `durations`."""
 DEPTH = 100
-"""Parentheses inside each other: more are a slip, and would exhaust Python's stack."""
+"""Parentheses inside each other. More would exhaust Python's stack."""
 
 _TOKEN = re.compile(
     r"""\s*(?: (?P<quoted> '[^']*' | "[^"]*" ) | (?P<operator> <=|>=|==|!=|<|>|=|~ ) | (?P<bracket> [()] )
@@ -52,7 +52,7 @@ Test = Callable[[Run], bool]
 
 @dataclass(frozen=True)
 class Comparison:
-    """A field's value beside a given one. A field that the run has not makes it false, whatever is asked.
+    """A field compared with a given value. It is false for a run that does not have the field.
 
     Args:
         field: name of the field.
@@ -66,7 +66,7 @@ class Comparison:
 
     @property
     def number(self) -> float | None:
-        """The given value as a number; None where it is none."""
+        """The given value as a number; None where it is not one."""
         match = _NUMBER.fullmatch(self.given)
         return float(match[1]) * UNITS[match[2] or ""] if match else None
 
@@ -82,12 +82,12 @@ class Comparison:
             return test(found, self.number) if self.number is not None else self.operator == "!="
         if isinstance(found, str):
             return test(found, self.given)
-        return self.operator in ("=", "==", "!=") and test(found, _plain(self.given))
+        return self.operator in ("=", "==", "!=") and test(found, _json_or_text(self.given))
 
 
 @dataclass(frozen=True)
 class Query:
-    """A condition that was read: call it with a run.
+    """A parsed condition. Call it with a run.
 
     Args:
         test: the condition.
@@ -101,8 +101,7 @@ class Query:
         return self.test(run)
 
     def check(self, runs: Sequence[Run]) -> None:
-        """Raise ConfigError where the condition cannot be meant: for a field that none of the runs has, and for a
-        field of numbers compared with a word."""
+        """Raise ConfigError for a field that none of the runs has, and for a field of numbers compared with a word."""
         check((one.field for one in self.comparisons), runs)
         for one in self.comparisons:
             found = [value(run, one.field) for run in runs] if one.number is None and one.operator != "~" else []
@@ -114,7 +113,7 @@ class Query:
 
 
 def parse(text: str) -> Query:
-    """Read a condition. Raises ConfigError, one sentence that says where and what was expected, for anything else."""
+    """Return the parsed condition. Raises ConfigError, with the place and what was expected there, for others."""
     return _Reader(text).query()
 
 
@@ -222,8 +221,8 @@ def _tokens(text: str) -> Iterator[_Token]:
     yield _Token("end", "", len(text))
 
 
-def _plain(given: str) -> Any:
-    """A word as JSON knows it (`true`, `[256,256]`), else as it is."""
+def _json_or_text(given: str) -> Any:
+    """The word as a JSON value (`true`, `[256,256]`), else as text."""
     try:
         return json.loads(given)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Removing runs for good, and only what is one."""
+"""Removing runs, and nothing but runs."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from lab.runs.folder import at_work, locked
 from lab.runs.select import Run, choose
 
 ASIDE = ".removing-"
-"""Beginning of the folder that a run is moved to before it is taken apart: a kill in the middle leaves nothing that
-looks like a run, and the next removal clears it away."""
+"""Prefix of the folder that a run is moved to before its files are deleted. If that is interrupted, nothing is left
+that looks like a run, and the next removal deletes the rest."""
 
 
 class RemovalError(LabError):
-    """A run could not be removed, or not all of it. What is left of it is no run any more."""
+    """A run could not be removed, or only in part. The rest does not count as a run."""
 
 
 @dataclass(frozen=True)
 class Dependent:
-    """A run that needs another one: it was forked from it, or its encoder came from there."""
+    """A run that needs another run: it was forked from it, or uses its artifact."""
 
     run: Run
     needs: str
@@ -37,7 +37,7 @@ class Dependent:
 
 
 def folder_of(run_dir: Path, runs_dir: Path) -> Path:
-    """Return where a run's folder really is. Raises ConfigError unless that is its own place in the runs folder."""
+    """Return the real path of a run's folder. Raises ConfigError unless it lies in the runs folder as runs do."""
     folder = Path(os.path.abspath(run_dir))
     for place in (folder, folder.parent):
         if place.is_symlink():
@@ -51,8 +51,8 @@ def folder_of(run_dir: Path, runs_dir: Path) -> Path:
 
 
 def dependents(ids: Mapping[Path, str], runs_dir: Path) -> list[Dependent]:
-    """Return the other runs of the folder that name one of those in `ids`, by their real folders, as their parent, or a
-    file of it in their config."""
+    """Return the other runs of the folder that depend on one in `ids` (run ids by real folder): their parent is one of
+    these, or their config names a file of one."""
     going = {name: run_id for folder, run_id in ids.items() for name in (run_id, folder.name)}
     found = []
     for other in choose([], runs_dir):
@@ -75,7 +75,7 @@ def remove(folder: Path, runs_dir: Path) -> None:
         aside = Path(tempfile.mkdtemp(prefix=ASIDE, dir=runs_dir))
         try:
             with locked(aside):
-                gone = aside / folder.parent.name / folder.name  # so deep that nobody takes it for a run
+                gone = aside / folder.parent.name / folder.name  # one level deeper than runs are looked for
                 gone.parent.mkdir()
                 with locked(folder):
                     folder.rename(gone)
@@ -89,14 +89,14 @@ def remove(folder: Path, runs_dir: Path) -> None:
 
 
 def clear_away(runs_dir: Path) -> None:
-    """Remove what earlier removals left that were killed in the middle."""
+    """Delete what interrupted removals left."""
     for aside in runs_dir.glob(f"{ASIDE}*"):
         if aside.is_dir() and not aside.is_symlink() and not at_work(aside):
             shutil.rmtree(aside, ignore_errors=True)
 
 
 def _config(run: Run, names: Mapping[str, str]) -> dict[str, Any]:
-    """The run's config if any of the names stands in it: reading the text is a hundred times quicker than YAML."""
+    """The run's config if its text contains one of the names: searching text is a hundred times faster than YAML."""
     with suppress(OSError):
         text = (run.record.dir / "config.yaml").read_text(encoding="utf-8", errors="replace")
         return run.config if any(name in text for name in names) else {}

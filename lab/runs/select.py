@@ -1,4 +1,4 @@
-"""Recorded runs as a table: chosen by name, their fields looked up by dotted names, grouped by them."""
+"""Recorded runs: chosen by name, their fields read by dotted names, and grouped by fields."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lab.runs.summary import Summary, local_runs, read_summary
 
 @dataclass(frozen=True)
 class Run:
-    """One recorded run. Reading it runs no code of its folder.
+    """One recorded run. Reading it executes nothing from its folder.
 
     Args:
         record: its summary.
@@ -28,7 +28,7 @@ class Run:
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """The resolved config, as plain values; empty where the file is missing or damaged, or of no sensible size."""
+        """The resolved config as plain values; empty where the file is missing, damaged or unreasonably large."""
         try:
             values = read(self.record.dir / "config.yaml")
         except ConfigError:
@@ -37,7 +37,7 @@ class Run:
 
     @cached_property
     def status(self) -> str:
-        """As in the summary, or `killed` for a run that says `running` while no process is at work on it."""
+        """As in the summary, or `killed` for a run that says `running` although no process works on it."""
         gone = self.record.status == "running" and not at_work(self.record.dir)
         return "killed" if gone else self.record.status
 
@@ -62,7 +62,7 @@ class Run:
 
 
 def choose(names: Sequence[str], runs_dir: Path, *, lenient: bool = False) -> list[Run]:
-    """Return the runs that any of `names` means, oldest first, each once; all of the folder for no names.
+    """Return the runs that `names` mean, oldest first, each once; all runs of the folder for no names.
 
     A name is a run's folder, its id or the beginning of it, an experiment, or a pattern over experiments and ids with
     `*`, `?` and `[...]`. Raises ConfigError for one that means no run, unless, being `lenient`, it means a damaged one.
@@ -93,8 +93,9 @@ def choose(names: Sequence[str], runs_dir: Path, *, lenient: bool = False) -> li
 
 
 def damaged(names: Sequence[str], runs_dir: Path) -> list[Path]:
-    """Return the folders of runs whose summary cannot be read, so that `choose` leaves them out: those that any of
-    `names` means by the folder's own name and its experiment's; all of the folder for no names."""
+    """Return the folders of runs whose summary cannot be read, which `choose` leaves out.
+
+    `names` are compared with the names of the folder and of its parent, the experiment; no names mean all runs."""
     readable = {record.dir for record in local_runs(runs_dir)}
     ruins = [path.parent for path in sorted(runs_dir.glob("*/*/summary.json")) if path.parent not in readable]
     if not names:
@@ -106,7 +107,7 @@ def damaged(names: Sequence[str], runs_dir: Path) -> list[Path]:
 def group(
     runs: Iterable[Run], names: Sequence[str], value: Callable[[Run, str], Any] = Run.value
 ) -> dict[tuple[Any, ...], list[Run]]:
-    """Return the runs by what they have under `names`, in the order in which the groups first appear."""
+    """Return the runs grouped by their values under `names`, in the order in which the groups first appear."""
     groups: dict[tuple[Any, ...], list[Run]] = {}
     for run in runs:
         values = (value(run, name) for name in names)
@@ -116,14 +117,14 @@ def group(
 
 
 def _means(name: str, experiment: str, run_id: str) -> bool:
-    """Whether `name` is a run's experiment or the beginning of its id, or a pattern for one of the two."""
+    """Whether `name` is a run's experiment, the beginning of its id, or a pattern for one of the two."""
     if name == experiment or (name and run_id.startswith(name)):
         return True
     return any(fnmatchcase(known, name) for known in (experiment, run_id))
 
 
 def _sensible(values: Any, most: int = 100_000) -> bool:
-    """Whether there are at most so many values in it: a few lines of YAML that name each other can mean billions."""
+    """Whether there are at most so many values in it: a few lines of YAML with aliases can mean billions."""
     waiting, seen = [values], 0
     while waiting and seen <= most:
         one = waiting.pop()
@@ -133,10 +134,13 @@ def _sensible(values: Any, most: int = 100_000) -> bool:
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested settings by their dotted names, as the command line takes them: `init_args` is left out, and
-    `class_path` stands under the name of what it is the class of."""
+    """Return nested settings by their dotted names, as the command line takes them.
+
+    `init_args` is left out of the names, and a class path stands under the name of its setting."""
     found: dict[str, Any] = {}
     for name, value in values.items():
+        if name == "init_args" and not value:
+            continue
         inside = prefix if name == "init_args" else (prefix.rstrip(".") if name == "class_path" else prefix + name)
         if isinstance(value, Mapping) and value:
             found |= flat(value, inside if name == "init_args" else f"{inside}.")

@@ -1,4 +1,4 @@
-"""`summary.json`: what a run was, how it ended, and what came out of it."""
+"""`summary.json`: a run's identity, how it ended, and its figures."""
 
 from __future__ import annotations
 
@@ -95,22 +95,22 @@ class Summary:
 
 
 def finite(metrics: dict[str, float]) -> dict[str, float | None]:
-    """Metrics as strict JSON can hold them: what is not finite becomes None."""
+    """Return the metrics for strict JSON: what is not finite becomes None."""
     return {name: float(value) if math.isfinite(value) else None for name, value in metrics.items()}
 
 
 def new_run_id(seed: int) -> str:
-    """A name that sorts by time and never comes twice."""
+    """Return an id that sorts by time and is unique."""
     return f"{time.strftime('%Y%m%d-%H%M%S')}-s{seed}-{secrets.token_hex(2)}"
 
 
 def runs_folder(chosen: str | Path | None = None) -> Path:
-    """The folder of all runs: as chosen, else $LAB_RUNS_DIR, else `runs` in the working directory."""
+    """Return the folder of all runs: as chosen, else $LAB_RUNS_DIR, else `runs` in the working directory."""
     return Path(chosen or os.environ.get("LAB_RUNS_DIR") or "runs").expanduser().absolute()
 
 
 def read_summary(folder: Path) -> Summary:
-    """Read a run's summary. Raises ConfigError when there is none or it is not one of ours."""
+    """Return a run's summary. Raises ConfigError where there is none that can be read."""
     try:
         values = json.loads((folder / "summary.json").read_text())
         known = {f.name for f in fields(Summary)}
@@ -159,7 +159,7 @@ def find_run(name: str, folder: Path) -> Path:
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python, the lab and what it stands on."""
+    """Return the versions of Python, the lab and its main dependencies."""
     found = {"python": platform.python_version()}
     for package in ("deep-learning-lab", *PACKAGES):
         try:
@@ -170,7 +170,7 @@ def versions() -> dict[str, str]:
 
 
 def git_state() -> dict[str, Any] | None:
-    """Commit of the working directory and whether it has changes; None outside a repository."""
+    """Return the commit of the working directory and whether it has changes; None outside a repository."""
     try:
         commit, changes = (
             subprocess.run(["git", *words], capture_output=True, text=True, timeout=5, check=True).stdout.strip()

@@ -72,7 +72,7 @@ def test_the_interval_is_students() -> None:
     assert (found.low, found.high) == pytest.approx(expected)
 
 
-def test_evaluating_and_saving_are_none_of_the_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_evaluation_is_no_training_part(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the parts add up to leaves out at least the sleep in each evaluation and each checkpoint."""
     slept: list[float] = []
 
@@ -95,7 +95,7 @@ def test_evaluating_and_saving_are_none_of_the_parts(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize(("kind", "kills"), [("ppo", (3, 2)), ("dqn", (4, 2))])
-def test_a_resumed_run_has_the_same_rows_and_films(kind: str, kills: tuple[int, ...]) -> None:
+def test_resumed_run_has_same_rows(kind: str, kills: tuple[int, ...]) -> None:
     undisturbed = run_undisturbed(kind, **FILMED)
     resumed = resume(run_killed(kind, *kills, **FILMED))
     assert list(run_differences(undisturbed.dir, resumed.dir)) == []
@@ -112,7 +112,7 @@ def test_filming_changes_nothing_else() -> None:
     assert all(line.startswith("media") or "next_film" in line for line in found)
 
 
-def test_filming_leaves_the_generators_alone_whatever_the_environment_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_filming_draws_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     job = prepare(load("ppo-cartpole"), fast_dev_run=True)
     experiment = job.experiment
     assert isinstance(experiment, AgentExperiment)
@@ -132,9 +132,7 @@ def test_filming_leaves_the_generators_alone_whatever_the_environment_draws(monk
     assert all(torch.equal(before[1][name], after[1][name]) for name in before[1])
 
 
-def test_a_film_that_fails_ends_no_training(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_failed_film_ends_no_training(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def broken(*_: Any, **__: Any) -> Any:
         raise RuntimeError("no screen")
 
@@ -144,7 +142,7 @@ def test_a_film_that_fails_ends_no_training(
     assert "CartPole-v1 could not be filmed: RuntimeError: no screen" in capsys.readouterr().err
 
 
-def test_quarters_of_the_run_are_filmed() -> None:
+def test_every_quarter_is_filmed() -> None:
     run = run_undisturbed("ppo", **{"evaluation.video": True, "evaluation.every": 256})
     at = [row["env_steps"] for row in rows(run.dir, "media.jsonl") if row["name"] == "latest/episode"]
     assert at == [512, 1024, 1536]
@@ -168,7 +166,7 @@ def test_only_speeds_are_exempt(tmp_path: Path) -> None:
     assert len(changed(lambda lines: lines.append(only))) == 1, "a row of speeds alone is still a row"
 
 
-def test_training_ends_once_it_is_solved() -> None:
+def test_training_ends_when_solved() -> None:
     settings = {
         "evaluation.stop_at": 5.0,
         "evaluation.every": 512,

@@ -17,7 +17,7 @@ from markdown_it import MarkdownIt
 from lab.cli.main import main
 from lab.errors import ConfigError
 from lab.report.review.findings import Finding
-from lab.report.wandb.markdown import fenced, link, plain, table
+from lab.report.wandb.markdown import escaped, fenced, link, table
 from lab.report.wandb.publish import PublishError, publish
 from lab.runs.select import choose
 from lab.runs.summary import local_runs, read_summary
@@ -62,7 +62,7 @@ def text(block: dict[str, Any]) -> str:
     return str(block.get("content", block.get("text", "")))
 
 
-def test_the_report_says_what_the_page_says(server: WandbServer, tmp_path: Path) -> None:
+def test_report_matches_the_page(server: WandbServer, tmp_path: Path) -> None:
     a = [offline(tmp_path, "ppo-a", seed).run_id for seed in (0, 1)]
     other = {**PUBLISHED, "value": 400.0}
     b = [offline(tmp_path, "ppo-b", seed, reference=other).run_id for seed in (0, 1)]
@@ -116,7 +116,7 @@ def test_groups_by_a_setting(server: WandbServer, tmp_path: Path) -> None:
     assert "| agent.gamma | 0.9 | 0.99 |" in "\n".join(text(block) for block in blocks(server, "markdown-block"))
 
 
-def test_only_what_is_missing_is_sent(server: WandbServer, tmp_path: Path) -> None:
+def test_only_missing_runs_are_sent(server: WandbServer, tmp_path: Path) -> None:
     fast = offline(tmp_path, seed=0, fast_dev_run=True)
     off = offline(tmp_path, seed=1, wandb={"mode": "disabled", "url": None, "problem": None})
     damaged = offline(tmp_path, seed=2)
@@ -132,7 +132,7 @@ def test_only_what_is_missing_is_sent(server: WandbServer, tmp_path: Path) -> No
     assert damaged.run_id in tables
 
 
-def test_a_sweeps_run_is_found_under_its_own_name(server: WandbServer, tmp_path: Path) -> None:
+def test_sweep_run_keeps_its_name(server: WandbServer, tmp_path: Path) -> None:
     offline(tmp_path, wandb={"mode": "offline", "url": None, "problem": None, "id": "trial7", "sweep": "sweep1"})
     published(tmp_path)
     assert run_sets(blocks(server, "panel-grid")[0]) == {"ppo-a": ["trial7"]}
@@ -169,21 +169,21 @@ def test_hostile_names_stay_text(server: WandbServer, tmp_path: Path, capfd: pyt
 @pytest.mark.parametrize(
     "name", [HOSTILE, "a_b _c_ __d__", "1. x", "www.evil.example a@b.example x:y x: y", "a\n\nb\x00"]
 )
-def test_markdown_shows_names_as_they_are(name: str) -> None:
+def test_markdown_keeps_names_literal(name: str) -> None:
     one_line = " ".join("".join(letter if letter.isprintable() else " " for letter in name).split())
-    shown = MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(table(["a", "b"], [[plain(name), "x"]]))
+    shown = (
+        MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(table(["a", "b"], [[escaped(name), "x"]]))
+    )
     cells = re.findall(r"<td>(.*)</td>", shown)
     assert [html.unescape(cell) for cell in cells] == [one_line, "x"]
-    assert not re.search(r"://|www\.|@", plain(name)), "nothing becomes a link by itself"
+    assert not re.search(r"://|www\.|@", escaped(name)), "nothing becomes a link by itself"
     code = MarkdownIt("commonmark").render(fenced([name]))
     assert code.startswith("<pre><code")
     assert code.endswith("</code></pre>\n")
-    assert link(name, "javascript:alert(1)") == plain(name)
+    assert link(name, "javascript:alert(1)") == escaped(name)
 
 
-def test_without_key_or_extra_nothing_is_sent(
-    server: WandbServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_key_sends_nothing(server: WandbServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     offline(tmp_path)
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "wandb_workspaces", None)
@@ -199,7 +199,7 @@ def test_without_key_or_extra_nothing_is_sent(
 
 def test_nothing_that_can_be_published(server: WandbServer, tmp_path: Path) -> None:
     offline(tmp_path, fast_dev_run=True)
-    with pytest.raises(ConfigError, match="fast-dev, damaged or still running"):
+    with pytest.raises(ConfigError, match="fast-dev runs, damaged or still running"):
         published(tmp_path)
 
 

@@ -59,7 +59,7 @@ def series(values: Any, at: Any = None, seconds: Any = None) -> Series:
 
 
 @pytest.mark.parametrize("n", [1, 2, 99, 1000, 10_000, 12_345])
-def test_thinning_keeps_the_extremes_of_every_stretch(n: int) -> None:
+def test_thinning_keeps_extremes(n: int) -> None:
     values = np.random.default_rng(n).normal(size=n)
     kept = thin(100, values)
     assert len(kept) <= max(100, 2)
@@ -71,7 +71,7 @@ def test_thinning_keeps_the_extremes_of_every_stretch(n: int) -> None:
 
 
 @pytest.mark.parametrize("place", [0, 1, 4_999, 7_777, 9_999])
-def test_a_spike_of_one_row_stays_visible(tmp_path: Path, place: int) -> None:
+def test_single_spike_stays_visible(tmp_path: Path, place: int) -> None:
     def rows(seed: int) -> list[dict[str, Any]]:
         high = {place: 1e6} if seed == 1 else {}
         return [
@@ -93,7 +93,7 @@ def test_a_spike_of_one_row_stays_visible(tmp_path: Path, place: int) -> None:
         assert numbers(drawn["means"][0][axis]["high"]).max() > 1e6
 
 
-def test_many_curves_stay_within_bounds() -> None:
+def test_many_curves_stay_bounded() -> None:
     seeds: Any = ((0, None, None, None),) * 200
     bands: Any = ((None, ()),) * 40
     charts = [Chart("", "", "", "", seeds, bands)] * 10
@@ -102,7 +102,7 @@ def test_many_curves_stay_within_bounds() -> None:
     assert spent <= MOST_NUMBERS
 
 
-def test_rows_that_are_none_are_counted_and_the_others_read(tmp_path: Path) -> None:
+def test_damaged_rows_are_counted(tmp_path: Path) -> None:
     folder = recorded(tmp_path, rows=[]).dir
     lines = [
         '{"time": 10.0, "axis": "epoch", "epoch": 2, "val/loss": 2.0, "val/text": "x"}',
@@ -139,14 +139,14 @@ def test_processes_read_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             assert np.array_equal(found.seconds, other.series[name].seconds)
 
 
-def test_what_a_killed_process_was_to_read_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_killed_reader_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folders, started = [recorded(tmp_path, seed=seed).dir for seed in range(3)], [BEGIN, None, 0.0]
     monkeypatch.setattr(reader, "WORTH_PROCESSES", 0)
     monkeypatch.setattr("sys.executable", "/bin/false")
     assert [one.rows for one in read_all(folders, started)] == [40, 40, 40]
 
 
-def test_a_band_is_the_interval_of_the_mean_at_every_point() -> None:
+def test_band_is_pointwise_interval() -> None:
     seeds = [series(np.random.default_rng(i).normal(size=50)) for i in range(5)]
     found = band(seeds)
     assert found is not None
@@ -157,7 +157,7 @@ def test_a_band_is_the_interval_of_the_mean_at_every_point() -> None:
         )
 
 
-def test_a_band_is_of_the_same_seeds_everywhere() -> None:
+def test_band_has_same_seeds_everywhere() -> None:
     short, long = series([0, 10, 20], [10, 20, 30]), series([0, 100], [0, 100])
     found = band([short, long])
     assert found is not None
@@ -176,7 +176,7 @@ def test_a_band_is_of_the_same_seeds_everywhere() -> None:
 # Groups and figures.
 
 
-def test_what_counts(tmp_path: Path) -> None:
+def test_which_runs_count(tmp_path: Path) -> None:
     for seed in range(3):
         recorded(tmp_path, seed=seed)
     recorded(tmp_path, seed=1, metrics={"eval/return_mean": 1.0})
@@ -202,7 +202,7 @@ def test_what_counts(tmp_path: Path) -> None:
     assert found.verdicts == {"met": 3}, "those of the runs that count"
 
 
-def test_the_published_figure_is_the_newest_runs_everywhere(tmp_path: Path) -> None:
+def test_newest_published_figure_counts(tmp_path: Path) -> None:
     recorded(tmp_path, seed=7, reference=PUBLISHED | {"value": 400.0})
     recorded(tmp_path, seed=1, reference=PUBLISHED | {"value": 450.0})
     (task,) = tasks_of(choose([], tmp_path))
@@ -230,7 +230,7 @@ def test_targets_and_baselines_are_shown(tmp_path: Path) -> None:
     assert [row["target"] for row in strip["rows"]] == [484, None]
 
 
-def test_only_what_compares_is_compared(tmp_path: Path) -> None:
+def test_only_comparable_groups_share_tasks(tmp_path: Path) -> None:
     recorded(tmp_path, "a")
     recorded(tmp_path, "b", metrics={"eval/return_mean": 1.0})
     recorded(tmp_path, "a", dataset={"name": "digits"})
@@ -249,7 +249,7 @@ def test_only_what_compares_is_compared(tmp_path: Path) -> None:
     assert pair.improvement.probability == 0, "of a distance less is better"
 
 
-def test_many_groups_stand_beside_the_best_of_them(tmp_path: Path) -> None:
+def test_many_groups_face_the_best(tmp_path: Path) -> None:
     for i in range(10):
         recorded(tmp_path, f"a{i}", metrics={"eval/return_mean": float(i % 7)})
     (task,) = tasks_of(choose([], tmp_path))
@@ -294,7 +294,7 @@ def test_words() -> None:
         ("vae-mnist", ["--trainer.optimizer=SGD", "--trainer.optimizer.momentum=0.9", "--data.name=digits"], None),
     ],
 )
-def test_the_command_makes_the_same_config(name: str, words: list[str], expected: list[str] | None) -> None:
+def test_command_makes_same_config(name: str, words: list[str], expected: list[str] | None) -> None:
     own = resolved([name])[name]
     config = lab_config.load(name, [*words, "--seed=3"]).as_dict()
     found = overrides(config, own)
@@ -303,7 +303,7 @@ def test_the_command_makes_the_same_config(name: str, words: list[str], expected
     assert lab_config.load(name, [*found, "--seed=3"]).as_dict() == config
 
 
-def test_the_command_of_each_kind_of_run(tmp_path: Path) -> None:
+def test_every_run_has_a_command(tmp_path: Path) -> None:
     own = {"mine": {"experiment": "a.B", "agent": {"gamma": 0.99}, "seed": 0}}
     config = {"experiment": "a.B", "agent": {"gamma": "it's; rm -rf"}, "seed": 3}
     run = Run(recorded(tmp_path, "mine", config=config, fast_dev_run=True))
@@ -314,7 +314,7 @@ def test_the_command_of_each_kind_of_run(tmp_path: Path) -> None:
     assert repeats(Run(other.record), own) is None
 
 
-def test_a_runs_name_imports_nothing(tmp_path: Path) -> None:
+def test_run_name_imports_nothing(tmp_path: Path) -> None:
     Path("evil.yaml").write_text(yaml.safe_dump({"experiment": "evil.Experiment"}))
     Path("evil.py").write_text("raise RuntimeError('imported')")
     assert resolved(["evil.yaml", "../evil", "evil"]) == {}
@@ -325,7 +325,7 @@ def test_a_runs_name_imports_nothing(tmp_path: Path) -> None:
 # Media.
 
 
-def test_media_stay_in_their_folder_and_are_what_they_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_media_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     secret = tmp_path / "secret.png"
     secret.write_bytes(picture(tmp_path))
     good = {"a.png": picture(tmp_path), "b.gif": picture(tmp_path, ".gif")}
@@ -350,7 +350,7 @@ def test_media_stay_in_their_folder_and_are_what_they_say(tmp_path: Path, monkey
     assert not list(media_of(0, folder, left_out))
 
 
-def test_the_page_takes_what_fits_the_latest_first(tmp_path: Path) -> None:
+def test_latest_media_come_first(tmp_path: Path) -> None:
     shots = {f"shot-{i}.png": picture(tmp_path, colour=i) for i in range(6)}
     first, second = (recorded(tmp_path / "runs", media=shots if i else {}).dir for i in (1, 1))
     for folder in (first, second):
@@ -400,7 +400,7 @@ class Elements(HTMLParser):
             self.data[self.inside] = self.data.get(self.inside, "") + data
 
 
-def test_json_in_a_script_ends_nothing() -> None:
+def test_json_cannot_end_a_script() -> None:
     value = {HOSTILE: [HOSTILE, 1.5, None, True, "&amp; \ud800"]}
     text = script_json(value)
     assert json.loads(text) == value
@@ -473,19 +473,19 @@ def test_nothing_is_loaded_from_anywhere(tmp_path: Path) -> None:
         ({"fast_dev_run": True}, "without 1 run made with --fast-dev-run"),
         ({"parent": {"run_id": "p", "checkpoint": 5000}}, "from p at step 5,000"),
         ({"resume": {"sessions": 3, "exact": False, "reason": "the clock"}}, "2 times, not exactly: the clock"),
-        ({"git": {"commit": "f" * 40, "dirty": True}}, "with changes that are in no commit"),
+        ({"git": {"commit": "f" * 40, "dirty": True}}, "with uncommitted changes"),
         ({"git": None, "started": "", "versions": {}}, "not in a repository"),
         ({"dataset": {"name": "digits", "fallback": "no network"}}, "because no network"),
     ],
 )
-def test_every_kind_of_run_has_its_page(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
+def test_every_run_has_a_page(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
     recorded(tmp_path, **changes)
     assert said in rendered(tmp_path)
     recorded(tmp_path, "another")
     assert said in rendered(tmp_path, FINDING)
 
 
-def test_a_run_that_is_at_work(tmp_path: Path) -> None:
+def test_running_run_is_shown(tmp_path: Path) -> None:
     record = recorded(tmp_path, status="running", metrics={})
     with locked(record.dir):
         text = rendered(tmp_path)
@@ -493,13 +493,13 @@ def test_a_run_that_is_at_work(tmp_path: Path) -> None:
     assert "without 1 run still running" in text
 
 
-def test_what_is_left_out_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_omissions_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [{"time": BEGIN, "axis": "epoch", "epoch": 1, **{f"train/{i}": 1.0 for i in range(400)}}]
     recorded(tmp_path, rows=rows, media={"a.svg": b"<svg/>"})
     text = rendered(tmp_path)
     assert "100 metrics beyond the limit left out" in text
     assert "150 further metrics left out" in text
-    assert "1 file of a kind that a page does not show" in text
+    assert "1 file of a kind that the page cannot show" in text
     assert len(text) < MOST_BYTES
 
 
@@ -543,7 +543,7 @@ def test_bad_requests_write_nothing(words: list[str], said: str, capsys: pytest.
     assert [path.name for path in Path().iterdir()] == ["runs"]
 
 
-def test_a_damaged_run_is_said_to_be_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+def test_damaged_run_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     runs = Path("runs").absolute()
     recorded(runs)
     bad = recorded(runs, seed=1)
@@ -558,7 +558,7 @@ def test_a_damaged_run_is_said_to_be_left_out(capsys: pytest.CaptureFixture[str]
     assert "left out" not in capsys.readouterr().err, "it was not asked for"
 
 
-def test_check_says_what_it_finds(capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_prints_findings(capsys: pytest.CaptureFixture[str]) -> None:
     recorded(Path("runs").absolute(), "ppo-\x1b[31ma", git={"commit": "0" * 40, "dirty": True})
     assert main(["report", "--check"]) == 1
     said = capsys.readouterr().out
@@ -567,7 +567,7 @@ def test_check_says_what_it_finds(capsys: pytest.CaptureFixture[str]) -> None:
     assert not Path("report.html").exists()
 
 
-def test_curves_are_read_once_per_row(tmp_path: Path) -> None:
+def test_curves_are_read_once(tmp_path: Path) -> None:
     recorded(tmp_path, rows=learning(0, 7))
     (run,) = choose([], tmp_path)
     assert read_curves(run.record.dir).rows == 14

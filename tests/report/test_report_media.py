@@ -19,7 +19,7 @@ HOSTILE = "</script><img src=x onerror=alert(1)> ünïcode & more\n"
 WAV = Sound(torch.zeros(40), 8000).wav()
 
 
-def test_texts_and_sounds_are_in_the_page(tmp_path: Path) -> None:
+def test_texts_and_sounds_are_shown(tmp_path: Path) -> None:
     recorded(tmp_path, media={"poem.txt": HOSTILE.encode(), "tone.wav": WAV})
     made = page(choose([], tmp_path), [], title="A report", command="lab report")
     assert HOSTILE.strip() not in made
@@ -32,10 +32,10 @@ def test_texts_and_sounds_are_in_the_page(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
-        ("a.wav", b"no sound at all", "that are no sounds inside"),
-        ("a.txt", b"\xff\xfe\x00", "that are no texts inside"),
-        ("a.txt", b"nul \0 byte", "that are no texts inside"),
-        ("a.html", b"<b>", "of a kind that a page does not show"),
+        ("a.wav", b"no sound at all", "that are not sounds"),
+        ("a.txt", b"\xff\xfe\x00", "that are not texts"),
+        ("a.txt", b"nul \0 byte", "that are not texts"),
+        ("a.html", b"<b>", "of a kind that the page cannot show"),
     ],
 )
 def test_other_content_is_left_out(tmp_path: Path, name: str, content: bytes, reason: str) -> None:

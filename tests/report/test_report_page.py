@@ -114,7 +114,7 @@ def shown(page: Any, selector: str) -> int:
 
 @pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_opens_at_both_widths_in_both_themes(opened: Any, size: tuple[int, int], scheme: str) -> None:
+def test_page_opens_everywhere(opened: Any, size: tuple[int, int], scheme: str) -> None:
     page = opened(size, scheme)
     page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
     for chart in page.locator("[data-curve], [data-strip], .shares").all():
@@ -137,7 +137,7 @@ def brightness(colour: str) -> int:
     return sum(int(part) for part in colour.removeprefix("rgb(").rstrip(")").split(","))
 
 
-def test_the_theme_can_be_switched(opened: Any) -> None:
+def test_theme_can_be_switched(opened: Any) -> None:
     page = opened()
     chart = curve(page)
     label = chart.locator(".xtick text").first
@@ -163,12 +163,12 @@ def test_names_stay_text(opened: Any) -> None:
     assert "it broke </script><img" in page.locator(".error").inner_text()
 
 
-def test_nothing_on_a_chart_sends_it_anywhere(opened: Any) -> None:
+def test_charts_send_nothing(opened: Any) -> None:
     buttons = curve(opened()).locator(".modebar-btn").evaluate_all("(all) => all.map((one) => one.dataset.title)")
     assert buttons == ["Download plot as a PNG", "Zoom", "Pan", "Zoom in", "Zoom out", "Reset axes"]
 
 
-def test_the_legend_hides_and_shows_a_group(opened: Any) -> None:
+def test_legend_hides_a_group(opened: Any) -> None:
     page = opened()
     chart = curve(page)
     before = lines(chart)
@@ -179,7 +179,7 @@ def test_the_legend_hides_and_shows_a_group(opened: Any) -> None:
     assert lines(chart) < before, "what was hidden stays hidden when the axis changes"
 
 
-def test_the_axis_is_switched(opened: Any) -> None:
+def test_axis_can_be_switched(opened: Any) -> None:
     page = opened()
     chart = curve(page)
     assert chart.locator(".xtitle").text_content() == "env_steps"
@@ -200,7 +200,7 @@ def test_each_seed_can_be_drawn(opened: Any) -> None:
     assert lines(chart) == before
 
 
-def test_values_are_shown_under_the_pointer(opened: Any) -> None:
+def test_pointer_shows_values(opened: Any) -> None:
     page = opened()
     chart = curve(page)
     chart.scroll_into_view_if_needed()
@@ -227,7 +227,7 @@ def test_tables_sort(opened: Any) -> None:
     assert column() == [*upwards[2::-1], upwards[3]], "what has no figure comes last either way"
 
 
-def test_search_and_filters_act_on_everything(opened: Any) -> None:
+def test_filters_act_on_everything(opened: Any) -> None:
     page = opened()
     chart = curve(page)
     assert (shown(page, ".run"), shown(page, "#verdicts tbody tr"), shown(page, "main .task")) == (8, 4, 2)
@@ -256,7 +256,7 @@ def test_search_and_filters_act_on_everything(opened: Any) -> None:
     assert (shown(page, ".run"), page.inner_text("#shown")) == (8, "8 runs")
 
 
-def test_a_finding_leads_to_its_run(opened: Any) -> None:
+def test_finding_links_to_run(opened: Any) -> None:
     page = opened()
     page.locator(".findings .links a").first.click()
     run = page.locator(".run:target")
@@ -265,7 +265,7 @@ def test_a_finding_leads_to_its_run(opened: Any) -> None:
     assert run.bounding_box()["y"] < DESK[1]
 
 
-def test_media_are_shown_and_chosen_by_seed(opened: Any) -> None:
+def test_media_are_chosen_by_seed(opened: Any) -> None:
     page = opened()
     media = page.locator(".media").first
     media.scroll_into_view_if_needed()
@@ -286,7 +286,7 @@ def test_media_are_shown_and_chosen_by_seed(opened: Any) -> None:
     assert shown(page, "#large") == 0
 
 
-def test_a_film_plays(opened: Any, tmp_path: Path) -> None:
+def test_film_plays(opened: Any, tmp_path: Path) -> None:
     imageio_ffmpeg = pytest.importorskip("imageio_ffmpeg", reason="needs the extra video")
     film = tmp_path / "film.mp4"
     writer = imageio_ffmpeg.write_frames(str(film), (64, 48))
@@ -304,7 +304,7 @@ def test_a_film_plays(opened: Any, tmp_path: Path) -> None:
     assert video.evaluate("(one) => one.play().then(() => [one.videoWidth, one.videoHeight])") == [64, 48]
 
 
-def test_one_run_alone(opened: Any, tmp_path: Path) -> None:
+def test_single_run_has_a_page(opened: Any, tmp_path: Path) -> None:
     recorded(tmp_path / "runs", metrics={"eval/return_mean": 400.0})
     file = tmp_path / "one.html"
     file.write_text(render(choose([], tmp_path / "runs"), [], title="One", command="lab report"), encoding="utf-8")

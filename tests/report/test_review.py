@@ -362,7 +362,7 @@ MUST: dict[str, list[Must]] = {
 
 
 @pytest.mark.parametrize(("kind", "must"), [(kind, must) for kind, each in MUST.items() for must in each])
-def test_runs_that_must_raise_it(room: Room, kind: str, must: Must) -> None:
+def test_problem_is_found(room: Room, kind: str, must: Must) -> None:
     """That question and no other, about just those runs."""
     about = must(room)
     found = room.found()
@@ -513,18 +513,18 @@ INNOCENT = [
 
 
 @pytest.mark.parametrize("innocent", INNOCENT)
-def test_runs_that_must_not_raise_anything(room: Room, innocent: Callable[[Room], None]) -> None:
+def test_innocent_runs_raise_nothing(room: Room, innocent: Callable[[Room], None]) -> None:
     innocent(room)
     found = room.found()
     assert found.keys() == ({"few-seeds"} if innocent is far_off else set())
 
 
-def test_each_question_is_put_to_the_test() -> None:
+def test_every_question_is_tested() -> None:
     """One of them is asked in the next test."""
     assert {*MUST, "running"} == {question.kind for question in QUESTIONS}
 
 
-def test_a_run_at_work_is_not_called_unfinished(room: Room) -> None:
+def test_running_is_not_unfinished(room: Room) -> None:
     room.sound()
     at_work = room.add(5, None, status="running")
     with locked(at_work.dir):
@@ -532,7 +532,7 @@ def test_a_run_at_work_is_not_called_unfinished(room: Room) -> None:
     assert [(one.kind, one.weight, one.runs) for one in found] == [("running", "minor", (at_work.run_id,))]
 
 
-def test_unfinished_runs_are_graver_where_others_make_a_mean(room: Room) -> None:
+def test_unfinished_beside_mean_is_major(room: Room) -> None:
     room.add(0, None, status="interrupted")
     assert room.found()["unfinished"].weight == "minor"
     room.sound(name="run")
@@ -540,13 +540,13 @@ def test_unfinished_runs_are_graver_where_others_make_a_mean(room: Room) -> None
     assert room.found()["unfinished"].weight == "major"
 
 
-def test_what_the_report_groups_by_is_not_mixed(room: Room) -> None:
+def test_grouped_settings_are_not_mixed(room: Room) -> None:
     mixed(room)
     assert "--group-by experiment,agent.gamma" in room.found()["mixed-settings"].text
     assert room.found("experiment", "agent.gamma") == {}
 
 
-def test_stopping_when_solved_makes_evaluations_part_of_the_method(room: Room) -> None:
+def test_early_stop_makes_evaluations_matter(room: Room) -> None:
     """Else how often a run was watched changes nothing."""
     more: dict[str, Any] = {"set_evaluation__stop_at": 90.0}
     room.sound(**more)
@@ -554,7 +554,7 @@ def test_stopping_when_solved_makes_evaluations_part_of_the_method(room: Room) -
     assert "mixed-settings" in room.found()
 
 
-def test_a_finding_has_figures_and_a_command_that_settles_it(room: Room) -> None:
+def test_finding_has_a_command(room: Room) -> None:
     room.add(0, 90.0)
     last = room.add(4, 110.0)
     (finding,) = review(room.runs)
@@ -569,9 +569,7 @@ def again(run: Summary) -> list[str]:
     return ["lab", "run", near(run.dir / "config.yaml")]
 
 
-def test_commands_name_the_runs_folder_where_it_is_not_the_usual_one(
-    room: Room, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_commands_name_unusual_folder(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else they would not find what is there, and the next report not what they make."""
     for make in (few, forked, mixed, unlike_itself, stand_in, inexact, fast):
         make(room)
@@ -588,19 +586,19 @@ def commands_of(finding: Finding) -> list[str]:
     return re.findall("`(lab [^`]*)`", finding.text)
 
 
-def test_why_runs_are_not_comparable_is_said_in_full(room: Room) -> None:
+def test_reasons_are_given_in_full(room: Room) -> None:
     not_comparable(room)
     finding = room.found()["not-comparable"]
     assert "run, 2 runs: the reference is for LunarLander-v2, this run used LunarLander-v3." in finding.text
     assert finding.weight == "minor"
 
 
-def test_a_bound_is_measured_again_as_published(room: Room) -> None:
+def test_bound_has_a_command(room: Room) -> None:
     first, *_ = missed_by_bound(room)
     assert f"`lab eval {near(first.dir)} --model.nll_samples=5000`" in room.found()["missed-by-bound"].text
 
 
-def test_each_group_of_several_commits_has_its_own_difference(room: Room) -> None:
+def test_each_group_has_its_diff(room: Room) -> None:
     for name, old, new in (("walk", "a", "b"), ("stroll", "b", "c")):
         task: dict[str, Any] = {"set_env__id": name, "dataset": {"name": name}, "name": name}
         room.sound(git=GIT | {"commit": old * 40}, **task)
@@ -610,7 +608,7 @@ def test_each_group_of_several_commits_has_its_own_difference(room: Room) -> Non
     assert "`git diff --stat bbbbbbb ccccccc`" in text
 
 
-def test_findings_of_a_kind_are_one_the_gravest_first_and_the_same_every_time(room: Room) -> None:
+def test_findings_are_folded_and_ordered(room: Room) -> None:
     for number in range(30):
         room.add(0, name=f"walk-{number}", git=GIT | {"dirty": True}, dataset={"name": f"Walk-v{number}"})
     fast(room)
@@ -634,7 +632,7 @@ def test_lines_for_a_terminal(room: Room) -> None:
     assert any("lab runs rm" in line for line in told)
 
 
-def test_a_command_has_a_line_of_its_own(room: Room) -> None:
+def test_command_has_own_line(room: Room) -> None:
     """However long its path is, and whatever stands around it."""
     last = [room.add(0, name=f"{'long-' * 20}{at}", dataset={"name": str(at)}) for at in range(2)]
     told = [line.strip() for line in lines(review(room.runs))]
@@ -667,7 +665,7 @@ def test_hostile_names_stay_text(room: Room, tmp_path: Path) -> None:
         {"metrics": {}, "dataset": {"name": ["a"], "sha256": 7, "fallback": {"a": 1}}},
     ],
 )
-def test_a_damaged_run_does_not_stop_the_review(room: Room, damage: dict[str, Any]) -> None:
+def test_damaged_run_stops_no_review(room: Room, damage: dict[str, Any]) -> None:
     room.sound()
     run = room.add(5, **{key: value for key, value in damage.items() if key != "reference"})
     if "reference" in damage:
@@ -679,14 +677,14 @@ def test_a_damaged_run_does_not_stop_the_review(room: Room, damage: dict[str, An
 
 
 @pytest.mark.parametrize("seeds", [5, 8])
-def test_normal_seeds_rarely_look_like_two_outcomes(seeds: int) -> None:
+def test_normal_seeds_rarely_split(seeds: int) -> None:
     """Where episodes differ no less than seeds do, and where nothing is known of the episodes."""
     samples = np.random.default_rng(0).normal(100.0, 20.0, (2000, seeds)).tolist()
     for deviations in ([20.0] * seeds, []):
         assert sum(parted(scores, deviations) is not None for scores in samples) <= 0.02 * len(samples)
 
 
-def test_one_of_three_seeds_may_be_another_outcome() -> None:
+def test_one_seed_may_split_off() -> None:
     """As of DQN on MountainCar, whose episodes differ by 10 to 31; two seeds are too few to say so."""
     assert parted([-187.1, -179.6, -103.2], [20.7, 30.6, 9.8]) == 2
     assert parted([-187.1, -179.6, -103.2], [20.7, 60.0, 9.8]) is None
@@ -697,11 +695,11 @@ def test_one_and_many() -> None:
     assert [plural("seed", n) for n in (0, 1, 2)] == ["seeds", "seed", "seeds"]
 
 
-def test_seeds_as_the_command_takes_them() -> None:
+def test_seeds_become_ranges() -> None:
     assert [ranges(seeds) for seeds in ([0], [2, 0, 1], [0, 1, 3, 4, 9])] == ["0", "0-2", "0-1,3-4,9"]
 
 
-def test_no_episode_of_evaluation_is_one_of_training() -> None:
+def test_evaluation_episodes_are_fresh() -> None:
     """What the review need not ask, since it cannot be otherwise."""
     for seed in range(3):
         trained = {derived_seed(seed, copy, EPISODE, episode) for copy in range(8) for episode in range(200)}
@@ -726,7 +724,7 @@ class Forgetful(gym.Env[Any, Any]):
         return np.zeros(1, np.float32), float(action[0]), self.at == 10, False, {}
 
 
-def test_runs_of_the_lab_itself() -> None:
+def test_real_runs_are_reviewed() -> None:
     """One that was killed and resumed, two more seeds, and an environment that ignores its seed."""
     if "Forgetful-v0" not in gym.registry:
         gym.register("Forgetful-v0", lambda **settings: Forgetful())

@@ -104,7 +104,7 @@ def test_refused(condition: str, message: str) -> None:
         where(condition, [run(0, {RETURN: 1.0}), run(1)])
 
 
-def test_depth_and_length_are_no_trouble() -> None:
+def test_deep_conditions_are_read() -> None:
     assert where("(" * DEPTH + "seed=0" + ")" * DEPTH, [run()])
     assert where("not " * 10_000 + "seed=0", [run()])
     assert where(" or ".join(["seed=1"] * 10_000) + " or seed=0", [run()])
@@ -157,7 +157,7 @@ def _comparison(source: random.Random) -> Case:
     return f"{name}{space}{sign}{space}{given}", lambda: found is not None and compare(found, given)
 
 
-def test_any_condition_means_what_python_would_make_of_it() -> None:
+def test_conditions_mean_what_python_means() -> None:
     one = run(2, {RETURN: 7.5, "a/b": -1.0, "missing/one": None})
     seen = set()
     for number in range(2000):
@@ -167,7 +167,7 @@ def test_any_condition_means_what_python_would_make_of_it() -> None:
     assert seen == {True, False}
 
 
-def test_without_brackets_and_binds_tighter_than_or() -> None:
+def test_and_binds_tighter() -> None:
     one, source = run(2, {RETURN: 7.5, "a/b": -1.0}), random.Random(0)
     for _ in range(500):
         parts = [[_comparison(source) for _ in range(source.randint(1, 3))] for _ in range(source.randint(1, 3))]
@@ -175,7 +175,7 @@ def test_without_brackets_and_binds_tighter_than_or() -> None:
         assert parse(text)(one) == any(all(truth() for _, truth in inner) for inner in parts), text
 
 
-def test_any_text_is_a_condition_or_refused_at_a_place_in_it() -> None:
+def test_refusals_name_a_place() -> None:
     pieces = [*KEYWORDS, *OPERATORS, *"()\"' \t!,.", "seed", "eval/return", "3", "-1e3", "é", "\x00", "\n", "ppo-*"]
     read = 0
     refused: list[tuple[str, str]] = []
@@ -194,7 +194,7 @@ def test_any_text_is_a_condition_or_refused_at_a_place_in_it() -> None:
     assert 50 < read < 4500
 
 
-def test_every_field_can_be_asked_for(tmp_path: Path) -> None:
+def test_every_field_can_be_queried(tmp_path: Path) -> None:
     one = run(2, {RETURN: 7.5}, tmp_path / "run")
     for name, found in everything(one).items():
         assert value(one, name) == found or isinstance(found, dict), name

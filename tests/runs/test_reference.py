@@ -42,7 +42,7 @@ def test_verdict_by_value(changes: dict[str, Any], value: float, verdict: str) -
     assert str(value) in reason
 
 
-def test_like_is_compared_with_like_alone() -> None:
+def test_other_tasks_are_not_comparable() -> None:
     metrics: dict[str, float | None] = {"test/accuracy": 1.0}
     settings = {"model": {"class_path": "x.Y", "init_args": {"samples": 50}}, "total_timesteps": 100}
 

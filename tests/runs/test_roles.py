@@ -75,7 +75,7 @@ def test_former_roles_are_still_declared(name: str) -> None:
         assert known <= {*vars(now)[role]}, role
 
 
-def test_lab_names_no_setting_of_a_family() -> None:
+def test_lab_names_no_family_setting() -> None:
     """Dotted names of settings that classes of the families have: in texts of `lab`, docstrings aside."""
     theirs: set[str] = set()
     for path in (ROOT / "configs").glob("*/*.yaml"):
@@ -132,7 +132,7 @@ def test_folds_and_seeds_are_repeats(tmp_path: Path) -> None:
     assert "trainer.rate=0.2" in other.label
 
 
-def test_moved_classes_stay_the_same_method(tmp_path: Path) -> None:
+def test_moved_classes_stay_alike(tmp_path: Path) -> None:
     """A class that was recorded under its former name makes no other kind."""
     for name in ("agents.cartpole.Masked", "agents.environments.cartpole.Masked"):
         recorded(tmp_path, config={"experiment": "x.Y", "env": {"wrappers": [], "id": name}})

@@ -55,7 +55,7 @@ def test_interquartile_mean_is_rliables(name: str) -> None:
 
 
 @pytest.mark.parametrize("axis", [0, 1, -1])
-def test_interquartile_mean_of_many_at_once_is_scipys(axis: int) -> None:
+def test_interquartile_mean_along_axis(axis: int) -> None:
     sample = np.random.default_rng(0).normal(size=(9, 11, 5))
     np.testing.assert_allclose(interquartile_mean(sample, axis), stats.trim_mean(sample, 0.25, axis))
 
@@ -104,7 +104,7 @@ def test_against_rliable_itself() -> None:
         assert found == pytest.approx((low, high), abs=0.05 * (high - low))
 
 
-def test_a_statistic_is_the_same_twice_and_touches_no_global_generator() -> None:
+def test_statistics_are_reproducible() -> None:
     before = np.random.get_state()[1].tolist()  # type: ignore[index]
     twice = [
         (bootstrap_interval(SCORES["ten"], np.mean), probability_of_improvement(SCORES["ten"], SCORES["seven"]))
@@ -114,7 +114,7 @@ def test_a_statistic_is_the_same_twice_and_touches_no_global_generator() -> None
     assert np.random.get_state()[1].tolist() == before  # type: ignore[index]
 
 
-def test_the_interval_covers_as_often_as_it_says() -> None:
+def test_interval_covers_its_level() -> None:
     """The mean of 30 normal scores; with five the percentile bootstrap covers less, as its docstring says."""
     random = np.random.default_rng(0)
 
@@ -131,14 +131,14 @@ def test_the_interval_covers_as_often_as_it_says() -> None:
     assert covered(5, 0.95) < 0.9
 
 
-def test_a_single_run_has_no_interval() -> None:
+def test_single_run_has_no_interval() -> None:
     assert bootstrap_interval([7.0], np.mean) is None
     found = probability_of_improvement([7.0], [1.0, 8.0])
     assert (found.probability, found.low, found.high) == (0.5, None, None)
 
 
 @pytest.mark.parametrize("runs", [3, 5, 10])
-def test_one_normal_sample_in_a_hundred_has_an_outlier(runs: int) -> None:
+def test_normal_samples_have_few_outliers(runs: int) -> None:
     random = np.random.default_rng(0)
     found = [bool(outliers(random.normal(5, 2, runs).tolist())) for _ in range(4000)]
     assert np.mean(found) == pytest.approx(0.01, abs=0.005)
@@ -160,7 +160,7 @@ def test_widest_gap() -> None:
 
 
 @pytest.mark.parametrize("scores", [[], [1.0, float("nan"), 2.0], [float("inf")]])
-def test_what_is_no_score_is_refused(scores: list[float]) -> None:
+def test_invalid_scores_are_refused(scores: list[float]) -> None:
     with pytest.raises(ValueError, match=r"at least one score|must be finite"):
         interquartile_mean(scores)
     with pytest.raises(ValueError, match=r"at least one score|must be finite"):

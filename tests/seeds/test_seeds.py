@@ -105,7 +105,7 @@ def there(*seeds: int, fast_dev_run: bool = False, **settings: Any) -> dict[int,
     return {seed: run.run_id for seed, run in found.items()}
 
 
-def test_seeds_are_ordinary_runs_and_those_that_are_there_are_not_run_again(capsys: pytest.CaptureFixture[str]) -> None:
+def test_completed_seeds_are_not_repeated(capsys: pytest.CaptureFixture[str]) -> None:
     before = lab.run("toy.yaml", {"seed": 1})
     capsys.readouterr()
     assert main(["run", "toy.yaml", "--seeds", "1,0,5"]) == 0
@@ -137,7 +137,7 @@ def test_seeds_are_ordinary_runs_and_those_that_are_there_are_not_run_again(caps
     assert not list(Path(tempfile.gettempdir()).glob("lab-*")), "nothing stays of what all went well"
 
 
-def test_which_runs_count(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_which_runs_are_reused(monkeypatch: pytest.MonkeyPatch) -> None:
     first = lab.run("toy.yaml", {"seed": 1})
     assert there(0, 1, 2) == {1: first.run_id}
     assert there(1, steps=11) == there(1, checkpoint__steps=3) == {}, "another config"
@@ -164,7 +164,7 @@ def test_which_runs_count(monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(there(2, description="with toy-secret-value")) == [2], "secrets are blanked in what is recorded"
 
 
-def test_one_that_fails_stops_no_other_and_the_worst_code_counts(capsys: pytest.CaptureFixture[str]) -> None:
+def test_failure_stops_no_other_run(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--seeds", "0-2", "--failing=[0]", "--diverging=[1]"]
     capsys.readouterr()
     assert main(["run", "toy.yaml", *words]) == 4
@@ -190,7 +190,7 @@ def test_one_that_fails_stops_no_other_and_the_worst_code_counts(capsys: pytest.
     assert len(runs()) == 3
 
 
-def test_ctrl_c_saves_all_and_the_same_command_goes_on_exactly(capsys: pytest.CaptureFixture[str]) -> None:
+def test_ctrl_c_resumes_exactly(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--seeds", "0-2", "--jobs", "2", "--steps=60"]
     SLOW.write_text("0.1")
     with at_work(words, seeds=2) as process:
@@ -213,7 +213,7 @@ def test_ctrl_c_saves_all_and_the_same_command_goes_on_exactly(capsys: pytest.Ca
         assert found["runs"][seed]["run"]["metrics"] == alone.metrics
 
 
-def test_after_ctrl_c_the_logs_that_were_named_are_there() -> None:
+def test_ctrl_c_keeps_named_logs() -> None:
     SLOW.write_text("0.1")
     with at_work(["--seeds", "0-1", "--jobs", "2", "--steps=100", "--failing=[0]"], seeds=2) as process:
         assert process.stderr
@@ -225,7 +225,7 @@ def test_after_ctrl_c_the_logs_that_were_named_are_there() -> None:
     assert [path.name for path in log.parent.iterdir()] == ["seed-0.log"]
 
 
-def test_a_signal_before_the_first_run_leaves_nothing() -> None:
+def test_early_signal_leaves_nothing() -> None:
     SLOW.write_text("0.1")
     process = lab_process(["run", "toy.yaml", "--seeds", "0-1", "--steps=600"])
     there = Path(tempfile.gettempdir())
@@ -239,7 +239,7 @@ def test_a_signal_before_the_first_run_leaves_nothing() -> None:
     assert not list(there.glob("lab-seeds-*"))
 
 
-def test_other_signals_go_on_to_the_children() -> None:
+def test_signals_reach_the_children() -> None:
     SLOW.write_text("0.1")
     with at_work(["--seeds", "4", "--steps=600"], seeds=1) as process:
         process.send_signal(signal.SIGTERM)
@@ -248,7 +248,7 @@ def test_other_signals_go_on_to_the_children() -> None:
     assert (run.status, run.resume["steps_after_it"]) == ("interrupted", 0)
 
 
-def test_kill_9_leaves_no_child_and_a_second_call_finishes(capsys: pytest.CaptureFixture[str]) -> None:
+def test_kill_9_leaves_no_child(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--seeds", "0-1", "--jobs", "2", "--checkpoint.steps=5", "--steps=60"]
     SLOW.write_text("0.1")
     with at_work(words, seeds=2) as process:
@@ -266,7 +266,7 @@ def test_kill_9_leaves_no_child_and_a_second_call_finishes(capsys: pytest.Captur
     assert found["runs"][1]["run"]["metrics"] == alone.metrics
 
 
-def test_a_second_ctrl_c_ends_at_once_and_leaves_no_child() -> None:
+def test_second_ctrl_c_ends_at_once() -> None:
     SLOW.write_text("20")
     with at_work(["--seeds", "0-1", "--jobs", "2"], seeds=0) as process:
         wait_for(lambda: len(pids()) == 2, process)
@@ -278,7 +278,7 @@ def test_a_second_ctrl_c_ends_at_once_and_leaves_no_child() -> None:
         wait_until_gone(children)
 
 
-def test_what_another_process_is_at_work_on_is_left_to_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_running_elsewhere_is_left_alone(capsys: pytest.CaptureFixture[str]) -> None:
     run = lab.run("toy.yaml", {"seed": 1})
     replace(run, status="running", metrics={}).write()
     with locked(run.dir):
@@ -289,7 +289,7 @@ def test_what_another_process_is_at_work_on_is_left_to_it(capsys: pytest.Capture
     assert how(told(capsys, "--seeds", "1")) == ["resumed"]
 
 
-def test_all_seeds_see_the_config_as_it_was_at_the_beginning() -> None:
+def test_config_is_pinned() -> None:
     SLOW.write_text("0.3")
     with at_work(["--seeds", "0-1", "--jobs", "1"], seeds=1) as process:
         Path("toy.yaml").write_text(Path("toy.yaml").read_text() + "steps: 99\n")
@@ -299,14 +299,14 @@ def test_all_seeds_see_the_config_as_it_was_at_the_beginning() -> None:
     assert [len((run.dir / "metrics.jsonl").read_text().splitlines()) for run in runs()] == [10, 10]
 
 
-def test_as_many_at_once_as_the_cores_allow(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_jobs_follow_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
     assert simultaneous(load("toy.yaml")) == 8
     monkeypatch.setattr(os, "cpu_count", lambda: 64)
     assert [simultaneous(load("toy.yaml", {"threads": n})) for n in (3, 8, 16)] == [2, 1, 1]
 
 
-def test_jobs_are_at_work_at_the_same_time_and_no_more() -> None:
+def test_jobs_run_at_once() -> None:
     most = 0
 
     def watch(children: Sequence[Child]) -> None:
@@ -322,7 +322,7 @@ def test_jobs_are_at_work_at_the_same_time_and_no_more() -> None:
     assert (outcome.reference["verdict"], found.exit_code) == ("met", 0)
 
 
-def test_an_agent_from_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_agents_have_seeds_too(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["ppo-cartpole", "--seeds", "0-1", "--fast-dev-run", "--runs-dir", "elsewhere", "--agent.n_epochs", "2"]
     assert main(["run", *words]) == 0
     out = capsys.readouterr().out
@@ -348,9 +348,7 @@ def test_an_agent_from_the_command_line(capsys: pytest.CaptureFixture[str]) -> N
         (["--seeds", "0-2", "--device", "cuda"], "device 'cuda' is not available here"),
     ],
 )
-def test_misuse_is_refused_before_anything_is_started(
-    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_misuse_starts_nothing(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     if "cuda" in words and torch.cuda.is_available():
         pytest.skip("there is a GPU here")
     assert main(["run", "toy.yaml", *words]) == 2
@@ -365,7 +363,7 @@ def test_misuse_from_python() -> None:
     assert not RUNS.exists()
 
 
-def test_at_a_terminal_all_are_shown_live_and_the_terminal_is_left_as_it_was() -> None:
+def test_terminal_shows_all_live() -> None:
     SLOW.write_text("0.2")
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "lab.cli", "run", "toy.yaml", "--seeds", "0-1", "--jobs", "2"]
@@ -423,7 +421,7 @@ def test_other_settings_make_groups(capsys: pytest.CaptureFixture[str]) -> None:
     assert [line for line in out.splitlines() if line.startswith("bonus ")] == ["bonus 0.5", "bonus 100"]
 
 
-def test_varied_run_is_that_run_alone() -> None:
+def test_varied_run_equals_single_run() -> None:
     found = run_varied("toy.yaml", {"steps": 20}, vary={"fold": [1, 2], "seed": [3]}, jobs=2)
     alone = lab.run("toy.yaml", {"steps": 20, "seed": 3, "fold": 2}, runs_dir="alone")
     assert found.trials[1].settings == {"fold": 2, "seed": 3}

@@ -1,4 +1,4 @@
-"""The mean of several seeds' curves, and how sure it is."""
+"""The mean curve of several seeds, with its 95 % interval."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from scipy import stats
 
 from lab.report.figures.curves import Array, Series
 
-GRID = 2_000  # points at most, where rows of the seeds don't lie at the same places
+GRID = 2_000  # points at most, where the seeds were logged at different steps
 
 HOW = (
-    "Lines are means over a group's finished seeds, bands the 95 % interval of that mean by Student's t, at each point "
-    "by itself. Nothing is smoothed. Where rows of the seeds lie at different places, each seed is interpolated "
-    f"linearly between its own rows, at all their places or at {GRID:,} equal distances. A mean begins where the last "
-    "seed begins and ends where the first one ends, so that it is of the same seeds everywhere. Dotted lines are runs "
-    "that no statistic counts. A line of one seed is that seed; its band, where there is one, is what the run itself "
-    "logged: the 95 % interval over episodes. Lines of many rows are thinned, with the extremes of every stretch kept. "
-    "Wall-clock time runs on while a run waits to be resumed."
+    "Lines are means over a group's finished runs, and bands are the 95 % interval of that mean by Student's t at "
+    "each point. Nothing is smoothed. Where the runs were logged at different steps, each is interpolated "
+    f"linearly between its own rows, at the steps of all of them or at {GRID:,} equal distances. A mean begins "
+    "where the last run begins and ends where the first run ends, so that it is over the same runs everywhere. "
+    "Dotted lines are runs that are in no statistic. A group of one run shows that run; its band, if any, is what "
+    "the run itself logged: the 95 % interval over episodes. Long lines are thinned, with the extremes of every "
+    "stretch kept. Wall-clock time includes the time until a run was resumed."
 )
 
 
@@ -35,11 +35,11 @@ class Band:
 
 
 def band(seeds: Sequence[Series], *, clock: bool = False) -> Band | None:
-    """Return the band of two or more seeds over their own axis, or over seconds for `clock`; None where their ranges
-    have nothing in common."""
+    """Return the band of two or more seeds over their own axis, or over seconds for `clock`; None where their ranges do
+    not overlap."""
     places = [one.seconds if clock else one.at for one in seeds]
     if clock:
-        # The clock of a resumed or forked run may have been set back: it must rise, to be interpolated on.
+        # The clock of a resumed or forked run may have been set back, but interpolation needs rising values.
         places = [np.maximum.accumulate(place) for place in places]
     grid, values = places[0], [one.values for one in seeds]
     if not all(np.array_equal(grid, place) for place in places[1:]):
@@ -55,6 +55,6 @@ def band(seeds: Sequence[Series], *, clock: bool = False) -> Band | None:
 
 
 def _grid(places: Sequence[Array], start: float, end: float) -> Array:
-    """All places of all seeds between start and end where they are few, else as many at equal distances."""
+    """All steps of all seeds between start and end where they are few, else points at equal distances."""
     every = np.unique(np.concatenate([place[(place >= start) & (place <= end)] for place in places]))
     return every if len(every) <= GRID else np.linspace(start, end, GRID)

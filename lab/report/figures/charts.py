@@ -1,4 +1,4 @@
-"""What the page's script draws: curves by task and metric, as few numbers as look the same."""
+"""The charts of the page: curves by task and metric, thinned."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def charts_of(task: Task, curves: Sequence[Curves], places: Mapping[int, int]) -
 
 
 def points_for(charts: Sequence[Chart]) -> int:
-    """How many points a line may have, for all charts of a page to stay within bounds."""
+    """Return how many points a line may have so that all charts of a page stay within bounds."""
     cost = sum(3 * len(chart.seeds) + 16 * len(chart.bands) for chart in charts)
     return int(min(MOST_POINTS, max(FEWEST_POINTS, MOST_NUMBERS / max(cost, 1))))
 
@@ -118,12 +118,12 @@ def packed(values: Array) -> Spec:
 
 
 def _worth_a_line(group: Group) -> list[Run]:
-    """Fast-dev runs show nothing but that everything works: they are drawn where there is nothing else."""
+    """Fast-dev runs are drawn only where there are no others: they only show that everything works."""
     return [run for run in group.runs if not run.record.fast_dev_run] or list(group.runs)
 
 
 def _averaged(group: Group, seeds: Sequence[tuple[int, Group, Run, Series]]) -> tuple[Series, ...]:
-    """The group's series that a mean is made of: those of the runs that count, or of all where none has ended yet."""
+    """The group's series that a mean is over: those of the runs that count, or of all runs if none has ended yet."""
     of_group = [(run, series) for _, one, run, series in seeds if one is group]
     counted = [series for run, series in of_group if group.counts(run)]
     return tuple(counted if group.counted else [series for _, series in of_group])

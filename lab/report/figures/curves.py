@@ -1,4 +1,4 @@
-"""Curves of a run, read from its journal as fast as may be: a report has millions of rows."""
+"""Curves of a run, read from its journal. A report has millions of rows, so that this must be fast."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lab.tracking.journal import METRICS
 Array = NDArray[np.float64]
 
 MOST_METRICS = 300  # of one run
-MOST_ROWS = 20_000  # of one metric: what is more is thinned at once, min and max kept
+MOST_ROWS = 20_000  # of one metric; more are thinned at once, with extremes kept
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Series:
 
 @dataclass
 class Curves:
-    """What a run's journal holds: metrics by name, and what could not be used of it."""
+    """The metrics in a run's journal by name, and how much of it could not be used."""
 
     series: dict[str, Series] = field(default_factory=dict)
     rows: int = 0
@@ -53,7 +53,7 @@ class Curves:
 
 
 def read_curves(folder: Path, started: float | None = None) -> Curves:
-    """Read a run's journal. A last row that was cut short is left out; lines that are no rows are counted.
+    """Read a run's journal. An incomplete last row is left out; lines that are not rows are counted.
 
     `started` is when the run began, in seconds since the epoch; None for the time of its first row.
     """
@@ -94,7 +94,7 @@ def _ordered(axis: str, at: Array, seconds: Array, values: Array) -> Series:
 
 
 def _parsed(lines: list[bytes]) -> list[Any]:
-    """What each line says; None for one that is no JSON."""
+    """Each line as a value; None where it is not JSON."""
 
     def parsed(line: bytes) -> Any:
         try:
@@ -109,12 +109,12 @@ def _parsed(lines: list[bytes]) -> list[Any]:
 
 
 def _layouts(parsed: list[Any], found: Curves) -> Iterator[tuple[str, Array, Array, list[tuple[str, Array]]]]:
-    """Yield (axis, at, times, metrics) for all rows that have the same keys: whole columns are quick to take."""
+    """Yield (axis, at, times, metrics) for each set of rows with the same keys: whole columns are fast to read."""
     layouts: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for row in parsed:
         try:
             layouts.setdefault((row["axis"], *row), []).append(row)
-        except (TypeError, KeyError):  # no object, or none with an axis
+        except (TypeError, KeyError):  # not an object, or without an axis
             found.damaged += 1
     for (axis, *names), rows in layouts.items():
         if not isinstance(axis, str) or axis not in names or "time" not in names:
@@ -132,7 +132,7 @@ def _layouts(parsed: list[Any], found: Curves) -> Iterator[tuple[str, Array, Arr
 
 
 def _column(name: str, rows: list[dict[str, Any]]) -> Array:
-    """One value of each row; NaN for what is no number."""
+    """One value of each row; NaN where it is not a number."""
     values = list(map(itemgetter(name), rows))
     try:
         column = np.array(values)
@@ -145,7 +145,7 @@ def _column(name: str, rows: list[dict[str, Any]]) -> Array:
 
 @contextmanager
 def _no_collector() -> Iterator[None]:
-    """Python's collector would look through all rows again and again while they come, and find nothing."""
+    """Turn off the garbage collector, which would scan all rows again and again while they are read."""
     on = gc.isenabled()
     gc.disable()
     try:

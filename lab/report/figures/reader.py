@@ -1,7 +1,7 @@
-"""Many journals at once: each of a few child processes reads its share of them.
+"""Reading many journals at once, in a few child processes.
 
-`python reader.py` is such a child: what to read comes on its standard input, and what it read goes to its standard
-output. (`multiprocessing` would run the caller's own script again in every child.)
+`python reader.py` is such a child: it gets its jobs on standard input and writes what it read to standard output.
+(`multiprocessing` would run the caller's own script again in every child.)
 """
 
 from __future__ import annotations
@@ -75,9 +75,9 @@ def read_all(folders: Sequence[Path], started: Sequence[float | None]) -> list[C
 def _start(jobs: Sequence[Job], ending: ExitStack) -> subprocess.Popen[bytes]:
     child = subprocess.Popen([sys.executable, "-P", __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603
     ending.enter_context(child)
-    ending.callback(child.kill)  # before it is waited for: it may not outlive us
+    ending.callback(child.kill)  # before it is waited for: it must not outlive this process
     assert child.stdin is not None
-    with suppress(OSError), child.stdin:  # one that died gives nothing back
+    with suppress(OSError), child.stdin:  # the child may have died
         pickle.dump(jobs, child.stdin)
     return child
 

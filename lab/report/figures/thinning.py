@@ -1,4 +1,4 @@
-"""Fewer points of a curve that look like all of them: extremes are kept, so that no spike is lost."""
+"""Thinning of curves: fewer points that look the same. Extremes are kept, so that no spike is lost."""
 
 from __future__ import annotations
 

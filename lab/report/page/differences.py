@@ -1,4 +1,4 @@
-"""Which settings differ: between the groups of a task, and between the runs of a group."""
+"""Settings that differ between the groups of a task, and between the runs of a group."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lab.runs.groups import Group
 from lab.runs.select import Run, flat
 from lab.tracking.redact import redact
 
-SAID_ELSEWHERE = ("seed", "name", "description", "reference")
+SHOWN_ELSEWHERE = ("seed", "name", "description", "reference")
 LONGEST = 200  # characters of a value
 
 
@@ -54,13 +54,13 @@ def between_runs(group: Group, settings: Mapping[int, Mapping[str, str]]) -> Dif
 
 
 def said(value: Any) -> str:
-    """A setting's value as the command line would take it, cut where it is very long."""
+    """Return a setting's value as the command line takes it, shortened where it is very long."""
     text = value if isinstance(value, str) else json.dumps(value, default=str)
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
 def _differences(columns: Sequence[Any], settings: Sequence[Mapping[str, str]]) -> Differences | None:
-    names = [name for name in dict.fromkeys(chain(*settings)) if name.split(".")[0] not in SAID_ELSEWHERE]
+    names = [name for name in dict.fromkeys(chain(*settings)) if name.split(".")[0] not in SHOWN_ELSEWHERE]
     rows = [Difference(name, tuple(one.get(name) for one in settings)) for name in names]
     differing = [row for row in rows if len(set(row.values)) > 1]
     common = tuple(row for row in differing if None not in row.values)

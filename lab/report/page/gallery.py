@@ -1,4 +1,4 @@
-"""Which media of many runs a page shows: it must stay small enough to be sent around."""
+"""Which media of many runs a page contains, so that it stays small enough to be sent by mail."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Shots:
     Args:
         name: as logged.
         run: the run's place in the report.
-        lead: whether the page shows it unasked: it is the first of its group.
+        lead: whether the page shows it at first: the first of its group.
         frames: from the first to the latest, each with the key of its content.
     """
 
@@ -35,8 +35,8 @@ class Gallery:
 
     Args:
         shots: by run, and by name in the order of the run's journal.
-        contents: `data:` URIs by key; a file that several runs have is there once.
-        left_out: how many files of each run are not there, by the reason.
+        contents: `data:` URIs by key. Equal files are there once.
+        left_out: how many files of each run are missing, by reason.
     """
 
     shots: list[Shots] = field(default_factory=list)
@@ -76,7 +76,7 @@ def gallery(media: Sequence[Medium], groups: Sequence[int], *, most: int) -> Gal
         if key_of_content not in found.contents:
             uri = f"data:{one.mime};base64,{base64.b64encode(content).decode()}"
             if spent + len(uri) > most:
-                found.left_out[one.run][f"beyond the {size(most)} that a page has for media"] += 1
+                found.left_out[one.run][f"beyond the {size(most)} that the page has for media"] += 1
                 continue
             found.contents[key_of_content] = uri
             spent += len(uri)

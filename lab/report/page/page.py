@@ -1,4 +1,4 @@
-"""From runs to one page that needs nothing else: templates, scripts and Plotly in a single file."""
+"""The HTML page of a report: one file with templates, scripts and Plotly, which loads nothing else."""
 
 from __future__ import annotations
 
@@ -55,15 +55,15 @@ def page(
     curves_of: Future[dict[int, Curves]] | None = None,
     damaged: Sequence[Path] = (),
 ) -> str:
-    """Return the report of at least one run as HTML that loads nothing from anywhere.
+    """Return the report on at least one run as HTML that loads nothing from the network.
 
     Args:
         runs: in any order.
-        findings: what a reviewer would ask, at the top of the page.
+        findings: at the top of the page.
         title: the page's heading.
-        command: what makes the page again.
-        group_by: fields whose values make a group; its runs count as seeds of one thing.
-        curves_of: what `reading(runs)` gave, where it was begun before; None begins it here.
+        command: that makes the page again.
+        group_by: fields whose values make a group.
+        curves_of: what `reading(runs)` returned, if it was started before; None starts it here.
         damaged: folders of runs that were asked for and cannot be read.
     """
     curves_of = curves_of or reading(runs)
@@ -150,8 +150,7 @@ def page(
 
 
 def script_json(value: Any) -> Markup:
-    """JSON that may stand in a script element, whatever it says: nothing in it can end the element, or be a comment,
-    and it is plain ASCII."""
+    """Return JSON for a script element, in ASCII. Nothing in it can end the element or begin a comment."""
     text = json.dumps(value, allow_nan=False, separators=(",", ":"))
     for bad in "<>&":
         text = text.replace(bad, f"\\u{ord(bad):04x}")
@@ -159,7 +158,7 @@ def script_json(value: Any) -> Markup:
 
 
 def plotly() -> str:
-    """Plotly's script, as its Python package brings it."""
+    """Return Plotly's script from its Python package."""
     script = resources.files("plotly").joinpath("package_data", "plotly.min.js").read_text(encoding="utf-8")
     return script.replace("</script", "<\\/script").replace("<!--", "<\\!--")
 

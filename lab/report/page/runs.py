@@ -1,4 +1,4 @@
-"""One run as the page tells it: what it was, how it ended, where it came from, and how to repeat it."""
+"""One run on the page: its facts, its settings, and the command that repeats it."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ LONGEST_ERROR = 4_000  # characters
 
 @dataclass(frozen=True)
 class RunView:
-    """A run with all that its own part of the page shows.
+    """A run with all that its section of the page shows.
 
     Args:
         place: in the report; the page's element is `run-PLACE`.
         figure: its headline figure, None where it has none.
-        facts: what is to be known about it, as names and texts.
-        command: what repeats it; None where its config can't be read.
-        search: what the page's search looks through.
+        facts: names and texts.
+        command: that repeats it; None where its config can't be read.
+        search: the text that the page's search looks through.
         settings: its whole config, a line each.
     """
 
@@ -54,7 +54,7 @@ def view(
     command: str | None,
     settings: Mapping[str, str],
 ) -> RunView:
-    """Return what the page says about the run at `place`."""
+    """Return the run at `place` for the page."""
     task, group = next((t, g) for t in tasks for g in t.groups if any(one is run for one in g.runs))
     record = run.record
     error = short(str(redact(record.error or "")), LONGEST_ERROR)
@@ -122,7 +122,7 @@ def _data(run: Run) -> str:
     dataset = run.record.dataset
     parts = [str(dataset.get("name", "unknown"))]
     if dataset.get("fallback"):
-        parts.append(f"in place of what was asked for, because {dataset['fallback']}")
+        parts.append(f"instead of the data that was asked for, because {dataset['fallback']}")
     if dataset.get("sha256"):
         parts.append(f"sha256 {str(dataset['sha256'])[:12]}")
     return ", ".join(parts)
@@ -132,7 +132,7 @@ def _git(git: Any) -> str:
     commit = mapping(git).get("commit")
     if not commit:
         return "not in a repository"
-    return f"{str(commit)[:10]}{' with changes that are in no commit' if mapping(git).get('dirty') else ''}"
+    return f"{str(commit)[:10]}{' with uncommitted changes' if mapping(git).get('dirty') else ''}"
 
 
 def _resumed(resume: Any) -> str:
@@ -148,7 +148,7 @@ def _forked(parent: Any) -> str:
         return ""
     at = number(mapping(parent).get("checkpoint"))
     step = f" at step {at:,.0f}" if at is not None else ""
-    return f"from {mapping(parent).get('run_id')}{step}; its command trains all of it anew"
+    return f"from {mapping(parent).get('run_id')}{step}; the command above trains from the beginning"
 
 
 def _journal(curves: Curves) -> str:
@@ -156,7 +156,7 @@ def _journal(curves: Curves) -> str:
     if curves.damaged:
         told.append(f"{count(curves.damaged, 'damaged line')} skipped")
     if curves.not_finite:
-        told.append(f"{count(curves.not_finite, 'value')} not finite, and not drawn")
+        told.append(f"{count(curves.not_finite, 'value')} not finite and not drawn")
     if curves.left_out:
         told.append(f"{count(curves.left_out, 'metric')} beyond the limit left out")
     return ", ".join(told)

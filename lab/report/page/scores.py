@@ -1,4 +1,4 @@
-"""The figures of a report's tables: how groups did, against what is published and against each other."""
+"""The figures in the tables of a report: of each group, and of pairs of groups."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MOST_PAIRS = 30  # of one task
 
 @dataclass(frozen=True)
 class Score:
-    """How a group did. Statistics are None where no run counts, intervals where only one does.
+    """The figures of a group. Statistics are None where no run counts, intervals where only one counts.
 
     Args:
         spread: mean with its 95 % interval, extremes, number of runs.
@@ -79,8 +79,8 @@ def score(group: Group) -> Score:
 
 
 def pairs(task: Task) -> list[Pair]:
-    """Return the comparisons of groups of a task that have figures: each pair once, or where that would be too many,
-    the group with the best mean beside each of the others."""
+    """Return the comparisons between groups of a task that have figures: all pairs, or where these are too many, the
+    group with the best mean against each of the others."""
     scored = [group for group in task.groups if group.scores]
     way = task.direction[0]
     if len(scored) * (len(scored) - 1) // 2 > MOST_PAIRS:

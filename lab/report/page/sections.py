@@ -1,4 +1,4 @@
-"""What the page shows of each task, and what its scripts have to know of all runs and groups."""
+"""The sections of the page, one per task, and the data for its scripts."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Section:
 
     @property
     def worth_a_strip(self) -> bool:
-        """Whether there are figures to compare: one alone is in the table."""
+        """Whether there are several figures to compare."""
         return sum(one.spread.n for one in self.scores if one.spread) > 1
 
     @property
@@ -93,7 +93,7 @@ class FindingView:
 
     @property
     def paragraphs(self) -> list[str]:
-        """What was found, and what would settle it; commands stand in backticks."""
+        """The finding and what would settle it, with commands in backticks."""
         found, _, remedy = self.finding.text.partition(SETTLE)
         return [found, f"{SETTLE.strip()} {remedy}"] if remedy else [found]
 
@@ -112,8 +112,7 @@ class FindingView:
 
 
 def colours(tasks: Sequence[Task]) -> dict[int, tuple[int, str]]:
-    """Colour and dash of each group by its index: of one task no two are alike while the colours last, and colours are
-    shared out evenly over the page."""
+    """Return colour and dash of each group by its index. Groups of one task have different colours while these last."""
     used: Counter[int] = Counter()
     found: dict[int, tuple[int, str]] = {}
     for task in tasks:
@@ -127,7 +126,7 @@ def colours(tasks: Sequence[Task]) -> dict[int, tuple[int, str]]:
 
 
 def index(tasks: Sequence[Task], views: Sequence[RunView]) -> dict[str, Any]:
-    """Return what filter and charts have to know of every run and group."""
+    """Return the data of runs and groups for filters and charts."""
     given = colours(tasks)
     groups = {group.index: group for task in tasks for group in task.groups}
     return {

@@ -1,4 +1,4 @@
-"""What runs cost: devices, seconds by stage, speed, and where a training loop's time goes."""
+"""Devices, seconds by stage, speed, and the parts of a training step's time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ALL, PART = "speed/all", "speed/"
 
 @dataclass(frozen=True)
 class Cost:
-    """What one run cost. `stages` are seconds by name, `speed` is its throughput in `unit`."""
+    """The time of one run: `stages` are seconds by name, `speed` is its throughput in `unit`."""
 
     run: Run
     stages: dict[str, float]
@@ -28,23 +28,23 @@ class Cost:
 
 @dataclass(frozen=True)
 class Shares:
-    """Where a group's training loop spends its time: parts by name, as shares of 1, the mean over its runs."""
+    """Parts of a training step's time by name, as fractions, averaged over a group's runs."""
 
     group: Group
     parts: dict[str, float]
 
 
 def cost(run: Run) -> Cost:
-    """Return what a run cost, by its summary."""
+    """Return the time of a run, from its summary."""
     stages = {name: seconds for name, value in run.record.durations.items() if (seconds := number(value)) is not None}
     speed = mapping(run.record.throughput)
     return Cost(run, stages, number(speed.get("value")), str(speed.get("unit", "")))
 
 
 def shares(group: Group, curves: Sequence[Curves]) -> Shares | None:
-    """Return where the time goes, by the rows called `speed/PART`; None where no run of the group has any.
+    """Return the parts of the training time, from the metrics `speed/PART`; None where no run has any.
 
-    `speed/PART` is the speed if the other parts took no time, so that the seconds of a step are 1 / `speed/PART`.
+    `speed/PART` is the speed that there would be if the other parts took no time: a step takes 1 / `speed/PART` s.
     `curves` are those of the group's runs.
     """
     found: list[dict[str, float]] = []

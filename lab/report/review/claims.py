@@ -181,10 +181,10 @@ def _unsure_of_its_seeds(claim: Claim) -> list[Case]:
     found = spread(scores)
     short = abs(found.mean - claim.bar)
     deviation = (found.standard_error or 0.0) * math.sqrt(found.n)
-    needed = math.ceil((1.96 * deviation / short) ** 2) + 2 if short else MOST_SEEDS + 1
+    needed = max(found.n, math.ceil((1.96 * deviation / short) ** 2)) + 2 if short else MOST_SEEDS + 1
     text = f"{group.label}: mean {mean_with_interval(scores)} over {found.n} seeds ({claim.met} met it), {claim.told}"
     remedy = f"about {needed} seeds of {group.label}: {more_repeats(group, needed)}"
-    hopeless = f"say that {group.label} cannot be told from it: that would take about {needed:,} seeds"
+    hopeless = f"say that {group.label} and {claim.called} cannot be told apart: that would take about {needed:,} seeds"
     return [Case(text, claim.judged, remedy if needed <= MOST_SEEDS else hopeless)]
 
 
@@ -201,7 +201,8 @@ def _unsure_of_its_episodes(claim: Claim, run: Run, score: float) -> Iterator[Ca
     needed = _rounded_up((1.96 * deviation / short) ** 2)
     command = f"`lab eval {place(run)} --episodes {needed}{_checkpoint(claim)}`"
     hopeless = (
-        f"say that {repeat_name(run)} of {group.label} cannot be told from it: that would take {needed:,} episodes"
+        f"say that {repeat_name(run)} of {group.label} and {claim.called} cannot be told apart: that would take "
+        f"{needed:,} episodes"
     )
     yield Case(
         f"{group.label}, {repeat_name(run)}: {shown(score)} ± {reach:.2g} over {episodes:,} episodes, {claim.told}",

@@ -1,4 +1,4 @@
-"""Markdown in which somebody else's names stay text."""
+"""Markdown in which names from runs stay plain text."""
 
 from __future__ import annotations
 
@@ -14,28 +14,27 @@ MEANT = re.compile(
 )
 
 
-def plain(text: object) -> str:
-    """Return text that Markdown shows as it is, in one line: what could mean something is a character reference,
-    which by CommonMark never does."""
+def escaped(text: object) -> str:
+    """Return text that Markdown shows as it is, in one line. Characters with a meaning become character references."""
     line = " ".join("".join(letter if letter.isprintable() else " " for letter in str(text)).split())
     return MEANT.sub(lambda found: f"&#{ord(found[0])};", line)
 
 
 def link(text: object, address: str) -> str:
-    """Return a link, where the address is one of the web; else the text alone."""
+    """Return a link if the address is a web address, else the text alone."""
     if not re.match(r"https?://", address):
-        return plain(text)
-    return f"[{plain(text)}]({quote(address, safe=':/?=&%-._~')})"
+        return escaped(text)
+    return f"[{escaped(text)}]({quote(address, safe=':/?=&%-._~')})"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table of cells that are Markdown already."""
+    """Return a table. The cells are Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def fenced(lines: Sequence[str]) -> str:
-    """Return a block of code, which nothing in it can end."""
+    """Return a code block. Nothing in the lines can end it."""
     shown = ["".join(letter if letter.isprintable() else "?" for letter in line) for line in lines]
     ticks = max((len(run) for line in shown for run in re.findall("`+", line)), default=0)
     fence = "`" * max(3, ticks + 1)

@@ -1,4 +1,4 @@
-"""A W&B Report: the runs that W&B lacks are sent first, then what the HTML page shows is made there."""
+"""Publishing a W&B Report: missing runs are sent first, then the report is made from the same parts as the page."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from lab.tracking.redact import redact
 from lab.tracking.sync import send, unsent
 from lab.tracking.wandb import hung
 
-SECONDS = 90  # for W&B to take the report, which asks about each run set's project
-LONGEST_TITLE = 128  # what W&B takes
+SECONDS = 90  # for W&B to accept the report
+LONGEST_TITLE = 128  # limit of W&B
 
 
 class PublishError(LabError):
-    """W&B did not take the report. The runs that were sent stay there, and the same command goes on from there."""
+    """W&B did not accept the report. The runs that were sent stay there, and the same command continues."""
 
 
 def publish(
@@ -42,14 +42,14 @@ def publish(
     """Make a W&B Report about the runs and return its address.
 
     Args:
-        runs: at least one; those that W&B lacks are sent, also where W&B was turned off while they trained. Fast-dev
-            runs, damaged ones and those that still run are in the report's tables alone.
-        findings: what a reviewer would ask.
-        title: the report's.
+        runs: at least one. Runs that W&B lacks are sent, also where W&B was disabled during training. Fast-dev runs,
+            damaged runs and those still running are only in the tables.
+        findings: at its beginning.
+        title: of the report.
         group_by: fields whose values make a group: a run set of its own.
-        say: told what happens meanwhile.
+        say: is told about progress.
 
-    Raises ConfigError without the extra or a key, before anything is sent, and PublishError when W&B does not take it.
+    Raises ConfigError without the extra or a key, before anything is sent; PublishError when W&B does not accept it.
     """
     if find_spec("wandb_workspaces") is None:
         raise ConfigError(
@@ -61,15 +61,17 @@ def publish(
     refused, _ = send([record.dir for record in lacking], say=say, sent=lambda address: None)
     if refused:
         raise PublishError(
-            f"{refused} of {len(lacking)} runs could not be sent to Weights & Biases, so there is no report yet; those "
-            "that were sent stay there, and the same command goes on from there"
+            f"{refused} of {len(lacking)} runs could not be sent to Weights & Biases, so there is no report yet; the "
+            "same command sends the rest"
         )
     from lab.report.wandb.blocks import contents
 
     addresses = {record.run_id: (_newest(record).wandb or {}).get("url") for record in records}
     places = {run_id: place for run_id, address in addresses.items() if (place := place_of(address))}
     if not places:
-        raise ConfigError("none of these runs can be on Weights & Biases: they are fast-dev, damaged or still running")
+        raise ConfigError(
+            "none of these runs can be sent to Weights & Biases: they are fast-dev runs, damaged or still running"
+        )
     blocks = contents(runs, findings, group_by=group_by, places=places)
     entity, project = Counter((place.entity, place.project) for place in places.values()).most_common(1)[0][0]
     title = "".join(letter if letter.isprintable() else " " for letter in title)[:LONGEST_TITLE]
@@ -80,7 +82,7 @@ def publish(
 
 
 def _newest(record: Summary) -> Summary:
-    """The record as it is on the disk: the run may have been sent a moment ago."""
+    """The record on disk: the run may have been sent since it was read."""
     return record if at_work(record.dir) else read_summary(record.dir)
 
 
@@ -94,7 +96,7 @@ def _save(blocks: list[Any], entity: str, project: str, title: str) -> str:
 
 
 def _within(seconds: float, work: Callable[[], str]) -> str:
-    """Return what `work` does, unless W&B's client, which tries again for hours, takes longer than that."""
+    """Return the result of `work`, unless it takes longer: W&B's client would retry for hours."""
     done: Future[str] = Future()
 
     def run() -> None:
@@ -115,7 +117,7 @@ def _within(seconds: float, work: Callable[[], str]) -> str:
 
 
 def _abandon() -> None:
-    """End W&B's client, or its next attempt could make a report that nobody is told of."""
+    """End W&B's client: its next attempt could make a report that nobody knows of."""
     stop = threading.Thread(target=sys.modules["wandb"].teardown, daemon=True)
     stop.start()
     stop.join(5)
@@ -123,6 +125,6 @@ def _abandon() -> None:
 
 def _refused(problem: str) -> str:
     return (
-        f"Weights & Biases did not take the report: {redact(problem)[:300]}. The runs stay there, and the same command "
-        "goes on from there"
+        f"Weights & Biases did not accept the report: {redact(problem)[:300]}; the runs stay there, and the same "
+        "command tries again"
     )

@@ -1,4 +1,4 @@
-"""The tables of a report in Markdown, in which somebody else's names stay text."""
+"""The tables of a report in Markdown."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lab.report.page import scores
 from lab.report.page.differences import Differences, between_groups, between_runs, settings_of
 from lab.report.page.runs import common_versions
 from lab.report.repeat import repeats, resolved
-from lab.report.wandb.markdown import fenced, link, plain, table
+from lab.report.wandb.markdown import escaped, fenced, link, table
 from lab.runs.groups import Group
 from lab.runs.readings import figure, number
 from lab.runs.select import Run
@@ -21,7 +21,7 @@ MOST_SETTINGS = 60  # rows of one table
 
 
 def verdicts(tasks: Sequence[Task]) -> str:
-    """How each group did, against what is published."""
+    """Return each group's figures beside the published figure, the target and the baselines."""
     head = ["group", "task", "mean ± 95 %", "published", "verdict", "runs", "target", "baselines"]
     rows = [_verdict(task, scores.score(group)) for task in tasks for group in task.groups]
     return table([*head, "interquartile mean", "range", "training", "speed"], rows)
@@ -33,23 +33,24 @@ def _verdict(task: Task, one: scores.Score) -> list[str]:
     of = "" if len(group.counted) == len(group.runs) else f" of {len(group.runs)}"
     middle = one.middle is not None and one.middle_interval and display.within(one.middle, *one.middle_interval)
     return [
-        plain(group.label) + (f" (without {plain(group.left_out)})" if group.left_out else ""),
-        plain(task.title),
+        escaped(group.label) + (f" (without {escaped(group.left_out)})" if group.left_out else ""),
+        escaped(task.title),
         display.with_reach(spread.mean, reach) if spread else display.NONE,
         _published(group),
         _counts(one.verdicts),
         f"{len(group.counted)}{of}",
         _target(one),
-        plain(", ".join(f"{name} {display.figure(score)}" for name, score in group.baselines.items())) or display.NONE,
+        escaped(", ".join(f"{name} {display.figure(score)}" for name, score in group.baselines.items()))
+        or display.NONE,
         middle or display.NONE,
         display.span(spread.min, spread.max) if spread and spread.n > 1 else display.NONE,
         display.took(one.train),
-        plain(display.rate(one.speed, one.unit)),
+        escaped(display.rate(one.speed, one.unit)),
     ]
 
 
 def _counts(verdicts: Mapping[str, int]) -> str:
-    return plain(", ".join(f"{n} {verdict}" for verdict, n in verdicts.items())) or display.NONE
+    return escaped(", ".join(f"{n} {verdict}" for verdict, n in verdicts.items())) or display.NONE
 
 
 def _target(one: scores.Score) -> str:
@@ -59,23 +60,23 @@ def _target(one: scores.Score) -> str:
 
 
 def _published(group: Group) -> str:
-    """The figure that the group's runs are held against."""
+    """The published figure of the group."""
     reference = group.reference
     value, spread = (number(reference.get(name)) for name in ("value", "spread"))
     if value is None:
         return display.NONE
     told = display.figure(value) if spread is None else f"{display.figure(value)} ± {display.figure(spread)}"
     other = reference.get("dataset")
-    return told if other == group.dataset else f"{told} on {plain(other)}"
+    return told if other == group.dataset else f"{told} on {escaped(other)}"
 
 
 def pairs(found: Sequence[scores.Pair]) -> str:
-    """How likely a run of one group is better than one of another."""
+    """Return how likely a run of one group is better than one of another."""
     rows = []
     for pair in found:
         one = pair.improvement
         sure = display.span(one.low, one.high) if one.low is not None and one.high is not None else display.NONE
-        rows.append([plain(pair.a.label), plain(pair.b.label), f"{one.probability:.2f}", sure])
+        rows.append([escaped(pair.a.label), escaped(pair.b.label), f"{one.probability:.2f}", sure])
     return table(["a run of", "is better than one of", "with probability", "95 % interval"], rows)
 
 
@@ -93,14 +94,14 @@ def settings(tasks: Sequence[Task]) -> Iterator[tuple[str, str]]:
 
 def _differing(found: Differences, heads: Sequence[str]) -> str:
     rows = [
-        [plain(row.name), *(display.NONE if value is None else plain(value) for value in row.values)]
+        [escaped(row.name), *(display.NONE if value is None else escaped(value) for value in row.values)]
         for row in (*found.common, *found.partial)[:MOST_SETTINGS]
     ]
-    return table(["setting", *map(plain, heads)], rows)
+    return table(["setting", *map(escaped, heads)], rows)
 
 
 def runs(tasks: Sequence[Task], places: Mapping[str, Place]) -> str:
-    """Every run, with a link to where it is on W&B; `places` are by run id."""
+    """Return every run with a link to it on W&B. `places` are by run id."""
     rows = [_row(group, run, places) for task in tasks for group in task.groups for run in group.runs]
     head = ["run", "group", "seed", "status", "verdict", "figure", "training", "device", "git commit"]
     return table(head, rows)
@@ -110,26 +111,28 @@ def _row(group: Group, run: Run, places: Mapping[str, Place]) -> list[str]:
     record, place, git = run.record, places.get(run.record.run_id), display.mapping(run.record.git)
     dirty = " with changes" if git.get("dirty") else ""
     return [
-        link(record.run_id, place.address) if place else plain(record.run_id),
-        plain(group.label),
-        plain(record.seed),
-        plain(run.status),
-        plain(record.verdict),
+        link(record.run_id, place.address) if place else escaped(record.run_id),
+        escaped(group.label),
+        escaped(record.seed),
+        escaped(run.status),
+        escaped(record.verdict),
         display.figure(figure(run, group.metric)),
         display.took(number(record.durations.get("train"))),
-        plain(record.device),
-        plain(str(git.get("commit") or "")[:10] + dirty) or display.NONE,
+        escaped(record.device),
+        escaped(str(git.get("commit") or "")[:10] + dirty) or display.NONE,
     ]
 
 
 def versions(runs: Sequence[Run]) -> str:
-    """What the runs were made with."""
-    told = [f"{plain(package)} {plain(' or '.join(versions))}" for package, versions in common_versions(runs).items()]
+    """Return the versions that the runs were made with."""
+    told = [
+        f"{escaped(package)} {escaped(' or '.join(versions))}" for package, versions in common_versions(runs).items()
+    ]
     return f"Versions: {', '.join(told)}." if told else "No run says which versions it was made with."
 
 
 def commands(runs: Sequence[Run]) -> str:
-    """What repeats each run."""
+    """Return the commands that repeat the runs."""
     own = resolved(run.record.name for run in runs)
     told = ((run, repeats(run, own)) for run in runs)
     commands = [f"{command}  # {_word(run.record.run_id)}" for run, command in told if command]
