@@ -1,4 +1,4 @@
-"""Evaluating a run again, from what lies in its folder."""
+"""Evaluates a finished run again, or loads what it trained, from its folder alone."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ Title = Literal["final", "best", "last"]
 
 
 def evaluate(folder: Path, overrides: Mapping[str, Any] | Sequence[str] = (), *, title: Title = "final") -> Summary:
-    """Evaluate a finished run again, from its config and its checkpoints alone; nothing in its folder changes.
+    """Evaluate a finished run again from its config and its checkpoint `title`. Nothing in its folder changes.
 
-    Without overrides the figures are those of the run itself, on the same kind of device and versions. With them
-    the evaluation can be another one: more episodes, more importance samples. `title` chooses the checkpoint. Raises
-    CheckpointError when that one is missing or invalid, or does not fit the settings.
+    Without overrides the figures are the recorded ones, on the same kind of device and with the same versions.
+    Overrides change the evaluation, for example to more episodes or more importance samples. Raises CheckpointError if
+    the checkpoint is missing, invalid, or does not fit the settings.
     """
     record = summary.read_summary(folder)
     job = _restore(folder, record, _config(folder, overrides), title)
@@ -62,7 +62,7 @@ def load(
         checkpoint: `final`, which was evaluated, or `best`.
         device: `auto`, `cpu`, `cuda` or `mps`; None for the run's setting.
 
-    Raises ConfigError for a run that is not there, CheckpointError for one without that checkpoint.
+    Raises ConfigError if there is no such run, CheckpointError if it has no such checkpoint.
     """
     folder = summary.find_run(str(run), summary.runs_folder(runs_dir))
     record = summary.read_summary(folder)
@@ -75,13 +75,13 @@ def load(
 def trained_agent(
     folder: Path, overrides: Mapping[str, Any] | Sequence[str] = (), *, title: Title = "final", what: str
 ) -> tuple[Summary, ActingExperiment]:
-    """Return a finished run and its agent, which acts as the checkpoint `title` does.
+    """Return a finished run and its agent with the weights of the checkpoint `title`.
 
-    Raises ConfigError when the run trained no agent: `what` is the sentence's beginning (`only agents can be played`).
+    Raises ConfigError if the run trained no agent. `what` is the start of the message (`only agents can be played`).
     """
     record = summary.read_summary(folder)
     config = _config(folder, overrides)
-    if not issubclass(config.experiment, ActingExperiment):  # asked before anything is built or downloaded
+    if not issubclass(config.experiment, ActingExperiment):  # checked before anything is built or downloaded
         raise ConfigError(f"{what}, and {record.run_id} is a {record.name}")
     experiment = _restore(folder, record, config, title).experiment
     assert isinstance(experiment, ActingExperiment)
@@ -127,7 +127,7 @@ def _restore(folder: Path, record: Summary, config: Config, title: Title) -> Job
     states["final"] = states[title]
     try:
         job.experiment.load_states(states)
-    except (RuntimeError, KeyError) as error:  # torch lists every key, line by line
+    except (RuntimeError, KeyError) as error:  # torch lists every key on a line of its own
         reason = " ".join(str(error).split())[:160]
         raise CheckpointError(f"the checkpoint in {folder} does not fit the settings: {reason}") from error
     seed_everything(record.seed)

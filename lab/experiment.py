@@ -1,4 +1,4 @@
-"""What the runner knows of an experiment: it can be prepared, trained, evaluated, saved and restored."""
+"""The interface between the runner and an experiment: prepare, train, evaluate, draw, save and restore."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ State = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class RunContext:
-    """What a run lends its experiment.
+    """What a run gives to its experiment.
 
     Args:
         dir: the run folder.
         seed: of the run.
         device: to train on.
-        tracker: for metrics, by their own axes.
-        fast_dev_run: touch every stage, each for moments only.
-        saver: to be told of every safe point in training; None where nothing is trained.
-        restored: the checkpoint to go on from; None at a run's beginning.
+        tracker: receives metrics and media, each on an axis of its own.
+        fast_dev_run: do only a little of every stage.
+        saver: to be called at every safe point in training; None where nothing is trained.
+        restored: the checkpoint to resume from; None for a new run.
     """
 
     dir: Path
@@ -52,7 +52,7 @@ class RunContext:
     restored: Checkpoint | None = None
 
     def progress(self, stage: str, total: int, unit: str, *, start: int = 0) -> Progress:
-        """Return a progress bar to be used in a `with` statement; `start` units were done in an earlier session."""
+        """Return a progress bar, a context manager. `start` units were done in an earlier session."""
         return Progress(stage, total, unit, start=start)
 
     def picture(self, name: str, image: Image | list[Image], *, axis: str, at: int) -> None:
@@ -83,7 +83,7 @@ class RunContext:
 
 @dataclass(frozen=True)
 class Throughput:
-    """How much was trained in all, and its unit: the runner divides by the seconds."""
+    """How much was trained in this run, and its unit. The runner divides it by the training time."""
 
     amount: float
     unit: str
@@ -91,11 +91,11 @@ class Throughput:
 
 @dataclass(frozen=True)
 class Timing:
-    """Where the time went while an experiment trained.
+    """How the time of training was divided.
 
     Args:
-        steps: done in that time, as the experiment counts them.
-        seconds: of each part of the training loop, by name; together all of the time.
+        steps: number of steps, as the experiment counts them.
+        seconds: time of each part of the training loop, by name. Their sum is the whole time.
     """
 
     steps: int
@@ -108,21 +108,21 @@ class Timing:
 
 
 class Alternative(NamedTuple):
-    """A setting that may train as well and faster: `key=value`, and what else it changes, as a sentence."""
+    """A setting, `key=value`, that may make training faster, and a sentence on what else it changes."""
 
     setting: str
     remark: str = ""
 
 
 Turn = Callable[[float], Timing]
-"""Trains for about so many seconds more, and says where they went."""
+"""Trains for about the given number of seconds, and returns how the time was divided."""
 
 
 class Experiment(ABC):
     """One kind of experiment. Its constructor's signature is the schema of its config.
 
-    The runner calls `prepare`, `cadence`, `train`, `evaluate`, `draw` in this order; `lab eval` calls `prepare`,
-    `load_states`, `evaluate`, and must come to the same figures.
+    The runner calls `prepare`, `cadence`, `train`, `states`, `artifacts`, `evaluate`, `draw` and `baselines`, in this
+    order. `lab eval` calls `prepare`, `load_states` and `evaluate`, and must give the same figures.
     """
 
     family: ClassVar[str]
@@ -131,29 +131,29 @@ class Experiment(ABC):
     total_steps: int | None = None
     """Steps of the whole training, in the steps of `cadence`; known after `prepare`, None where nothing checks it."""
     judged: str = ""
-    """Which weights are evaluated and exported, in words; empty where they are simply the last ones."""
+    """Which weights are evaluated and exported, in words; empty for the last ones."""
     descriptions: Mapping[str, str] = {}
-    """What the metrics mean where the name alone does not say: protocol, samples, units."""
+    """What metrics mean (protocol, samples, units), where the name alone does not tell."""
     step: ClassVar[str] = "step"
     """What `trial` counts."""
     roles: ClassVar[Roles] = Roles()
     """Which settings of the experiment are budget, protocol and so on."""
     parts: Mapping[str, str] = {}
-    """Parts of the training loop that `trial` times, in plain words."""
+    """Descriptions of the parts of the training loop that `trial` times."""
 
     @abstractmethod
     def prepare(self, seed: int, device: torch.device, *, fast_dev_run: bool = False) -> None:
-        """Build everything. What can be wrong with the config, the data or the environment is raised here,
-        as a LabError, before the run folder exists."""
+        """Build everything. Raises a LabError for everything that can be wrong with the config, the data or the
+        environment; the run folder does not exist yet."""
 
     @abstractmethod
     def cadence(self, wish: CheckpointSettings) -> Cadence:
-        """Return how often to save, in the steps that `train` counts. Raises ConfigError where `wish` cannot be met."""
+        """Return how often to save, in the steps that `train` counts. Raises ConfigError if `wish` is impossible."""
 
     @abstractmethod
     def train(self, context: RunContext) -> Throughput:
-        """Train to the end, from the beginning or from `context.restored`, telling `context.saver` of every safe
-        point. Whatever happens from there on must follow from the state given at that point alone."""
+        """Train to the end, from the start or from `context.restored`. Call `context.saver` at every safe point: the
+        rest of the training must depend only on the state that is given there."""
 
     @abstractmethod
     def evaluate(self, context: RunContext) -> dict[str, float]:
@@ -169,37 +169,37 @@ class Experiment(ABC):
 
     @abstractmethod
     def load_states(self, states: dict[str, State]) -> None:
-        """Take back what `states` returned."""
+        """Restore what `states` returned."""
 
     def trial(self, context: RunContext) -> AbstractContextManager[Turn]:
-        """Return what `lab doctor` times, after `prepare` and without evaluations and checkpoints: inside the block
-        each call trains for a turn, and the result is of no other use. Raises ConfigError where it cannot be had."""
+        """Return a context manager for `lab doctor`, after `prepare`. Inside the block each call of the yielded
+        function trains for a turn, without evaluations and checkpoints. Raises ConfigError if that is impossible."""
         raise ConfigError(f"{type(self).__name__} cannot be timed: it has no trial()")
 
     def alternatives(self) -> Sequence[Alternative]:
-        """Return settings that are worth a trial in place of those given; known after `prepare`."""
+        """Return other settings that may be faster and are worth timing; called after `prepare`."""
         return ()
 
     @property
     def inexact(self) -> str | None:
-        """Why a resumed run may differ from one that was never interrupted; None where it cannot, on the CPU."""
+        """Why a resumed run may differ from an uninterrupted one on the CPU; None if it cannot differ."""
         return None
 
     @property
     @abstractmethod
     def dataset(self) -> DatasetInfo:
-        """The data set or environment that is really used; known after `prepare`."""
+        """The data set or environment that is actually used; known after `prepare`."""
 
     def artifacts(self) -> Mapping[str, Callable[[Path], None]]:
-        """Return what others can use of the trained thing: the artifact's name (`encoder`, `codebook`), and what writes
-        it into a folder as safetensors and JSON."""
+        """Return what other experiments can use: the artifact's name (`encoder`, `codebook`), and a function that
+        writes it into a folder as safetensors and JSON."""
         return {}
 
     def baselines(self, context: RunContext) -> Mapping[str, Mapping[str, float]]:
-        """Return the metrics of the simplest things one would try, on the same split, by the baseline's name."""
+        """Return the metrics of the simplest methods worth comparing with, on the same split, by the method's name."""
         return {}
 
     @property
     def trained(self) -> object:
-        """What was trained, with the capabilities that it has (`lab.capabilities`)."""
+        """The trained object, with its capabilities (`lab.capabilities`)."""
         return self

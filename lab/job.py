@@ -18,15 +18,15 @@ from lab.system.randomness import seed_everything
 
 @dataclass(frozen=True)
 class Job:
-    """What a run is before it trains.
+    """Everything that a run needs before it trains.
 
     Args:
-        config: as it was checked.
+        config: the checked config.
         needs: artifacts of other runs.
-        experiment: prepared.
-        device: that it computes on.
-        cadence: how often it is saved.
-        fast_dev_run: whether every stage is only touched.
+        experiment: the prepared experiment.
+        device: the device of the run.
+        cadence: how often the run is saved.
+        fast_dev_run: whether it does only a little of every stage.
     """
 
     config: Config
@@ -38,7 +38,7 @@ class Job:
 
 
 def exactness(job: Job) -> dict[str, Any]:
-    """Return whether the run ends bitwise the same when it is killed and resumed, and the reason where it may not."""
+    """Return whether the run is bitwise identical after being killed and resumed, and the reason if it may not be."""
     reason = job.experiment.inexact
     if reason is None and job.device.type != "cpu":
         reason = f"some operations on {job.device.type} do not give the same bits twice"

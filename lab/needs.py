@@ -1,6 +1,6 @@
-"""What a run needs of other runs: artifacts, found before anything is built, and copied into the run's own folder.
+"""Artifacts of other runs that a run needs. They are found before anything is built, and copied into the run's folder.
 
-The copy makes the folder self-contained: the run resumes and evaluates when the run that made the artifact is gone.
+The copy makes the folder self-contained: the run can be resumed and evaluated when the other run is gone.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ COPIES, USED_BY = "needs", "used_by.jsonl"
 
 @dataclass(frozen=True)
 class Need:
-    """One setting that takes an artifact.
+    """A setting whose value is an artifact.
 
     Args:
-        place: of the setting in the parsed config, dotted, with `init_args`.
-        key: the same as the command line has it.
-        wanted: what it was set to.
+        place: dotted name of the setting in the parsed config, with `init_args`.
+        key: dotted name of the setting on the command line.
+        wanted: its value.
         folder: of the artifact.
-        source: the run that made it; None where it lies in no run.
+        source: the run that made it; None if it is not in a run's folder.
     """
 
     place: str
@@ -42,7 +42,7 @@ class Need:
 
     @property
     def lineage(self) -> dict[str, Any]:
-        """What the run's summary says of it."""
+        """What the run's summary records about it."""
         source = self.source
         return {
             "setting": self.key,
@@ -68,16 +68,16 @@ def needs_of(config: Config, runs: Path, *, own: Path | None = None, fast_dev_ru
     """Return the artifacts that a config needs, from the runs folder `runs`.
 
     Args:
-        own: folder of the run itself, where it is recorded already: its copies are taken.
-        fast_dev_run: whether an artifact of a fast-dev run will do.
+        own: folder of the run itself if it exists already; then the copies in it are used.
+        fast_dev_run: whether artifacts of fast-dev runs are accepted.
 
-    Raises MissingArtifactError where an artifact is not there.
+    Raises MissingArtifactError if there is no such artifact.
     """
     return [_find(place, value, runs, own, fast_dev_run) for place, value in _settings(config)]
 
 
 def provide(config: Config, needs: Sequence[Need]) -> None:
-    """Build the config with the artifacts' folders. What is recorded names the runs by their ids instead."""
+    """Use the artifacts' folders when the config is built. The recorded config names the runs by their ids instead."""
     for need in needs:
         if isinstance(need.wanted, FromRun) and need.source is not None:
             config.values[f"{need.place}.run"] = need.source.run_id
@@ -86,19 +86,19 @@ def provide(config: Config, needs: Sequence[Need]) -> None:
 
 
 def keep_copies(needs: Sequence[Need], record: Summary) -> None:
-    """Copy the artifacts into the run's folder, and note in the runs that made them who uses them."""
+    """Copy the artifacts into the run's folder, and record in the runs that made them that this run uses them."""
     for need in needs:
         copy = record.dir / COPIES / need.key
         if copy != need.folder:
             copy.mkdir(parents=True)
             for found in need.folder.iterdir():
-                if found.is_file() and not found.is_symlink():  # a link of a stranger's may point to anything of ours
+                if found.is_file() and not found.is_symlink():  # somebody else's link may point to a private file
                     shutil.copyfile(found, copy / found.name)
         record.needs.append(need.lineage)
         if need.source is not None:
             line = json.dumps({"run_id": record.run_id, "experiment": record.name, "name": need.lineage["name"]})
             with suppress(OSError), (need.source.dir / USED_BY).open("a", encoding="utf-8") as file:
-                file.write(line + "\n")  # somebody else's run may be read-only; ours has the lineage in any case
+                file.write(line + "\n")  # the other run may be read-only; this one has the lineage too
 
 
 def _settings(config: Config) -> Iterator[tuple[str, Any]]:
@@ -123,7 +123,7 @@ def _settings(config: Config) -> Iterator[tuple[str, Any]]:
 
 
 def _hints(owner: Any) -> Mapping[str, Any]:
-    """Types of the settings of a class; none where they are imported for type checkers alone."""
+    """Return the types of a class's settings; empty if they are imported for type checkers only."""
     with suppress(NameError, TypeError, AttributeError):
         return get_type_hints(owner if is_dataclass(owner) else owner.__init__)
     return {}
@@ -155,7 +155,7 @@ def _find(place: str, value: Any, runs: Path, own: Path | None, fast_dev_run: bo
 
 
 def _runs(name: str, runs: Path) -> list[Summary]:
-    """The runs that are meant, oldest first: a folder, an id, or all of an experiment, which may be a file."""
+    """Return the runs that `name` means, oldest first: a folder, an id, or all runs of an experiment or YAML file."""
     if (Path(name) / "summary.json").is_file():
         return [read_summary(Path(name).absolute())]
     experiment = Path(name).stem if _is_file(name) else name
@@ -163,7 +163,7 @@ def _runs(name: str, runs: Path) -> list[Summary]:
 
 
 def _is_file(name: str) -> bool:
-    """Whether this names the file of an experiment."""
+    """Whether `name` is the file of an experiment."""
     return name.endswith((".yaml", ".yml"))
 
 
