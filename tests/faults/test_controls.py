@@ -26,6 +26,8 @@ from lab.cli.main import main
 from lab.data.batches import TensorBatches
 from lab.resuming import resume
 from lab.saving import verify as verification
+from lab.training.best import Best
+from lab.training.ema import Averaging
 from tests.faults.harness import differences, run_killed, run_undisturbed, words
 
 pytestmark = pytest.mark.fault(27)
@@ -107,6 +109,14 @@ def without_position_in_the_epoch(control: Control) -> None:
     control.replace(TensorBatches, "load_state_dict", nothing)
 
 
+def without_average(control: Control) -> None:
+    control.replace(Averaging, "load_state_dict", nothing)
+
+
+def without_best(control: Control) -> None:
+    control.replace(Best, "load_state_dict", nothing)
+
+
 CONTROLS: list[tuple[str, Callable[[Control], None]]] = [
     ("ppo", without_generators),
     ("ppo", without_moments),
@@ -123,9 +133,12 @@ CONTROLS: list[tuple[str, Callable[[Control], None]]] = [
     ("gan", without_position_in_the_epoch),
     ("gan", without_moments),
     ("classifier", without_position_in_the_epoch),
+    ("accumulating", without_average),
+    ("choosing", without_best),
 ]
-FEW = {"ppo": 5, "replay": 5, "workers": 5, "normalised": 5, "recurrent": 5}
-"""Safe points before the kill, so that there is a checkpoint and something left to do; 7 for the other kinds."""
+FEW = {"ppo": 5, "replay": 5, "workers": 5, "normalised": 5, "recurrent": 5, "choosing": 80}
+"""Safe points before the kill, so that there is a checkpoint and something left to do; 7 for the other kinds.
+The best epoch of `choosing` is the eighth of ten, of nine steps each."""
 
 
 Pair = tuple[Path, Path]
