@@ -1,6 +1,6 @@
-"""What a trained thing can do, as small protocols. `lab play`, `sample`, `predict`, `export` and `lab.load` use them.
+"""What a trained model or agent can do, as small protocols. `lab play`, `sample`, `predict` and `export` rest on them.
 
-An experiment's `trained` is what has them; none is owed.
+They are implemented by the object that an experiment returns as `trained`. None of them is required.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says of one input.
+    """The prediction for one input.
 
     Args:
         label: name of the most probable class; None for values.
@@ -40,11 +40,11 @@ class Acts(Protocol):
     """Acts in an environment."""
 
     def act(self, observation: Any) -> Any:
-        """Return the action for one observation, as the environment gives it and takes it. An agent with a memory
-        remembers between calls; `reset` begins a new episode."""
+        """Return the action for one observation, both in the environment's own form. A recurrent agent keeps its state
+        between calls until `reset`."""
 
     def reset(self) -> None:
-        """Forget what was seen: a new episode begins."""
+        """Forget the state of a recurrent agent, at the start of an episode."""
 
 
 @runtime_checkable
@@ -52,7 +52,7 @@ class Samples(Protocol):
     """Draws new examples."""
 
     def sample(self, count: int, *, prompt: str | None = None, seed: int = 0) -> list[Image | str | Sound]:
-        """Return `count` samples that follow from `seed`. Raises ConfigError for a prompt where none is taken."""
+        """Return `count` samples, which depend only on `seed`. Raises ConfigError if the model takes no prompt."""
 
 
 @runtime_checkable
@@ -60,7 +60,7 @@ class Predicts(Protocol):
     """Predicts classes or values."""
 
     def predict(self, inputs: Tensor) -> list[Prediction]:
-        """Return one prediction per input, for `(B, *spec.input.shape)`: images in [0, 1]."""
+        """Return one prediction for each of `inputs`, `(B, *spec.input.shape)`. Images are in [0, 1]."""
 
 
 @runtime_checkable
@@ -70,20 +70,20 @@ class Exports(Protocol):
     export_formats: ClassVar[Sequence[str]]
 
     def export(self, path: Path) -> Sequence[str]:
-        """Write `path`; return what its user should know, one sentence each."""
+        """Write `path`, and return notes for its user, one sentence each."""
 
 
 CAPABILITIES: dict[str, type] = {"act": Acts, "sample": Samples, "predict": Predicts, "export": Exports}
 
 
 def refuse_prompt(prompt: str | None, who: str) -> None:
-    """Raise ConfigError where there is a prompt: for models that take none."""
+    """Raise ConfigError if a prompt is given; for models that take none."""
     if prompt is not None:
         raise ConfigError(f"{who} takes no prompt, received {prompt!r}")
 
 
 def capabilities_of(trained: object) -> list[str]:
-    """Return the names of what it can do."""
+    """Return the names of the capabilities of `trained`."""
     return [name for name, protocol in CAPABILITIES.items() if isinstance(trained, protocol)]
 
 
@@ -97,13 +97,13 @@ class Episode(NamedTuple):
 
 @dataclass(frozen=True)
 class Showing:
-    """How episodes are to be shown.
+    """How to show episodes.
 
     Args:
-        seeds: of the environment, one episode each.
-        otherwise: where the film goes, without its ending, if no `output` is given and no window can be opened.
-        output: the film to write, `.mp4` or `.gif`.
-        window: whether it must be a window.
+        seeds: seeds of the environment, one for each episode.
+        otherwise: path of the film, without its ending, if no `output` is given and no window can be opened.
+        output: path of the film, `.mp4` or `.gif`.
+        window: whether a window is required.
         told: called at the end of each episode.
     """
 
@@ -115,12 +115,12 @@ class Showing:
 
 
 class ActingExperiment(Experiment):
-    """What `lab play`, `lab eval --seeds` and `lab export` ask of an agent, after `prepare` and `load_states`."""
+    """An experiment that trains an agent. `lab play`, `eval --seeds` and `export` use it after `load_states`."""
 
     @abstractmethod
     def judge(self, seed: int, count: int | None) -> Sequence[Episode]:
-        """Play `count` deterministic episodes (None: as many as the config says) that follow from `seed` and are
-        never those of training. `seed` of the run itself gives the episodes behind its recorded figures."""
+        """Play `count` deterministic episodes, or as many as the config says for None. They depend only on `seed`, and
+        differ from those of training. The run's own seed gives the episodes of its recorded figures."""
 
     @abstractmethod
     def play(self, showing: Showing) -> Path | None:
@@ -131,5 +131,5 @@ class ActingExperiment(Experiment):
 
     @abstractmethod
     def export(self, path: Path) -> Sequence[str]:
-        """Write the agent as `path`, a zip that plain Stable-Baselines3 loads; return what its user should know, one
-        sentence each. Raises ConfigError for what cannot be expressed there."""
+        """Write the agent as `path`, a zip that plain Stable-Baselines3 loads, and return notes for its user, one
+        sentence each. Raises ConfigError for an agent that SB3 cannot represent."""

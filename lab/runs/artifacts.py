@@ -1,4 +1,4 @@
-"""What a run leaves for others, by name (`encoder`, `codebook`): folders of safetensors and JSON inside its own."""
+"""Artifacts: what a run exports for other runs, by name (`encoder`, `codebook`), as safetensors and JSON."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ FOLDER = "artifacts"
 
 @dataclass(frozen=True)
 class FromRun:
-    """An artifact of another run. The runner finds its folder before anything is built.
+    """An artifact of another run. Its folder is found before anything is built.
 
     Args:
         run: a run's folder or id, or an experiment, which means its newest completed run.
@@ -22,11 +22,11 @@ class FromRun:
 
 
 Artifact = FromRun | str
-"""A setting that needs an artifact: it takes a path, or the run and the name. The path may be the run's folder."""
+"""Type of a setting that needs an artifact: a path, which may be a run's folder, or a run and the artifact's name."""
 
 
 def artifact_at(path: Path, name: str) -> Path | None:
-    """Return the folder of the artifact `name`, given that folder, or the run that made it; None where it is neither.
+    """Return the folder of the artifact `name`; `path` is that folder or the run that made it. None if it is neither.
 
     Runs of version 0.1 have their encoder in `encoder/`.
     """
