@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from benchmarks.overhead import Bare, prepared
 from benchmarks.pairs import alternate
 from lab.data.batches import TensorBatches
-from lab.data.images import unit_floats
+from lab.data.sets.images import unit_floats
 from lab.training.loop import quiet_lightning
 
 BATCH = 512

@@ -1,4 +1,4 @@
-"""Data sets and their batches, one file per modality. Models are elsewhere."""
+"""Batches, specs and the catalog. Data sets are in `sets`, one file per modality; models are elsewhere."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lab.system.lazy import lazily
 if TYPE_CHECKING:
     from lab.data.base import Batches, DataModule, DatasetInfo
     from lab.data.batch import Batch
-    from lab.data.images import Images
+    from lab.data.sets.images import Images
     from lab.data.spec import DataSpec, InputSpec
 
 __all__ = [
@@ -30,7 +30,7 @@ __getattr__ = lazily(
         "DataModule": "lab.data.base",
         "DataSpec": "lab.data.spec",
         "DatasetInfo": "lab.data.base",
-        "Images": "lab.data.images",
+        "Images": "lab.data.sets.images",
         "InputSpec": "lab.data.spec",
     },
 )

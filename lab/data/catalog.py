@@ -1,4 +1,4 @@
-"""What a data set is to the catalog, and the catalog of all: each entry stands beside its loader."""
+"""The catalog of data sets: what an entry says, and all entries. Each stands beside its loader, in `lab.data.sets`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from pathlib import Path
 from platformdirs import user_cache_path
 
 from lab.errors import ConfigError, nearest
+
+SETS = Path(__file__).parent / "sets"
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,9 @@ def data_dir() -> Path:
 
 @cache
 def entries() -> dict[str, Dataset]:
-    """Return all data sets by name: those in `DATASETS` of the modules beside this one."""
-    modules = [info.name for info in pkgutil.iter_modules([str(Path(__file__).parent)], "lab.data.")]
-    found = [getattr(importlib.import_module(name), "DATASETS", ()) for name in modules]
+    """Return all data sets by name: those in `DATASETS` of the modules in `lab.data.sets`."""
+    modules = [info.name for info in pkgutil.iter_modules([str(SETS)], "lab.data.sets.")]
+    found = [importlib.import_module(name).DATASETS for name in modules]
     return {dataset.name: dataset for datasets in found for dataset in datasets}
 
 

@@ -30,5 +30,6 @@ def artifact_at(path: Path, name: str) -> Path | None:
 
     Runs of version 0.1 have their encoder in `encoder/`.
     """
-    candidates = (path / FOLDER / name, path / name, path)
+    moved = path.parent / FOLDER / name if path.name == name else path  # `RUN/encoder`, where 0.1 had it
+    candidates = (path / FOLDER / name, path / name, path, moved)
     return next((folder for folder in candidates if (folder / f"{name}.json").is_file()), None)

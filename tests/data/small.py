@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from lab.config.imports import import_class
+from lab.data.catalog import entries
 
 
 def small(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return overrides for an experiment with data, given what its YAML says; none where nothing stands in."""
     data = config.get("data") or {}
     settings = inspect.signature(import_class(data["class_path"], "data")).parameters if data else {}
-    if "fallback" not in settings:
-        return {}
-    stand_in = data.get("init_args", {}).get("fallback", settings["fallback"].default)
-    return {} if stand_in in (None, "none") else {"data.name": stand_in}
+    name = data.get("init_args", {}).get("name", settings["name"].default) if "name" in settings else None
+    return {"data.name": entries()[name].stand_in} if name in entries() and entries()[name].stand_in else {}

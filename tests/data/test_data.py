@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from lab.data import images as images_module
 from lab.data.augment import Augment
 from lab.data.batches import TensorBatches
 from lab.data.catalog import entries, lookup
-from lab.data.images import Images, read_idx, unit_floats
+from lab.data.sets import images as images_module
+from lab.data.sets.images import Images, read_idx, unit_floats
 from lab.data.spec import Classes, InputSpec
 from lab.errors import ConfigError, DataError
 

@@ -96,7 +96,7 @@ def test_runs_folder_is_enough(inside: str, tmp_path: Path) -> None:
     """Of this version, of 0.1.0, or the folder of the encoder itself."""
     source = MLP(InputSpec((4,)), hidden=[3])
     save_encoder(source, tmp_path / inside)
-    for path in (tmp_path, tmp_path / inside):
+    for path in {tmp_path, tmp_path / inside, *([tmp_path / "encoder"] if inside else [])}:
         built = build_encoder(Pretrained(str(path), freeze=True), InputSpec((4,)))
         assert (built.pretrained, built.frozen, type(built)) == (True, True, MLP)
         assert same(plain_state(built), plain_state(source))
