@@ -53,7 +53,7 @@ def measured(run: Run, name: str) -> Any:
 def repeat(run: Run) -> Settings:
     """Return which repeat of its experiment the run is: its seed, and the other settings of that role, as a fold."""
     others = [(name, run.value(name)) for name in run.roles.repeats if name != "seed"]
-    return (("seed", seed_of(run)), *((name, _plain(value)) for name, value in others if value is not None))
+    return (("seed", seed_of(run)), *((name, _sortable(value)) for name, value in others if value is not None))
 
 
 def repeat_name(run: Run) -> str:
@@ -77,7 +77,7 @@ def _said(value: Any) -> str:
     return repr(present_name(value) if isinstance(value, str) and "." in value else value)
 
 
-def _plain(value: Any) -> Any:
+def _sortable(value: Any) -> Any:
     """The value, or its text where it is a list or the like: repeats are sorted and compared."""
     return value if isinstance(value, int | float | str) else repr(value)
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from rich.console import Group, RenderableType
+from rich.console import Group as Lines
+from rich.console import RenderableType
 from rich.text import Text
 
 from lab.console.tables import table
@@ -60,7 +61,7 @@ def diff_report(found: RunDiff) -> RenderableType:
     figures = [(name, *map(_figure, pair), _difference(*pair)) for name, pair in found.metrics.items()]
     titles = ("metric", *ids, "difference")
     lines.append(table(titles, figures, right=titles[1:]) if figures else Text("neither has metrics"))
-    return Group(*lines)
+    return Lines(*lines)
 
 
 def _head(run: Run) -> tuple[str, ...]:

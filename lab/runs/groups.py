@@ -108,6 +108,11 @@ class Group:
         """Seeds of all runs."""
         return [seed_of(run) for run in self.runs]
 
+    @cached_property
+    def unit(self) -> str:
+        """What its repeats are called: `seed`, or `run` where they differ in folds as well."""
+        return "run" if any(len(repeat(run)) > 1 for run in self.runs) else "seed"
+
     @property
     def dataset(self) -> str:
         """Name of the data set or environment of the first run."""

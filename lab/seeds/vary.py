@@ -44,7 +44,7 @@ def combinations(vary: Mapping[str, Sequence[Any]]) -> list[Settings]:
     Raises ConfigError for no setting, a setting with no value or the same value twice, seeds that are none, and more
     than 1,000 combinations.
     """
-    values = {name: [_plain(value) for value in each] for name, each in vary.items()}
+    values = {name: [_unwrapped(value) for value in each] for name, each in vary.items()}
     if SEED in values:
         values[SEED] = _seeds(values[SEED])
     if not values:
@@ -92,7 +92,7 @@ def _seeds(values: Sequence[Any]) -> list[int]:
     return numbers
 
 
-def _plain(value: Any) -> Any:
+def _unwrapped(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value  # a number of numpy's
 
 

@@ -20,7 +20,9 @@ from gymnasium import spaces
 import lab
 from agents.environments.resumable import EPISODE
 from agents.evaluation.episodes import episode_seeds
+from lab.config.roles import Roles, roles_before_0_2
 from lab.console.wording import near, plural, ranges
+from lab.report.review.evidence import Evidence
 from lab.report.review.findings import Finding, lines
 from lab.report.review.outcomes import parted
 from lab.report.review.review import QUESTIONS, review
@@ -606,6 +608,20 @@ def test_each_group_has_its_diff(room: Room) -> None:
     text = room.found()["several-commits"].text
     assert "`git diff --stat aaaaaaa bbbbbbb`" in text
     assert "`git diff --stat bbbbbbb ccccccc`" in text
+
+
+def test_folds_count_like_seeds(room: Room) -> None:
+    """As repeats of one experiment: none hides another, and more of both are asked for."""
+    roles = roles_before_0_2() | Roles(repeats=("data.fold",))
+    for fold, score in enumerate([110.0, 111.5]):
+        room.add(0, score, set_data__fold=fold, roles=roles.as_dict())
+    (finding,) = review(room.runs)
+    assert "walk met with 110 on seed 0, fold 0, 111.5 on seed 0, fold 1" in finding.text
+    assert "--vary seed=0-2 --vary data.fold=0,1" in finding.text
+    room.add(0, 109.6, set_data__fold=2, roles=roles.as_dict())
+    room.add(0, 80.0, set_data__fold=1, roles=roles.as_dict(), status="failed")
+    assert room.found() == {}
+    assert [len(group.scores) for group in Evidence(room.runs).groups] == [3]
 
 
 def test_findings_are_folded_and_ordered(room: Room) -> None:

@@ -95,7 +95,7 @@ def _several(options: argparse.Namespace, rest: list[str]) -> int:
         vary = {SEED: options.seeds, **vary}
     loading(options.name)
     from lab.cli.views.live import Display
-    from lab.cli.views.several import report
+    from lab.cli.views.several import trials_report
     from lab.seeds.run_varied import run_varied
 
     with Display() as display:
@@ -114,7 +114,7 @@ def _several(options: argparse.Namespace, rest: list[str]) -> int:
         except Interrupted:
             stderr().print("the same command goes on with the runs that are not complete")
             raise
-    results(options).print(report(found))
+    results(options).print(trials_report(found))
     if options.json:
         print_json(found.as_dict())
     return found.exit_code

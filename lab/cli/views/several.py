@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Group, RenderableType
+from rich.console import Group as Lines
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -18,7 +19,7 @@ from lab.seeds.vary import SEED, named
 HOW = {"ran": "", "resumed": "resumed", "there": "already there", "elsewhere": "running elsewhere"}
 
 
-def report(found: Trials) -> RenderableType:
+def trials_report(found: Trials) -> RenderableType:
     """Return one row per run, and the mean over the runs that differ only in seed and fold."""
     metrics = {outcome.group.metric or "" for outcome in found.outcomes if outcome.group}
     target = any(outcome.target for outcome in found.outcomes)
@@ -36,7 +37,7 @@ def report(found: Trials) -> RenderableType:
     recorded = [trial.run for trial in found.trials if trial.run]
     reasons = {str(run.dataset["fallback"]) for run in recorded if run.dataset.get("fallback")}
     lines += [Text(f"data: {plain(reason)}", style="bold yellow") for reason in sorted(reasons)]
-    return Group(*lines)
+    return Lines(*lines)
 
 
 def _together(outcome: Outcome, *, alone: bool, seeds: bool) -> list[RenderableType]:

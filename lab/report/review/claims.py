@@ -124,7 +124,7 @@ def met_by_tolerance(evidence: Evidence) -> Iterator[Case]:
         found = spread(claim.scores)
         if 0 < claim.short_of(found.mean) <= claim.tolerance and not _contains(claim.scores, claim.value):
             text = (
-                f"{claim.group.label}: {mean_with_interval(claim.scores)} over {count(found.n, 'seed')}, "
+                f"{claim.group.label}: {mean_with_interval(claim.scores)} over {count(found.n, claim.group.unit)}, "
                 f"{claim.told}, tolerance {shown(claim.tolerance)}"
             )
             yield Case(text, claim.judged)
@@ -136,8 +136,9 @@ def _depends_on_the_seed(claim: Claim) -> bool:
 
 
 def _split(claim: Claim) -> str:
+    group = claim.group
     return (
-        f"{claim.group.label} met on {claim.met} of {len(claim.scores)} seeds ({claim.group.told(claim.judged)}; "
+        f"{group.label} met on {claim.met} of {count(len(claim.scores), group.unit)} ({group.told(claim.judged)}; "
         f"{claim.told}); the mean {mean_with_interval(claim.scores)}"
     )
 
@@ -182,9 +183,13 @@ def _unsure_of_its_seeds(claim: Claim) -> list[Case]:
     short = abs(found.mean - claim.bar)
     deviation = (found.standard_error or 0.0) * math.sqrt(found.n)
     needed = max(found.n, math.ceil((1.96 * deviation / short) ** 2)) + 2 if short else MOST_SEEDS + 1
-    text = f"{group.label}: mean {mean_with_interval(scores)} over {found.n} seeds ({claim.met} met it), {claim.told}"
-    remedy = f"about {needed} seeds of {group.label}: {more_repeats(group, needed)}"
-    hopeless = f"say that {group.label} and {claim.called} cannot be told apart: that would take about {needed:,} seeds"
+    repeats = count(found.n, group.unit)
+    text = f"{group.label}: mean {mean_with_interval(scores)} over {repeats} ({claim.met} met it), {claim.told}"
+    remedy = f"about {needed} {group.unit}s of {group.label}: {more_repeats(group, needed)}"
+    hopeless = (
+        f"say that {group.label} and {claim.called} cannot be told apart: that would take about {needed:,} "
+        f"{group.unit}s"
+    )
     return [Case(text, claim.judged, remedy if needed <= MOST_SEEDS else hopeless)]
 
 

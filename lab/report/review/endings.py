@@ -110,7 +110,7 @@ def _superseded(run: Run, group: Group) -> bool:
 
 
 def _share(runs: Sequence[Run], group: Group) -> str:
-    return f"{len(set(map(repeat, runs)))} of {count(len(set(map(repeat, group.runs))), 'seed')}"
+    return f"{len(set(map(repeat, runs)))} of {count(len(set(map(repeat, group.runs))), group.unit)}"
 
 
 def _nulls(run: Run) -> Counter[str]:

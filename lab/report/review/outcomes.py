@@ -9,7 +9,7 @@ from lab.report.review.claim import Claim
 from lab.report.review.commands import more_repeats
 from lab.report.review.evidence import Evidence
 from lab.report.review.findings import Case, mean_with_interval, question
-from lab.runs.designs import repeat, repeat_name
+from lab.runs.designs import repeat_name
 from lab.runs.groups import Group
 from lab.runs.readings import noise, seed_of
 from lab.runs.select import Run
@@ -33,7 +33,8 @@ def two_outcomes(evidence: Evidence) -> Iterator[Case]:
         if (below := two_kinds(group)) is not None:
             ordered = sorted(group.counted, key=lambda run: group.figure(run) or 0.0)
             sides = f"{_side(ordered[:below], group)} and {_side(ordered[below:], group)}"
-            judged = [f"{claim.told}, met on {count(claim.met, 'seed')}" for claim in Claim.of(group) if claim.judged]
+            claims = [claim for claim in Claim.of(group) if claim.judged]
+            judged = [f"{claim.told}, met on {count(claim.met, group.unit)}" for claim in claims]
             against = f" ({'; '.join(judged)})" if judged else ""
             yield Case(f"{group.label}, {group.metric} {sides}{against}", group.counted, more_repeats(group, 10))
 
@@ -96,6 +97,6 @@ def _side(runs: Sequence[Run], group: Group) -> str:
     """The range of the runs' figures, and which repeats they are."""
     values = [shown(group.figure(run)) for run in (runs[0], runs[-1])]
     span = values[0] if len(runs) == 1 else " to ".join(values)
-    if any(len(repeat(run)) > 1 for run in runs):
+    if group.unit != "seed":
         return f"{span} on {some([repeat_name(run) for run in runs], '; ')}"
     return f"{span} on {plural('seed', len(runs))} {ranges(map(seed_of, runs))}"
