@@ -17,7 +17,7 @@ REAL_DATA = MNIST.folder.parent if MNIST.present() else None
 
 @pytest.fixture(autouse=True)
 def clean_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every test works in an empty folder, on one thread, and without anything of the user's: keys, runs, data."""
+    """Run every test in an empty folder, on one thread, without the user's keys, runs and data."""
     for name in [name for name in os.environ if name.startswith(("WANDB_", "LAB_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("WANDB_MODE", "disabled")
@@ -31,7 +31,7 @@ def clean_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def mnist(monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder with the real MNIST files; skips where they are absent."""
+    """Return the folder with the MNIST files. Skips the test where they are absent."""
     if REAL_DATA is None:
         pytest.skip("needs MNIST: run `lab data fetch mnist`, or set LAB_DATA_DIR")
     monkeypatch.setenv("LAB_DATA_DIR", str(REAL_DATA))
@@ -40,10 +40,10 @@ def mnist(monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[WandbServer]:
-    """A stand-in of the W&B server that this process sends to."""
+    """A local W&B server that this process sends to."""
     import wandb
 
-    with suppress(OSError):  # a test before may have killed it
+    with suppress(OSError):  # an earlier test may have killed it
         wandb.teardown()  # its helper process knows one server
     with WandbServer() as started:
         for name, value in started.environment.items():

@@ -1,4 +1,4 @@
-"""Environments that misbehave; `env.id=tests.faults.environments:Broken-v0` finds them."""
+"""Environments with faults. Their ids look like `tests.faults.environments:Broken-v0`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Step = tuple[np.ndarray, float, bool, bool, dict[str, Any]]
 
 
 class Walk(gym.Env[np.ndarray, Any]):
-    """A random walk of up to 40 steps; what its subclasses do wrong they do at step 100 of their life."""
+    """A random walk of up to 40 steps. Its subclasses have their fault at their 100th step in all."""
 
     observation_space = spaces.Box(-100, 100, (3,), np.float32)
     action_space = spaces.Discrete(2)
@@ -72,14 +72,14 @@ class Hanging(Walk):
 
 
 class Moody(Walk):
-    """Draws from the operating system: nothing can be repeated."""
+    """Draws random numbers from the operating system, so no episode can be repeated."""
 
     def draw(self) -> np.ndarray:
         return np.random.default_rng().normal(size=3).astype(np.float32)
 
 
 class Haunted(Walk):
-    """Repeats an episode in a fresh copy, but not after another episode."""
+    """An episode can be repeated in a fresh copy, but not after another episode."""
 
     def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[np.ndarray, dict[str, Any]]:
         observation, info = super().reset(seed=seed)
@@ -88,7 +88,7 @@ class Haunted(Walk):
 
 
 class Endless(Walk):
-    """Ends by the action 1 alone, and nothing says so."""
+    """Episodes end only by the action 1, and no time limit is declared."""
 
     def step(self, action: Any) -> Step:
         observation, reward, *_ = super().step(action)
@@ -96,7 +96,7 @@ class Endless(Walk):
 
 
 class Wild(Walk):
-    """Does not behave where nobody tames it: with `Tamed` under env.training_wrappers, in evaluation.
+    """Has its fault unless wrapped in `Tamed`. With `Tamed` under env.training_wrappers: in evaluation.
 
     Args:
         how: `raise` an error, or give the `nan` reward or observation (`nothing`), in the second step.
@@ -133,7 +133,7 @@ class Tamed(gym.Wrapper[Any, Any, Any, Any]):
 
 
 class OwnState(Walk):
-    """Names its own state."""
+    """Has `state_dict` and `load_state_dict` of its own."""
 
     def state_dict(self) -> dict[str, Any]:
         return {"at": self.at, "lived": self.lived, "place": self.place.copy()}

@@ -98,12 +98,12 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
 }
 SLOW = pytest.mark.slow
-"""For all but a sample: `make faults` runs them, `make test` does not."""
+"""`make faults` runs these cases, `make test` does not."""
 
 FIVE = ("ppo", "dqn", "vae", "gan", "classifier")
 
 JUDGE = "import generative.judges.classifier; generative.judges.classifier.STEPS = 5"
-"""For child processes, as the fixture `small_judge` is for this one."""
+"""For child processes: the same as the fixture `small_judge` in this one."""
 
 
 def settings(kind: str) -> tuple[str, dict[str, Any]]:
@@ -112,7 +112,7 @@ def settings(kind: str) -> tuple[str, dict[str, Any]]:
 
 
 def words(kind: str, **more: Any) -> list[str]:
-    """The same as command-line words."""
+    """Return name and settings of a kind as words of the command line."""
     import json
 
     name, overrides = settings(kind)
@@ -120,12 +120,12 @@ def words(kind: str, **more: Any) -> list[str]:
 
 
 class Killed(BaseException):
-    """Stands for SIGKILL within one process: nothing is saved or tidied after it."""
+    """Stands for SIGKILL within one process: no code of the run handles it."""
 
 
 @contextmanager
 def killing(*counts: int) -> Iterator[list[int]]:
-    """Raise Killed after so many safe points, again and again; yields what is left of the list."""
+    """Raise Killed after each of these numbers of safe points in turn. Yields the numbers that are left."""
     left, seen, real = list(counts), itertools.count(1), Saver.safe_point
 
     def safe_point(self: Saver, *args: Any, **kwargs: Any) -> None:
@@ -142,7 +142,7 @@ def killing(*counts: int) -> Iterator[list[int]]:
 
 
 def run_killed(kind: str, *counts: int, **more: Any) -> Path:
-    """Start a run that is killed after the first of `counts`; resume and kill it until they are used up."""
+    """Start a run and kill it after `counts[0]` safe points; then resume and kill it for each further count."""
     name, overrides = settings(kind)
     folders: list[Path] = []
     with killing(*counts) as left:
@@ -167,8 +167,8 @@ def differences(a: Path, b: Path) -> list[str]:
 
 
 def lab_process(arguments: Sequence[str], prelude: str = "", **options: Any) -> subprocess.Popen[str]:
-    """`lab` with these words in a process of its own, after `prelude` has been executed there."""
-    # A shell's background job ignores SIGINT, and nohup SIGHUP: here they have their usual effect.
+    """Start `lab` with these words in a process of its own, which first executes `prelude`."""
+    # Background jobs of a shell ignore SIGINT, and nohup ignores SIGHUP. Restore the usual handlers.
     usual = "import signal, sys\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
     usual += "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
     script = f"{usual}{prelude}\nfrom lab.cli.main import entry\nif __name__ == '__main__':\n    entry()\n"
@@ -182,7 +182,7 @@ def lab_process(arguments: Sequence[str], prelude: str = "", **options: Any) -> 
 
 
 def lab_command(arguments: Sequence[str], prelude: str = "", **options: Any) -> tuple[int, str]:
-    """The exit code of such a process, and what it said on both streams."""
+    """Run such a process to its end; return its exit code and its output on both streams."""
     process = lab_process(arguments, prelude, **options)
     try:
         out, err = process.communicate(timeout=240)
@@ -200,7 +200,7 @@ def wait_for(condition: Any, process: subprocess.Popen[str], seconds: float = 12
 
 
 def checkpoints(folder: str | Path) -> list[Path]:
-    """The rolling checkpoints of all runs under a folder, oldest first."""
+    """Return the rolling checkpoints of all runs under a folder, oldest first."""
     return sorted(path for path in Path(folder).rglob("step-*") if path.is_dir() and path.suffix != ".tmp")
 
 

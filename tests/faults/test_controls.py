@@ -34,7 +34,7 @@ pytestmark = pytest.mark.fault(27)
 
 
 class Control:
-    """Replaces functions and counts the calls to what stands in their place."""
+    """Replaces functions, and counts the calls of the replacements."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.patch, self.calls = patch, 0
@@ -178,7 +178,7 @@ def test_hidden_difference_is_found(
 
 
 def test_verify_prints_first_difference(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The resumed processes leave the generators out: a plug-in on their path does it."""
+    """A `sitecustomize.py` on the path makes the resumed processes leave the generators out."""
     Path("sitecustomize.py").write_text(
         "import sys\n"
         "from pathlib import Path\n"

@@ -1,4 +1,4 @@
-"""A NaN is caught before it reaches the weights, by name, and what was good before is kept."""
+"""A NaN is caught before it reaches the weights. The error names it, and earlier checkpoints are kept."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def weights_at_the_end(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Tensor
 @pytest.mark.fault(12)
 @pytest.mark.parametrize("kind", LIGHTNING)
 @pytest.mark.parametrize("what", ["loss", "gradient"])
-def test_lightning(
+def test_diverged_model_is_stopped(
     kind: str,
     what: str,
     monkeypatch: pytest.MonkeyPatch,
@@ -121,7 +121,9 @@ def poison_from(
 
 @pytest.mark.fault(12)
 @pytest.mark.parametrize("capture", ["auto", "never"])
-def test_ppo(capture: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_diverged_ppo_is_stopped(
+    capture: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     factor, policies = poison_from(1024, PPO, monkeypatch)
     monkeypatch.setattr("agents.ppo.ppo.value_loss", lambda *args: value_loss(*args) * factor)
     _, said = diverged("ppo", capsys, f"--agent.capture={capture}")
@@ -131,7 +133,9 @@ def test_ppo(capture: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 
 @pytest.mark.fault(12)
 @pytest.mark.parametrize("capture", ["auto", "never"])
-def test_dqn(capture: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_diverged_dqn_is_stopped(
+    capture: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     factor, policies = poison_from(1280, DQN, monkeypatch)
     monkeypatch.setattr("agents.dqn.dqn.td_loss", lambda *args: td_loss(*args) * factor)
     _, said = diverged("dqn", capsys, f"--agent.capture={capture}")

@@ -1,4 +1,4 @@
-"""Downloads that are wrong, cut short or not to be had: no partial file is ever taken for the whole."""
+"""Downloads that are wrong, incomplete or impossible. A partial file is never used."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def register(monkeypatch: pytest.MonkeyPatch, content: bytes, *mirrors: str) -> 
 
 
 @pytest.mark.fault(19)
-def test_download_goes_on_to_the_next_mirror(server: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_next_mirror_is_tried(server: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
     folder, address = server
     (folder / "a.bin").write_bytes(b"right")
     dataset = register(monkeypatch, b"right", "http://127.0.0.1:9/", address + "missing/", address)
@@ -52,11 +52,11 @@ def test_download_goes_on_to_the_next_mirror(server: tuple[Path, str], monkeypat
     assert dataset.present()
     assert len(said) == 1
     fetch(dataset, announce=said.append)
-    assert len(said) == 1, "what is there is not downloaded again"
+    assert len(said) == 1, "files that exist are not downloaded again"
 
 
 @pytest.mark.fault(19)
-def test_a_wrong_download_is_never_kept(server: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_download_is_deleted(server: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
     folder, address = server
     (folder / "a.bin").write_bytes(b"wrong")
     dataset = register(monkeypatch, b"right", address)
@@ -68,7 +68,7 @@ def test_a_wrong_download_is_never_kept(server: tuple[Path, str], monkeypatch: p
 
 
 @pytest.mark.fault(19)
-def test_a_damaged_file_is_an_error_and_no_reason_to_fall_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_damaged_file_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     file = lookup("mnist").folder / "train-images-idx3-ubyte.gz"
     file.parent.mkdir(parents=True)
     file.write_bytes(b"not MNIST")
@@ -77,7 +77,7 @@ def test_a_damaged_file_is_an_error_and_no_reason_to_fall_back(monkeypatch: pyte
 
 
 class CutOff(socketserver.BaseRequestHandler):
-    """Promises more than it sends."""
+    """Announces more bytes than it sends."""
 
     def handle(self) -> None:
         self.request.recv(4096)
@@ -85,7 +85,7 @@ class CutOff(socketserver.BaseRequestHandler):
 
 
 @pytest.mark.fault(19)
-def test_a_download_that_is_cut_short_is_never_kept(
+def test_short_download_is_deleted(
     server: tuple[Path, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     content = b"x" * 5000

@@ -1,4 +1,4 @@
-"""Environments that go back to where they were, and environments that fail."""
+"""Environments are restored exactly, and failing environments are reported."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ NATIVE = [
 REPLAYED = ["LunarLander-v3", "LunarLanderContinuous-v3", "BipedalWalker-v3", f"{MODULE}:Walk-v0"]
 
 
-def test_all_of_gymnasiums_plain_environments_are_tried() -> None:
+def test_all_plain_environments_are_tried() -> None:
     registered = {
         spec.id
         for spec in gym.registry.values()
@@ -77,8 +77,8 @@ def play(env: gym.Env[Any, Any], actions: list[Any]) -> list[Any]:
 
 
 @pytest.mark.parametrize("name", [*NATIVE, *REPLAYED, f"{MODULE}:OwnState-v0"])
-def test_an_environment_goes_back_to_where_it_was(name: str, tmp_path: Path) -> None:
-    """Through a file, into a fresh copy with another past, in the middle of an episode."""
+def test_environment_is_restored(name: str, tmp_path: Path) -> None:
+    """The state goes through a file into a copy with another history, in the middle of an episode."""
     make = partial(gym.make, name)
     method, reason = choose_method(make)
     assert (method, reason) == ("replay" if name in REPLAYED else "native", None)
@@ -96,7 +96,7 @@ def test_an_environment_goes_back_to_where_it_was(name: str, tmp_path: Path) -> 
         assert a[1:] == b[1:]
 
 
-def test_atari_goes_back_to_where_it_was(tmp_path: Path) -> None:
+def test_atari_is_restored(tmp_path: Path) -> None:
     ale_py = pytest.importorskip("ale_py", reason="needs the extra `atari`")
     gym.register_envs(ale_py)
     make = partial(gym.make, "ALE/Pong-v5", repeat_action_probability=0.25)
@@ -113,14 +113,14 @@ def test_atari_goes_back_to_where_it_was(tmp_path: Path) -> None:
         assert a[1:] == b[1:]
 
 
-def test_an_unknown_wrapper_is_no_native_state() -> None:
+def test_unknown_wrapper_is_replayed() -> None:
     env = gym.wrappers.NormalizeReward(gym.make("CartPole-v1"))
     assert not has_native_state(env)
     assert choose_method(lambda: gym.wrappers.RecordEpisodeStatistics(gym.make("CartPole-v1")))[0] == "replay"
 
 
 @pytest.mark.parametrize("name", ["Moody", "Haunted"])
-def test_what_cannot_be_exact_says_so(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_inexact_environment_is_reported(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     more = {"env.id": f"{MODULE}:{name}-v0", "total_timesteps": 1024, "checkpoint.steps": 256}
     resumed = resume(run_killed("ppo", 3, **more))
     assert resumed.status == "completed"
@@ -129,14 +129,14 @@ def test_what_cannot_be_exact_says_so(name: str, capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.parametrize("name", ["Moody", "Haunted"])
-def test_a_boundary_does_not_make_exact_what_does_not_repeat_itself(name: str) -> None:
+def test_boundary_stays_inexact(name: str) -> None:
     plan = EnvSettings(f"{MODULE}:{name}-v0", resume="boundary").plan()
     reason = f"{name}-v0 does not repeat an episode from its seed and its actions"
     assert plan == Plan("sync", "boundary", reason)
     assert EnvSettings(f"{MODULE}:Walk-v0", resume="boundary").plan() == Plan("sync", "boundary", None)
 
 
-def test_a_boundary_of_what_does_not_repeat_itself_says_so_when_it_is_resumed() -> None:
+def test_inexact_boundary_is_reported() -> None:
     limit = {"class_path": "gymnasium.wrappers.TimeLimit", "init_args": {"max_episode_steps": 40}}
     more = {"env.id": f"{MODULE}:Moody-v0", "env.resume": "boundary", "env.wrappers": [limit], "env.num_envs": 1}
     resumed = resume(run_killed("ppo", 1, **more | {"checkpoint.steps": 1000, "agent.batch_size": 32}))
@@ -145,14 +145,14 @@ def test_a_boundary_of_what_does_not_repeat_itself_says_so_when_it_is_resumed() 
     assert resumed.resume["reason"] == "Moody-v0 does not repeat an episode from its seed and its actions"
 
 
-def test_boundaries_are_not_so_close_that_they_bend_learning() -> None:
+def test_close_boundaries_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"checkpoint\.steps must be at least 10000 where env\.resume is boundary"):
         run_undisturbed("boundary", **{"checkpoint.steps": 5000})
     with pytest.raises(ConfigError, match=r"env\.resume is native, but"):
         run_undisturbed("ppo", **{"env.id": "LunarLander-v3", "env.resume": "native"})
 
 
-def test_async_and_sync_environments_are_the_same_run() -> None:
+def test_async_equals_sync() -> None:
     asynchronous = run_undisturbed("workers")
     assert differences(asynchronous.dir, run_undisturbed("workers", **{"env.vectorization": "sync"}).dir) == []
 
@@ -168,9 +168,7 @@ def run(name: str, *more: str) -> list[str]:
     ("name", "what"),
     [("NanReward", "gave the reward nan"), ("NanObservation", "gave an observation that is not finite: [nan nan nan]")],
 )
-def test_a_nan_stops_the_run_and_names_environment_and_step(
-    name: str, what: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_nan_names_environment_and_step(name: str, what: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(run(name)) == 4
     err = capsys.readouterr().err
     assert f"lab: error: environment {name}-v0 (copy 0, its step 100, episode " in err
@@ -179,7 +177,7 @@ def test_a_nan_stops_the_run_and_names_environment_and_step(
 
 @pytest.mark.fault(14)
 @pytest.mark.parametrize("vectorization", ["sync", "async"])
-def test_an_environments_own_traceback_is_shown(vectorization: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_environment_traceback_is_shown(vectorization: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(run("Broken", f"--env.vectorization={vectorization}", "--checkpoint.steps=64")) == 4
     err = capfd.readouterr().err
     assert 'raise RuntimeError("the wheel came off")' in err
@@ -188,7 +186,7 @@ def test_an_environments_own_traceback_is_shown(vectorization: str, capfd: pytes
 
 
 @pytest.mark.fault(14)
-def test_an_environment_that_fails_at_once_leaves_no_run(capsys: pytest.CaptureFixture[str]) -> None:
+def test_early_failure_leaves_no_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(run("Stillborn")) == 4
     err = capsys.readouterr().err
     assert 'raise RuntimeError("there is no wheel")' in err
@@ -208,9 +206,7 @@ def wild(how: str) -> dict[str, Any]:
 @pytest.mark.fault(14)
 @pytest.mark.parametrize("how", WILD)
 @pytest.mark.parametrize("when", ["on the way", "at the end"])
-def test_an_environment_that_fails_in_evaluation_ends_the_run_with_a_sentence(
-    how: str, when: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_failure_in_evaluation_is_reported(how: str, when: str, capsys: pytest.CaptureFixture[str]) -> None:
     more = [f"--{name}={json.dumps(value)}" for name, value in wild(how).items() if name != "env.id"]
     every = "--evaluation.every=" + ("300" if when == "on the way" else "100000")
     assert main(run("Wild", *more, every, "--total_timesteps=512", "--device=cpu")) == 4
@@ -220,7 +216,7 @@ def test_an_environment_that_fails_in_evaluation_ends_the_run_with_a_sentence(
 
 
 @pytest.mark.parametrize("how", WILD)
-def test_whoever_plays_an_environment_that_fails_closes_it(how: str) -> None:
+def test_failing_environment_is_closed(how: str) -> None:
     settings = EnvSettings(f"{MODULE}:Wild-v0", kwargs={"how": how})
     playing: list[Callable[[], Any]] = [
         lambda: play_episodes(Still(), settings, [1, 2, 3]),
@@ -229,15 +225,15 @@ def test_whoever_plays_an_environment_that_fails_closes_it(how: str) -> None:
     ]
     settings.make().close()  # imports its module
     for made, play_one in zip((3, 1, 1), playing, strict=True):
-        looked = 0 if made == 3 else 1  # at its render modes
+        looked = 0 if made == 3 else 1  # to read its render modes
         before = Wild.closed
         with pytest.raises(EnvironmentFailedError, match=re.escape(WILD[how])):
             play_one()
         assert made <= Wild.closed - before <= made + looked
-    assert not list(Path().iterdir()), "half a film"
+    assert not list(Path().iterdir()), "an incomplete film was left behind"
 
 
-def test_the_final_policy_comes_back_though_the_best_one_fails() -> None:
+def test_final_policy_comes_back() -> None:
     job = prepare(load("ppo-cartpole", wild("raise")), fast_dev_run=True)
     experiment: Any = job.experiment
     final = weights(experiment.agent.policy).clone()
@@ -261,7 +257,7 @@ class Still:
 
 
 @pytest.mark.parametrize("name", [f"{MODULE}:Endless-v0", "CliffWalking-v1"])
-def test_an_episode_without_end_is_cut_off_aloud(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_endless_episode_is_cut_off(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     more = {"env.id": name, "evaluation.max_steps": 70, "evaluation.video": False}
     done = lab.run("ppo", more, runs_dir="runs", fast_dev_run=True)
     assert done.status == "completed"
@@ -271,7 +267,7 @@ def test_an_episode_without_end_is_cut_off_aloud(name: str, capsys: pytest.Captu
     assert said.count("names no time limit: evaluation, films and lab play cut an episode off after 70 steps") == 1
 
 
-def test_who_never_ends_is_cut_off_and_own_time_limits_stay() -> None:
+def test_own_time_limit_stays() -> None:
     endless = EnvSettings(f"{MODULE}:Endless-v0")
     assert play_episodes(Still(), endless.limited(70), [1, 2]).lengths.tolist() == [70, 70]
     told: list[Episode] = []
@@ -284,7 +280,7 @@ def test_who_never_ends_is_cut_off_and_own_time_limits_stay() -> None:
         assert own.limited(70) is own
 
 
-def test_a_boundary_needs_an_end_of_the_episodes_too() -> None:
+def test_boundary_needs_episode_ends() -> None:
     more = {"env.id": f"{MODULE}:Endless-v0", "env.resume": "boundary", "env.num_envs": 2, "agent.batch_size": 64}
     job = prepare(load("ppo-cartpole", more | {"evaluation.max_steps": 300}), fast_dev_run=False)
     assert job.cadence.every == 20 * 300 * 2
@@ -308,7 +304,7 @@ def gone(pids: list[int], seconds: float = 10) -> bool:
 
 @pytest.fixture
 def pids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder in which each process that makes an environment leaves its number."""
+    """A folder where each process that makes an environment writes a file named by its process id."""
     folder = tmp_path / "pids"
     folder.mkdir()
     monkeypatch.setenv("PIDS", str(folder))
@@ -332,7 +328,7 @@ def worker_pids(envs: VecEnv) -> list[int]:
 
 
 @pytest.mark.fault(15)
-def test_a_worker_that_dies_is_noticed_at_once() -> None:
+def test_dead_worker_is_noticed() -> None:
     envs = workers("Walk", 60)
     processes = worker_pids(envs)
     envs.reset()
@@ -345,7 +341,7 @@ def test_a_worker_that_dies_is_noticed_at_once() -> None:
 
 
 @pytest.mark.fault(15)
-def test_a_worker_that_hangs_is_noticed_after_its_time() -> None:
+def test_hanging_worker_is_noticed() -> None:
     envs = workers("Hanging", 2)
     processes = worker_pids(envs)
     envs.reset()
@@ -357,7 +353,7 @@ def test_a_worker_that_hangs_is_noticed_after_its_time() -> None:
 
 
 @pytest.mark.fault(15)
-def test_no_worker_outlives_a_run_that_was_killed(pids: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_worker_outlives_run(pids: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Even one that hangs in the middle of a step."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
     process = lab_process([*run("Hanging", "--env.vectorization=async"), "--runs-dir", "runs"])
@@ -370,7 +366,7 @@ def test_no_worker_outlives_a_run_that_was_killed(pids: Path, monkeypatch: pytes
 
 
 @pytest.mark.fault(15)
-def test_closing_twice_and_from_a_thread() -> None:
+def test_closing_twice_is_fine() -> None:
     envs = workers("Walk", 60)
     processes = worker_pids(envs)
     closing = threading.Thread(target=envs.close)

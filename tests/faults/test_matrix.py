@@ -1,4 +1,4 @@
-"""All rows of the fault matrix have a test, here in this folder."""
+"""Every row of the fault matrix has a test in this folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weights & Biases may refuse, hang, answer with errors or die: the result is the same, and the delay has a limit."""
+"""Weights & Biases may refuse, hang, return errors or die. The results stay the same, and delays are bounded."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from tests.support.wandb_server import Trouble, WandbServer, impatience
 
 
 class Failing(BaseHTTPRequestHandler):
-    """Answers everything with 500."""
+    """Answers every request with status 500."""
 
     def do_POST(self) -> None:
         self.send_response(500)
@@ -51,7 +51,7 @@ class Failing(BaseHTTPRequestHandler):
 
 @contextmanager
 def server(kind: str) -> Iterator[str]:
-    """A loopback address where nobody listens, nobody answers, or every answer is 500."""
+    """A local address where nothing listens, nothing answers, or every answer has status 500."""
     if kind == "refusing":
         yield "http://127.0.0.1:9"
     elif kind == "hanging":
@@ -71,7 +71,7 @@ def online(address: str) -> dict[str, str]:
 @pytest.mark.fault(11)
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["refusing", "hanging", "answering 500"])
-def test_an_unreachable_server_changes_nothing(kind: str) -> None:
+def test_unreachable_server_changes_nothing(kind: str) -> None:
     undisturbed = run_undisturbed("vae")
     with server(kind) as address:
         began = time.monotonic()
@@ -118,7 +118,7 @@ def test_wandb_dying_later_changes_nothing() -> None:
 
 
 def records(folder: Path) -> list[dict[str, Any]]:
-    """The history rows of an offline run, as W&B itself prints them."""
+    """Return the history rows of an offline run, as W&B prints them."""
     (run,) = folder.glob("*.wandb")
     done = subprocess.run(
         [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(run)],
@@ -130,9 +130,7 @@ def records(folder: Path) -> list[dict[str, Any]]:
     return [record["history"]["item"] for record in told if "history" in record]
 
 
-def test_sync_rebuilds_a_resumed_runs_history_with_no_row_twice(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_sync_sends_rows_once(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("WANDB_MODE", "offline")
     folder = run_killed("vae", 10)
     time.sleep(1.1)  # W&B names its folders by the second
@@ -157,9 +155,7 @@ def test_sync_rebuilds_a_resumed_runs_history_with_no_row_twice(
 
 
 @pytest.mark.slow
-def test_what_cannot_be_sent_is_said_and_can_be_sent_again(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_failed_sync_can_repeat(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("WANDB_MODE", "offline")
     run = run_undisturbed("vae", **{"trainer.max_epochs": 1})
     monkeypatch.delenv("WANDB_MODE")
@@ -179,9 +175,7 @@ def test_what_cannot_be_sent_is_said_and_can_be_sent_again(
 
 @pytest.mark.fault(11)
 @pytest.mark.parametrize("how", ["hang", pytest.param("500", marks=pytest.mark.slow)])
-def test_a_server_dying_in_the_middle_changes_nothing(
-    server: WandbServer, how: Trouble, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_dying_server_changes_nothing(server: WandbServer, how: Trouble, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setenv("WANDB_MODE", "disabled")
         undisturbed = run_undisturbed("vae")
@@ -198,7 +192,7 @@ def test_a_server_dying_in_the_middle_changes_nothing(
 
 
 @pytest.mark.parametrize("lines", [0, pytest.param(1, marks=pytest.mark.slow)])  # the first come after 15 seconds
-def test_a_run_killed_while_online_has_every_row_once_when_it_is_resumed(server: WandbServer, lines: int) -> None:
+def test_killed_online_loses_nothing(server: WandbServer, lines: int) -> None:
     slow = "import time, lab.saving.saver as s\nreal = s.Saver.safe_point\n"
     slow += "def slow(*a, **k):\n    time.sleep(0.2)\n    real(*a, **k)\ns.Saver.safe_point = slow\n"
     longer = words("vae", **{"trainer.max_epochs": 3 + 9 * lines})

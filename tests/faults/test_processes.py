@@ -1,4 +1,4 @@
-"""Helpers of a run that die, and memory that is not there."""
+"""Worker processes that are killed, and running out of memory."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Deadly(Dataset[Any]):
 
 
 class Loaded:
-    """Batches by worker processes; a user's own kind."""
+    """Batches that worker processes load, as a user's own data may."""
 
     def __init__(self, dataset: Deadly, batch_size: int, seed: int) -> None:
         self.dataset, self.batch_size, self.seed = dataset, batch_size, seed
@@ -88,7 +88,7 @@ def failed(kind: str, match: str, **more: Any) -> Path:
 
 
 @pytest.mark.fault(16)
-def test_a_data_worker_that_is_killed_fails_clearly_and_the_run_goes_on() -> None:
+def test_killed_data_worker_is_reported() -> None:
     data: dict[str, Any] = {"data": {"class_path": f"{__name__}.LoadedImages", "init_args": {"name": "digits"}}}
     name, overrides = settings("classifier")
     overrides = {k: v for k, v in overrides.items() if k != "data.name"} | data | {"trainer.max_epochs": 1}
@@ -103,7 +103,7 @@ def test_a_data_worker_that_is_killed_fails_clearly_and_the_run_goes_on() -> Non
 
 
 @pytest.mark.fault(17)
-def test_out_of_memory_is_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_out_of_memory_can_resume(monkeypatch: pytest.MonkeyPatch) -> None:
     undisturbed = run_undisturbed("vae")
     real, calls = VAE.losses, 0
 

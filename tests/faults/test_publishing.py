@@ -1,4 +1,4 @@
-"""Checkpoints on disks that fill up, under kills in the middle of a write, damaged afterwards, wanted by two runs."""
+"""Checkpoints on a full disk, killed while being written, damaged later, or used by two processes."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ print(calls)
 
 
 @pytest.mark.fault(2)
-def test_killed_at_each_step_of_publishing() -> None:
-    """Each system call of the fourth checkpoint in turn: afterwards the newest valid one is the third or the fourth."""
+def test_killed_while_publishing() -> None:
+    """Killed at each system call of the fourth checkpoint: the newest valid one is then the third or the fourth."""
     found = set()
     for step in range(100):
         shutil.rmtree("checkpoints", ignore_errors=True)
@@ -85,12 +85,12 @@ def test_killed_at_each_step_of_publishing() -> None:
         assert rows.tolist() == list(range(2 * at + 2))
         if done == 0:
             break
-    assert step > 12, "the steps were really counted"
+    assert step > 12, "the system calls were not counted"
     assert found == {2, 3}
 
 
 def _forked(step: int) -> int:
-    """The script in a fork of this process, which has imported everything: a hundred interpreters take minutes."""
+    """Run the script in a fork of this process, because starting a hundred interpreters takes minutes."""
     child = os.fork()
     if child == 0:
         sys.argv = ["", str(step)]
@@ -101,8 +101,8 @@ def _forked(step: int) -> int:
 
 
 @pytest.mark.fault(5)
-def test_a_full_disk_leaves_the_last_checkpoint_intact() -> None:
-    """A limit on the size of files stands for the disk: the replay's segments fit, the whole state does not."""
+def test_full_disk_keeps_last_checkpoint() -> None:
+    """A limit on the size of files stands for a full disk: the segments of the replay fit, the state does not."""
     undisturbed = run_undisturbed("vae")
     folder = run_killed("vae", 5)
     size = checkpoints(folder)[0].joinpath("state.safetensors").stat().st_size
@@ -119,7 +119,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_intact() -> None:
 
 
 @pytest.mark.fault(7)
-def test_a_folder_that_cannot_be_written_fails_before_training(capsys: pytest.CaptureFixture[str]) -> None:
+def test_unwritable_folder_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     Path("file").write_text("")
     assert main(["run", *words("vae"), "--runs-dir", "file"]) == 2
     assert "cannot write to the runs folder" in capsys.readouterr().err
@@ -146,7 +146,7 @@ def damage(path: Path, how: str) -> None:
 @pytest.mark.fault(8)
 @pytest.mark.parametrize("how", ["bit flipped", *(pytest.param(how, marks=SLOW) for how in ("truncated", "empty"))])
 @pytest.mark.parametrize("name", ["state.safetensors", "meta.json", "manifest.json"])
-def test_a_damaged_checkpoint_is_passed_over_aloud(
+def test_damaged_checkpoint_is_skipped(
     how: str, name: str, capsys: pytest.CaptureFixture[str], undamaged: tuple[Path, Path]
 ) -> None:
     undisturbed, folder = undamaged
@@ -166,7 +166,7 @@ def undamaged(tmp_path: Path) -> tuple[Path, Path]:
 
 
 @pytest.mark.fault(8)
-def test_a_damaged_segment_of_the_replay_is_noticed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_damaged_replay_is_noticed(capsys: pytest.CaptureFixture[str]) -> None:
     undisturbed, folder = run_undisturbed("dqn"), run_killed("dqn", 6)
     damage(sorted((folder / "checkpoints" / "segments").iterdir())[-1], "bit flipped")
     assert differences(undisturbed.dir, resume(folder).dir) == []
@@ -174,9 +174,7 @@ def test_a_damaged_segment_of_the_replay_is_noticed(capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.fault(9)
-def test_with_no_valid_checkpoint_a_run_is_refused_and_left_alone(
-    capsys: pytest.CaptureFixture[str], undamaged: tuple[Path, Path]
-) -> None:
+def test_no_valid_checkpoint_is_refused(capsys: pytest.CaptureFixture[str], undamaged: tuple[Path, Path]) -> None:
     _, folder = undamaged
     for path in rolling(folder / "checkpoints"):
         damage(path / "state.safetensors", "truncated")
@@ -187,14 +185,14 @@ def test_with_no_valid_checkpoint_a_run_is_refused_and_left_alone(
 
 
 @pytest.mark.fault(9)
-def test_a_journal_that_lost_rows_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_shortened_journal_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     folder = run_killed("vae", 9)
     (folder / "metrics.jsonl").write_bytes(b"")
     assert main(["resume", str(folder)]) == 5
     assert "has lost rows that were written before step-0000000008" in capsys.readouterr().err
 
 
-def test_a_copy_made_by_hand_is_no_checkpoint() -> None:
+def test_copied_checkpoint_is_ignored() -> None:
     undisturbed, folder = run_undisturbed("classifier"), run_killed("classifier", 9)
     newest = rolling(folder / "checkpoints")[0]
     shutil.copytree(newest, newest.with_name(newest.name + ".bak"))
@@ -202,7 +200,7 @@ def test_a_copy_made_by_hand_is_no_checkpoint() -> None:
     assert newest.with_name(newest.name + ".bak").exists()
 
 
-def test_checkpoints_that_were_taken_away_are_missed() -> None:
+def test_missing_checkpoints_are_noticed() -> None:
     run = run_undisturbed("vae", **{"trainer.max_epochs": 1})
     for path in rolling(run.dir / "checkpoints"):
         shutil.rmtree(path)
@@ -211,7 +209,7 @@ def test_checkpoints_that_were_taken_away_are_missed() -> None:
 
 
 @pytest.mark.fault(20)
-def test_two_processes_in_one_folder(capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_process_per_folder(capsys: pytest.CaptureFixture[str]) -> None:
     process = lab_process(["run", *words("vae", **{"trainer.max_epochs": 5000}), "--runs-dir", "runs"])
     try:
         wait_for(lambda: checkpoints("runs"), process)
@@ -223,13 +221,13 @@ def test_two_processes_in_one_folder(capsys: pytest.CaptureFixture[str]) -> None
         assert "no unfinished run" in capsys.readouterr().err
     finally:
         kill(process)
-    assert not at_work(folder), "the lock went with its process"
+    assert not at_work(folder), "the lock is released when its process ends"
     with locked(folder), pytest.raises(ConfigError, match="another process"), locked(folder):
         pass
 
 
 @pytest.mark.fault(24)
-def test_unicode_spaces_and_percent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unusual_folder_names_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = tmp_path / "läufe 100% {x} 'y'"
     place.mkdir()
     monkeypatch.chdir(place)
@@ -244,7 +242,7 @@ def test_unicode_spaces_and_percent(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert main(["resume", str(folder), "--trainer.max_epochs=4"]) == 0
 
 
-def test_a_saver_keeps_two_and_what_they_need(tmp_path: Path) -> None:
+def test_saver_keeps_two_checkpoints(tmp_path: Path) -> None:
     from lab.saving.saver import Cadence
 
     saver = Saver(tmp_path, dict, Stop(), Cadence(10))

@@ -1,4 +1,4 @@
-"""What is wrong is said before anything is written: exit code 2, one sentence, what was expected and what came."""
+"""Bad input is refused before anything is written: exit code 2, one sentence, expected and received."""
 
 from __future__ import annotations
 
@@ -66,9 +66,7 @@ def written() -> list[Path]:
         ["sync", "--all"],
     ],
 )
-def test_bad_input_exits_2_with_one_line_and_writes_nothing(
-    words: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_bad_input_exits_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(words) == 2
     out, err = capsys.readouterr()
     assert out == ""
@@ -79,7 +77,7 @@ def test_bad_input_exits_2_with_one_line_and_writes_nothing(
 
 
 @pytest.mark.fault(10)
-def test_another_config_is_refused_with_the_difference(capsys: pytest.CaptureFixture[str]) -> None:
+def test_other_config_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     folder = run_killed("vae", 5)
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     capsys.readouterr()
@@ -87,7 +85,7 @@ def test_another_config_is_refused_with_the_difference(capsys: pytest.CaptureFix
     err = capsys.readouterr().err
     assert "model.latent_dim: 50 -> 20; trainer.max_epochs: 3 -> 9" in err
     assert "--force" in err
-    assert main(["resume", str(folder), "--trainer.max_epochs=2", "--force"]) == 2, "less is not more"
+    assert main(["resume", str(folder), "--trainer.max_epochs=2", "--force"]) == 2, "a run cannot become shorter"
     assert "trainer.max_epochs can only grow" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
     edited = yaml.safe_load((folder / "config.yaml").read_text())
@@ -98,12 +96,12 @@ def test_another_config_is_refused_with_the_difference(capsys: pytest.CaptureFix
     assert main(["resume", str(folder), "--force"]) == 0
     (fork,) = (path for path in folder.parent.iterdir() if path != folder)
     assert read_summary(fork).parent == {"run_id": folder.name, "checkpoint": 4}
-    assert read_summary(folder).status == "running", "the old run stays as it was"
+    assert read_summary(folder).status == "running", "the old run is unchanged"
 
 
 @pytest.mark.fault(10)
 @pytest.mark.parametrize(("name", "value"), [("torch", "1.0"), ("deep-learning-lab", "0.0.1")])
-def test_another_version_is_refused_with_the_difference(
+def test_other_version_is_refused(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     undisturbed, folder = run_undisturbed("classifier"), run_killed("classifier", 5)
@@ -118,7 +116,7 @@ def test_another_version_is_refused_with_the_difference(
 
 
 @pytest.mark.fault(10)
-def test_another_number_of_threads_is_another_machine(capsys: pytest.CaptureFixture[str]) -> None:
+def test_other_threads_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     folder = run_killed("classifier", 5, threads=None)
     torch.set_num_threads(1)
     record = read_summary(folder)
@@ -136,9 +134,7 @@ def test_another_number_of_threads_is_another_machine(capsys: pytest.CaptureFixt
     ("kind", "word"),
     [("vae", "--model.encoder.hidden=[16]"), ("ppo", "--env.num_envs=4"), ("dqn", "--agent.buffer_size=9000")],
 )
-def test_forced_settings_that_do_not_fit_the_checkpoint_are_said(
-    kind: str, word: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_unfitting_forced_settings_are_refused(kind: str, word: str, capsys: pytest.CaptureFixture[str]) -> None:
     folder = run_killed(kind, 11 if kind == "dqn" else 5)
     if word.startswith("--env"):
         word += " --agent.batch_size=128"
@@ -149,7 +145,7 @@ def test_forced_settings_that_do_not_fit_the_checkpoint_are_said(
 
 
 @pytest.mark.fault(22)
-def test_cuda_without_one(capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_cuda_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     if torch.cuda.is_available():
         pytest.skip("this machine has CUDA")
     assert main(["run", "vae-mnist", *FAST, "--device", "cuda"]) == 2
@@ -158,7 +154,7 @@ def test_cuda_without_one(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.fault(23)
-def test_a_missing_extra_is_named() -> None:
+def test_missing_extra_is_named() -> None:
     words = ["run", "ppo-cartpole", "--env.id=LunarLander-v3", "--fast-dev-run"]
     code, said = lab_command(words, "sys.modules['Box2D'] = None")
     assert code == 2
@@ -168,6 +164,6 @@ def test_a_missing_extra_is_named() -> None:
 
 
 @pytest.mark.fault(25)
-def test_a_reader_that_leaves_early_sees_no_traceback() -> None:
+def test_closed_pipe_is_silent() -> None:
     command = f"'{sys.executable}' -m lab.cli list | true"
     assert subprocess.run(["bash", "-c", command], capture_output=True, text=True).stderr == ""

@@ -1,4 +1,4 @@
-"""Somebody else's run may hold anything: listing, evaluating, resuming and sending it runs none of it."""
+"""A run from somebody else may hold any file. Listing, evaluating, resuming and sending it never runs code of it."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ CANARY = "canary"
 
 
 class Payload:
-    """Unpickled, it leaves a file behind."""
+    """Creates a file when it is unpickled."""
 
     def __reduce__(self) -> Any:
         return os.system, (f"touch {CANARY}",)
 
 
 def poke(folder: Path) -> None:
-    """Everything that opens a run."""
+    """All ways to open a run."""
     for words in (["runs"], ["eval", str(folder)], ["resume", str(folder)], ["resume", str(folder), "--force"]):
         with suppress(LabError, OSError, ValueError):
             main([*words, "--runs-dir", str(folder.parent.parent)])
@@ -77,7 +77,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 @pytest.mark.parametrize("name", [name if name in SAMPLE else pytest.param(name, marks=SLOW) for name in FILES])
-def test_a_payload_in_any_file_is_never_run(name: str, runs: tuple[Path, Path]) -> None:
+def test_payload_is_never_run(name: str, runs: tuple[Path, Path]) -> None:
     for number, original in enumerate(runs):
         folder = Path("theirs") / str(number) / "dqn-cartpole" / original.name
         shutil.copytree(original, folder)
@@ -119,10 +119,8 @@ SHELL = {"class_path": "subprocess.Popen", "init_args": {"args": f"touch {CANARY
         ("model.init_args.latent_dim", {"$tensor": "x"}),
     ],
 )
-def test_a_config_cannot_call_what_is_no_part_of_the_lab(
-    where: str, what: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nor import what lies in the run's folder, even for one who stands in it."""
+def test_config_calls_no_foreign_code(where: str, what: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files in the run's folder are not imported either, even if it is the working directory."""
     folder = run_killed("vae", 5).absolute()
     config = plant(yaml.safe_load((folder / "config.yaml").read_text()), where, what)
     text = yaml.safe_dump(config).replace("'!!python", "!!python").replace("''", "'").replace("]'", "]")
@@ -133,8 +131,8 @@ def test_a_config_cannot_call_what_is_no_part_of_the_lab(
     assert not list(folder.rglob(CANARY))
 
 
-def test_a_run_is_no_package_for_one_who_stands_above_it() -> None:
-    """Python would import from any folder below the working one, whatever its name."""
+def test_run_folder_is_not_importable() -> None:
+    """Python itself would import from any folder below the working directory."""
     received = Path("theirs").absolute()
     shutil.copytree(run_killed("vae", 5), received)
     (received / "evil.py").write_text(f"import os\nos.system('touch {CANARY}')\nclass X: pass\n")
@@ -146,7 +144,7 @@ def test_a_run_is_no_package_for_one_who_stands_above_it() -> None:
         assert main(["eval", str(received)]) == 2
 
 
-def test_a_gymnasium_id_imports_nothing_from_the_runs_folder() -> None:
+def test_environment_id_imports_no_run() -> None:
     folder = run_killed("ppo", 3).absolute()
     config = yaml.safe_load((folder / "config.yaml").read_text())
     (folder / "config.yaml").write_text(yaml.safe_dump(plant(config, "env.id", "evil:CartPole-v1")))
@@ -165,8 +163,8 @@ def test_plain_values_stay_plain() -> None:
     poke(folder)
 
 
-def test_a_checkpoint_reaches_no_file_outside_its_folder() -> None:
-    """A manifest that names a segment elsewhere is looked up among the run's own, and not found."""
+def test_checkpoint_stays_in_folder() -> None:
+    """A segment that a manifest names elsewhere is searched for in the run's own folder only."""
     folder = run_killed("dqn", 6)
     (newest, *_) = sorted((folder / "checkpoints").glob("step-*"), reverse=True)
     manifest = newest / "manifest.json"

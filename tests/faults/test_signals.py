@@ -1,4 +1,4 @@
-"""Asked to end, a run saves itself where it can, and ends within seconds either way."""
+"""A run that is asked to end saves itself if it can, and ends within seconds."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def slow(*a, **k):
     real(*a, **k)
 s.Saver.safe_point = slow
 """
-"""A tenth of a second at each safe point, so that a signal finds the run in the middle."""
+"""Sleeps for a tenth of a second at each safe point, so that a signal arrives during training."""
 
 
 def has_logged() -> bool:
@@ -39,7 +39,7 @@ def has_logged_or_saved() -> bool:
 def signalled(
     kind: str, *numbers: int, prelude: str = SLOWED, ready: Callable[[], bool] = has_logged, **more: Any
 ) -> tuple[int, str, Path, float]:
-    """Send signals to a run that has logged something; return its exit code, words, folder, and seconds it took."""
+    """Send signals to a run once it has logged a row; return exit code, output, folder and seconds until its end."""
     process = lab_process(["run", *words(kind, **more), "--runs-dir", "runs"], prelude)
     try:
         wait_for(ready, process)
@@ -65,7 +65,7 @@ def signalled(
         pytest.param("dqn", "SIGHUP", marks=SLOW),
     ],
 )
-def test_a_signal_saves_where_it_stands_and_the_run_goes_on_exactly(kind: str, name: str) -> None:
+def test_signal_saves_exactly(kind: str, name: str) -> None:
     number = getattr(signal, name)
     never: dict[str, Any] = {"checkpoint.steps": 1_000_000}
     more: dict[str, Any] = {"total_timesteps": 6_000} if kind in ("ppo", "dqn") else {"trainer.max_epochs": 6}
@@ -84,8 +84,8 @@ def test_a_signal_saves_where_it_stands_and_the_run_goes_on_exactly(kind: str, n
 
 
 @pytest.mark.fault(3, 25)
-def test_a_closed_terminal_or_pipe_does_not_cost_the_save() -> None:
-    """`lab run 2>&1 | tee log` and Ctrl-C: the pipe breaks first, and then the run wants to say that it saves."""
+def test_closed_terminal_still_saves() -> None:
+    """Ctrl-C in `lab run 2>&1 | tee log`: the pipe is closed before the run says that it saves."""
     process = lab_process(["run", *words("vae"), "--runs-dir", "runs"], SLOWED)
     try:
         wait_for(has_logged, process)
@@ -104,8 +104,8 @@ def test_a_closed_terminal_or_pipe_does_not_cost_the_save() -> None:
 
 
 @pytest.mark.fault(3)
-def test_a_signal_to_the_whole_group_leaves_the_environments_workers_alone() -> None:
-    """As a terminal that closes sends it: the run saves itself, and its workers end with it."""
+def test_group_signal_spares_workers() -> None:
+    """A closing terminal signals the whole process group: the run saves itself, and its workers end with it."""
     process = lab_process(["run", *words("workers"), "--runs-dir", "runs"], SLOWED, start_new_session=True)
     try:
         wait_for(has_logged_or_saved, process)
@@ -120,7 +120,7 @@ def test_a_signal_to_the_whole_group_leaves_the_environments_workers_alone() -> 
 
 @pytest.mark.fault(3)
 @pytest.mark.slow
-def test_no_safe_point_within_five_seconds_leaves_the_last_checkpoint() -> None:
+def test_late_safe_point_keeps_checkpoint() -> None:
     prelude = (
         "import time, lab.training.model as m\nfrom pathlib import Path\nreal, n = m.Model.training_step, 0\n"
         "def step(self, *a):\n    global n\n    n += 1\n"
@@ -138,7 +138,7 @@ def test_no_safe_point_within_five_seconds_leaves_the_last_checkpoint() -> None:
 
 @pytest.mark.fault(3)
 @pytest.mark.slow
-def test_a_boundary_run_saves_at_its_appointed_places_alone() -> None:
+def test_boundary_saves_at_boundaries() -> None:
     slow = SLOWED.replace("0.1", "0.05")
     code, err, folder, _ = signalled("boundary", signal.SIGTERM, prelude=slow)
     assert code == 143, err
@@ -148,7 +148,7 @@ def test_a_boundary_run_saves_at_its_appointed_places_alone() -> None:
 
 @pytest.mark.fault(4)
 @pytest.mark.slow
-def test_ctrl_c_once() -> None:
+def test_ctrl_c_saves() -> None:
     code, err, folder, _ = signalled("classifier", signal.SIGINT)
     assert code == 130, err
     assert read_summary(folder).status == "interrupted"
@@ -156,7 +156,7 @@ def test_ctrl_c_once() -> None:
 
 
 @pytest.mark.fault(4)
-def test_ctrl_c_twice_ends_at_once() -> None:
+def test_second_ctrl_c_ends() -> None:
     hang = "import time, lab.saving.saver as s\ns.Saver.safe_point = lambda *a, **k: time.sleep(1)\n"
     code, err, folder, seconds = signalled("classifier", signal.SIGINT, signal.SIGINT, prelude=hang)
     assert code == -signal.SIGINT, err  # which a shell reports as 130
@@ -165,8 +165,8 @@ def test_ctrl_c_twice_ends_at_once() -> None:
 
 
 @pytest.mark.slow
-def test_evaluation_is_interrupted_at_once() -> None:
-    """Nothing is lost there: training has ended with a checkpoint."""
+def test_evaluation_is_interrupted() -> None:
+    """Nothing is lost, because training has ended with a checkpoint."""
     prelude = "import time, generative.vae.vae as v\nv.VAE.negative_log_likelihood = lambda self, x: time.sleep(60)"
     process = lab_process(["run", *words("vae"), "--runs-dir", "runs"], prelude)
     try:
@@ -182,7 +182,7 @@ def test_evaluation_is_interrupted_at_once() -> None:
 
 @pytest.mark.fault(25)
 @pytest.mark.parametrize("command", ["list", "run ppo-cartpole --fast-dev-run"])
-def test_a_reader_that_leaves_early_sees_no_traceback(command: str) -> None:
+def test_closed_pipe_is_silent(command: str) -> None:
     pipe = f"'{sys.executable}' -m lab.cli {command} | head -0"
     done = subprocess.run(
         ["bash", "-c", pipe], capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}

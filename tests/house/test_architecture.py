@@ -1,4 +1,4 @@
-"""The rooms of the house, and who may know whom: read off the imports."""
+"""The rooms of the packages, and which may import which. Read off the source."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MODULES = {name_of(path): path for path in FILES}
 
 
 def imported(body: Sequence[ast.stmt]) -> Iterator[str]:
-    """What statements import when a module is loaded: nothing inside functions, and nothing for type checkers alone."""
+    """Yield what statements import when a module is loaded: not inside functions, not for type checkers only."""
     for node in body:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -58,7 +58,7 @@ IMPORTS = {
 
 
 def everything_imported(path: Path) -> set[str]:
-    """Of all statements, wherever they stand."""
+    """Return what all statements import, those inside functions too."""
     tree = ast.parse(path.read_text())
     inner = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
     return set(imported(inner))
@@ -107,13 +107,13 @@ def test_rooms_are_small() -> None:
     assert not {str(folder): count for folder, count in counts.items() if count > MOST_MODULES}
 
 
-def test_rooms_say_what_lives_in_them() -> None:
+def test_rooms_are_described() -> None:
     for path in FILES:
         assert ast.get_docstring(ast.parse(path.read_text())), f"{path} does not say what it is"
 
 
 def test_every_module_imports_alone() -> None:
-    """Each with nothing of ours loaded but what it imports itself.
+    """Each module is imported with nothing else of ours loaded than what it imports itself.
 
     A module is imported in a fork of the process that has imported the largest of the modules that it needs.
     """
@@ -151,7 +151,7 @@ visit("")
 
 
 def test_lab_names_no_family() -> None:
-    """In names of modules and in texts. What users read may speak of agents."""
+    """Neither as a module nor in a text. Sentences for users may speak of agents."""
     for name, path in MODULES.items():
         if name.partition(".")[0] == "lab":
             texts = {node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)}
@@ -167,6 +167,6 @@ def test_tests_have_same_rooms() -> None:
     assert rooms - folders <= {*FAMILIES}
 
 
-def test_files_stay_one_concept_long() -> None:
+def test_files_are_short() -> None:
     for path in FILES:
-        assert len(path.read_text().splitlines()) <= MOST_LINES, f"{path.name} is more than one sitting"
+        assert len(path.read_text().splitlines()) <= MOST_LINES, f"{path.name} has too many lines"

@@ -35,20 +35,20 @@ def lab(site: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return done
 
 
-def test_configs_are_found_from_an_empty_folder(installed: Path) -> None:
+def test_configs_are_found(installed: Path) -> None:
     assert not list(Path.cwd().iterdir())
     assert "ppo-cartpole" in lab(installed, "list").stdout
     assert (installed / "configs" / "sweeps" / "ppo-cartpole.yaml").is_file()
 
 
-def test_a_users_own_folders_of_the_same_names_do_not_hide_the_labs(installed: Path) -> None:
+def test_own_folders_hide_nothing(installed: Path) -> None:
     for name in ("configs", "agents"):
         Path(name).mkdir()
         (Path(name) / "__init__.py").write_text("raise RuntimeError('the wrong package')")
     assert "verdict" in lab(installed, "run", "ppo-cartpole", "--fast-dev-run", "--json").stdout
 
 
-def test_a_report_has_all_it_needs(installed: Path) -> None:
+def test_report_is_complete(installed: Path) -> None:
     lab(installed, "run", "ppo-cartpole", "--fast-dev-run")
     assert "report.html: " in lab(installed, "report").stdout
     page = Path("report.html").read_text(encoding="utf-8")
@@ -56,6 +56,6 @@ def test_a_report_has_all_it_needs(installed: Path) -> None:
     assert "plotly.js" in page
 
 
-def test_nothing_but_the_packages_is_installed(installed: Path) -> None:
+def test_only_packages_are_installed(installed: Path) -> None:
     names = {path.name for path in installed.iterdir() if not path.name.endswith(".dist-info")}
     assert names == {"lab", "agents", "generative", "supervised", "configs"}

@@ -1,4 +1,4 @@
-"""What of a run has come to the stand-in of the W&B server, against what its journal says."""
+"""Compares what the W&B server received of a run with its journal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.wandb_server import Received, WandbServer
 
 
 def expected(folder: Path) -> list[dict[str, Any]]:
-    """The history that the journal says: pictures by their hash, what is not finite as W&B writes it."""
+    """Return the history that the journal implies: media by their hash, and NaN as W&B writes it."""
     counts, rows = {"journal/row": 0, "journal/media": 0}, []
     for file, row in read_in_order(folder):
         counter = "journal/row" if file == METRICS else "journal/media"
@@ -26,7 +26,7 @@ def expected(folder: Path) -> list[dict[str, Any]]:
 
 
 def arrived(run: Received) -> list[dict[str, Any]]:
-    """The history that the server has."""
+    """Return the history that the server has."""
     rows = []
     for line in run.rows:
         row = {name: value for name, value in line.items() if not name.startswith("_")}
@@ -49,13 +49,13 @@ def check_whole(server: WandbServer, folder: Path) -> Received:
 
 
 def axes(run: Received) -> dict[str, str]:
-    """On which axis W&B draws each group of metrics."""
+    """Return the axis on which W&B draws each group of metrics."""
     defined = run.config["_wandb"]["value"]["m"]
     return {entry["2"]: defined[entry["5"] - 1]["1"] for entry in defined if "5" in entry}
 
 
 def sent_lines(server: WandbServer, since: int) -> list[int]:
-    """Numbers of the history's lines that came with the requests from `since` on."""
+    """Return the numbers of the history's lines in the requests from `since` on."""
     bodies = [json.loads(request.body) for request in server.requests[since:] if request.what == "file_stream"]
     chunks = [body["files"]["wandb-history.jsonl"] for body in bodies if "wandb-history.jsonl" in body.get("files", {})]
     return [number for chunk in chunks for number, _ in enumerate(chunk["content"], start=chunk["offset"])]

@@ -13,7 +13,7 @@ from tests.support.recorded import recorded
 
 
 def offline(runs: Path, name: str = "ppo-a", seed: int = 0, *, rows: int = 4, **changes: Any) -> Summary:
-    """A completed run: `rows` rows on each of two axes, and a picture with each second one."""
+    """Write a completed run with `rows` rows on each of two axes, and a picture with every second one."""
     given = {"wandb": {"mode": "offline", "url": None, "problem": None}, **changes}
     summary = recorded(runs, name, seed, rows=[], **given)
     journal = Journal(summary.dir)

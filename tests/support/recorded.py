@@ -1,4 +1,4 @@
-"""Runs as the runner leaves them on the disk, without training any."""
+"""Writes folders of runs like those of the runner, without training."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def recorded(
 
 
 def learning(seed: int, points: int = 20) -> list[dict[str, Any]]:
-    """Rows of an agent that learns: evaluations, and training rows with speeds."""
+    """Return rows of an agent that learns: evaluations, and training rows with speeds."""
     rows: list[dict[str, Any]] = []
     for i in range(1, points + 1):
         step, time = 100 * i, BEGIN + (2 + seed) * i
@@ -92,12 +92,12 @@ def learning(seed: int, points: int = 20) -> list[dict[str, Any]]:
 
 
 def medium(name: str, file: str, at: int = 0) -> dict[str, Any]:
-    """A row of `media.jsonl`."""
+    """Return a row of `media.jsonl`."""
     return {"time": BEGIN, "axis": "env_steps", "env_steps": at, "name": name, "file": file}
 
 
 def picture(folder: Path, suffix: str = ".png", colour: int = 128, size: tuple[int, int] = (40, 30)) -> bytes:
-    """A picture's file; a GIF has two frames."""
+    """Return the content of a picture's file. A GIF has two frames."""
     path = folder / f"picture{suffix}"
     frames = [Image.new("L", size, shade) for shade in (colour, colour // 2)]
     if suffix == ".gif":

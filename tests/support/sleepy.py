@@ -1,4 +1,4 @@
-"""An environment that is slow and does nothing; `env.id=tests.support.sleepy:Sleepy-v0` finds it."""
+"""A slow environment without a task. Its id is `tests.support.sleepy:Sleepy-v0`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gymnasium import spaces
 
 
 class Sleepy(gym.Env[np.ndarray, Any]):
-    """Sleeps in every step, so that copies in processes of their own sleep at the same time."""
+    """Sleeps in every step. Copies in processes of their own sleep at the same time."""
 
     observation_space = spaces.Box(-1, 1, (3,), np.float32)
     action_space = spaces.Discrete(2)

@@ -31,7 +31,7 @@ A = TypeVar("A", bound=Agent)
 
 
 class Identity(Env):
-    """Shows an action; the reward is how far the agent's is the same, from 0 to 1. Eight steps."""
+    """Shows an action. The reward, from 0 to 1, says how close the agent's action is. An episode has eight steps."""
 
     def __init__(self, action_space: spaces.Space[Any]) -> None:
         self.action_space = copy.deepcopy(action_space)  # each copy draws from a generator of its own
@@ -60,7 +60,7 @@ class Identity(Env):
 
 
 class Recite(Env):
-    """Shows +1 or -1 once, then zeros; five steps later the action that names the sign earns 1. Terminates."""
+    """Shows +1 or -1 once, then zeros. Five steps later the action for that sign earns 1 and ends the episode."""
 
     observation_space = spaces.Box(-1, 1, (1,), np.float32)
     action_space = spaces.Discrete(2)
@@ -77,7 +77,7 @@ class Recite(Env):
 
 
 class Counter(Env):
-    """Shows its step, episode and copy's first draw; ends on the way: `ends[k]` says how episode k does, and when.
+    """Shows its step, its episode and a random number. `ends[k]` says when and how episode k ends.
 
     Args:
         ends: `(length, terminates)` for each episode, over and over.
@@ -108,7 +108,7 @@ class Counter(Env):
 
 
 def together(make: Callable[[], Env], count: int, seed: int = 0) -> SyncEnvs:
-    """Return `count` copies of an environment, one stepped after the other."""
+    """Return `count` copies of an environment, which are stepped one after the other."""
     makers = [partial(_resumable, make, seed, number) for number in range(count)]
     return SyncEnvs("task", makers)
 
@@ -137,13 +137,13 @@ def dqn(env: Environments, seed: int = 0, **settings: Any) -> DQN:
 
 
 def collect(agent: PPO) -> None:
-    """Fill the agent's rollout once, and learn nothing."""
+    """Fill the rollout buffer once, without learning."""
     _, callback = agent._setup_learn(agent.n_steps * agent.n_envs)
     collect_more(agent, callback)
 
 
 def collect_more(agent: PPO, callback: Any) -> None:
-    """Fill it again, from where the environments are."""
+    """Fill the rollout buffer again, from the present state of the environments."""
     env = agent.vec_env
     assert agent.collect_rollouts(env, callback, agent.rollout_buffer, agent.n_steps)
 

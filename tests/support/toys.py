@@ -1,4 +1,4 @@
-"""An experiment that learns nothing, in no time, and does to a run whatever a test wants to see."""
+"""An experiment that learns nothing and ends at once. It fails or diverges where a test asks for it."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from lab.saving.saver import Cadence, CheckpointSettings
 from lab.system.files import write_json
 
 SLOW = Path("slow")
-"""While this file is there, each step takes as many seconds as it says."""
+"""While this file exists, each step takes the number of seconds in it."""
 
 
 class Toy(Experiment):
-    """Adds up random numbers, one a step; `toy/value` is ten times the seed, `toy/sum` what they add up to.
+    """Adds up one random number per step. `toy/value` is ten times the seed, `toy/sum` is the sum.
 
     Args:
         steps: to make.
@@ -73,7 +73,7 @@ class Toy(Experiment):
                 if SLOW.exists():
                     time.sleep(float(SLOW.read_text()))
                 context.tracker.log({"toy/sum": float(self.total)}, axis="global_step", at=step + 1)
-                progress.update(step + 1, {"toy/sum": self.total})  # type: ignore[dict-item]  # as careless users do
+                progress.update(step + 1, {"toy/sum": self.total})  # type: ignore[dict-item]  # a tensor, as users may log
                 print(f"step {step}")
                 context.saver.safe_point(step + 1, lambda at=step + 1: self._state(at))  # type: ignore[misc]
         context.saver.save(self.steps, lambda: self._state(self.steps))

@@ -22,7 +22,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 KEY = "5t4nd1n" * 5 + "stand"
-"""A key as the real ones look: 40 characters."""
+"""A key of 40 characters, like real ones."""
 USER = "somebody"
 
 Trouble = Literal["500", "hang", "cut", "lose", "404", "401"]
@@ -31,7 +31,7 @@ Trouble = Literal["500", "hang", "cut", "lose", "404", "401"]
 
 @dataclass
 class Received:
-    """A run as the server has it.
+    """A run on the server.
 
     Args:
         lines: of the history, by number.
@@ -59,13 +59,13 @@ class Received:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The config without W&B's own part."""
+        """The config without the part that W&B adds."""
         return {name: entry["value"] for name, entry in self.config.items() if name != "_wandb"}
 
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked: the GraphQL operation, or the method and the first part of the path."""
+    """One request: its GraphQL operation, or its method and the first part of its path."""
 
     what: str
     body: bytes
@@ -81,7 +81,7 @@ class WandbServer:
         self.views: list[dict[str, Any]] = []
         self.sweeps: dict[str, dict[str, Any]] = {}
         self.trials: list[dict[str, Any]] = []
-        """Assignments that an agent is given, one after the other; then it is told to exit."""
+        """Trials that an agent is given one after the other. Then it is told to exit."""
         self.projects: set[str] = set()
         self.requests: list[Request] = []
         self.trouble: tuple[Trouble, float, int, re.Pattern[str]] | None = None
@@ -102,7 +102,7 @@ class WandbServer:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a client has to know."""
+        """The environment variables that a client needs."""
         return {"WANDB_MODE": "online", "WANDB_API_KEY": KEY, "WANDB_BASE_URL": self.url}
 
     def fail(self, how: Trouble, *, times: float = float("inf"), after: int = 0, only: str = "") -> None:
@@ -116,12 +116,12 @@ class WandbServer:
             self.trouble = None
 
     def names(self) -> list[str]:
-        """What was asked, in order."""
+        """All requests in order."""
         with self.lock:
             return [request.what for request in self.requests]
 
     def received(self, request: Request) -> Trouble | None:
-        """Note the request; return what is to go wrong with it."""
+        """Record the request; return the fault to apply to it."""
         with self.lock:
             self.requests.append(request)
             if self.trouble is None or not self.trouble[3].search(request.what):
@@ -303,7 +303,7 @@ class WandbServer:
 
 @contextmanager
 def impatience(start: float = 2) -> Iterator[None]:
-    """Inside the block a server is given up in seconds instead of half a minute; `start` of them for an answer."""
+    """Inside the block W&B gives up on a server within seconds; it waits `start` seconds for an answer."""
     from lab.report.wandb import publish
     from lab.tracking import wandb
 
