@@ -46,8 +46,10 @@ def load_agent_state(agent: Agent, state: dict[str, Any]) -> list[int]:
         setattr(agent, name, value)
     for name, module in agent.learned_modules.items():
         module.load_state_dict(state["modules"][name])
+    # Version 0.1 saved a single optimizer.
+    optimizers = state["optimizers"] if "optimizers" in state else dict.fromkeys(agent.optimizers, state["optimizer"])
     for name, optimizer in agent.optimizers.items():
-        optimizer.load_state_dict(state["optimizers"][name])
+        optimizer.load_state_dict(optimizers[name])
     agent.ep_info_buffer = deque(state["episodes"], maxlen=agent._stats_window_size)
     agent.memory = tuple(part.to(agent.device) for part in state["memory"])
     if agent.reward_scale:
