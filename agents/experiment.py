@@ -33,7 +33,7 @@ from agents.evaluation.play import play
 from agents.networks.distributions import require_actions
 from agents.networks.extractor import input_spec
 from agents.reporting import Reporter, SolvedError, TrackerWriter
-from agents.sb3.export import export_sb3
+from agents.trained import TrainedAgent
 from agents.trial import Turns, other_vectorizations
 from lab.capabilities import ActingExperiment, Episode, Showing
 from lab.config.roles import Roles
@@ -240,8 +240,12 @@ class AgentExperiment(ActingExperiment):
         self._announce_limit()
         return play(self.agent, self.eval_settings, showing)
 
+    @property
+    def trained(self) -> TrainedAgent:
+        return TrainedAgent(self.agent, self.env)
+
     def export(self, path: Path) -> Sequence[str]:
-        return export_sb3(self.agent, self.env, path)
+        return self.trained.export(path)
 
     @contextmanager
     def trial(self, context: RunContext) -> Iterator[Turn]:

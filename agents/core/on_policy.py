@@ -15,6 +15,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
 from agents.acceleration.captured import Capture, Captured
+from agents.acceleration.eager_adam import EagerAdam
 from agents.buffers.rollout import Rollout, Transitions
 from agents.core.agent import Agent
 from agents.environments.vector import Environments
@@ -90,7 +91,7 @@ class OnPolicy(Agent, OnPolicyAlgorithm):
                 "net_arch": list(net_arch),
                 "ortho_init": ortho_init,
                 "log_std_init": log_std_init,
-                "optimizer_class": torch.optim.Adam,
+                "optimizer_class": EagerAdam,
                 "optimizer_kwargs": {"eps": adam_epsilon, "fused": True},
             },
             **settings,

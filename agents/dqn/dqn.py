@@ -14,6 +14,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor, nn
 
 from agents.acceleration.captured import Capture
+from agents.acceleration.eager_adam import EagerAdam
 from agents.buffers.replay import Replay
 from agents.core.agent import sb3_schedule
 from agents.core.off_policy import OffPolicy
@@ -134,7 +135,7 @@ class DQN(OffPolicy, stable_baselines3.DQN):
                 },
                 "net_arch": list(net_arch),
                 "dueling": dueling,
-                "optimizer_class": torch.optim.Adam,
+                "optimizer_class": EagerAdam,
                 "optimizer_kwargs": {"fused": True},
             },
             seed=seed,
