@@ -11,7 +11,7 @@ import lab
 from lab.config.imports import import_class, present_name, public_name
 
 NAMES = {
-    "lab": ("evaluate", "load", "resume", "run", "run_seeds"),
+    "lab": ("evaluate", "load", "resume", "run", "run_seeds", "run_varied"),
     "lab.encoders": (
         *("Encoder", "EncoderFactory", "InputSpec", "Pretrained", "Combined"),
         *("ByShape", "Conv", "ConvStage", "MLP", "Recurrent", "ResNet"),

@@ -73,7 +73,7 @@ def test_the_interval_is_students() -> None:
 
 
 def test_evaluation_is_no_training_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the parts add up to leaves out at least the sleep in each evaluation and each checkpoint."""
+    """The sum of the parts does not include the sleep in each evaluation and checkpoint."""
     slept: list[float] = []
 
     def sleeping(real: Any) -> Any:

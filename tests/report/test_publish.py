@@ -1,4 +1,4 @@
-"""`lab report --publish`, against the stand-in of the W&B server: the view that arrives is read back."""
+"""`lab report --publish` with a stand-in of the W&B server: the report that arrives is read back."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def published(runs: Path, *findings: Finding, group_by: Sequence[str] = ("experi
 
 
 def blocks(server: WandbServer, kind: str) -> list[dict[str, Any]]:
-    """Those of one kind, of the newest view."""
+    """The blocks of one kind in the newest report."""
     return [block for block in server.views[-1]["spec"]["blocks"] if block["type"] == kind]
 
 

@@ -1,4 +1,4 @@
-"""What a report has, and that nothing in it is lost, made up or dangerous. How it looks: test_report_page.py."""
+"""The content of a report: complete, correct and safe. How the page looks is in test_report_page.py."""
 
 from __future__ import annotations
 
@@ -380,7 +380,7 @@ def test_latest_media_come_first(tmp_path: Path) -> None:
 
 
 class Elements(HTMLParser):
-    """Counts elements, and collects their attributes and what scripts hold."""
+    """Counts elements, and collects their attributes and the content of scripts."""
 
     def __init__(self) -> None:
         super().__init__()

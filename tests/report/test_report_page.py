@@ -1,4 +1,4 @@
-"""The page as a reader uses it: in Debian's Chromium, from the disk, without a network."""
+"""The page in Debian's Chromium, opened from the disk without a network."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two groups of three seeds that compare, one run of another task, and one that failed under a hostile name."""
+    """Two groups of three seeds of one task, one run of another task, and a failed run with a hostile name."""
     folder = tmp_path_factory.mktemp("report")
     runs = folder / "runs"
     clip = {"episode.gif": picture(folder, ".gif"), "samples.png": picture(folder, size=(300, 200))}
@@ -60,7 +60,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def opened(browser: Any, report: Path) -> Iterator[Any]:
-    """Opens the report; at the end of the test there must have been no error, and no request for anything else."""
+    """Opens the report. The test fails if the page reports an error or requests anything else."""
     contexts = []
     complaints: list[str] = []
 
@@ -89,7 +89,7 @@ def _only_the_page(url: str, file: Path, complaints: list[str]) -> None:
 
 
 def curve(page: Any, metric: str = "eval/return_mean") -> Any:
-    """A chart, drawn."""
+    """A chart that has been drawn."""
     card = page.locator("figure.card", has=page.get_by_text(metric, exact=True)).first
     card.evaluate("(one) => { const around = one.closest('details'); if (around) around.open = true; }")
     card.scroll_into_view_if_needed()
@@ -102,7 +102,7 @@ def lines(chart: Any) -> int:
 
 
 def press(page: Any, chart: Any, name: str) -> None:
-    """Press a switch; the chart is drawn again once it is on the screen."""
+    """Press a switch, and wait until the chart is drawn again."""
     page.get_by_role("button", name=name).click()
     chart.scroll_into_view_if_needed()
     page.wait_for_timeout(300)

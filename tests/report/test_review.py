@@ -1,4 +1,4 @@
-"""What a reviewer would ask, and would not: each question with runs that raise it and runs that do not."""
+"""Findings: each question with runs that raise it, and runs that raise nothing."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ CONFIG: dict[str, Any] = {
 
 
 class Room:
-    """A runs folder to which a test adds what the lab would have left there."""
+    """A runs folder to which a test adds runs as the lab would have left them."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -92,7 +92,7 @@ class Room:
         return made
 
     def sound(self, **more: Any) -> list[Summary]:
-        """Five runs at which nobody could carp."""
+        """Five runs without a finding."""
         return [self.add(seed, 110.0 + score, **more) for seed, score in enumerate([0.3, -0.9, 1.0, 0.2, -0.6])]
 
     @property
@@ -116,7 +116,7 @@ def test_sound_runs_raise_nothing(room: Room) -> None:
 
 
 Must = Callable[[Room], list[Summary]]
-"""Adds runs, and returns those that the finding is about."""
+"""Adds runs and returns those that the finding is about."""
 
 
 def few(room: Room) -> list[Summary]:
@@ -155,12 +155,12 @@ def carried(room: Room) -> list[Summary]:
 
 
 def carried_down(room: Room) -> list[Summary]:
-    """The same the other way round, which is as grave."""
+    """The same in the other direction."""
     return [room.add(seed, score, std=60.0) for seed, score in enumerate([102.0, 101.0, 103.0, 101.0, 88.0])]
 
 
 def turned_by_one_seed(room: Room) -> list[Summary]:
-    """As of DQN on Acrobot: without seed 1 the mean misses, but the two that are left tell nothing."""
+    """Measured with DQN on Acrobot: without one seed the mean misses, but the other two do not decide it."""
     scores = enumerate([-76.07, -75.95, -77.43])
     return [room.add(seed, score, reference_value=-76.639) for seed, score in scores]
 
@@ -183,7 +183,7 @@ def unsure_of_one(room: Room) -> list[Summary]:
 
 
 def not_comparable(room: Room) -> list[Summary]:
-    """Once for each reason, whatever seed gives it."""
+    """One case for each reason, not for each seed."""
     room.sound()
     reason = "the reference is for LunarLander-v2, this run used LunarLander-v3"
     more: dict[str, Any] = {"set_env__id": "Run-v0", "dataset": {"name": "Run-v0"}, "reference_reason": reason}
@@ -365,7 +365,7 @@ MUST: dict[str, list[Must]] = {
 
 @pytest.mark.parametrize(("kind", "must"), [(kind, must) for kind, each in MUST.items() for must in each])
 def test_problem_is_found(room: Room, kind: str, must: Must) -> None:
-    """That question and no other, about just those runs."""
+    """The finding is the only one, and is about exactly those runs."""
     about = must(room)
     found = room.found()
     assert set(found) == {kind} | ({"few-seeds"} if must is unsure_of_one else set())
@@ -401,7 +401,7 @@ def within_tolerance(room: Room) -> None:
 
 
 def noisy(room: Room) -> None:
-    """The same scores as of two outcomes, but the episodes of each run differ by as much."""
+    """Scores like those of two outcomes, but the episodes of each run differ as much."""
     for seed, score in enumerate([120.0, 280.0, 283.0, 122.0]):
         room.add(seed, score, std=100.0, reference_value=-500.0)
 
@@ -423,7 +423,7 @@ def steps_and_epochs(room: Room) -> None:
 
 
 def ended_early(room: Room) -> None:
-    """How long these were allowed to train says nothing of how long they did."""
+    """The budget of these runs does not say how long they trained."""
     room.sound()
     room.sound(name="fast", set_total_timesteps=9000, set_evaluation__stop_at=90.0)
     room.sound(name="fast", set_total_timesteps=5000, set_evaluation__stop_at=90.0)
@@ -433,7 +433,7 @@ def ended_early(room: Room) -> None:
 
 
 def bounds(room: Room) -> None:
-    """What met is certain, and so is what missed under the protocol, or by no bound."""
+    """A met bound stays met; a figure with the protocol's samples, or one that is no bound, is missed for certain."""
     room.sound(**BOUND, set_model__nll_samples=500, reference_value=120.0)
     more: dict[str, Any] = {"dataset": {"name": "b"}, "name": "b"}
     room.sound(**BOUND, **more, set_model__nll_samples=5000)
@@ -453,7 +453,7 @@ def null_elsewhere(room: Room) -> None:
 
 
 def never_interrupted(room: Room) -> None:
-    """On a GPU no run would be exact if it were resumed; these were not."""
+    """A run on a GPU could not be resumed exactly, but these were never resumed."""
     room.sound(
         resume={"exact": False, "sessions": 1, "reason": "some operations on cuda do not give the same bits twice"}
     )
@@ -481,7 +481,7 @@ def other_machines_for_others(room: Room) -> None:
 
 
 def perfect_seeds(room: Room) -> None:
-    """Seeds that all solve it end with the same rows, which say nothing of how they came there."""
+    """Seeds that all solve the task have the same last rows, which say nothing about their training."""
     for seed in range(4):
         room.add(seed, 110.0, std=0.0, rows=[{"eval/return_mean": 110.0, "eval/return_std": 0.0}] * 6)
 
@@ -549,7 +549,7 @@ def test_grouped_settings_are_not_mixed(room: Room) -> None:
 
 
 def test_early_stop_makes_evaluations_matter(room: Room) -> None:
-    """Else how often a run was watched changes nothing."""
+    """Without early stopping, how often a run is evaluated changes nothing."""
     more: dict[str, Any] = {"set_evaluation__stop_at": 90.0}
     room.sound(**more)
     room.add(7, set_evaluation__every=100, **more)
@@ -572,7 +572,7 @@ def again(run: Summary) -> list[str]:
 
 
 def test_commands_name_unusual_folder(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else they would not find what is there, and the next report not what they make."""
+    """Otherwise they would not find existing runs, and the next report would not find theirs."""
     for make in (few, forked, mixed, unlike_itself, stand_in, inexact, fast):
         make(room)
     options = f" --runs-dir {near(room.folder)}"
@@ -611,7 +611,7 @@ def test_each_group_has_its_diff(room: Room) -> None:
 
 
 def test_folds_count_like_seeds(room: Room) -> None:
-    """As repeats of one experiment: none hides another, and more of both are asked for."""
+    """They are repeats of one experiment: none hides another, and the command asks for more of both."""
     roles = roles_before_0_2() | Roles(repeats=("data.fold",))
     for fold, score in enumerate([110.0, 111.5]):
         room.add(0, score, set_data__fold=fold, roles=roles.as_dict())
@@ -649,7 +649,7 @@ def test_lines_for_a_terminal(room: Room) -> None:
 
 
 def test_command_has_own_line(room: Room) -> None:
-    """However long its path is, and whatever stands around it."""
+    """This holds for long paths and with text around the command."""
     last = [room.add(0, name=f"{'long-' * 20}{at}", dataset={"name": str(at)}) for at in range(2)]
     told = [line.strip() for line in lines(review(room.runs))]
     for run in last:
@@ -694,14 +694,14 @@ def test_damaged_run_stops_no_review(room: Room, damage: dict[str, Any]) -> None
 
 @pytest.mark.parametrize("seeds", [5, 8])
 def test_normal_seeds_rarely_split(seeds: int) -> None:
-    """Where episodes differ no less than seeds do, and where nothing is known of the episodes."""
+    """This holds where episodes differ as much as seeds, and where nothing is known about the episodes."""
     samples = np.random.default_rng(0).normal(100.0, 20.0, (2000, seeds)).tolist()
     for deviations in ([20.0] * seeds, []):
         assert sum(parted(scores, deviations) is not None for scores in samples) <= 0.02 * len(samples)
 
 
 def test_one_seed_may_split_off() -> None:
-    """As of DQN on MountainCar, whose episodes differ by 10 to 31; two seeds are too few to say so."""
+    """Measured with DQN on MountainCar, whose episodes differ by 10 to 31. Two seeds are too few to tell."""
     assert parted([-187.1, -179.6, -103.2], [20.7, 30.6, 9.8]) == 2
     assert parted([-187.1, -179.6, -103.2], [20.7, 60.0, 9.8]) is None
     assert parted([-187.1, -103.2], [20.7, 9.8]) is None
@@ -716,7 +716,7 @@ def test_seeds_become_ranges() -> None:
 
 
 def test_evaluation_episodes_are_fresh() -> None:
-    """What the review need not ask, since it cannot be otherwise."""
+    """The review need not ask this, because seeds are derived so that they cannot meet."""
     for seed in range(3):
         trained = {derived_seed(seed, copy, EPISODE, episode) for copy in range(8) for episode in range(200)}
         chosen, judged = (set(episode_seeds(seed, purpose, 100)) for purpose in ("choose", "judge"))
@@ -726,7 +726,7 @@ def test_evaluation_episodes_are_fresh() -> None:
 
 
 class Forgetful(gym.Env[Any, Any]):
-    """Ignores its seed: every episode begins alike. Ten steps, each rewarded with the action."""
+    """An environment that ignores its seed: ten steps, each rewarded with the action."""
 
     observation_space = spaces.Box(-1, 1, (1,), np.float32)
     action_space = spaces.Box(-1, 1, (1,), np.float32)
@@ -741,7 +741,7 @@ class Forgetful(gym.Env[Any, Any]):
 
 
 def test_real_runs_are_reviewed() -> None:
-    """One that was killed and resumed, two more seeds, and an environment that ignores its seed."""
+    """A run that was killed and resumed, two more seeds, and an environment that ignores its seed."""
     if "Forgetful-v0" not in gym.registry:
         gym.register("Forgetful-v0", lambda **settings: Forgetful())
     folder = run_killed("ppo", 2)

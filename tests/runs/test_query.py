@@ -1,4 +1,4 @@
-"""Conditions on runs: what they mean, what is refused and how, and that nothing of them is ever executed."""
+"""Conditions on runs: their meaning, what is refused, and that nothing is executed."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ Case = tuple[str, Callable[[], bool]]
 
 
 def generated(source: random.Random, depth: int) -> Case:
-    """A condition and what it must come to, by Python's own operators."""
+    """A condition and its value by Python's own operators."""
     kind = source.choice(["compare", "compare", "and", "or", "not", "brackets"]) if depth else "compare"
     if kind == "compare":
         return _comparison(source)

@@ -67,7 +67,7 @@ def test_damaged_roles_are_left_out() -> None:
 
 @pytest.mark.parametrize("name", ["ppo-cartpole", "vae-mnist", "gan-mnist", "cnn-mnist"])
 def test_former_roles_are_still_declared(name: str) -> None:
-    """What version 0.1.0 knew about a setting, its class says today."""
+    """Classes declare what version 0.1.0 knew about their settings."""
     config = load(name)
     settings, now, before = flat(config.as_dict()), config.roles(), roles_before_0_2()
     for role, names in vars(before).items():
@@ -76,7 +76,7 @@ def test_former_roles_are_still_declared(name: str) -> None:
 
 
 def test_lab_names_no_family_setting() -> None:
-    """Dotted names of settings that classes of the families have: in texts of `lab`, docstrings aside."""
+    """No text in `lab`, docstrings aside, is the dotted name of a family's setting."""
     theirs: set[str] = set()
     for path in (ROOT / "configs").glob("*/*.yaml"):
         if path.parent.name != "sweeps":
@@ -133,7 +133,7 @@ def test_folds_and_seeds_are_repeats(tmp_path: Path) -> None:
 
 
 def test_moved_classes_stay_alike(tmp_path: Path) -> None:
-    """A class that was recorded under its former name makes no other kind."""
+    """Runs that recorded a class under its former name are of the same kind."""
     for name in ("agents.cartpole.Masked", "agents.environments.cartpole.Masked"):
         recorded(tmp_path, config={"experiment": "x.Y", "env": {"wrappers": [], "id": name}})
     one, other = choose([], tmp_path)

@@ -1,4 +1,4 @@
-"""Which runs a name means, and what a run's fields are called."""
+"""Choosing runs by name, and reading their fields."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CONFIG = {"agent": {"class_path": "agents.ppo.PPO", "init_args": {"gamma": 0.9, 
 
 
 def record(runs: Path, name: str, seed: int) -> Summary:
-    """A finished run's folder, as the runner leaves it, without what no test here looks at."""
+    """A finished run's folder, with what these tests need."""
     run_id = new_run_id(seed)
     summary = Summary(name, "agents", run_id, str(runs / name / run_id), seed, "cpu", 1, {"name": name}, {})
     summary.metrics, summary.status, summary.durations = {"eval/return_mean": 10.0 * seed}, "completed", {"train": 2.0}

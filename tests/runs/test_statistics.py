@@ -1,4 +1,4 @@
-"""Statistics over runs, against rliable's own numbers."""
+"""Statistics over runs, compared with rliable's figures."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_interquartile_mean_along_axis(axis: int) -> None:
 
 @pytest.mark.parametrize("name", INTERVALS)
 def test_bootstrap_interval_is_rliables(name: str) -> None:
-    """As near as two sets of resamples come: a hundredth of the interval's width."""
+    """Within a hundredth of the interval's width, which is the difference between two sets of resamples."""
     expected = INTERVALS[name]
     found = bootstrap_interval(SCORES[name], interquartile_mean, resamples=50_000)
     assert found == pytest.approx(expected, abs=0.01 * (expected[1] - expected[0]))
@@ -115,7 +115,7 @@ def test_statistics_are_reproducible() -> None:
 
 
 def test_interval_covers_its_level() -> None:
-    """The mean of 30 normal scores; with five the percentile bootstrap covers less, as its docstring says."""
+    """For the mean of 30 normal scores. With five the percentile bootstrap covers less, as its docstring says."""
     random = np.random.default_rng(0)
 
     def covered(runs: int, level: float) -> float:

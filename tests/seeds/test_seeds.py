@@ -1,4 +1,4 @@
-"""`lab run --seeds`: ordinary runs side by side, of which none is made twice, lost, or left behind."""
+"""`lab run --seeds` and `--vary`: several runs at once. None is made twice, lost, or left running."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def how(found: dict[str, Any]) -> list[str]:
 
 
 def alive(pid: int) -> bool:
-    """Whether a process is there, and no zombie that nobody has buried."""
+    """Whether a process is running, zombies aside."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except OSError:
@@ -87,7 +87,7 @@ def wait_until_gone(processes: Sequence[int]) -> None:
 
 @contextmanager
 def at_work(words: Sequence[str], seeds: int) -> Iterator[subprocess.Popen[str]]:
-    """`lab run` with these words, once so many of its runs have begun to train."""
+    """`lab run` with these words, after so many of its runs have begun to train."""
     process = lab_process(["run", "toy.yaml", *words])
     try:
         wait_for(lambda: len([one for one in RUNS.rglob("metrics.jsonl") if one.stat().st_size]) >= seeds, process)
@@ -99,7 +99,7 @@ def at_work(words: Sequence[str], seeds: int) -> Iterator[subprocess.Popen[str]]
 
 
 def there(*seeds: int, fast_dev_run: bool = False, **settings: Any) -> dict[int, str]:
-    """Which runs count as done or begun for a call with these settings."""
+    """The runs that a call with these settings would use again."""
     dotted = {name.replace("__", "."): value for name, value in settings.items()}
     found = recorded(load("toy.yaml", dotted), RUNS, seeds, fast_dev_run=fast_dev_run)
     return {seed: run.run_id for seed, run in found.items()}
@@ -388,7 +388,7 @@ def values_of(found: dict[str, Any]) -> list[list[float]]:
 
 
 def test_folds_are_repeats(capsys: pytest.CaptureFixture[str]) -> None:
-    """One mean and one verdict over folds and seeds, and no run takes the place of another."""
+    """There is one mean and one verdict over folds and seeds, and no run replaces another."""
     words = ["--vary", "seed=0-1", "--vary", "fold=0-2"]
     assert main(["run", "toy.yaml", *words]) == 0
     out = capsys.readouterr().out
