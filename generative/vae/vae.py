@@ -123,7 +123,7 @@ class VAE(Model):
         # One image more, half grey, so that no pixel is certain. The mean over binarisations is exact.
         half = torch.full((1, *data.spec.require_one_input("VAE").shape), 0.5, device=self.device)
         images = [half, *(x for x, _ in train)]
-        mean = sum(x.double().sum(0).float() for x in images) / sum(len(x) for x in images)
+        mean = sum(x.sum(0) for x in images) / sum(len(x) for x in images)
         nll = [F.binary_cross_entropy(mean.expand_as(x), x, reduction="none").flatten(1).sum(1) for x, _ in test]
         return {"independent pixels": {"test/nll": torch.cat(nll).mean().item()}}
 

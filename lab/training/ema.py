@@ -37,9 +37,12 @@ class Averaging(pl.Callback):
         self.steps = self.updates = 0
         self.average: State = {name: value.clone() for name, value in self._weights().items()}
         self.trained: State | None = None
+        self.live: State | None = None
+        """The model's weights while it trains: looked up once, since that takes longer than an update."""
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        for name, value in self._weights().items():  # a checkpoint's tensors are on the CPU
+        self.live = self._weights()
+        for name, value in self.live.items():  # a checkpoint's tensors are on the CPU
             self.average[name] = self.average[name].to(value.device)
 
     def on_train_batch_end(
@@ -76,7 +79,7 @@ class Averaging(pl.Callback):
     def _update(self) -> None:
         self.updates += 1
         decay = min(self.settings.decay, (1 + self.updates) / (10 + self.updates))
-        weights = self._weights()
+        weights = self.live or self._weights()
         floating = [name for name, value in weights.items() if value.is_floating_point()]
         torch._foreach_lerp_([self.average[n] for n in floating], [weights[n] for n in floating], 1 - decay)
         for name in weights.keys() - set(floating):
