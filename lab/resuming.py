@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -58,7 +59,7 @@ def resume(
         record = summary.read_summary(folder)
         restored = _newest(folder)
         config = load(str(folder / "config.yaml"), overrides)
-        before = restored.meta["config"] if restored else redact(load(str(folder / "config.yaml")).as_dict())
+        before = _trained_with(restored) if restored else redact(load(str(folder / "config.yaml")).as_dict())
         changes = list(differences(before, redact(config.as_dict())))
         if not changes and record.status == "completed":
             lengths = config.experiment.lengths
@@ -124,6 +125,20 @@ def _newest(folder: Path) -> Checkpoint | None:
         if (folder / name).stat().st_size < size:
             raise CheckpointError(f"{folder / name} has lost rows that were written before {restored.folder.name}")
     return restored
+
+
+def _trained_with(restored: Checkpoint) -> dict[str, Any]:
+    """Return the settings in a checkpoint. Those that its version of the lab did not have are at their defaults."""
+    before: dict[str, Any] = restored.meta["config"]
+    if restored.meta["surroundings"].get("deep-learning-lab") == summary.versions().get("deep-learning-lab"):
+        return before
+    with TemporaryDirectory() as place:
+        path = Path(place) / "config.yaml"
+        path.write_text(yaml.safe_dump(before), encoding="utf-8")
+        try:
+            return redact(load(str(path)).as_dict())  # type: ignore[no-any-return]
+        except ConfigError:  # a setting is gone, which is a difference to name
+            return before
 
 
 def _refuse(

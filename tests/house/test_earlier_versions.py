@@ -1,7 +1,7 @@
 """Runs recorded by earlier versions stay usable: list, report, evaluate, lend the encoder, resume.
 
-`tests/fixtures/runs-VERSION` is a runs folder as that version wrote it. Networks are small, finished runs keep no
-rolling checkpoints, and `run_dir` in the summaries is relative.
+`tests/fixtures/runs-VERSION` is a runs folder as that version wrote it. Networks are small, all finished runs
+but one keep no rolling checkpoints, and `run_dir` in the summaries is relative.
 """
 
 from __future__ import annotations
@@ -182,6 +182,23 @@ def test_agent_plays_and_exports(run: Path, copied: Path) -> None:
     if "masked" not in run.parts[1]:  # plain Stable-Baselines3 has no recurrent policy
         assert main(["export", str(here(run)), "-o", "agent.zip"]) == 0
         assert Path("agent.zip").stat().st_size > 0
+
+
+def test_finished_run_trains_longer(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Settings that its version did not have are at their defaults, and count as unchanged."""
+    (run,) = (one for one in FINISHED if list((FIXTURES / one).glob("checkpoints/step-*")))
+    longer = ["resume", str(here(run)), "--trainer.max_epochs=3"]
+    assert main(longer) == 2
+    said = capsys.readouterr().err
+    assert "was written under other conditions" in said
+    assert f"deep-learning-lab: {recorded(run)['versions']['deep-learning-lab']} -> " in said
+    assert main([*longer, "--force"]) == 0
+    (fork,) = (one for one in copied.glob("cnn-mnist/*") if one.name != run.name)
+    record = read_summary(fork)
+    assert record.status == "completed"
+    assert record.parent is not None
+    assert record.parent["run_id"] == run.name
+    assert lab.evaluate(fork).metrics == record.metrics
 
 
 @pytest.mark.parametrize("run", KILLED, ids=named)
