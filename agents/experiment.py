@@ -32,7 +32,7 @@ from agents.evaluation.episodes import (
 from agents.evaluation.play import play
 from agents.networks.distributions import require_actions
 from agents.networks.extractor import input_spec
-from agents.reporting import Reporter, SolvedError, TrackerWriter
+from agents.reporting import SolvedError, TrackerWriter, TrainingReporter
 from agents.trained import TrainedAgent
 from agents.trial import Turns, other_vectorizations
 from lab.capabilities import ActingExperiment, Episode, Showing
@@ -130,7 +130,7 @@ class AgentExperiment(ActingExperiment):
         training = context.progress("training", self.total_timesteps, "steps", start=start)
         with training as progress, closing(self.agent.vec_env):
             choose_on = episode_seeds(self.seed, "choose", self.best_episodes)
-            reporter = Reporter(
+            reporter = TrainingReporter(
                 context.tracker,
                 progress,
                 every=self.evaluation.every,
@@ -166,17 +166,17 @@ class AgentExperiment(ActingExperiment):
                 "under env.wrappers limits all of them"
             )
 
-    def _safe_point(self, context: RunContext, reporter: Reporter) -> None:
+    def _safe_point(self, context: RunContext, reporter: TrainingReporter) -> None:
         assert context.saver is not None
         if self.method == "boundary" and context.saver.due(self.agent.num_timesteps):
             self.agent.begin_episodes()
         context.saver.safe_point(self.agent.num_timesteps, *self._state(reporter))
 
-    def _save(self, context: RunContext, reporter: Reporter) -> None:
+    def _save(self, context: RunContext, reporter: TrainingReporter) -> None:
         assert context.saver is not None
         context.saver.save(self.agent.num_timesteps, *self._state(reporter))
 
-    def _state(self, reporter: Reporter) -> tuple[Callable[[], Any], Callable[[], Rows] | None]:
+    def _state(self, reporter: TrainingReporter) -> tuple[Callable[[], Any], Callable[[], Rows] | None]:
         def state() -> dict[str, Any]:
             return {"agent": agent_state(self.agent), "reporter": reporter.state_dict()}
 
@@ -187,7 +187,7 @@ class AgentExperiment(ActingExperiment):
 
         return state, rows if self.agent.replay else None
 
-    def _restore(self, reporter: Reporter, state: dict[str, Any], context: RunContext) -> None:
+    def _restore(self, reporter: TrainingReporter, state: dict[str, Any], context: RunContext) -> None:
         assert context.restored is not None
         reporter.load_state_dict(state["reporter"])
         strayed = load_agent_state(self.agent, state["agent"])

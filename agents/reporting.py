@@ -1,4 +1,4 @@
-"""From SB3's callbacks and logger to the lab's tracker and progress bar; also keeps the best policy."""
+"""Connects SB3's callbacks and logger to the lab's tracker and progress bar, and keeps the best policy."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KEPT = ("solved", "ended", "next_log", "next_evaluation", "next_film", "best_ret
 
 
 class TrackerWriter(KVWriter):
-    """SB3's logger writes here; every row goes to the tracker on the axis of environment steps."""
+    """Receives rows from SB3's logger and sends them to the tracker, by environment steps."""
 
     def __init__(self, tracker: Tracker) -> None:
         self.tracker = tracker
@@ -37,25 +37,25 @@ class TrackerWriter(KVWriter):
             self.tracker.log(metrics, axis="env_steps", at=step)
 
     def close(self) -> None:
-        """Nothing to do: the runner owns the tracker."""
+        """Do nothing: the runner owns the tracker."""
 
 
 class SolvedError(Exception):
-    """Ends training between two rollouts, where it can be gone on from: SB3 has a way to end it amid one only."""
+    """Ends training between two rollouts, where it can be continued from. SB3 can only end it within a rollout."""
 
 
-class Reporter(BaseCallback):
-    """Between rollouts, when the agent is in one piece: log, show progress, and now and then look for the best policy.
+class TrainingReporter(BaseCallback):
+    """Between rollouts: logs, shows progress, evaluates regularly and keeps the best policy.
 
-    A row has, beside what the agent itself records under `train/`,
+    A row has these figures, beside those that the agent records under `train/`:
 
     - `rollout/return_mean`, `_low` and `_high`, and the same of `rollout/length`: the mean of the last 100 training
-      episodes, and its 95 % interval by Student's t, mean ± t(n - 1) s / sqrt(n). The policy has changed from one of
-      them to the next, so it says how well the mean is known, and not how good the latest policy is;
+      episodes, and its 95 % interval by Student's t, mean ± t(n - 1) s / sqrt(n). The policy changes between these
+      episodes, so the interval says how well the mean is known, and not how good the latest policy is;
     - `speed/all`, environment steps per second since the row before, and `speed/environment`, `speed/inference`,
-      `speed/learning` and `speed/logging`, those of each part if the others took no time: the smallest is what holds
-      the run back, and 1 / all is the sum of 1 / part. Evaluating, filming and saving are in none of them. They are the
-      only figures that the clock has a part in, and `lab.saving.bitwise` leaves them out.
+      `speed/learning` and `speed/logging`, the rate of each part if the others took no time: the smallest one limits
+      the run, and 1 / all is the sum of 1 / part. Evaluating, filming and saving are not included. These are the only
+      figures that depend on the clock, and `lab.saving.bitwise` leaves them out.
 
     Each evaluation has `eval/return_mean`, `_std` over its episodes, and `_low` and `_high` as above.
 
@@ -63,10 +63,10 @@ class Reporter(BaseCallback):
         every: steps between two evaluations.
         play: evaluates the acting policy on the seeds that choose the best.
         stop_at: mean return in an evaluation that ends training; None for never.
-        film_every: steps after which the next evaluation is followed by a film.
-        film: makes it, of the acting policy.
-        begin: called once before all else when training begins, with the agent's generators still untouched.
-        safe_point: called last at each of these places.
+        film_every: steps between two films, each made after an evaluation.
+        film: makes a film of the acting policy.
+        begin: called once when training begins, before anything draws from the agent's random generators.
+        safe_point: called last between rollouts.
     """
 
     def __init__(
@@ -92,11 +92,11 @@ class Reporter(BaseCallback):
         self.first = True
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what must survive an interruption."""
+        """Return what a resumed run needs."""
         return {name: getattr(self, name) for name in KEPT}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take back what `state_dict` returned."""
+        """Restore what `state_dict` returned."""
         for name in KEPT:
             setattr(self, name, state[name])
 
@@ -117,7 +117,7 @@ class Reporter(BaseCallback):
         if self.progress.due:
             shown = {name: value for name, value in self._recent().items() if name.endswith("_mean")}
             self.progress.update(self.num_timesteps, shown)
-        clock.lap("logging")  # what follows is none of the four parts: the agent starts the next lap itself
+        clock.lap("logging")  # the rest belongs to none of the four parts; the agent starts the next lap itself
         if self.num_timesteps >= self.next_evaluation:
             self._evaluate()
             self.next_evaluation += self.every
@@ -158,7 +158,7 @@ class Reporter(BaseCallback):
         self.logger.dump(self.num_timesteps)
 
     def _speed(self) -> dict[str, float]:
-        """Steps per second since this was last asked for, for the parts that took any time."""
+        """Return steps per second since the last call, for the parts that took any time."""
         seconds = self.agent.stopwatch.since(self.clock_then)
         steps = self.num_timesteps - self.steps_then
         self._look_at_the_clock()
@@ -180,7 +180,7 @@ class Reporter(BaseCallback):
 
 
 def _with_interval(name: str, values: Sequence[float]) -> dict[str, float]:
-    """Mean of the values and its 95 % interval, which takes two of them."""
+    """Return the mean of the values and, from two values on, its 95 % interval."""
     found = spread(values)
     if found.low is None or found.high is None:
         return {f"{name}_mean": found.mean}

@@ -1,4 +1,4 @@
-"""An agent that trains for the sake of the clock: `lab doctor` asks where the time of its steps goes."""
+"""Short turns of training for `lab doctor`, which measures where the time of a step goes."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from stable_baselines3.common.logger import Logger
 from agents.core.agent import Agent
 from agents.environments.settings import EnvSettings
 from agents.evaluation.episodes import Episodes
-from agents.reporting import LOG_EVERY, Reporter, TrackerWriter
+from agents.reporting import LOG_EVERY, TrackerWriter, TrainingReporter
 from lab.console.progress import Unseen
 from lab.errors import ConfigError
 from lab.experiment import Alternative, RunContext, Timing
 
 MIDDLE = 10**9
-"""Steps done, of twice as many: a schedule stands at its middle, and no turn comes to the end of the run."""
+"""Steps done so far, of twice as many: schedules are halfway, and no turn reaches the end of the run."""
 
 NEVER = 4 * MIDDLE
 
 
 class Turns:
-    """Lets an agent learn in turns, as it would in the middle of a run: schedules and exploration stand halfway, the
-    journal is written, nothing is evaluated or saved.
+    """Lets an agent learn in turns as in the middle of a run: schedules and exploration are halfway, the journal is
+    written, and nothing is evaluated or saved.
 
     Args:
-        context: with the tracker to be written to.
+        context: with the tracker to write to.
     """
 
     def __init__(self, agent: Agent, context: RunContext) -> None:
@@ -37,9 +37,9 @@ class Turns:
         agent.set_logger(Logger(None, [TrackerWriter(context.tracker)]))
         agent.num_timesteps = MIDDLE
         settings: Any = agent
-        if agent.replay is not None:  # its learning need not wait until the buffer is as full as in a run
+        if agent.replay is not None:  # learning need not wait until the buffer is as full as in a run
             settings.learning_starts = MIDDLE + min(settings.learning_starts, 4 * settings.batch_size)
-        self.reporter = Reporter(
+        self.reporter = TrainingReporter(
             context.tracker,
             Unseen("", 1, ""),
             every=NEVER,
@@ -52,11 +52,11 @@ class Turns:
         self.reporter.next_log = MIDDLE + LOG_EVERY
         self.rounds = 0
         self.until = 0.0
-        while agent._n_updates == 0:  # what is built at first use belongs to no turn
+        while agent._n_updates == 0:  # what is built at first use is not part of a turn
             self(0)
 
     def __call__(self, seconds: float) -> Timing:
-        """Learn for so many seconds, until the round of collecting and learning ends in which they are over."""
+        """Learn for about `seconds`: until the end of the round of collecting and learning in which they pass."""
         before, steps = dict(self.agent.stopwatch.seconds), self.agent.num_timesteps
         self.rounds, self.until = 0, perf_counter() + seconds
         with suppress(_TurnOver):
@@ -70,7 +70,7 @@ class Turns:
 
 
 def other_vectorizations(settings: EnvSettings, current: str) -> list[Alternative]:
-    """Return the other ways to step the copies. Not their number, which makes another algorithm of it."""
+    """Return the other ways to step the copies. Their number is not among them: it changes the algorithm."""
     found = []
     with suppress(ConfigError):
         if current != "native":
@@ -84,4 +84,4 @@ def other_vectorizations(settings: EnvSettings, current: str) -> list[Alternativ
 
 
 class _TurnOver(Exception):  # noqa: N818  # no error
-    """The only way out of SB3's loop between two rounds."""
+    """Leaves SB3's loop between two rounds."""

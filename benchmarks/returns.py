@@ -99,7 +99,7 @@ class Result(NamedTuple):
 
 
 class Curve(BaseCallback):
-    """Judges a model of SB3's between rollouts, when `agents.reporting.Reporter` judges the lab's agents."""
+    """Judges a model of SB3's between rollouts, when `agents.reporting.TrainingReporter` judges the lab's agents."""
 
     def __init__(self, every: int, judge: Callable[[], float]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Prioritized replay (Schaul et al. 2016), proportional: a sum tree in one array, walked for a batch at a time."""
+"""Proportional prioritized replay (Schaul et al. 2016): a sum tree in one array, searched for a whole batch at once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 SMALLEST = 1e-6
-"""Added to every error, so that none is never drawn again."""
+"""Added to every error, so that every transition can be drawn again."""
 
 
 class Priorities:
@@ -26,11 +26,11 @@ class Priorities:
         self.largest = 1.0
 
     def appear(self, slots: np.ndarray[Any, Any]) -> None:
-        """Let new transitions have the largest priority there has been: each is looked at soon."""
+        """Give new transitions the largest priority so far, so that each is drawn soon."""
         self._set(slots, np.full(len(slots), self.largest))
 
     def update(self, slots: np.ndarray[Any, Any], errors: np.ndarray[Any, Any]) -> None:
-        """Set priorities from absolute errors `(B,)`; of a slot named twice the last one counts."""
+        """Set priorities from absolute errors `(B,)`. If a slot occurs twice, the last error counts."""
         priorities = (errors.astype(np.float64) + SMALLEST) ** self.alpha
         self.largest = max(self.largest, float(priorities.max()))
         self._set(slots, priorities)
@@ -63,7 +63,7 @@ class Priorities:
         return {"tree": self.tree[self.leaves :].copy(), "largest": self.largest}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take back what `state_dict` returned."""
+        """Restore what `state_dict` returned."""
         self.tree[self.leaves :], self.largest = state["tree"], state["largest"]
         width = self.leaves // 2
         while width:

@@ -25,7 +25,7 @@ class Sample(NamedTuple):
         next_observations: after these steps.
         discounts: gamma to their number; 0 where the episode terminated.
         weights: importance weights of prioritized replay; None where all are 1.
-        slots: where they lie, for `update_priorities`.
+        slots: their places in the buffer, for `update_priorities`.
     """
 
     observations: Tensors
@@ -75,7 +75,7 @@ class Replay:
         return self.buffer_size if self.full else self.pos
 
     def add(self, observations: Any, actions: np.ndarray[Any, Any], steps: Steps) -> None:
-        """Add a transition of every environment: what was seen, what was done, and what came of it."""
+        """Add one transition of every environment: observations, actions, and the result of the step."""
         pos = self.pos
         put(self.observations, pos, observations)
         put(self.next_observations, pos, steps.observations)
@@ -90,7 +90,7 @@ class Replay:
         self.full |= self.pos == 0
 
     def cut_off(self) -> None:
-        """Let the episodes end with the newest row, as a time limit would: sums over steps end there, and bootstrap."""
+        """End the episodes with the newest row, as a time limit would: n-step sums end there and bootstrap."""
         newest = self.pos - 1
         self.truncated[newest] = ~self.terminated[newest]
 
@@ -117,7 +117,7 @@ class Replay:
         )
 
     def update_priorities(self, slots: np.ndarray[Any, Any], errors: Tensor) -> None:
-        """Tell the size of the temporal difference errors `(B,)` that these transitions turned out to have."""
+        """Set the priorities of these transitions from their temporal difference errors `(B,)`."""
         assert self.priorities is not None
         self.priorities.update(slots, errors.abs().cpu().numpy())
 
@@ -143,7 +143,7 @@ class Replay:
 
 
 def _require_memory(space: spaces.Space[Any], rows: int, n_envs: int) -> None:
-    """Raise ConfigError for more than the machine has: it would be given out, and end the run where it is filled."""
+    """Raise ConfigError if the buffer is larger than the machine's memory: the run would end once it is filled."""
     row = arrays(space, 1, n_envs)
     needed = 2 * rows * sum(part.nbytes for part in (row.values() if isinstance(row, dict) else (row,)))
     if hasattr(os, "sysconf") and needed > (there := os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")):

@@ -29,12 +29,14 @@ PARTS = {
     "learning": "gradient steps",
     "logging": "callbacks, journal and progress",
 }
-"""Of an agent's training loop."""
+"""Parts of an agent's training loop."""
 
 
 class Agent(BaseAlgorithm):
-    """Mixed into an algorithm of SB3, whose `learn`, `predict`, policies and callbacks it keeps. The loops inside,
-    which collect and learn, and the checkpoints are the lab's; `lab export` writes a file for SB3's `load`."""
+    """The base of all agents, mixed into an algorithm of SB3 whose `learn`, `predict`, policies and callbacks it keeps.
+
+    The loops that collect and learn, and the checkpoints, are the lab's. `lab export` writes a file for SB3's `load`.
+    """
 
     plain_state: ClassVar[tuple[str, ...]] = (
         *("num_timesteps", "_n_updates", "_episode_num", "_current_progress_remaining"),
@@ -98,7 +100,7 @@ class Agent(BaseAlgorithm):
         raise NotImplementedError
 
     def hurry(self) -> None:
-        """Before a fast-dev run: wait for nothing that only takes steps."""
+        """Shorten waits, such as random play before learning, for a fast-dev run."""
 
     @property
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
@@ -125,7 +127,7 @@ class Agent(BaseAlgorithm):
     """Rows added to the replay buffer since the run began, those it no longer has included."""
 
     def begin_episodes(self) -> None:
-        """End all episodes here, as a time limit would, and begin new ones that belong to this step."""
+        """End all episodes as a time limit would, and begin new ones that depend on this step alone."""
         self.vec_env.begin_at(self.num_timesteps)
         self._last_obs = self.vec_env.reset()  # type: ignore[assignment]
         self._last_episode_starts = np.ones(self.n_envs, dtype=bool)
@@ -144,14 +146,14 @@ class Agent(BaseAlgorithm):
         return super()._setup_learn(total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar)
 
     def _cut_off(self) -> None:
-        """Let nothing that is summed over an episode go on into those that a reset begins."""
+        """End all sums over an episode before a reset begins new episodes."""
         if self.replay is not None and self.replay.size():
             self.replay.cut_off()
         if self.reward_scale is not None:
             self.reward_scale.returns[:] = 0.0
 
     def told(self, callback: BaseCallback, steps: Steps) -> bool:
-        """Tell the callbacks of a step, and SB3's records of the episodes it ended. False where training shall end."""
+        """Pass a step to the callbacks, and finished episodes to SB3's records. Return False if training is to end."""
         episodes = self.vec_env.ended
         infos: list[dict[str, Any]] = [{}] * self.n_envs
         if episodes:
@@ -169,7 +171,7 @@ class Agent(BaseAlgorithm):
         """Return deterministic actions `(B, ...)` for observations `(B, *shape)`, and what to remember.
 
         Args:
-            memory: what the last call returned; None at an episode's beginning, and always for agents without memory.
+            memory: what the last call returned; None at the beginning of an episode, and for agents without memory.
         """
         raise NotImplementedError
 
@@ -179,7 +181,7 @@ def _norm_of(policy: nn.Module) -> RunningNorm | None:
 
 
 AgentFactory = Callable[[VecEnv, int, torch.device], Agent]
-"""How a config gives an agent: a class and its settings, still waiting for environments, seed and device."""
+"""How a config gives an agent: a class with settings, called with environments, seed and device."""
 
 
 def sb3_schedule(value: float, schedule: Schedule) -> Callable[[float], float]:

@@ -140,14 +140,16 @@ class OnPolicy(Agent, OnPolicyAlgorithm):
         rollout.memory = self.memory
         cut_off: list[CutOff] = []
         clip = (self.action_space.low, self.action_space.high) if isinstance(self.action_space, spaces.Box) else None
-        seen: list[tuple[Tensor, ...]] = []  # stacked once: quicker than writing each step in its place
+        seen: list[tuple[Tensor, ...]] = []  # stacked once, which is faster than writing each step to its place
         clock.start()
         with torch.no_grad():
             for t in range(n_rollout_steps):
                 if self.use_sde and self.sde_sample_freq > 0 and t % self.sde_sample_freq == 0:
                     policy.distribution.resample(env.num_envs)
                 put(rollout.observations, t, to_device(self._last_obs, self.device))
-                observations = at(rollout.observations, t)  # kept: what an encoder gives back may share its memory
+                observations = at(
+                    rollout.observations, t
+                )  # of the rollout: what an encoder returns may share their memory
                 if self.recurrent:
                     *parts, self.memory = policy.heads(observations, self.memory, self._starts())
                     seen.append((policy.distribution.sample(parts[0], parts[1]), *parts))

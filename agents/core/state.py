@@ -1,4 +1,4 @@
-"""All that an SB3 agent needs to go on exactly where it was, as plain values; its environments, as they see fit."""
+"""The state of an agent and its environments, as plain values: everything it needs to continue exactly."""
 
 from __future__ import annotations
 
@@ -40,10 +40,14 @@ def agent_state(agent: Agent) -> dict[str, Any]:
 
 
 def load_agent_state(agent: Agent, state: dict[str, Any]) -> list[int]:
-    """Take back what `agent_state` returned, but for the generators: see `load_randomness`. Return the environments
-    that did not come back to where they were."""
+    """Restore what `agent_state` returned, except the random generators: see `load_randomness`.
+
+    Return the indices of environments that could not be brought back to where they were.
+    """
     for name, value in state["plain"].items():
         setattr(agent, name, value)
+    if "rows_added" not in state["plain"]:  # version 0.1 counted them as DQN's calls
+        agent.rows_added = state["plain"].get("_n_calls", 0)
     for name, module in agent.learned_modules.items():
         module.load_state_dict(state["modules"][name])
     # Version 0.1 saved a single optimizer.
@@ -66,17 +70,17 @@ def _is_last(agent: Agent, i: int, seen: Any) -> bool:
 
 
 def _equal(seen: Any, last: Any) -> bool:
-    """Some environments give other types than their space says, and the copies' arrays have that of the space."""
+    """Compare after a cast: some environments return another type than that of their space."""
     return np.array_equal(np.asarray(seen).astype(last.dtype), last)
 
 
 def load_randomness(agent: Agent, state: dict[str, Any]) -> None:
-    """Restore every generator: last of all, since building and restoring things may draw from them."""
+    """Restore every random generator. Call it last: building and restoring other things may draw from them."""
     restore_random_state(state["random"], agent.device)
 
 
 def pending_rows(agent: Agent) -> dict[str, Any]:
-    """Return what SB3's logger has been told and not yet written."""
+    """Return what SB3's logger has recorded but not yet written."""
     logger = agent.logger
     return {
         "values": dict(logger.name_to_value),
@@ -86,14 +90,14 @@ def pending_rows(agent: Agent) -> dict[str, Any]:
 
 
 def load_pending_rows(agent: Agent, state: dict[str, Any]) -> None:
-    """Take back what `pending_rows` returned."""
+    """Restore what `pending_rows` returned."""
     agent.logger.name_to_value.update(state["values"])
     agent.logger.name_to_count.update(state["counts"])
     agent.logger.name_to_excluded.update(state["excluded"])
 
 
 def replay_rows(buffer: Replay, saved: int, total: int) -> Rows:
-    """Return the transitions added since there were `saved`, now that `total` have been added in all."""
+    """Return the rows added after the first `saved` ones, of `total` added in all."""
     oldest = max(0, total - buffer.buffer_size)
     start = max(saved, oldest)
     rows = np.arange(start, total) % buffer.buffer_size
@@ -101,7 +105,7 @@ def replay_rows(buffer: Replay, saved: int, total: int) -> Rows:
 
 
 def load_replay(buffer: Replay, segments: Sequence[Segment], total: int) -> None:
-    """Fill the buffer from segments, one at a time. Raises CheckpointError when they do not reach back far enough."""
+    """Fill the buffer from segments, one at a time. Raises CheckpointError if they do not reach back far enough."""
     needed = max(0, total - buffer.buffer_size)
     if total and min((segment.start for segment in segments), default=total) > needed:
         raise CheckpointError(
@@ -118,7 +122,7 @@ def load_replay(buffer: Replay, segments: Sequence[Segment], total: int) -> None
 
 
 def _columns(buffer: Replay) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
-    """All arrays of the buffer by name, `(rows, N, ...)`; the parts of dict observations each for itself."""
+    """Yield all arrays of the buffer by name, `(rows, N, ...)`; parts of dict observations have names of their own."""
     for name in REPLAY:
         column = getattr(buffer, name)
         if isinstance(column, dict):

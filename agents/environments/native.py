@@ -1,4 +1,4 @@
-"""Environments that step all their copies at once, in arrays."""
+"""Environments that step all copies at once, in arrays."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class NativeEnvs(Environments):
     def _reset(self) -> Any:
         again = [int(self.episodes.sum())] if self.appointed == [EPISODE] and self.episodes.any() else []
         observations, _ = self.env.reset(seed=derived_seed(self.seed_of_run, *self.appointed, *again))
-        return each(np.copy, observations)  # DQN goes on writing into them; some environments do so too
+        return each(np.copy, observations)  # DQN writes into them, and some environments do too
 
     def _state(self) -> Any:
         return self.env.state_dict()

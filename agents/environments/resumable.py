@@ -1,7 +1,7 @@
-"""Environments that can say where they are and go back there: by their state, by replay, or by starting an episode.
+"""Environments whose position can be saved and restored: by their state, by replay, or by starting an episode.
 
-Every episode is reset with a seed of its own, which follows from (run's seed, copy, episode). So an episode is a pure
-function of its seed and its actions wherever an environment is deterministic, and nothing else has to be stored.
+Every episode is reset with a seed of its own, derived from (run's seed, copy, episode). So an episode of a
+deterministic environment is a pure function of its seed and its actions, and nothing else has to be stored.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from lab.system.randomness import derived_seed
 Env = gym.Env[Any, Any]
 
 Method = Literal["native", "replay", "boundary", "none"]
-"""How an environment gets back to where it was: `native` from its own state; `replay` by an episode's actions from its
+"""How an environment is restored: `native` from its own state; `replay` by repeating the episode's actions from its
 seed; `boundary` by starting new episodes at every checkpoint, in every run; `none` by starting new ones, inexactly."""
 
 PLAIN_STATE = ("gymnasium.envs.classic_control.", "gymnasium.envs.toy_text.")
-"""Modules whose environments keep all of their state in plain attributes."""
+"""Modules whose environments keep all state in plain attributes."""
 
-EPISODE, BOUNDARY = 0, 1  # what a seed is derived for
+EPISODE, BOUNDARY = 0, 1  # the purposes that seeds are derived for
 PROBE_STEPS = 50
 
 
 class Resumable(gym.Wrapper[Any, Any, Any, Any]):
-    """The outermost wrapper of a training environment; resets by its own seeds and ignores those it is given.
+    """The outermost wrapper of a training environment. It resets with its own seeds and ignores those it is given.
 
     Args:
         env: the environment.
         seed: of the run.
         copy: index among the run's environments.
-        method: how `restore` gets back to where `state` was taken.
+        method: how `restore` returns to where `state` was taken.
     """
 
     def __init__(self, env: Env, *, seed: int, copy: int, method: Method) -> None:
@@ -58,7 +58,7 @@ class Resumable(gym.Wrapper[Any, Any, Any, Any]):
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         if self.method == "replay":
-            self.actions.append(np.array(action))  # a copy: the caller may use its array again
+            self.actions.append(np.array(action))  # a copy: the caller may reuse its array
         self.steps += 1
         try:
             found = self.env.step(action)
@@ -68,11 +68,11 @@ class Resumable(gym.Wrapper[Any, Any, Any, Any]):
         return found
 
     def begin_at(self, env_steps: int) -> None:
-        """Let the next reset begin an episode that belongs to the checkpoint at `env_steps`."""
+        """Let the next reset begin the episode of the checkpoint at `env_steps`."""
         self.appointed = env_steps
 
     def state(self) -> dict[str, Any]:
-        """Return where the environment is."""
+        """Return the environment's position, as plain values."""
         state = {"episode": self.episode, "steps": self.steps, "place": self.place}
         if self.method == "replay":
             state["actions"] = np.stack(self.actions) if self.actions else None
@@ -81,7 +81,7 @@ class Resumable(gym.Wrapper[Any, Any, Any, Any]):
         return state
 
     def restore(self, state: dict[str, Any]) -> Any:
-        """Go to where `state` was taken; return the observation there, None where it cannot be asked for."""
+        """Return to where `state` was taken. Return the observation there, or None if it is not known."""
         observation, _ = self._begin(state["place"])
         if self.method in ("native", "none"):
             observation = None
@@ -114,9 +114,9 @@ class Resumable(gym.Wrapper[Any, Any, Any, Any]):
 
 
 def choose_method(make: Callable[[], Env], *, native: bool = True) -> tuple[Method, str | None]:
-    """Return the best method for the environments that `make` gives, and why it is inexact where it is.
+    """Return the best method for the environments that `make` returns, and why it is inexact, or None.
 
-    Raises EnvironmentFailedError when one fails while it is tried.
+    Raises EnvironmentFailedError if one fails while it is tried.
     """
     env = make()
     name = env.spec.id if env.spec else str(env)
@@ -132,7 +132,7 @@ def choose_method(make: Callable[[], Env], *, native: bool = True) -> tuple[Meth
 
 
 def _replays(one: Env, other: Env) -> bool:
-    """Whether two copies, one of them with a past, give the same episode from the same seed and actions."""
+    """Whether two copies, one of which has played before, give the same episode from the same seed and actions."""
     one.action_space.seed(0)
     actions = [one.action_space.sample() for _ in range(PROBE_STEPS)]
 
@@ -161,12 +161,15 @@ def _equal(a: Any, b: Any) -> bool:
 
 
 def has_native_state(env: Env) -> bool:
-    """Whether the environment's whole state can be read and set: Gymnasium's classic control and toy text, and any
-    environment with `state_dict()` and `load_state_dict(state)` of its own. Not the Arcade Learning Environment: its
-    states lose the position of the generator behind sticky actions (0.12.1), while a replay is exact."""
+    """Whether the environment's whole state can be read and set.
+
+    This holds for Gymnasium's classic control and toy text, and for environments with `state_dict()` and
+    `load_state_dict(state)`. It does not hold for the Arcade Learning Environment: its states lose the position of the
+    generator behind sticky actions (0.12.1), while a replay is exact.
+    """
     while isinstance(env, gym.Wrapper):
         if not isinstance(env, TimeLimit | OrderEnforcing | PassiveEnvChecker):
-            return False  # a wrapper we do not know may have state of its own
+            return False  # an unknown wrapper may have state of its own
         env = env.env
     return type(env).__module__.startswith(PLAIN_STATE) or (
         hasattr(env, "state_dict") and hasattr(env, "load_state_dict")
@@ -174,7 +177,7 @@ def has_native_state(env: Env) -> bool:
 
 
 def native_state(env: Env) -> dict[str, Any]:
-    """Return the state of an environment for which `has_native_state` holds, its known wrappers' included."""
+    """Return the state of an environment for which `has_native_state` holds, including its known wrappers."""
     elapsed: list[int] = []
     while isinstance(env, gym.Wrapper):
         if isinstance(env, TimeLimit):
@@ -189,7 +192,7 @@ def native_state(env: Env) -> dict[str, Any]:
 
 
 def set_native_state(env: Env, state: dict[str, Any]) -> None:
-    """Take back what `native_state` returned; the environment has been reset."""
+    """Restore what `native_state` returned. The environment has been reset before."""
     elapsed = list(state["elapsed"])
     while isinstance(env, gym.Wrapper):
         if isinstance(env, TimeLimit):
@@ -204,7 +207,7 @@ def set_native_state(env: Env, state: dict[str, Any]) -> None:
 
 
 def _is_plain(value: Any) -> bool:
-    """Numbers, strings and arrays, and lists and tuples of them: no spaces, windows or generators."""
+    """Whether this is a number, a string, an array, or a list or tuple of them: no space, window or generator."""
     if isinstance(value, list | tuple):
         return all(_is_plain(item) for item in value)
     if isinstance(value, np.ndarray):

@@ -29,23 +29,23 @@ from lab.errors import ConfigError, EnvironmentFailedError, nearest
 from lab.system.cores import usable_cores
 
 Wrapper = Callable[[gym.Env[Any, Any]], gym.Wrapper[Any, Any, Any, Any]]
-"""How a config gives a wrapper: a class and its settings, still waiting for the environment."""
+"""How a config gives a wrapper: a class with settings, called with the environment."""
 
 EXTRAS = {"box2d": "box2d", "ale_py": "atari", "opencv": "atari"}
-"""What a complaint about a missing package names, and the lab's extra that brings it."""
+"""Words in messages about a missing package, and the extra of the lab that installs it."""
 
 SAME_STEP = {"gymnasium.envs.classic_control.cartpole:CartPoleVectorEnv": CartPoleVector}
-"""Gymnasium's own vector environments, which waste a step on each reset, and ours in their place."""
+"""Vector environments of Gymnasium, which need an extra step for each reset, and ours that replace them."""
 
 WORTH_A_PROCESS = 0.5e-3
-"""Seconds per step from which on copies get processes of their own: a message to one and back takes a third."""
+"""Seconds per step from which each copy gets a process of its own; a message there and back takes a third of it."""
 
 WORTH_AN_ARRAY = 3
-"""Copies from which on stepping them all at once is faster than one after the other."""
+"""Number of copies from which stepping all at once is faster than one after the other."""
 
 
 class Plan(NamedTuple):
-    """How the copies are stepped, how a resumed run gets them back, and why that is inexact where it is."""
+    """How the copies are stepped, how a resumed run restores them, and why that is inexact, or None."""
 
     vectorization: Literal["native", "sync", "async"]
     method: Method
@@ -89,7 +89,7 @@ class EnvSettings:
         if "render_mode" in self.kwargs:
             raise ConfigError("env.kwargs must not hold render_mode: the lab chooses it when it films an episode")
         try:
-            # Not even None where none is asked for: many own environments take no render_mode.
+            # Passed only if wanted: many environments of users take no render_mode.
             chosen: dict[str, Any] = {"render_mode": render_mode} if render_mode else {}
             env = gym.make(_present(self.id), **chosen, **self.kwargs)
         except (gym.error.Error, ModuleNotFoundError) as error:
@@ -108,7 +108,7 @@ class EnvSettings:
         return ChannelsFirst(env) if has_channels_last(env.observation_space) else env
 
     def plan(self) -> Plan:
-        """Decide how the copies are stepped and got back. Raises EnvironmentFailedError when one fails while tried."""
+        """Decide how the copies are stepped and restored. Raises EnvironmentFailedError if one fails when tried."""
         native = self._native_class()
         if self.vectorization == "native" and native is None:
             raise ConfigError(
@@ -130,7 +130,7 @@ class EnvSettings:
         return Plan(chosen, "boundary" if self.resume == "boundary" else method, inexact)
 
     def make_vec(self, seed: int, plan: Plan) -> Environments:
-        """Make the training environments: `num_envs` copies that can be resumed as planned."""
+        """Make the training environments: `num_envs` copies that can be restored as planned."""
         if plan.vectorization == "native":
             native = self._native_class()
             assert native is not None
@@ -141,7 +141,7 @@ class EnvSettings:
         return SyncEnvs(self.id, makers)
 
     def spaces(self) -> tuple[gym.Space[Any], gym.Space[Any]]:
-        """Of observations and of actions, as the agent sees them."""
+        """Return the spaces of observations and actions, as the agent sees them."""
         env = self.make(training=True)
         env.close()
         if self.training_wrappers:
@@ -160,25 +160,25 @@ class EnvSettings:
         return env.observation_space, env.action_space
 
     def max_episode_steps(self) -> int | None:
-        """The time limit of an episode; None where there is none."""
+        """Return the time limit of an episode, or None."""
         env = self.make()
         env.close()
         return env.spec.max_episode_steps if env.spec else None
 
     def limited(self, max_steps: int) -> EnvSettings:
-        """Return the same with a time limit of `max_steps`, where the environment has none of its own; else these."""
+        """Return these settings, with a time limit of `max_steps` if the environment has none of its own."""
         if self.max_episode_steps() is not None:
             return self
         return replace(self, wrappers=[*self.wrappers, partial(TimeLimit, max_episode_steps=max_steps)])
 
     def render_modes(self) -> list[str]:
-        """How the environment can be drawn, in Gymnasium's words: `human`, `rgb_array` and others."""
+        """Return the environment's render modes: `human`, `rgb_array` and others."""
         env = self.make()
         env.close()
         return list(env.metadata.get("render_modes") or [])
 
     def renders(self) -> bool:
-        """Whether pictures of the environment can be had."""
+        """Whether the environment can be drawn as pictures."""
         return "rgb_array" in self.render_modes()
 
     def _make_resumable(self, seed: int, copy: int, method: Method) -> Resumable:
@@ -199,7 +199,7 @@ class EnvSettings:
         return wrapped
 
     def _native_class(self) -> Callable[[int], VectorEnv[Any, Any, Any]] | None:
-        """Return a maker of native vector environments that reset in the same step and can be resumed, where one is."""
+        """Return a function that makes native vector environments which can be resumed, or None."""
         if self.kwargs or self.wrappers or self.training_wrappers or self.resume == "replay":
             return None
         env = self.make()
@@ -219,7 +219,7 @@ class EnvSettings:
         return lambda count: gym.make_vec(_present(self.id), count, vectorization_mode="vector_entry_point").unwrapped
 
     def _sync_or_async(self) -> Literal["sync", "async"]:
-        """Both give the same run; only their speed differs, so it may be measured."""
+        """Choose by measurement: both give the same run and differ only in speed."""
         if self.num_envs < 2 or usable_cores() < 2:
             return "sync"
         env = self.make(training=True)

@@ -1,4 +1,4 @@
-"""Environments stepped one after the other in this process."""
+"""Environments that are stepped one after the other in this process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Env = gym.Env[Any, Any]
 
 
 class SyncEnvs(Environments):
-    """Steps each copy in turn, and writes what it gives into arrays that are used again."""
+    """Steps each copy in turn and writes the results into arrays that are reused."""
 
     def __init__(self, name: str, makers: Sequence[Callable[[], Resumable]]) -> None:
         self.envs = [maker() for maker in makers]

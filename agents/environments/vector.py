@@ -35,7 +35,7 @@ class Steps(NamedTuple):
     last: Any | None
 
 
-class Episode(NamedTuple):
+class EpisodeResult(NamedTuple):
     """Undiscounted return, and length in steps."""
 
     reward: float
@@ -62,7 +62,7 @@ class Environments(VecEnv):
         super().__init__(num_envs, observation_space, action_space)
         self.rewards, self.lengths = np.zeros(num_envs), np.zeros(num_envs, dtype=np.int64)
         self.steps, self.episodes = 0, np.zeros(num_envs, dtype=np.int64)
-        self.ended: list[Episode] = []
+        self.ended: list[EpisodeResult] = []
         """Episodes that have ended since this list was last cleared."""
         self.actions: np.ndarray[Any, Any] | None = None
 
@@ -96,7 +96,7 @@ class Environments(VecEnv):
             self._require_finite(steps)
         if steps.last is not None:
             for i in np.flatnonzero(steps.terminated | steps.truncated):
-                self.ended.append(Episode(float(self.rewards[i]), int(self.lengths[i])))
+                self.ended.append(EpisodeResult(float(self.rewards[i]), int(self.lengths[i])))
                 self.rewards[i], self.lengths[i] = 0.0, 0
                 self.episodes[i] += 1
         return steps
@@ -143,7 +143,7 @@ class Environments(VecEnv):
         copied = each(np.copy, steps.observations)
         return copied, steps.rewards, steps.terminated | steps.truncated, infos
 
-    def infos(self, steps: Steps, ended: Sequence[Episode]) -> list[dict[str, Any]]:
+    def infos(self, steps: Steps, ended: Sequence[EpisodeResult]) -> list[dict[str, Any]]:
         """Return SB3's info dicts; `ended` are the episodes that this very step has ended."""
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         if steps.last is not None:

@@ -1,4 +1,4 @@
-"""Environments in worker processes, with a watchdog: one that dies or hangs ends the run with a sentence."""
+"""Environments in worker processes. If one dies or hangs, the run ends with an error message."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ Env = gym.Env[Any, Any]
 
 
 class AsyncEnvs(Environments):
-    """Steps each environment in a process of its own. Results are taken in the environments' order, so that a run is
-    the same whichever finishes first.
+    """Steps each environment in a process of its own. Results are read in the environments' order, so that a run does
+    not depend on which one finishes first.
 
     Args:
         name: for messages.
         makers: one picklable function per environment.
-        timeout: seconds for one answer; a worker that takes longer counts as hung.
+        timeout: seconds for one answer; a worker that takes longer is treated as hung.
     """
 
     def __init__(self, name: str, makers: Sequence[Callable[[], Env]], *, timeout: float) -> None:
         self.timeout, self.closed = timeout, False
         context: Any = mp.get_context("forkserver" if "forkserver" in mp.get_all_start_methods() else "spawn")
         if context.get_start_method() == "forkserver":
-            context.set_forkserver_preload(["agents.environments.settings"])  # imported once, and not in each worker
+            context.set_forkserver_preload(["agents.environments.settings"])  # imported once instead of in each worker
         self.pipes: list[Connection] = []
         self.workers: list[Any] = []
         for number, maker in enumerate(makers):
@@ -79,12 +79,12 @@ class AsyncEnvs(Environments):
         self.env_method("begin_at", env_steps)
 
     def close(self) -> None:
-        """End all workers, whatever state they are in."""
+        """End all workers, in whatever state they are."""
         if self.closed:
             return
         self.closed = True
         for pipe, worker in zip(self.pipes, self.workers, strict=True):
-            pipe.close()  # a worker that waits for work takes this as its end
+            pipe.close()  # ends a worker that waits for work
             worker.lifeline.close()
         for worker in self.workers:
             worker.join(2)
@@ -141,9 +141,9 @@ class AsyncEnvs(Environments):
 
 
 def _work(pipe: Connection, lifeline: Connection, maker: Callable[[], Env]) -> None:
-    """A worker's life: it ends when the pipe closes, or, even amid a step that hangs, when its run is gone."""
+    """Run a worker. It ends when the pipe closes, and also during a step that hangs when its run is gone."""
     if hasattr(os, "setsid"):
-        os.setsid()  # Ctrl-C and a closed terminal reach the whole group; the run decides what they mean
+        os.setsid()  # Ctrl-C and a closed terminal signal the whole group; the run handles them
     threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
     try:
         env = maker()

@@ -1,4 +1,4 @@
-"""Wrappers that Gymnasium does not have; a config names them under `env.wrappers` or `env.training_wrappers`."""
+"""Wrappers that Gymnasium does not have, for `env.wrappers` or `env.training_wrappers` in a config."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ FIRE = 1
 
 
 class FrameSkip(gym.Wrapper[Any, Any, Any, Any]):
-    """Repeats each action, adds up the rewards and shows the last observation. Not the maximum of the last two, which
-    undoes the flicker of Atari and doubles whatever moves elsewhere.
+    """Repeats each action, sums the rewards and returns the last observation. The maximum of the last two would remove
+    flicker in Atari games, but show moving things twice elsewhere.
 
     Args:
         env: the environment.
-        skip: times each action is taken; fewer where an episode ends.
+        skip: number of times each action is taken; fewer where an episode ends.
     """
 
     def __init__(self, env: gym.Env[Any, Any], skip: int = 4) -> None:
@@ -37,10 +37,10 @@ class FrameSkip(gym.Wrapper[Any, Any, Any, Any]):
 
 
 class FireToStart(gym.Wrapper[Any, Any, Any, Any]):
-    """Presses FIRE in Atari games that wait for it: when a game begins, and instead of the agent's next action after a
-    life is lost. Without it a policy that never learned to press it stands still until the game's time limit.
+    """Presses FIRE in Atari games that wait for it: when a game begins, and in place of the agent's next action after a
+    life is lost. Otherwise a policy that never learned to press it waits until the game's time limit.
 
-    Belongs around `AtariPreprocessing`, in evaluation as in training.
+    Put it around `AtariPreprocessing`, in training and evaluation.
     """
 
     def __init__(self, env: gym.Env[Any, Any]) -> None:
@@ -65,11 +65,11 @@ class FireToStart(gym.Wrapper[Any, Any, Any, Any]):
 
 
 class EndWithLife(gym.Wrapper[Any, Any, Any, Any]):
-    """Lets an episode of an Atari game terminate when a life is lost, so that the agent learns what a life is worth
-    (Mnih et al. 2015). The next one is a new game, where SB3's EpisodicLifeEnv goes on with the old one: so an episode
-    follows from its seed and actions alone, and can be resumed.
+    """Terminates an episode of an Atari game when a life is lost, so that the agent learns the value of a life (Mnih et
+    al. 2015). The next episode is a new game, where SB3's EpisodicLifeEnv continues the old one. So an episode depends
+    on its seed and actions alone, and can be resumed.
 
-    For `env.training_wrappers`: evaluation is of whole games.
+    Use it in `env.training_wrappers`: evaluation plays whole games.
     """
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
@@ -84,6 +84,6 @@ class EndWithLife(gym.Wrapper[Any, Any, Any, Any]):
 
 
 def lives(env: gym.Env[Any, Any]) -> int:
-    """Return the lives left in an Atari game; 0 in games without them."""
+    """Return the number of lives left in an Atari game; 0 in games without lives."""
     core: Any = env.unwrapped
     return int(core.ale.lives())

@@ -1,4 +1,4 @@
-"""Films for the journal, made in the middle of training without a trace in it."""
+"""Films for the journal, made during training without changing it."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from lab.console.progress import notice
 from lab.system.randomness import random_state, restore_random_state
 
 FILM, SHORT_FILM = 250, 40
-"""Frames: of a film at the end of a run, and of one on the way there, which costs training time."""
+"""Frames of a film at the end of a run, and of a film during training, which costs time."""
 
 
 def film_aside(agent: Agent, settings: EnvSettings, seed: int, limit: int) -> list[Image.Image]:
-    """Film the acting policy in the episode of `seed`, for `limit` frames at most; no frames where that fails.
+    """Film the acting policy in the episode of `seed`, for at most `limit` frames. Return no frames if that fails.
 
-    No generator that training draws from knows of it, whatever the environment does, and no training ends by it.
+    Random generators are restored afterwards, so that training is the same with and without films.
     """
     before = random_state(agent.device)
     try:
         frames = film(agent, settings, seed, limit=limit)
-    except Exception as error:  # whatever draws the environment may fail in any way
+    except Exception as error:  # rendering may fail in any way
         cause = error.__cause__ or error
         notice(f"{settings.id} could not be filmed: {type(cause).__name__}: {cause}")
         return []
     finally:
         restore_random_state(before, agent.device)
-    # One palette for each frame, by the quickest way: saving it as GIF would find a costlier one.
+    # One palette per frame by the fastest method; saving as GIF would use a slower one.
     small = [frame.quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE) for frame in frames]
     for frame, full in zip(small, frames, strict=True):
         frame.info |= full.info  # how long it is shown

@@ -1,4 +1,4 @@
-"""An environment in which whole episodes are played apart from training: to be judged, filmed or watched."""
+"""An environment for whole episodes outside of training: to evaluate, film or watch an agent."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ class Actor(Protocol):
 
 
 class EvalEnv:
-    """One environment, and the episode that is being played in it. Close it after use.
+    """One environment and its current episode. Close it after use.
 
-    All methods raise EnvironmentFailedError where the environment's own code fails, and where a reward or observation
-    is not finite.
+    All methods raise EnvironmentFailedError if the environment's own code fails, or if a reward or observation is not
+    finite.
 
     Args:
         settings: of the environment.
-        render_mode: how it is drawn; None where it is not.
+        render_mode: how it is drawn; None for not at all.
     """
 
     observation: Any
-    """The last one of the episode so far."""
+    """The newest observation of the episode."""
 
     def __init__(self, settings: EnvSettings, render_mode: str | None = None) -> None:
         self.name = settings.id.rpartition(":")[2]

@@ -1,4 +1,4 @@
-"""A trained agent to be watched: in a window, or as a film."""
+"""Shows a trained agent in a window or as a film."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def play(agent: Actor, settings: EnvSettings, showing: Showing) -> Path | None:
 
 
 class Audience(ABC):
-    """Where the episodes are shown."""
+    """Shows episodes."""
 
     @abstractmethod
     def announce(self, number: int, count: int, seed: int) -> None:
@@ -63,7 +63,7 @@ class Audience(ABC):
 
 
 class Screen(Audience):
-    """Makes a film of them."""
+    """Films episodes."""
 
     def __init__(self, film: Film) -> None:
         self.film = film
@@ -88,8 +88,8 @@ class Screen(Audience):
 
 
 class Window(Audience):
-    """The environment's own window, which it draws itself at its own pace; where that is pygame's, the figures stand in
-    its title."""
+    """Shows episodes in the environment's own window, at its own pace. Where the window is pygame's, its title has the
+    figures."""
 
     def announce(self, number: int, count: int, seed: int) -> None:
         self.prefix = f"episode {number} of {count}   " if count > 1 else ""
@@ -97,7 +97,7 @@ class Window(Audience):
     def show(self, env: EvalEnv, text: str, *, over: bool) -> None:
         pygame = sys.modules.get("pygame")
         if pygame is not None and pygame.display.get_init():
-            # Where a screen does not answer, SDL draws into memory without a word.
+            # If the screen does not answer, SDL draws into memory and says nothing.
             if pygame.display.get_driver() in ("offscreen", "dummy") and "SDL_VIDEODRIVER" not in os.environ:
                 raise ConfigError("the screen does not answer, so no window can be opened; -o FILE.gif films it")
             pygame.display.set_caption(self.prefix + text)

@@ -1,4 +1,4 @@
-"""PPO's policy and value function: SB3's networks, with a short way through them for the innermost loops."""
+"""Policy and value function: SB3's networks, with faster paths through them for the innermost loops."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from agents.spaces.observations import Tensors
 
 
 class Heads(NamedTuple):
-    """What the networks say of `B` observations.
+    """What the networks compute for `B` observations.
 
     Args:
         outputs: `(B, P)`, parameters of the distribution over actions.
@@ -32,7 +32,7 @@ class Heads(NamedTuple):
 
 
 class ActorCritic(ActorCriticPolicy):
-    """SB3's policy, so that its callbacks and `predict` work; ours are the paths without its objects."""
+    """SB3's policy, so that its callbacks and `predict` work, with methods that build none of its objects."""
 
     pi_features_extractor: EncoderExtractor
     vf_features_extractor: EncoderExtractor
@@ -41,7 +41,7 @@ class ActorCritic(ActorCriticPolicy):
         super()._build(lr_schedule)
         self.distribution = action_distribution(self.action_space, getattr(self, "log_std", None), gsde=self.use_sde)
         if isinstance(noise := self.action_dist, StateDependentNoiseDistribution):
-            # SB3 draws it as part of a graph, of which no copy can be made.
+            # SB3 draws it as part of a graph, which cannot be copied.
             noise.exploration_mat = noise.exploration_mat.detach()
             noise.exploration_matrices = noise.exploration_matrices.detach()
             noise.weights_dist = Normal(noise.weights_dist.mean, noise.weights_dist.stddev.detach())
@@ -52,7 +52,7 @@ class ActorCritic(ActorCriticPolicy):
 
     @property
     def recurrent(self) -> bool:
-        """Whether the encoder remembers."""
+        """Whether the encoder is recurrent."""
         return self.pi_features_extractor.recurrent
 
     def initial_memory(self, rows: int) -> RecurrentState:
@@ -63,7 +63,7 @@ class ActorCritic(ActorCriticPolicy):
         return tuple(part for encoder in encoders for part in encoder.initial_state(rows))
 
     def heads(self, observations: Tensors, memory: RecurrentState = (), starts: Tensor | None = None) -> Heads:
-        """Look at one observation `(B, *shape)` of each environment; `starts` `(B,)` is 1 where an episode begins."""
+        """Evaluate one observation `(B, *shape)` per environment; `starts` `(B,)` is 1 where an episode begins."""
         if not self.recurrent:
             return self._heads([extractor.features(observations) for extractor in self._extractors()], ())
         assert starts is not None
@@ -77,7 +77,7 @@ class ActorCritic(ActorCriticPolicy):
         return self._heads(features, after)
 
     def heads_of_sequences(self, observations: Tensors, memory: RecurrentState, starts: Tensor) -> Heads:
-        """Look at sequences `(T, B, *shape)` from the memory before them; results are `(T * B, ...)`."""
+        """Evaluate sequences `(T, B, *shape)` from the memory before them; results are `(T * B, ...)`."""
         share = len(memory) // len(self._extractors())
         features = [
             extractor.unroll(observations, memory[i * share : (i + 1) * share], starts).flatten(0, 1)
@@ -94,7 +94,7 @@ class ActorCritic(ActorCriticPolicy):
 
     @property
     def values_can_wait(self) -> bool:
-        """Whether acting goes without the value function, so that its values can be had for many steps at once."""
+        """Whether acting does not need the value function, so that values can be computed for many steps at once."""
         return not self.share_features_extractor and not self.recurrent
 
     def actor(self, observations: Tensors) -> tuple[Tensor, Tensor]:

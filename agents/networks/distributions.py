@@ -1,4 +1,4 @@
-"""Distributions over actions, as functions of what the policy's last layer gives; one for each kind of action space."""
+"""Distributions over actions, as functions of the policy's last layer: one for each kind of action space."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lab.errors import ConfigError
 class ActionDistribution(ABC):
     """Over actions `(B, *action_shape)`, given `outputs` `(B, P)` of the policy and the layer `latent` `(B, L)` below.
 
-    SB3 has the same distributions as objects; these do without them in the innermost loop.
+    SB3 builds an object for each batch; these functions are faster in the innermost loop.
     """
 
     @abstractmethod
@@ -37,7 +37,7 @@ class ActionDistribution(ABC):
         """Return the entropies `(B,)`."""
 
     def resample(self, num_envs: int) -> None:  # noqa: B027, most keep nothing
-        """Draw anew what exploration keeps from step to step, one row per environment."""
+        """Redraw the noise that exploration keeps from step to step, one row per environment."""
 
 
 class Categorical(ActionDistribution):
@@ -58,7 +58,7 @@ class Categorical(ActionDistribution):
 
 
 class MultiCategorical(ActionDistribution):
-    """Several independent choices; `outputs` are their logits behind each other.
+    """Several independent choices; `outputs` are their concatenated logits.
 
     Args:
         sizes: number of actions of each choice.
@@ -122,8 +122,8 @@ class Gaussian(ActionDistribution):
 
 
 class StateDependentNoise(ActionDistribution):
-    """gSDE (Raffin et al. 2022): the noise is a linear function of the state, drawn anew only now and then, so that
-    exploration is smooth.
+    """gSDE (Raffin et al. 2022): the noise is a linear function of the state and is redrawn rarely, so that exploration
+    is smooth.
 
     Args:
         log_std: `(L, A)`, a parameter of the policy: logarithm of the standard deviation of the function's weights.
@@ -154,13 +154,13 @@ class StateDependentNoise(ActionDistribution):
         return _normal_entropy(self._log_std(latent))
 
     def _log_std(self, latent: Tensor) -> Tensor:
-        """Of the actions, `(B, A)`. The noise teaches the features nothing: hence `detach`, as in SB3."""
+        """Of the actions, `(B, A)`. The features get no gradient from the noise: hence `detach`, as in SB3."""
         variance = latent.detach().square() @ self.log_std.exp().square()
         return 0.5 * (variance + 1e-6).log()
 
 
 def require_actions(space: spaces.Space[object]) -> None:
-    """Raise ConfigError for a space in which none of the lab's agents can act."""
+    """Raise ConfigError for an action space that no agent of the lab supports."""
     discrete = isinstance(space, spaces.Discrete) and space.start == 0
     choices = isinstance(space, spaces.MultiDiscrete) and space.nvec.ndim == 1 and not space.start.any()
     switches = isinstance(space, spaces.MultiBinary) and isinstance(space.n, int)
@@ -175,7 +175,7 @@ def require_actions(space: spaces.Space[object]) -> None:
 
 
 def action_distribution(space: spaces.Space[object], log_std: Tensor | None, *, gsde: bool) -> ActionDistribution:
-    """Return the distribution for an action space. Raises ConfigError where the lab has none."""
+    """Return the distribution for an action space. Raises ConfigError if the lab has none."""
     require_actions(space)
     if isinstance(space, spaces.Discrete):
         return Categorical()

@@ -19,7 +19,7 @@ from lab.encoders.contract import build_encoder
 from lab.errors import ConfigError
 
 RecurrentState = tuple[Tensor, ...]
-"""What recurrent encoders carry from step to step, each `(B, ...)`; empty for all others."""
+"""The state that recurrent encoders carry from step to step, tensors `(B, ...)`; empty for all others."""
 
 
 class EncoderExtractor(BaseFeaturesExtractor):
@@ -29,7 +29,7 @@ class EncoderExtractor(BaseFeaturesExtractor):
 
     Args:
         encoder: the factory.
-        norm: normalises observations before the encoder sees them; the same one in all extractors of an agent.
+        norm: normalises observations before the encoder; all extractors of an agent share it.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class EncoderExtractor(BaseFeaturesExtractor):
 
     @property
     def recurrent(self) -> bool:
-        """Whether the encoder remembers."""
+        """Whether the encoder is recurrent."""
         return is_recurrent(self.encoder)
 
     def forward(self, observations: Tensors) -> Tensor:
@@ -91,7 +91,7 @@ def scaled(images: Tensor) -> Tensor:
 
 
 def input_spec(space: spaces.Space[Any]) -> Any:
-    """Return what an encoder sees of observations from `space`: an InputSpec, or a dict of them.
+    """Return the spec of observations from `space` for an encoder: an InputSpec, or a dict of them.
 
     Raises ConfigError for spaces that no encoder takes.
     """
@@ -117,7 +117,7 @@ def is_recurrent(encoder: Encoder) -> bool:
 
 
 def running_norm(space: spaces.Space[Any]) -> RunningNorm:
-    """Return a normaliser for observations from `space`. Raises ConfigError where that makes no sense."""
+    """Return a normaliser for observations from `space`. Raises ConfigError unless they are vectors of numbers."""
     if isinstance(space, spaces.Box) and not is_image_space(space):
         return RunningNorm(tuple(space.shape))
     raise ConfigError(f"agent.normalize_observations needs vectors of numbers, but this environment gives {space}")

@@ -1,4 +1,4 @@
-"""Running normalisation of observations and rewards; the statistics are part of every checkpoint."""
+"""Running normalisation of observations and rewards. The statistics are part of every checkpoint."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ EPSILON = 1e-8
 class RunningNorm(nn.Module):
     """Observations `(B, *shape)` to zero mean and unit variance, clipped to [-10, 10].
 
-    The statistics are those of all training observations so far. They change between updates only, so that a policy
-    is the same function throughout a rollout and the learning from it; before the first update nothing is changed.
+    The statistics are those of all training observations so far. They change only between updates, so that a policy is
+    the same function during a rollout and while learning from it. Before the first update it is the identity.
     """
 
     running_mean: Tensor
@@ -73,7 +73,7 @@ class RewardScale:
 
     @property
     def factor(self) -> float:
-        """What rewards are multiplied by."""
+        """The factor for rewards."""
         return float(1 / np.sqrt(self.var + EPSILON))
 
     def state_dict(self) -> dict[str, Any]:
@@ -81,6 +81,6 @@ class RewardScale:
         return {"returns": self.returns.copy(), "mean": self.mean, "var": self.var, "count": self.count}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take back what `state_dict` returned."""
+        """Restore what `state_dict` returned."""
         self.returns = np.array(state["returns"])
         self.mean, self.var, self.count = state["mean"], state["var"], state["count"]

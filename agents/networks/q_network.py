@@ -1,4 +1,4 @@
-"""DQN's networks: SB3's policy with a dueling head, and a short way through it."""
+"""DQN's networks: SB3's policy with a dueling head, and a faster path through it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from agents.spaces.observations import Tensors
 
 
 class DuelingHead(nn.Module):
-    """Values of the state and advantages of the actions apart: Q = V + A - mean(A) (Wang et al. 2016, equation 9).
+    """Separate streams for state value and advantages: Q = V + A - mean(A) (Wang et al. 2016, equation 9).
 
     Args:
         features_dim: width of the features.
@@ -34,7 +34,7 @@ class DuelingHead(nn.Module):
 
 
 class QNet(QNetwork):
-    """SB3's network of Q-values; `dueling` puts another head on it."""
+    """SB3's network of Q-values; `dueling` replaces its head."""
 
     features_extractor: EncoderExtractor
 

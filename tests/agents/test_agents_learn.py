@@ -49,7 +49,7 @@ def test_ppo_learns_every_kind_of_action(space: spaces.Space[Any], settings: dic
     ],
     ids=["plain", "dueling-prioritized-n-step", "averaged"],
 )
-def test_dqn_learns_with_each_of_its_parts(settings: dict[str, Any]) -> None:
+def test_dqn_learns_with_each_part(settings: dict[str, Any]) -> None:
     agent = dqn(together(lambda: Identity(spaces.Discrete(4)), 4), gamma=0.5, **settings)
     agent.learn(2000)
     assert mean_return(agent, lambda: Identity(spaces.Discrete(4))) == 8
@@ -107,7 +107,7 @@ OBSERVATIONS: dict[str, spaces.Space[Any]] = {
 
 @pytest.mark.parametrize("kind", ["ppo", "dqn", "recurrent"])
 @pytest.mark.parametrize("name", OBSERVATIONS)
-def test_every_kind_of_observation_is_learned_from(kind: str, name: str) -> None:
+def test_every_observation_is_learned(kind: str, name: str) -> None:
     space = OBSERVATIONS[name]
     flat: Any = partial(MLP, hidden=[16], activation="tanh")
     encoder = partial(Combined, default=flat) if name == "dict" else flat
@@ -149,7 +149,7 @@ def played(agent: Any, space: spaces.Space[Any]) -> float:
 
 @pytest.mark.parametrize("build", [ppo, dqn])
 @pytest.mark.parametrize("space", [spaces.Discrete(2, start=1), spaces.MultiDiscrete([2, 2], start=[0, 1])])
-def test_observations_that_do_not_count_from_0_are_refused(build: Any, space: spaces.Space[Any]) -> None:
+def test_shifted_observations_are_refused(build: Any, space: spaces.Space[Any]) -> None:
     with pytest.raises(ConfigError, match="counts discrete observations from 0"):
         build(together(lambda: Seen(space), 1))
 
@@ -200,7 +200,7 @@ def refused(words: list[str], capsys: pytest.CaptureFixture[str], patch: pytest.
 
 @pytest.mark.parametrize("kind", ["ppo", "dqn"])
 @pytest.mark.parametrize("name", ODD_ACTIONS)
-def test_actions_that_no_agent_takes_are_refused_in_a_sentence(
+def test_unsupported_actions_are_refused(
     kind: str, name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said = refused([kind], capsys, monkeypatch, action=ODD_ACTIONS[name])
@@ -210,7 +210,7 @@ def test_actions_that_no_agent_takes_are_refused_in_a_sentence(
 
 @pytest.mark.parametrize("kind", ["ppo", "dqn"])
 @pytest.mark.parametrize("name", ODD_OBSERVATIONS)
-def test_observations_that_no_encoder_takes_are_refused_in_a_sentence(
+def test_unsupported_observations_are_refused(
     kind: str, name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     space = ODD_OBSERVATIONS[name]
@@ -221,7 +221,7 @@ def test_observations_that_no_encoder_takes_are_refused_in_a_sentence(
 
 
 @pytest.mark.parametrize("encoder", ["Recurrent", "MLP", "Conv", "ResNet"])
-def test_encoders_of_one_input_refuse_dicts_in_a_sentence(
+def test_encoders_refuse_dicts(
     encoder: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = ["ppo", f"--agent.encoder=lab.encoders.{encoder}"]

@@ -145,7 +145,7 @@ def test_numbers_bound_as_python_numbers_do() -> None:
     assert once.proven
 
 
-def test_types_have_programs_of_their_own() -> None:
+def test_types_have_programs() -> None:
     once = on_cpu(lambda x: (x * 3 + x.sum(),))
     for _ in range(PROOFS + 2):
         for kind in (torch.float32, torch.float64, torch.int64):
@@ -156,7 +156,7 @@ def test_types_have_programs_of_their_own() -> None:
     assert len(once.proven) == 3
 
 
-def test_constants_have_programs_of_their_own() -> None:
+def test_constants_have_programs() -> None:
     once = on_cpu(lambda x, negate: (-x if negate else x * 2,))
     for _ in range(PROOFS + 2):
         for negate in (True, False):
@@ -165,7 +165,7 @@ def test_constants_have_programs_of_their_own() -> None:
     assert len(once.proven) == 2
 
 
-def test_an_input_changed_in_place_is_seen() -> None:
+def test_inputs_changed_in_place() -> None:
     once = on_cpu(lambda x: (x * 2,))
     x = torch.zeros(3)
     for _ in range(PROOFS + 4):
@@ -173,7 +173,7 @@ def test_an_input_changed_in_place_is_seen() -> None:
         assert torch.equal(once(x)[0], x * 2)
 
 
-def test_constants_that_are_written_over_are_computed_again() -> None:
+def test_overwritten_constants_are_recomputed() -> None:
     def function(x: Tensor) -> Sequence[Tensor]:
         ones = torch.ones(3)
         twice = ones * 2
@@ -188,7 +188,7 @@ def test_constants_that_are_written_over_are_computed_again() -> None:
     assert len(program.calls) == 4, "ones, the sum, the product and the second output; all else is constant"  # type: ignore[union-attr]
 
 
-def test_each_set_of_shapes_has_a_program_up_to_some() -> None:
+def test_shapes_have_programs() -> None:
     once = on_cpu(lambda x: (x.exp().sum(0),))
     for rows in (*range(1, MOST + 3), 2, MOST + 2):
         for _ in range(PROOFS + 2):
@@ -209,7 +209,7 @@ UNREPEATABLE: dict[str, Function] = {
 
 
 @pytest.mark.parametrize("name", UNREPEATABLE)
-def test_what_depends_on_values_is_not_captured(name: str) -> None:
+def test_value_dependence_is_not_captured(name: str) -> None:
     function = UNREPEATABLE[name]
     once = on_cpu(function)
     for sign in (1, -1, 1, 1, -1, -1, 1):
@@ -269,7 +269,7 @@ STUBBORN: dict[str, Callable[[Any, Tensor], Tensor]] = {
 
 
 @pytest.mark.parametrize("name", STUBBORN)
-def test_what_depends_on_more_than_its_inputs_is_not_captured(name: str) -> None:
+def test_hidden_state_is_not_captured(name: str) -> None:
     nets = [Stubborn(STUBBORN[name]) for _ in range(2)]
     once = Captured(lambda x: (nets[0](x),), nets[0], CPU)
     for number in range(PROOFS + 6):
@@ -282,7 +282,7 @@ def test_what_depends_on_more_than_its_inputs_is_not_captured(name: str) -> None
     assert not once.proven
 
 
-def test_a_small_lstm_is_the_same_or_left_alone() -> None:
+def test_lstm_is_unchanged() -> None:
     net = nn.LSTM(2, 4)
     once = Captured(lambda x: (net(x)[0],), net, CPU)
     for _ in range(PROOFS + 2):
@@ -290,7 +290,7 @@ def test_a_small_lstm_is_the_same_or_left_alone() -> None:
         assert torch.equal(once(x)[0], net(x)[0])
 
 
-def test_an_error_of_the_function_comes_through_and_nothing_has_changed() -> None:
+def test_errors_come_through() -> None:
     net = nn.BatchNorm1d(3)
 
     def fails(x: Tensor) -> Sequence[Tensor]:
@@ -303,7 +303,7 @@ def test_an_error_of_the_function_comes_through_and_nothing_has_changed() -> Non
     assert net.num_batches_tracked == 1, "that of the call which raised, and none of those that tried"
 
 
-def test_what_has_changed_is_captured_anew() -> None:
+def test_changes_are_captured_again() -> None:
     dropout = nn.Dropout(0.5)
     net = nn.Sequential(dropout, nn.Linear(3, 3))
     once = Captured(lambda x: (net(x),), net, CPU)
@@ -329,7 +329,7 @@ def test_what_has_changed_is_captured_anew() -> None:
 
 
 @pytest.mark.parametrize("name", ["prod", "cumprod"])
-def test_another_way_to_the_same_number_is_not_taken(name: str) -> None:
+def test_other_rounding_is_not_captured(name: str) -> None:
     """Torch computes their derivatives otherwise while operations are noted down, and rounds otherwise."""
 
     def gradient(x: Tensor) -> Sequence[Tensor]:
@@ -343,7 +343,7 @@ def test_another_way_to_the_same_number_is_not_taken(name: str) -> None:
     assert not once.proven
 
 
-def test_what_changes_all_the_time_is_left_alone() -> None:
+def test_constant_change_stops_capture() -> None:
     once = on_cpu(lambda x: (x.exp(),))
     for number in range(MOST_RENEWED + 2):
         once.renew(number)
@@ -352,7 +352,7 @@ def test_what_changes_all_the_time_is_left_alone() -> None:
         assert bool(once.proven) == (number < MOST_RENEWED)
 
 
-def test_large_convolutions_are_left_alone() -> None:
+def test_large_convolutions_are_not_captured() -> None:
     """They would write to places of their own, and copying from there takes longer than what is saved."""
     net = nn.Conv2d(1, 8, 3)
     once = Captured(lambda x: (net(x),), net, CPU)
@@ -362,7 +362,7 @@ def test_large_convolutions_are_left_alone() -> None:
     assert list(once.programs.values()) == [None]
 
 
-def test_never_means_never() -> None:
+def test_never_captures_nothing() -> None:
     def function(x: Tensor) -> Sequence[Tensor]:
         return (x,)
 
@@ -373,7 +373,7 @@ def test_never_means_never() -> None:
         assert all(once(x)[0] is x for _ in range(PROOFS + 3))
 
 
-def test_torchs_compiler_is_not_loaded() -> None:
+def test_compiler_is_not_loaded() -> None:
     """It takes longer to load than a short run does."""
     code = (
         "import sys, torch\n"
@@ -421,7 +421,7 @@ AGENTS: dict[str, tuple[Any, Callable[[], Env], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("name", AGENTS)
-def test_agents_learn_the_same_to_the_last_bit(name: str) -> None:
+def test_agents_learn_bitwise_equally(name: str) -> None:
     build, env, settings = AGENTS[name]
     agents = {capture: build(together(env, 2), capture=capture, **settings) for capture in ("auto", "never")}
     for agent in agents.values():
@@ -463,7 +463,7 @@ CALLBACKS: dict[str, tuple[Any, type[BaseCallback], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("name", CALLBACKS)
-def test_callbacks_change_captured_agents_as_any_others(name: str) -> None:
+def test_callbacks_change_captured_agents(name: str) -> None:
     build, callback, settings = CALLBACKS[name]
     agents = [build(together(Counter, 2), capture=capture, **settings) for capture in ("auto", "never")]
     for agent in agents:
@@ -479,7 +479,7 @@ def test_callbacks_change_captured_agents_as_any_others(name: str) -> None:
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA graphs need a GPU")
 @pytest.mark.parametrize("name", ["relu", "smooth", "layer norm", "conv", "attention"])
-def test_cuda_graphs_train_as_eager_steps_do(name: str) -> None:
+def test_cuda_graphs_train_equally(name: str) -> None:
     torch.manual_seed(0)
     cuda = torch.device("cuda")
     ours, theirs = pair_of_steps(NETS[name]().to(cuda), "always", cuda)

@@ -80,7 +80,7 @@ def test_every_step_is_gymnasiums(gymnasiums: CartPoleEnv) -> None:
         np.testing.assert_allclose(last, expected, rtol=2e-7, atol=1e-7)  # one step of float32
 
 
-def test_a_whole_episode_is_gymnasiums_and_ends_at_500() -> None:
+def test_whole_episode_is_gymnasiums() -> None:
     ours, theirs = CartPoleVector(1), gym.make("CartPole-v1")
     ours.reset(seed=3)
     theirs.reset()
@@ -106,7 +106,7 @@ def test_the_reward_of_sutton_and_barto() -> None:
 
 
 @vectors
-def test_a_finished_copy_is_reset_in_the_same_step(kind: type[CartPoleVector]) -> None:
+def test_finished_copies_reset_at_once(kind: type[CartPoleVector]) -> None:
     ours = kind(5, max_episode_steps=12)
     assert ours.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
     seen, infos = ours.reset(seed=0)
@@ -171,7 +171,7 @@ def test_seeds_repeat_and_differ(kind: type[CartPoleVector]) -> None:
 
 
 @vectors
-def test_state_comes_back_bit_by_bit_amid_episodes(kind: type[CartPoleVector]) -> None:
+def test_state_is_restored_bitwise(kind: type[CartPoleVector]) -> None:
     actions = np.random.default_rng(0).integers(0, 2, (90, 4))
     one = kind(4)
     one.reset(seed=0, options={"low": -0.1, "high": 0.1})
@@ -198,7 +198,7 @@ def test_observations_outlive_the_next_step(kind: type[CartPoleVector]) -> None:
         seen = after
 
 
-def test_what_is_no_action_is_refused() -> None:
+def test_invalid_actions_are_refused() -> None:
     envs = CartPoleVector(2)
     with pytest.raises(gym.error.ResetNeeded, match="was not reset"):
         envs.step(np.array([0, 1]))
@@ -213,7 +213,7 @@ def test_what_is_no_action_is_refused() -> None:
 
 @singles
 @pytest.mark.filterwarnings("ignore:.*Box observation space m..imum value is")  # of CartPole-v1's velocities too
-def test_one_and_many_are_made_by_name(name: str) -> None:
+def test_registered_by_name(name: str) -> None:
     importlib.reload(importlib.import_module("agents.environments.cartpole"))  # no warning
     one = gym.make(name)
     many: Any = gym.make_vec(name, num_envs=3, vectorization_mode="vector_entry_point")
@@ -224,7 +224,7 @@ def test_one_and_many_are_made_by_name(name: str) -> None:
 
 
 @singles
-def test_one_sees_what_each_of_many_sees(name: str) -> None:
+def test_single_equals_vector(name: str) -> None:
     one, many = gym.make(name), gym.make_vec(name, num_envs=1, vectorization_mode="vector_entry_point")
     core: Any = one.unwrapped
     seen, _ = many.reset(seed=0)
@@ -321,7 +321,7 @@ def test_the_picture_is_gymnasiums(gymnasiums: CartPoleEnv, reach: float, lean: 
 
 
 @pytest.mark.parametrize("x", [-1.6, 0.0, 0.8, 2.0])
-def test_where_nothing_is_cut_the_pictures_are_the_same(gymnasiums: CartPoleEnv, x: float) -> None:
+def test_uncut_pictures_are_equal(gymnasiums: CartPoleEnv, x: float) -> None:
     """Upright poles on whole pixels, of which our numbers are the middle and Gymnasium's the left."""
     ours = draw(np.array([x + 0.5 / 125]), np.zeros(1))[0]
     assert np.abs(ours - shown(gymnasiums, x + 1e-6, 0)).max() < 0.51  # rounded to whole levels
@@ -340,7 +340,7 @@ def pole_at(picture: np.ndarray) -> Any:
     return (ink @ (np.arange(SIZE) + 0.5)).sum() / ink.sum() * 600 / SIZE
 
 
-def test_cart_and_pole_stand_where_they_are(gymnasiums: CartPoleEnv) -> None:
+def test_cart_and_pole_positions(gymnasiums: CartPoleEnv) -> None:
     random = np.random.default_rng(0)
     for x, theta in zip(random.uniform(-2, 2, 100), random.uniform(-LIMIT, LIMIT, 100), strict=True):
         ours, theirs = draw(np.array([x]), np.array([theta]))[0], shown(gymnasiums, x, theta)
@@ -350,7 +350,7 @@ def test_cart_and_pole_stand_where_they_are(gymnasiums: CartPoleEnv) -> None:
 
 
 @pytest.mark.parametrize("layout", [lambda n: n[:, 2], lambda n: n[::2, 0], lambda n: n[3:, 1]])
-def test_drawn_into_a_part_of_an_array(layout: Callable[[np.ndarray], np.ndarray]) -> None:
+def test_draws_into_views(layout: Callable[[np.ndarray], np.ndarray]) -> None:
     room = np.full((100, 4, SIZE, SIZE), 7, np.uint8)
     part = layout(room)
     random = np.random.default_rng(0)
@@ -362,7 +362,7 @@ def test_drawn_into_a_part_of_an_array(layout: Callable[[np.ndarray], np.ndarray
     assert (room == 7).all()
 
 
-def test_what_has_left_the_picture_is_not_seen() -> None:
+def test_outside_is_not_drawn() -> None:
     away = draw(np.array([-5.0, 5.0, -100.0, 1e6]), np.array([0.2, -0.2, 0.0, 0.0]))
     np.testing.assert_array_equal(away, np.broadcast_to(BACKGROUND, away.shape))
 

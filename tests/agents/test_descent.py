@@ -34,7 +34,7 @@ def descent(net: nn.Module, capture: Capture, *, max_norm: float = 0.1, **settin
 
 @pytest.mark.parametrize("name", NETS)
 @wishes
-def test_steps_are_torchs_to_the_last_bit(name: str, capture: Capture) -> None:
+def test_steps_equal_torch_bitwise(name: str, capture: Capture) -> None:
     torch.manual_seed(0)
     net = NETS[name]()
     ours, theirs = pair_of_steps(net, capture)
@@ -74,7 +74,7 @@ def test_the_norm_is_clipped(capture: Capture, max_norm: float) -> None:
 
 
 @wishes
-def test_channels_last_gradients_are_paired_with_their_weights(capture: Capture) -> None:
+def test_channels_last_gradients(capture: Capture) -> None:
     """torch's fused Adam pairs numbers by their place in memory and is silently wrong for other layouts."""
     torch.manual_seed(0)
     net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 4, 3), nn.Flatten(), nn.LazyLinear(2))
@@ -138,7 +138,7 @@ def test_state_is_torchs_adams(capture: Capture) -> None:
 
 
 @wishes
-def test_divergence_is_raised_before_the_weights_change(capture: Capture) -> None:
+def test_divergence_keeps_weights(capture: Capture) -> None:
     net = NETS["relu"]()
     down = descent(net, capture, place=lambda: "the update after step 7")
     for rounds in range(2):

@@ -70,7 +70,7 @@ def test_log_probabilities_and_entropies_are_torchs(name: str) -> None:
 
 
 @every
-def test_no_action_is_likelier_than_the_mode(name: str) -> None:
+def test_mode_is_likeliest(name: str) -> None:
     ours, outputs, latent = given(name)
     mode = ours.log_prob(outputs, latent, ours.mode(outputs))
     for seed in range(20):
@@ -98,7 +98,7 @@ def test_samples_follow_the_probabilities(name: str) -> None:
         assert correlation.abs().max() < 4 / DRAWS**0.5
 
 
-def test_gaussian_samples_have_the_mean_and_the_deviation() -> None:
+def test_gaussian_mean_and_deviation() -> None:
     ours, outputs, latent = given("box", rows=1)
     torch.manual_seed(0)
     actions = ours.sample(outputs.expand(DRAWS, -1), latent.expand(DRAWS, -1))
@@ -119,7 +119,7 @@ def test_state_dependent_noise_is_sb3s() -> None:
     torch.testing.assert_close(ours.entropy(outputs, latent), theirs.entropy(), rtol=1e-5, atol=1e-5)
 
 
-def test_state_dependent_noise_is_a_function_of_the_state_until_it_is_drawn_anew() -> None:
+def test_gsde_noise_is_a_function() -> None:
     ours, outputs, latent = given("gsde", rows=4)
     torch.manual_seed(0)
     ours.resample(4)
@@ -135,7 +135,7 @@ def test_state_dependent_noise_is_a_function_of_the_state_until_it_is_drawn_anew
     assert len(torch.unique(same, dim=0)) == 4, "each environment has noise of its own"
 
 
-def test_state_dependent_noise_has_the_deviation_it_says() -> None:
+def test_gsde_deviation() -> None:
     ours, outputs, latent = given("gsde", rows=1)
     torch.manual_seed(0)
     ours.resample(DRAWS)
@@ -144,7 +144,7 @@ def test_state_dependent_noise_has_the_deviation_it_says() -> None:
     assert actions[:, 0].std().item() == pytest.approx(one.item(), rel=0.03)
 
 
-def test_state_dependent_noise_teaches_the_features_nothing() -> None:
+def test_gsde_leaves_features_alone() -> None:
     ours, outputs, latent = given("gsde")
     latent.requires_grad_()
     outputs.requires_grad_()

@@ -43,7 +43,7 @@ def fill(agent: DQN, rows: int = 100) -> None:
 
 @pytest.mark.parametrize("double", [False, True])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_gradients_are_those_of_the_textbook_loss(double: bool, weighted: bool) -> None:
+def test_gradients_equal_textbook(double: bool, weighted: bool) -> None:
     agent = dqn(together(Counter, 2), double=double, prioritized_alpha=0.6 if weighted else None, max_grad_norm=1e9)
     fill(agent)
     with torch.no_grad():
@@ -78,7 +78,7 @@ def test_gradients_are_those_of_the_textbook_loss(double: bool, weighted: bool) 
 
 
 @pytest.mark.parametrize("ends", [None, "terminated", "truncated"])
-def test_an_update_ends_at_the_same_weights_as_sb3s(ends: str | None) -> None:
+def test_updates_equal_sb3(ends: str | None) -> None:
     """Many steps on one transition, the only one there is: losses, clipping and Adam are the same, and what an
     episode's end means too."""
     settings: dict[str, Any] = {"learning_rate": 1e-3, "gamma": 0.9, "buffer_size": 1, "max_grad_norm": 0.5}
@@ -111,7 +111,7 @@ def test_loss_is_hubers(weighted: bool) -> None:
     torch.testing.assert_close(td_loss(errors, importance), (losses * (1 if importance is None else importance)).mean())
 
 
-def test_many_batches_drawn_together_teach_what_they_teach_one_by_one() -> None:
+def test_batches_drawn_together_teach_equally() -> None:
     agents = [dqn(together(Counter, 2), batch_size=64, n_steps=3) for _ in range(2)]
     for agent in agents:
         fill(agent)
@@ -139,7 +139,7 @@ def test_many_batches_drawn_together_teach_what_they_teach_one_by_one() -> None:
     torch.testing.assert_close(weights(agents[0].policy.q_net), weights(online), rtol=0, atol=1e-5)
 
 
-def test_double_learning_chooses_without_taking_part_in_batch_statistics() -> None:
+def test_double_leaves_batch_statistics() -> None:
     agents = [dqn(together(Counter, 1), double=d, encoder=partial(MLP, hidden=[8], batch_norm=True)) for d in (0, 1)]
     for agent in agents:
         agent.learn(256)
@@ -164,7 +164,7 @@ def test_dueling_closed_form() -> None:
     torch.testing.assert_close(head(features), values)
 
 
-def test_dueling_is_in_both_networks_and_in_the_policy() -> None:
+def test_dueling_in_both_networks() -> None:
     agent = dqn(together(Counter, 2), dueling=True, net_arch=[16])
     assert all(isinstance(net.q_net, DuelingHead) for net in (agent.policy.q_net, agent.policy.q_net_target))
     online = {id(parameter) for parameter in agent.policy.q_net.parameters()}
@@ -204,7 +204,7 @@ class Follow(BaseCallback):
 @pytest.mark.parametrize("envs", [1, 2])
 @pytest.mark.parametrize("tau", [1.0, 0.5])
 @pytest.mark.parametrize("gradient_steps", [1, -1])
-def test_epsilon_updates_and_target_follow_sb3s_schedule(envs: int, tau: float, gradient_steps: int) -> None:
+def test_schedules_equal_sb3(envs: int, tau: float, gradient_steps: int) -> None:
     settings: dict[str, Any] = {"learning_starts": 40, "train_freq": 4, "gradient_steps": gradient_steps, "tau": tau}
     settings |= {"target_update_interval": 24, "exploration_fraction": 0.5, "buffer_size": 500, "batch_size": 8}
     settings |= {"exploration_initial_eps": 0.9, "exploration_final_eps": 0.1, "learning_rate": 1e-2}
@@ -261,7 +261,7 @@ def test_actions_are_epsilon_greedy() -> None:
     assert np.abs(np.corrcoef(same.T) - np.eye(4)).max() < 4 / 500**0.5
 
 
-def test_an_agent_that_will_never_learn_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+def test_never_learning_is_announced(capsys: pytest.CaptureFixture[str]) -> None:
     for steps, said in ((64, True), (128, False)):
         dqn(together(Counter, 2), learning_starts=64).learn(steps)
         assert ("never learns: agent.learning_starts is 64" in capsys.readouterr().err) == said
@@ -276,7 +276,7 @@ def test_play_is_random_until_learning_starts() -> None:
     assert agent._n_updates == 0
 
 
-def test_sums_over_steps_end_where_learn_is_called_again() -> None:
+def test_new_learn_ends_sums() -> None:
     agent = dqn(together(lambda: Counter(((100, True),)), 1), n_steps=5, train_freq=1, learning_starts=1000)
     agent.learn(3)
     agent.learn(8)
@@ -291,7 +291,7 @@ def test_sums_over_steps_end_where_learn_is_called_again() -> None:
 
 @pytest.mark.parametrize("plan", ["native", "sync", "async"])
 @pytest.mark.parametrize("name", ["CartPoleMasked", "CartPolePixels"])
-def test_replay_holds_each_step_as_it_was(plan: Any, name: str) -> None:
+def test_replay_holds_copies(plan: Any, name: str) -> None:
     """Environments write into the same arrays again and again: what is kept must be a copy, and of the right step."""
     settings = EnvSettings(f"agents.environments.cartpole:{name}-v1", num_envs=2)
     seen = []
@@ -325,7 +325,7 @@ def test_replay_holds_each_step_as_it_was(plan: Any, name: str) -> None:
 # --- The average, and refusals
 
 
-def test_the_average_follows_the_weights_and_acts() -> None:
+def test_average_follows_and_acts() -> None:
     agent = dqn(together(Counter, 2), average=0.75)
     fill(agent)
     mean = weights(agent.averaged_policy.q_net)
@@ -358,6 +358,6 @@ def test_continuous_actions_are_refused() -> None:
         dqn(together(lambda: Identity(spaces.Box(-1, 1, (1,), np.float32)), 2))
 
 
-def test_actions_that_do_not_count_from_0_are_refused() -> None:
+def test_shifted_actions_are_refused() -> None:
     with pytest.raises(ConfigError, match="DQN counts actions from 0"):
         dqn(together(lambda: Identity(spaces.Discrete(3, start=1)), 2))

@@ -98,7 +98,7 @@ def require_same(exported: list[tuple[Path, Agent]]) -> None:
 
 
 @pytest.mark.parametrize("name", ["ppo-cartpole", "dqn-cartpole"])
-def test_a_trained_agent_acts_the_same_without_the_lab(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_exported_agent_acts_equally(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     settings = {"total_timesteps": 2500, "evaluation.every": 1000, "evaluation.episodes": 2, "evaluation.video": False}
     run = lab.run(name, settings, runs_dir="runs")
     exported = []
@@ -227,13 +227,13 @@ def test_what_cannot_be_expressed_is_said(env: str, encoder: Any, settings: dict
     assert not list(Path().iterdir())
 
 
-def test_a_copy_that_would_act_otherwise_is_not_written() -> None:
+def test_unequal_copies_are_not_written() -> None:
     with pytest.raises(LabError, match=r"cannot be exported: its copy .* differs by"):
         export_sb3(build(PPO, "CartPole-v1", partial(Doubled, hidden=[8])), EnvSettings("CartPole-v1"), Path("a.zip"))
     assert not list(Path().iterdir())
 
 
-def test_settings_come_along_and_it_can_be_trained_further() -> None:
+def test_exported_agent_trains_further() -> None:
     settings: dict[str, Any] = {"gamma": 0.9, "learning_rate": 0.02, "n_epochs": 3, "clip_range_vf": 0.3}
     agent = build(PPO, "CartPole-v1", partial(MLP, hidden=[8]), **settings)
     export_sb3(agent, EnvSettings("CartPole-v1"), Path("agent.zip"))
@@ -251,7 +251,7 @@ assert any((p != q).any() for p, q in zip(model.policy.parameters(), before))
     alone(script, Path("agent.zip").absolute())
 
 
-def test_what_further_training_goes_without_is_noted() -> None:
+def test_missing_parts_are_noted() -> None:
     rich = build(DQN, "CartPole-v1", partial(MLP, hidden=[8]), double=True, prioritized_alpha=0.6)
     _, note = export_sb3(rich, EnvSettings("CartPole-v1"), Path("agent.zip"))
     assert "has no double Q-learning and no prioritized replay: further training goes without" in note
@@ -288,7 +288,7 @@ assert seen.tolist() == [[0, 1, -1, 2]], seen
     alone(script, Path("vecnormalize.pkl").absolute())
 
 
-def test_an_agent_that_normalises_takes_its_statistics_along() -> None:
+def test_statistics_are_exported() -> None:
     agent = build(PPO, "CartPole-v1", partial(MLP, hidden=[8]), normalize_observations=True)
     assert agent.norm is not None
     agent.norm.update(torch.randn(500, 4) * 7 + 3)
@@ -313,7 +313,7 @@ assert abs(values - np.load("values.npy")).max() < 1e-5
     alone(script, Path("agent.zip").absolute())
 
 
-def test_the_command_refuses_what_it_cannot_do(capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_refuses_unsupported(capsys: pytest.CaptureFixture[str]) -> None:
     run = lab.run("vae-mnist", {"data.name": "digits"}, runs_dir="runs", fast_dev_run=True)
     for words, sentence in (
         ([], f"only agents can be exported to Stable-Baselines3, and {run.run_id} is a vae-mnist"),

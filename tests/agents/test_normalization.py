@@ -39,7 +39,7 @@ class BadlyScaled(gym.ObservationWrapper[Any, Any, Any]):
 
 
 @pytest.mark.parametrize("chunks", [[500], [1, 1, 498], [100] * 5, [3, 200, 7, 290]])
-def test_statistics_are_those_of_all_data_however_it_comes(chunks: list[int]) -> None:
+def test_statistics_do_not_depend_on_chunks(chunks: list[int]) -> None:
     data = torch.randn(500, 4, dtype=torch.float64).numpy() * SCALES + SHIFTS
     norm, at = RunningNorm((4,)), 0
     for chunk in chunks:
@@ -59,13 +59,13 @@ def test_observations_are_standardised_and_clipped() -> None:
     assert norm(torch.tensor([[1e9, -1e9]])).tolist() == [[10, -10]]
 
 
-def test_a_column_that_never_changes_stays_finite() -> None:
+def test_constant_columns_stay_finite() -> None:
     norm = RunningNorm((2,))
     norm.update(torch.full((50, 2), 7.0))
     assert norm(torch.full((1, 2), 7.0)).tolist() == [[0, 0]]
 
 
-def test_returns_begin_at_zero_where_a_reset_begins_episodes() -> None:
+def test_resets_clear_returns() -> None:
     agent = ppo(together(BadlyScaled, 2), normalize_rewards=True, n_steps=20, batch_size=40)
     assert agent.reward_scale is not None
     agent.learn(40)
@@ -74,7 +74,7 @@ def test_returns_begin_at_zero_where_a_reset_begins_episodes() -> None:
     assert not agent.reward_scale.returns.any()
 
 
-def test_ppos_statistics_are_of_all_it_has_seen_and_change_between_updates_only() -> None:
+def test_ppo_statistics() -> None:
     agent = ppo(together(BadlyScaled, 2), normalize_observations=True)
     norm = agent.policy.pi_features_extractor.norm
     assert norm is not None
@@ -96,7 +96,7 @@ def test_ppos_statistics_are_of_all_it_has_seen_and_change_between_updates_only(
     np.testing.assert_allclose(norm.running_var.sqrt(), everything.std(0), rtol=1e-2)
 
 
-def test_dqns_statistics_are_of_all_it_has_seen() -> None:
+def test_dqn_statistics() -> None:
     agent = dqn(together(BadlyScaled, 2), normalize_observations=True, buffer_size=1000)
     agent.learn(200)
     norm, rows = agent.policy.q_net.features_extractor.norm, agent.replay_buffer
@@ -108,7 +108,7 @@ def test_dqns_statistics_are_of_all_it_has_seen() -> None:
 
 
 @pytest.mark.parametrize("share", [True, False])
-def test_ppo_learns_on_bad_scales_where_it_could_not(share: bool) -> None:
+def test_normalization_helps_bad_scales(share: bool) -> None:
     scores = {}
     for normalize in (True, False):
         agent = ppo(
@@ -135,7 +135,7 @@ def test_images_and_dicts_are_refused() -> None:
 # --- Rewards
 
 
-def test_reward_scale_is_the_deviation_of_the_discounted_return() -> None:
+def test_reward_scale_is_return_deviation() -> None:
     random = np.random.default_rng(0)
     rewards, ended = 5 * random.normal(size=(60, 3)), random.random((60, 3)) < 0.1
     returns, running = [], np.zeros(3)
@@ -152,7 +152,7 @@ def test_reward_scale_is_the_deviation_of_the_discounted_return() -> None:
         assert scale.count == 180
 
 
-def test_ppo_divides_and_clips_rewards_before_it_bootstraps() -> None:
+def test_rewards_are_scaled_before_bootstrapping() -> None:
     env, plain = (together(lambda: Identity(spaces.Discrete(3)), 2) for _ in range(2))
     agent = ppo(env, normalize_rewards=True, gamma=0.9)
     collect(agent)
@@ -193,7 +193,7 @@ def build(kind: str, seed: int = 0) -> PPO | DQN:
 
 
 @pytest.mark.parametrize("kind", ["ppo", "dqn", "dqn-average"])
-def test_statistics_survive_a_checkpoint_and_act_in_evaluation(kind: str) -> None:
+def test_statistics_survive_checkpoints(kind: str) -> None:
     agent = build(kind)
     agent.learn(300)
     state = copy.deepcopy(agent_state(agent))
@@ -221,7 +221,7 @@ def test_statistics_survive_a_checkpoint_and_act_in_evaluation(kind: str) -> Non
 
 
 @pytest.mark.parametrize("kind", ["ppo", "dqn"])
-def test_best_and_final_policies_keep_statistics_of_their_own(kind: str) -> None:
+def test_best_keeps_own_statistics(kind: str) -> None:
     """The best policy's figures are of the policy with the statistics that it had."""
     overrides: dict[str, Any] = {"env.id": "tests.support.tasks:Recite-v0", "env.num_envs": 2, "total_timesteps": 600}
     overrides |= {"agent.normalize_observations": True, "evaluation.every": 200, "evaluation.episodes": 5}
@@ -235,6 +235,6 @@ def test_best_and_final_policies_keep_statistics_of_their_own(kind: str) -> None
         assert again[name] == run.metrics[name]
 
 
-def test_an_agent_without_norms_has_no_statistics() -> None:
+def test_no_norm_no_statistics() -> None:
     agent = ppo(together(Recite, 1), encoder=partial(MLP, hidden=[4]))
     assert not any("running" in name for name in agent.policy.state_dict())

@@ -78,7 +78,7 @@ class Remembers:
         return parity.numpy(), (parity,)
 
 
-def test_memory_stays_with_its_episode_while_others_end() -> None:
+def test_memory_stays_with_its_episode() -> None:
     seeds = list(range(20))
     episodes = play_episodes(Remembers(), COUNTDOWN, seeds)
     assert episodes.lengths.tolist() == [seed % 7 + 3 for seed in seeds]
@@ -102,7 +102,7 @@ def watch(path: Path, seeds: list[int]) -> list[Episode]:
     return told
 
 
-def test_a_gif_lasts_as_long_as_the_episode_and_holds_its_end() -> None:
+def test_gif_duration() -> None:
     assert watch(Path("one.gif"), [5]) == [Episode(5, 8.0, 8)]
     frames, durations = shown(Path("one.gif"))
     assert len(frames) == 9, "the reset and each step"
@@ -140,7 +140,7 @@ def test_a_long_gif_is_cut_aloud(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.skipif(not has_mp4(), reason="needs the extra video")
-def test_mp4_lasts_as_long_as_the_episode() -> None:
+def test_mp4_duration() -> None:
     from imageio_ffmpeg import count_frames_and_secs, read_frames
 
     watch(Path("films/one.mp4"), [5])
@@ -154,7 +154,7 @@ def test_mp4_lasts_as_long_as_the_episode() -> None:
 
 
 @pytest.mark.parametrize("kind", [Gif, Mp4] if has_mp4() else [Gif])
-def test_a_film_that_was_not_finished_is_not_there(kind: type[Gif | Mp4]) -> None:
+def test_unfinished_films_are_removed(kind: type[Gif | Mp4]) -> None:
     path = Path("films") / f"x.{kind.__name__.lower()}"
 
     def interrupted() -> None:
@@ -171,7 +171,7 @@ SHAPES = [(1, 1, 3), (7, 9, 3), (84, 84), (210, 160, 3), (400, 40, 3), (401, 601
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_text_fits_and_stands_out_at_any_size(shape: tuple[int, ...]) -> None:
+def test_text_fits_any_size(shape: tuple[int, ...]) -> None:
     image = frame(np.zeros(shape, np.uint8), "step 123456   return -1234567.89")
     assert LEAST <= image.width <= MOST
     assert image.width % 2 == image.height % 2 == 0
@@ -182,13 +182,13 @@ def test_text_fits_and_stands_out_at_any_size(shape: tuple[int, ...]) -> None:
     assert title(image, "episode 10 of 12, seed 4294967295").size == image.size
 
 
-def test_the_picture_is_all_there_and_nothing_else() -> None:
+def test_pictures_are_complete() -> None:
     image = np.asarray(frame(np.full((213, 320, 3), 255, np.uint8), ""))
     assert image.shape == (30 + 212, 320, 3)
     assert (image[30:] == 255).all()
 
 
-def test_films_of_the_journal_run_at_the_environments_pace() -> None:
+def test_journal_films_keep_pace() -> None:
     frames = film(Remembers(), COUNTDOWN, 4)
     assert len(frames) == 7
     assert {one.info["duration"] for one in frames} == {30}
@@ -204,7 +204,7 @@ class Remembers2(Remembers):
         return (observations[:, 2] > 0).astype(int), None
 
 
-def test_what_cannot_be_shown_is_said_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unshowable_environments_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(env: str, pattern: str, **asked: Any) -> None:
         with pytest.raises(ConfigError, match=pattern):
             play(Remembers(), EnvSettings(env), Showing([0], Path("x"), **asked))
@@ -253,7 +253,7 @@ def test_the_command(run: Summary, capsys: pytest.CaptureFixture[str], monkeypat
         assert sentence in capsys.readouterr().err
 
 
-def test_without_the_extra_a_gif_is_written_aloud(
+def test_gif_without_extra_is_announced(
     run: Summary, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
@@ -265,7 +265,7 @@ def test_without_the_extra_a_gif_is_written_aloud(
     assert "writing a GIF; for an .mp4: pip install 'deep-learning-lab[video]'" in capsys.readouterr().err
 
 
-def test_a_window_has_the_figures_in_its_title(
+def test_window_title_has_figures(
     run: Summary, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """pygame draws the window into memory: all is as on a screen, but for the screen."""
@@ -285,7 +285,7 @@ def test_a_window_has_the_figures_in_its_title(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is always a screen")
-def test_a_screen_that_does_not_answer_is_noticed(run: Summary) -> None:
+def test_dead_screen_is_refused(run: Summary) -> None:
     script = f"import sys; from lab.cli.main import main; sys.exit(main(['play', {str(run.dir)!r}]))"
     hidden = ("SDL_VIDEODRIVER", "WAYLAND_DISPLAY")
     environment = {name: value for name, value in os.environ.items() if name not in hidden}

@@ -113,9 +113,7 @@ def textbook_loss(theirs: stable_baselines3.PPO, batch: Transitions, *, normaliz
 @pytest.mark.parametrize("ent_coef", [0.0, 0.01])
 @pytest.mark.parametrize("clip_range_vf", [None, 0.2])
 @pytest.mark.parametrize("normalize", [True, False])
-def test_gradients_are_those_of_the_textbook_loss(
-    name: str, ent_coef: float, clip_range_vf: float | None, normalize: bool
-) -> None:
+def test_gradients_equal_textbook(name: str, ent_coef: float, clip_range_vf: float | None, normalize: bool) -> None:
     ours, theirs = pair(name, ent_coef=ent_coef, clip_range_vf=clip_range_vf, max_grad_norm=1e9)
     fill(ours)
     (raw,) = ours.rollout_buffer.batches(32, normalize=False)
@@ -131,7 +129,7 @@ def test_gradients_are_those_of_the_textbook_loss(
 
 @every_space
 @pytest.mark.parametrize("target_kl", [None, 0.003])
-def test_an_update_ends_at_the_same_weights(name: str, target_kl: float | None) -> None:
+def test_updates_equal_sb3(name: str, target_kl: float | None) -> None:
     settings: dict[str, Any] = {
         "n_epochs": 8,
         "learning_rate": 3e-3,
@@ -156,7 +154,7 @@ def test_an_update_ends_at_the_same_weights(name: str, target_kl: float | None) 
     assert (weights(ours.policy) - before).abs().max() > 1e-3
 
 
-def test_target_kl_stops_before_the_step_that_would_be_too_far() -> None:
+def test_target_kl_stops_early() -> None:
     agent = ppo(together(lambda: Identity(spaces.Discrete(5)), 2), target_kl=1e-9, batch_size=16, n_epochs=10)
     collect(agent)
     agent.train()
@@ -192,7 +190,7 @@ def random_rollout(steps: int = 20, envs: int = 3) -> tuple[Rollout, Tensor, np.
     return rollout, torch.from_numpy(random.normal(size=envs)).float(), random.random(envs) < 0.5
 
 
-def test_advantages_are_the_sum_of_later_errors() -> None:
+def test_advantages_sum_later_errors() -> None:
     """Schulman et al. 2016, equation 16, with the sum cut where an episode ends."""
     rollout, last_values, last_starts = random_rollout()
     rollout.finish(last_values, last_starts)
@@ -235,7 +233,7 @@ def test_the_ends_of_lambda(gae_lambda: float) -> None:
         assert advantages[:, 0].tolist() == [1 + 0.125 - 0.5, 2 + 0.0625 - 0.25, 3 + 5 - 0.125]
 
 
-def test_what_a_time_limit_cuts_off_is_bootstrapped_and_a_real_end_is_not() -> None:
+def test_only_time_limits_bootstrap() -> None:
     """Episodes of 3 steps terminate, those of 5 are cut off: two of each in 16 steps."""
     agent = ppo(together(Counter, 2), n_steps=16, gamma=0.9)
     _, callback = agent._setup_learn(64)
@@ -259,7 +257,7 @@ def test_what_a_time_limit_cuts_off_is_bootstrapped_and_a_real_end_is_not() -> N
 
 
 @every_space
-def test_a_rollout_holds_what_sb3s_policy_says_of_it(name: str) -> None:
+def test_rollouts_equal_sb3s_policy(name: str) -> None:
     ours, theirs = pair(name)
     collect(ours)
     rollout = ours.rollout_buffer
@@ -276,7 +274,7 @@ def test_a_rollout_holds_what_sb3s_policy_says_of_it(name: str) -> None:
 
 
 @pytest.mark.parametrize("size", [4, 12, 24])
-def test_a_pass_sees_every_transition_once_and_keeps_what_belongs_together(size: int) -> None:
+def test_passes_see_transitions_once(size: int) -> None:
     lead, space = (6, 4), spaces.Dict({"a": spaces.Box(0, 99, (1,), np.float32), "b": spaces.Discrete(99)})
     rollout = Rollout(6, space, spaces.Discrete(99), n_envs=4)
     number = torch.arange(24.0).view(lead)
@@ -305,7 +303,7 @@ def test_normalised_advantages() -> None:
         assert batch.advantages.std().item() == pytest.approx(1, abs=1e-6)
 
 
-def test_a_rollout_holds_what_was_seen_before_each_action() -> None:
+def test_rollouts_hold_copies() -> None:
     """The environments write into the same arrays again and again: what is kept must be a copy."""
     agent = ppo(together(Counter, 2), n_steps=16)
     collect(agent)
@@ -378,7 +376,7 @@ def test_memory_ends_with_the_episode(cell: str, share: bool) -> None:
 
 
 @recurrent
-def test_the_value_of_what_was_cut_off_remembers_its_episode(cell: str, share: bool) -> None:
+def test_bootstrap_values_remember(cell: str, share: bool) -> None:
     agent = remembering(cell, share, envs=1, batch_size=16)
     plain = together(Counter, 1)
     seen = [np.copy(plain.reset())]  # type: ignore[arg-type]
@@ -434,7 +432,7 @@ def test_sequences_see_every_environment_once() -> None:
 
 
 @pytest.mark.parametrize("hidden", [[], [8]])
-def test_gsde_keeps_the_features_of_each_step(hidden: list[int]) -> None:
+def test_gsde_keeps_features(hidden: list[int]) -> None:
     """Those of a linear policy are the observations themselves, which the environments write in one place."""
     space = spaces.Box(-1, 1, (2,), np.float32)
     agent = ppo(together(lambda: Identity(space), 2), gsde=True, encoder=partial(MLP, hidden=hidden))

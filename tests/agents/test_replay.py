@@ -159,7 +159,7 @@ def test_dict_observations() -> None:
         assert a - now in ((1, 50) if now == 1 else (1,))
 
 
-def test_cut_off_ends_the_episodes_like_a_time_limit() -> None:
+def test_cut_off_ends_episodes() -> None:
     story = Story(replay(n_steps=3), 10, ending=0.0)
     story.terminated[9, 1] = True
     story.replay = replay(n_steps=3)
@@ -178,7 +178,7 @@ def test_cut_off_ends_the_episodes_like_a_time_limit() -> None:
 # --- Priorities
 
 
-def test_slots_are_drawn_in_proportion_to_their_priority() -> None:
+def test_draws_are_proportional() -> None:
     """And importance weights make up for it: on average over draws, weight times anything is its plain mean."""
     errors = np.array([0.1, 0.5, 1.0, 2.0, 0.0, 4.0, 1.0])
     priorities = Priorities(len(errors), alpha=0.7)
@@ -197,7 +197,7 @@ def test_slots_are_drawn_in_proportion_to_their_priority() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 8, 100])
-def test_every_node_is_the_sum_below_it(size: int) -> None:
+def test_nodes_are_sums(size: int) -> None:
     random, priorities = np.random.default_rng(0), Priorities(size, alpha=0.6)
     for _ in range(50):
         slots = random.integers(size, size=5)
@@ -210,7 +210,7 @@ def test_every_node_is_the_sum_below_it(size: int) -> None:
     assert not tree[leaves + size :].any(), "slots that do not exist have no priority"
 
 
-def test_new_transitions_have_the_largest_priority_there_has_been() -> None:
+def test_new_transitions_have_largest_priority() -> None:
     priorities = Priorities(4, alpha=1.0)
     priorities.appear(np.array([0, 1]))
     assert priorities.of(np.array([0, 1])).tolist() == [1, 1]
@@ -220,7 +220,7 @@ def test_new_transitions_have_the_largest_priority_there_has_been() -> None:
     assert priorities.of(np.array([2])).tolist() == [5 + SMALLEST]
 
 
-def test_the_last_error_of_a_slot_counts() -> None:
+def test_last_error_counts() -> None:
     priorities = Priorities(4, alpha=1.0)
     priorities.update(np.array([2, 2, 2]), np.array([1.0, 9.0, 3.0]))
     assert priorities.of(np.array([2])).tolist() == [3 + SMALLEST]

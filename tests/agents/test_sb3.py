@@ -79,7 +79,7 @@ class Watch(BaseCallback):
 
 
 @both
-def test_a_callback_is_told_everything_in_sb3s_order(kind: str) -> None:
+def test_callbacks_follow_sb3s_order(kind: str) -> None:
     watch = Watch()
     build(kind).learn(256, callback=watch)
     assert watch.events[0] == "training start"
@@ -185,7 +185,7 @@ def test_predict_with_normalised_observations_and_boxes() -> None:
     np.testing.assert_allclose(agent.predict(seen, deterministic=True)[0], agent.act(seen)[0], atol=1e-6)
 
 
-def test_predict_is_by_the_weights_that_are_evaluated() -> None:
+def test_predict_uses_evaluated_weights() -> None:
     agent = dqn(together(identity, 2), average=0.99)
     agent.learn(400)
     seen = np.random.default_rng(0).normal(size=(200, 3)).astype(np.float32)

@@ -93,7 +93,7 @@ def saved(agent: Agent, folder: Path) -> tuple[Any, list[Segment]]:
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_an_agent_goes_on_where_its_state_was_taken(name: str, tmp_path: Path) -> None:
+def test_restored_agents_continue_bitwise(name: str, tmp_path: Path) -> None:
     build, environments, settings = KINDS[name]
     agent, other = (build(environments(), 0, **settings) for _ in range(2))
     agent.learn(320)
@@ -137,7 +137,7 @@ def same(a: Any, b: Any, where: str = "") -> list[str]:
     return [] if a == b or (a != a and b != b) else [f"{where}: {a} and {b}"]
 
 
-def test_an_environment_that_strayed_is_named() -> None:
+def test_strayed_environments_are_named() -> None:
     agent = ppo(walks())
     agent.learn(64)
     state = copy.deepcopy(agent_state(agent))
@@ -162,7 +162,7 @@ class Precise(Walk):
         return self.np_random.normal(size=3)
 
 
-def test_an_environment_that_shows_another_type_than_its_space_comes_back() -> None:
+def test_other_dtypes_are_restored() -> None:
     assert Precise().reset(seed=0)[0].dtype == np.float64
     agent, other = (ppo(together(Precise, 2)) for _ in range(2))
     agent.learn(64)
@@ -170,7 +170,7 @@ def test_an_environment_that_shows_another_type_than_its_space_comes_back() -> N
     assert load_agent_state(other, copy.deepcopy(agent_state(agent))) == []
 
 
-def test_a_state_that_knows_of_successes_is_taken_back() -> None:
+def test_earlier_state_is_restored() -> None:
     """Earlier checkpoints have such a list, always empty."""
     agent, other = (ppo(walks()) for _ in range(2))
     agent.learn(64)
@@ -179,7 +179,7 @@ def test_a_state_that_knows_of_successes_is_taken_back() -> None:
 
 
 @pytest.mark.parametrize("build", [ppo, dqn])
-def test_episodes_begun_at_a_boundary_follow_from_the_step_alone(build: Any) -> None:
+def test_boundary_episodes_depend_on_step(build: Any) -> None:
     begun = []
     for steps in (64, 192):
         agent = build(walks())

@@ -26,7 +26,7 @@ from tests.support.tasks import Counter, Env, dqn, ppo, together
 NO_VEL = "agents.environments.cartpole:CartPoleNoVel-v1"
 
 
-def test_a_loaded_run_acts_as_it_was_evaluated(tmp_path: Path) -> None:
+def test_loaded_runs_act_as_evaluated(tmp_path: Path) -> None:
     overrides = {"total_timesteps": 512, "evaluation.episodes": 3, "evaluation.video": False}
     run = lab.run("ppo-cartpole", overrides, runs_dir=tmp_path)
     agent = lab.load(run.dir)
@@ -60,7 +60,7 @@ def test_memory_lasts_until_reset() -> None:
         assert agent.memory is None
 
 
-def test_recurrent_agents_play_as_they_are_evaluated() -> None:
+def test_recurrent_agents_play_as_evaluated() -> None:
     settings = EnvSettings(NO_VEL, num_envs=2)
     learned = ppo(settings.make_vec(0, settings.plan()), encoder=partial(Recurrent, width=8), batch_size=64)
     agent, seeds = TrainedAgent(learned, settings), [3, 4]

@@ -21,7 +21,7 @@ from agents.environments.native import NativeEnvs
 from agents.environments.resumable import Resumable
 from agents.environments.settings import EnvSettings, Plan
 from agents.environments.sync import SyncEnvs
-from agents.environments.vector import Environments, Episode
+from agents.environments.vector import Environments, EpisodeResult
 from agents.experiment import AgentExperiment
 from agents.spaces.observations import ChannelsFirst, at, each, misfit
 from lab.configuration import load
@@ -93,7 +93,7 @@ def test_shapes_and_types(kind: str, make: Make) -> None:
 
 
 @kinds
-def test_an_episode_that_ends_is_followed_by_the_next_in_the_same_step(kind: str, make: Make) -> None:
+def test_next_episode_begins_at_once(kind: str, make: Make) -> None:
     """A cart begins within 0.05 of the middle and ends beyond a limit: the two cannot be confused."""
     envs = make(kind)
     envs.reset()
@@ -113,13 +113,13 @@ def test_an_episode_that_ends_is_followed_by_the_next_in_the_same_step(kind: str
 def test_returns_and_lengths_of_episodes(kind: str, make: Make) -> None:
     envs = make(kind, WALK if kind != "native" else MASKED)
     envs.reset()
-    expected: list[Episode] = []
+    expected: list[EpisodeResult] = []
     returns, lengths = np.zeros(3), np.zeros(3, dtype=int)
     for steps in play(envs, 150):
         returns += steps.rewards
         lengths += 1
         for i in np.flatnonzero(steps.terminated | steps.truncated):
-            expected.append(Episode(returns[i], lengths[i]))
+            expected.append(EpisodeResult(returns[i], lengths[i]))
             returns[i], lengths[i] = 0, 0
     assert len(envs.ended) == len(expected) > 5
     assert [e.length for e in envs.ended] == [e.length for e in expected]
@@ -131,7 +131,7 @@ def test_returns_and_lengths_of_episodes(kind: str, make: Make) -> None:
 
 
 @kinds
-def test_the_same_seed_gives_the_same_run_and_another_another(kind: str, make: Make) -> None:
+def test_seeds_decide_runs(kind: str, make: Make) -> None:
     runs = []
     for seed in (0, 0, 1):
         envs = make(kind, seed=seed)
@@ -169,7 +169,7 @@ def test_the_way_back_is_exact(kind: str, id: str, make: Make) -> None:
 
 
 @pytest.mark.parametrize("id", [MASKED, WALK])
-def test_sync_and_async_give_the_same_run(id: str, make: Make) -> None:
+def test_sync_equals_async(id: str, make: Make) -> None:
     sync, other = make("sync", id), make("async", id)
     np.testing.assert_array_equal(begin(sync), begin(other))
     for one, same in zip(play(sync, 120), play(other, 120), strict=True):
@@ -180,7 +180,7 @@ def test_sync_and_async_give_the_same_run(id: str, make: Make) -> None:
 
 
 @kinds
-def test_what_a_step_returned_stays_as_it_was(kind: str, make: Make) -> None:
+def test_returned_steps_stay_unchanged(kind: str, make: Make) -> None:
     """Rewards and ends for good; observations until the next step at least, those of a reset for good."""
     envs = make(kind)
     first = begin(envs)
@@ -199,7 +199,7 @@ def play_again(envs: Environments, steps: int) -> list[Any]:
 
 
 @kinds
-def test_begin_at_gives_episodes_of_their_own(kind: str, make: Make) -> None:
+def test_begin_at_gives_own_episodes(kind: str, make: Make) -> None:
     """They follow from the seed and the step alone, not from what was before."""
     firsts = []
     for played, place in ((5, 1000), (50, 1000), (5, 2000)):
@@ -244,7 +244,7 @@ def endings() -> SyncEnvs:
     return SyncEnvs("endings", [resumable(Endings, 0), resumable(Endings, 1)])
 
 
-def test_steps_are_what_sb3s_own_vector_environments_give() -> None:
+def test_steps_equal_sb3s_vector() -> None:
     ours, theirs = endings(), DummyVecEnv([Endings] * 2)
     np.testing.assert_array_equal(begin(ours), theirs.reset())
     for t in range(1, 19):
@@ -335,7 +335,7 @@ class NanAtTheEnd(Endings):
         return observation * (np.nan if terminated or truncated else 1), reward, terminated, truncated, info
 
 
-def test_a_last_observation_that_is_not_finite_is_refused() -> None:
+def test_nonfinite_last_observation() -> None:
     envs = SyncEnvs("endings", [resumable(Endings, 0), resumable(NanAtTheEnd, 1)])
     envs.reset()
     with pytest.raises(EnvironmentFailedError, match=r"copy 1.*gave an observation that is not finite"):
@@ -350,7 +350,7 @@ class Shrinks(Endings):
         return observation[:1], *rest
 
 
-def test_observations_that_do_not_fit_their_space_are_refused() -> None:
+def test_misfit_observations_are_refused() -> None:
     envs = SyncEnvs("endings", [resumable(Endings, 0), resumable(Shrinks, 1)])
     envs.reset()
     what = r"copy 1, its step 1, episode 1\) gave an observation of shape \(1,\), where its space has \(2,\)"
@@ -370,7 +370,7 @@ class BadCartPole(CartPoleVector):
         return observations, rewards, *rest
 
 
-def test_a_native_one_that_is_not_finite_is_refused() -> None:
+def test_nonfinite_native_environment() -> None:
     envs = NativeEnvs("bad", BadCartPole(4), seed=0)
     envs.reset()
     with pytest.raises(EnvironmentFailedError, match=r"environment bad \(copy 2, its step 1, episode 1\)"):
@@ -445,7 +445,7 @@ def test_dicts_and_images(kind: str, make: Make) -> None:
         np.testing.assert_array_equal(mine, other)
 
 
-def test_dicts_that_are_not_finite_are_refused() -> None:
+def test_nonfinite_dicts() -> None:
     envs = SyncEnvs("parts", [lambda: Resumable(Parts(), seed=0, copy=0, method="replay")])
     envs.reset()
     seen = each(np.copy, envs.observations)
@@ -535,13 +535,13 @@ def test_statistics_in_wrappers_are_refused(name: str, where: str) -> None:
         settings.make(training=True)
 
 
-def test_training_wrappers_that_change_the_spaces_are_refused() -> None:
+def test_training_wrappers_keep_spaces() -> None:
     settings = env_settings(**{"env.training_wrappers": [{"class_path": "gymnasium.wrappers.TimeAwareObservation"}]})
     with pytest.raises(ConfigError, match=r"env.training_wrappers must leave the spaces alone.*\(4,\).* to .*\(5,\)"):
         settings.spaces()
 
 
-def test_an_id_whose_module_was_not_named_is_told_how() -> None:
+def test_missing_module_is_explained() -> None:
     with pytest.raises(ConfigError, match="unknown environment 'Nowhere/Pong-v5'; name the module that registers it"):
         EnvSettings("Nowhere/Pong-v5").make()
 
@@ -552,7 +552,7 @@ def test_a_wrapper_that_fails_is_named() -> None:
         settings.make()
 
 
-def test_a_run_with_wrappers_can_be_made_again_from_its_folder() -> None:
+def test_runs_with_wrappers_repeat() -> None:
     run = lab.run("ppo-cartpole", TINY | {"env.wrappers": [LIMIT, STACK]}, runs_dir="runs", fast_dev_run=True)
     again = lab.run(str(run.dir / "config.yaml"), runs_dir="again", fast_dev_run=True)
     assert again.metrics["eval/length_mean"] == run.metrics["eval/length_mean"] == 7
@@ -599,7 +599,7 @@ gym.register("LabTestDoubled-v0", max_episode_steps=9, additional_wrappers=(DOUB
 
 
 @pytest.mark.parametrize("vectorization", ["native", "sync"])
-def test_a_registered_environment_is_the_same_however_it_is_stepped(vectorization: Any) -> None:
+def test_registered_environment_equals_vectors(vectorization: Any) -> None:
     settings = EnvSettings("LabTestShort-v0", num_envs=8, vectorization=vectorization)
     envs = settings.make_vec(0, settings.plan())
     envs.reset()
@@ -609,11 +609,11 @@ def test_a_registered_environment_is_the_same_however_it_is_stepped(vectorizatio
 
 
 @pytest.mark.parametrize("id", ["LabTestEndless-v0", "LabTestDoubled-v0"])
-def test_what_a_native_one_cannot_do_is_left_to_the_others(id: str) -> None:
+def test_native_falls_back(id: str) -> None:
     assert EnvSettings(id, num_envs=8).plan().vectorization != "native"
 
 
-def test_a_second_call_to_learn_begins_other_episodes() -> None:
+def test_second_learn_begins_new_episodes() -> None:
     settings = EnvSettings("CartPole-v1", num_envs=4, vectorization="native")
     first, again = (settings.make_vec(0, settings.plan()) for _ in range(2))
     one, other = np.copy(first.reset()), np.copy(again.reset())  # type: ignore[arg-type]
@@ -621,6 +621,6 @@ def test_a_second_call_to_learn_begins_other_episodes() -> None:
     assert (np.asarray(first.reset()) != one).all()
 
 
-def test_a_native_plan_that_cannot_be_is_refused() -> None:
+def test_impossible_native_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"env.vectorization is native, but CartPole-v1 with these"):
         env_settings(**{"env.vectorization": "native", "env.wrappers": [STACK]}).plan()

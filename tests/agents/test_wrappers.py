@@ -28,7 +28,7 @@ def lives_left(env: gym.Env[Any, Any], frames: int) -> int:
     return lives(env)
 
 
-def test_frame_skip_takes_each_action_several_times() -> None:
+def test_frame_skip_repeats_actions() -> None:
     plain, skipping = gym.make("CartPole-v1"), FrameSkip(gym.make("CartPole-v1"), skip=3)
     plain.reset(seed=1), skipping.reset(seed=1)
     for action in (0, 1, 1):
@@ -38,7 +38,7 @@ def test_frame_skip_takes_each_action_several_times() -> None:
         assert reward == sum(float(step[1]) for step in steps)
 
 
-def test_frame_skip_stops_where_the_episode_ends() -> None:
+def test_frame_skip_stops_at_end() -> None:
     env = FrameSkip(gym.make("CartPole-v1"), skip=100)
     env.reset(seed=0)
     _, reward, terminated, truncated, _ = env.step(0)
@@ -49,17 +49,17 @@ def test_frame_skip_stops_where_the_episode_ends() -> None:
         FrameSkip(gym.make("CartPole-v1"), skip=0)
 
 
-def test_a_game_goes_on_without_the_agent_pressing_fire() -> None:
+def test_fire_is_pressed() -> None:
     assert lives_left(breakout(), FRAMES) == 5, "the game waits"
     assert lives_left(FireToStart(breakout()), FRAMES) == 0
 
 
-def test_an_episode_ends_with_a_life_and_the_next_is_a_new_game() -> None:
+def test_lost_life_ends_episode() -> None:
     env = EndWithLife(FireToStart(breakout()))
     for _ in range(2):
         assert lives_left(env, FRAMES) == 4
 
 
-def test_fire_needs_a_game_that_has_it() -> None:
+def test_fire_needs_fire() -> None:
     with pytest.raises(ConfigError, match="needs an Atari game whose action 1 is FIRE"):
         FireToStart(gym.make("CartPole-v1"))
