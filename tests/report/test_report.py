@@ -552,7 +552,7 @@ def test_damaged_run_is_named(capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["report", *words]) == (1 if words else 0)
         assert f"left out: {bad.dir}/summary.json is damaged" in capsys.readouterr().err
     text = Path("report.html").read_text()
-    assert "1 run left out, whose summary.json is damaged" in text
+    assert "1 run left out, because summary.json is damaged" in text
     assert f"{bad.dir.parent.name}/{bad.dir.name}" in text
     assert main(["report", "ppo-a", "--check"]) == 1
     assert "left out" not in capsys.readouterr().err, "it was not asked for"
