@@ -15,6 +15,7 @@ from torchmetrics.classification import (
 )
 
 from lab.capabilities import Prediction
+from lab.config.roles import Roles
 from lab.config.types import PositiveFloat, Probability
 from lab.data.base import DataModule
 from lab.data.batch import Batch
@@ -45,6 +46,7 @@ class Classifier(Model):
     """
 
     family = "supervised"
+    roles = Roles(added={"encoder_rate": 1.0})
     descriptions = {
         "test/accuracy": "share of all test examples that are classified correctly",
         "test/recall": "mean over the classes of the share found (macro recall)",

@@ -28,6 +28,7 @@ class Roles:
         samples: of the protocol, the number of samples by which a bound gets tighter.
         task: make another task of an environment or a data set of the same name.
         indifferent: change neither the trained model nor its figures.
+        added: were added in a later version, each with the value that means the same as its absence before.
     """
 
     repeats: tuple[str, ...] = ()
@@ -39,6 +40,7 @@ class Roles:
     samples: tuple[str, ...] = ()
     task: tuple[str, ...] = ()
     indifferent: tuple[str, ...] = ()
+    added: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def measuring(self) -> tuple[str, ...]:
@@ -114,8 +116,8 @@ def _both(one: Any, other: Any) -> Any:
 
 
 def _readable(name: str, found: Any) -> Any:
-    if name == "budget":
+    if name in ("budget", "added"):
         pairs = found.items() if isinstance(found, Mapping) else ()
-        return {key: unit for key, unit in pairs if isinstance(key, str) and isinstance(unit, str)}
+        return {key: one for key, one in pairs if isinstance(key, str) and (isinstance(one, str) or name == "added")}
     listed: Iterable[Any] = found if isinstance(found, list | tuple) else ()
     return tuple(one for one in listed if isinstance(one, str))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -20,14 +21,16 @@ Settings = tuple[tuple[str, Any], ...]
 def design(run: Run) -> Settings:
     """Return the method: all settings without a role, in alphabetical order.
 
-    Null counts as absent, because early config files leave nulls out. A class counts under its present name.
+    Null counts as absent, because early config files leave nulls out. So does a setting of a later version whose value
+    means the same as its absence. A class counts under its present name.
     """
     roles = run.roles
     left_out = {*roles.repeats, *roles.budget, *roles.measuring, *roles.indifferent}
     if all(run.value(name) is None for name in roles.stops):
         left_out |= {*roles.watching}
     settings = {name: value for name, value in flat(run.config).items() if not _under(name, left_out)}
-    return tuple(sorted((name, _said(value)) for name, value in settings.items() if value is not None))
+    told = [(name, _said(value)) for name, value in settings.items() if value not in (None, roles.added.get(name))]
+    return tuple(sorted(told))
 
 
 def budget(run: Run) -> Settings:
@@ -74,7 +77,9 @@ def differing(runs: Iterable[Run]) -> list[str]:
 
 
 def _said(value: Any) -> str:
-    return repr(present_name(value) if isinstance(value, str) and "." in value else value)
+    """The value as text: the same for equal values, and for a class under its present name."""
+    plain = present_name(value) if isinstance(value, str) and "." in value else value
+    return json.dumps(plain, sort_keys=True, default=str)
 
 
 def _sortable(value: Any) -> Any:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from lab.config.roles import Roles
 from lab.config.types import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
@@ -86,6 +87,8 @@ class Optimization:
         l1: weight of the sum of absolute weights in the loss.
         l2: weight of half the sum of squared weights in the loss.
     """
+
+    roles: ClassVar[Roles] = Roles(added={"weight_decay_on": "all"})
 
     optimizer: OptimizerFactory | None = None
     schedule: Schedule = field(default_factory=Schedule)

@@ -86,6 +86,7 @@ class TrainerSettings(Optimization):
     roles: ClassVar[Roles] = Roles(
         budget={"max_epochs": "epochs", "max_steps": "steps"},
         stops=("early_stopping",),
+        added={"accumulate": 1},
         indifferent=("log_every", "pictures_every", "pictures_every_steps", "statistics_every"),
     )
 

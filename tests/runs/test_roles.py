@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,14 +14,16 @@ import yaml
 import lab
 from lab.config.roles import Roles, roles_before_0_2, roles_of
 from lab.configuration import load
-from lab.runs.designs import budget, design, kind, repeat, repeat_name
+from lab.runs.designs import budget, design, differing, kind, repeat, repeat_name
 from lab.runs.groups import by_kind
 from lab.runs.select import Run, choose, flat
+from lab.runs.summary import read_summary
 from tests.support.recorded import recorded
 
 ROOT = Path(lab.__file__).parents[1]
 UNIMPORTED = {"listing.py": {"env.id"}}
 """`lab list` reads what an experiment is about without importing its classes, which would take seconds."""
+FORMER = [path.parent for path in sorted((ROOT / "tests" / "fixtures").glob("*/*/*/summary.json"))]
 LAB = sorted((ROOT / "lab").rglob("*.py"))
 
 
@@ -138,6 +140,16 @@ def test_moved_classes_stay_alike(tmp_path: Path) -> None:
         recorded(tmp_path, config={"experiment": "x.Y", "env": {"wrappers": [], "id": name}})
     one, other = choose([], tmp_path)
     assert kind(one) == kind(other)
+
+
+@pytest.mark.parametrize("folder", FORMER, ids=lambda path: path.name)
+def test_former_runs_are_of_todays_kind(folder: Path, tmp_path: Path) -> None:
+    """A run of version 0.1.0 is a repeat of a run with the same config today, whatever settings were added since."""
+    former = read_summary(folder)
+    config = load(str(folder / "config.yaml"))
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config.as_dict()))
+    today = replace(former, run_dir=str(tmp_path), roles=config.roles().as_dict())
+    assert differing([Run(former), Run(today)]) == []
 
 
 def test_run_records_its_roles() -> None:
