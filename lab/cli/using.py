@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lab.cli import options as shared
 from lab.cli.output import loading
 from lab.errors import ConfigError
-from lab.runs.summary import Summary, find_run, read_summary, runs_folder
+
+if TYPE_CHECKING:
+    from lab.runs.summary import Summary
 
 
 def trained(options: argparse.Namespace, capability: str) -> tuple[Summary, Any]:
@@ -16,6 +18,8 @@ def trained(options: argparse.Namespace, capability: str) -> tuple[Summary, Any]
 
     Raises ConfigError where that lacks the capability (`sample`, `predict`: see `lab.capabilities`).
     """
+    from lab.runs.summary import find_run, read_summary, runs_folder
+
     folder = find_run(options.run, runs_folder(options.runs_dir))
     record = read_summary(folder)
     title = shared.checkpoint(options.checkpoint, folder)
