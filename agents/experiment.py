@@ -137,7 +137,7 @@ class AgentExperiment(ActingExperiment):
                 play=lambda: play_episodes(self.agent, self.eval_settings, choose_on),
                 stop_at=self.evaluation.stop_at,
                 film_every=self.evaluation.video_every or -(-self.total_timesteps // 4),
-                film=lambda: self._film("latest/episode", context, SHORT_FILM),
+                film=lambda: self._film(["latest/episode"], context, SHORT_FILM),
                 begin=lambda: load_randomness(self.agent, restored["agent"]) if restored else None,
                 safe_point=lambda: self._safe_point(context, reporter),
             )
@@ -203,22 +203,30 @@ class AgentExperiment(ActingExperiment):
 
     def evaluate(self, context: RunContext) -> dict[str, float]:
         seeds = episode_seeds(self.seed, "judge", self.episodes)
-        metrics = figures("eval", play_episodes(self.agent, self.eval_settings, seeds))
-        with self._as_best():
-            metrics |= figures("best", play_episodes(self.agent, self.eval_settings, seeds))
-        return metrics
+        final = best = play_episodes(self.agent, self.eval_settings, seeds)
+        if not self._best_is_final():
+            with self._as_best():
+                best = play_episodes(self.agent, self.eval_settings, seeds)
+        return figures("eval", final) | figures("best", best)
 
     def draw(self, context: RunContext) -> None:
-        self._film("eval/episode", context, FILM)
-        with self._as_best():
-            self._film("best/episode", context, FILM)
+        self._film(["eval/episode", "best/episode"] if self._best_is_final() else ["eval/episode"], context, FILM)
+        if not self._best_is_final():
+            with self._as_best():
+                self._film(["best/episode"], context, FILM)
 
-    def _film(self, name: str, context: RunContext, limit: int) -> None:
+    def _film(self, names: Sequence[str], context: RunContext, limit: int) -> None:
         if self.evaluation.video and self.env.renders():
             (seed,) = episode_seeds(self.seed, "judge", 1)
-            at = min(self.agent.num_timesteps, self.total_timesteps)
             if frames := film_aside(self.agent, self.eval_settings, seed, 10 if context.fast_dev_run else limit):
-                context.picture(name, frames, axis="env_steps", at=at)
+                at = min(self.agent.num_timesteps, self.total_timesteps)
+                for name in names:
+                    context.picture(name, frames, axis="env_steps", at=at)
+
+    def _best_is_final(self) -> bool:
+        """Whether both policies have the same weights: then they play the same episodes."""
+        final = self.agent.acting_policy.state_dict()
+        return all(torch.equal(final[name], value) for name, value in self.best_state.items())
 
     @contextmanager
     def _as_best(self) -> Iterator[None]:
@@ -243,9 +251,6 @@ class AgentExperiment(ActingExperiment):
     @property
     def trained(self) -> TrainedAgent:
         return TrainedAgent(self.agent, self.env)
-
-    def export(self, path: Path) -> Sequence[str]:
-        return self.trained.export(path)
 
     @contextmanager
     def trial(self, context: RunContext) -> Iterator[Turn]:

@@ -128,8 +128,3 @@ class ActingExperiment(Experiment):
 
         Raises ConfigError where the environment cannot be shown that way.
         """
-
-    @abstractmethod
-    def export(self, path: Path) -> Sequence[str]:
-        """Write the agent as `path`, a zip that plain Stable-Baselines3 loads, and return notes for its user, one
-        sentence each. Raises ConfigError for an agent that SB3 cannot represent."""

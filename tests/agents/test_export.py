@@ -316,7 +316,7 @@ assert abs(values - np.load("values.npy")).max() < 1e-5
 def test_command_refuses_unsupported(capsys: pytest.CaptureFixture[str]) -> None:
     run = lab.run("vae-mnist", {"data.name": "digits"}, runs_dir="runs", fast_dev_run=True)
     for words, sentence in (
-        ([], f"only agents can be exported to Stable-Baselines3, and {run.run_id} is a vae-mnist"),
+        ([], f"{run.run_id} is a vae-mnist, which cannot export; it can sample"),
         (["--format", "onnx"], "argument --format: invalid choice"),
         (["--a.b=1"], "does not take '--a.b=1'"),
     ):

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from lab.cli import options as shared
-from lab.cli.output import loading
+from lab.cli.using import trained
 from lab.errors import ConfigError
 
 SUMMARY = "write a trained agent as a file for another library"
@@ -22,21 +22,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, rest: list[str]) -> int:
     from lab.console.wording import near
-    from lab.runs.summary import find_run, runs_folder
 
-    folder = find_run(options.run, runs_folder(options.runs_dir))
-    title = shared.checkpoint(options.checkpoint, folder)
-    loading(options.run)
-    from lab.evaluation import trained_agent
-
-    settings = [f"--device={options.device}"] if options.device else []
-    what = "only agents can be exported to Stable-Baselines3"
-    record, agent = trained_agent(folder, settings, title=title, what=what)
-    path = Path(options.output or f"{record.name}-{record.run_id}.zip").absolute()
-    if path.suffix != ".zip":
-        raise ConfigError(f"Stable-Baselines3 reads files that end in .zip, received {options.output}")
-    notes = agent.export(path)
-    print(f"{near(path)}: acts as the {title} checkpoint of {record.run_id} does")
+    record, model = trained(options, "export")
+    suffixes = [f".{suffix}" for suffix in model.export_formats]
+    path = Path(options.output or f"{record.name}-{record.run_id}{suffixes[0]}").absolute()
+    if path.suffix not in suffixes:
+        raise ConfigError(f"the file must end in {' or '.join(suffixes)}, received {options.output}")
+    notes = model.export(path)
+    print(f"{near(path)}: acts as the {options.checkpoint or 'final'} checkpoint of {record.run_id} does")
     for note in notes:
         print(f"note: {note}")
     return 0
