@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from lab.errors import DataError
@@ -48,6 +49,8 @@ class Batch:
 
     def to(self, device: Any, non_blocking: bool = False) -> Batch:
         """Return the batch on `device`. Lightning calls this."""
+        if self._is_on(torch.device(device)):
+            return self
         return self._each(lambda tensor: tensor.to(device, non_blocking=non_blocking), self.weight)
 
     def first(self, count: int) -> Batch:
@@ -56,6 +59,10 @@ class Batch:
         by_mask = isinstance(self.mask, Tensor) and self.weight == int(self.mask.sum())
         part = self._each(lambda tensor: tensor[:count], -1)
         return part._each(lambda tensor: tensor, int(part.mask.sum())) if by_mask else part  # type: ignore[union-attr]
+
+    def _is_on(self, device: torch.device) -> bool:
+        parts = (self.inputs, self.targets, self.mask)
+        return all(part is None or (isinstance(part, Tensor) and part.device == device) for part in parts)
 
     def _each(self, function: Callable[[Tensor], Tensor], weight: int) -> Batch:
         def apply(tensors: Tensors | None) -> Any:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Literal, Unpack
 
 import torch
 from torch import Tensor
 
 from lab.data.batch import Batch
-from lab.data.batches import CutBatches
+from lab.data.batches import CutBatches, Options
 from lab.errors import DataError
 
 POOL = 50
@@ -31,7 +31,7 @@ class LengthBatches(CutBatches):
         pad: fills up the inputs.
         pad_target: fills up targets that are sequences.
         weigh: whether a mean over a batch is taken over its `examples` or its real `steps`.
-        options: as for `CutBatches`.
+        options: see `Options`.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class LengthBatches(CutBatches):
         pad: float = 0,
         pad_target: float = 0,
         weigh: Literal["examples", "steps"] = "examples",
-        **options: Any,
+        **options: Unpack[Options],
     ) -> None:
         if not sequences or not all(len(sequence) for sequence in sequences):
             raise DataError("there must be sequences, each of at least one step, to cut batches from")
