@@ -91,8 +91,9 @@ def test_takes_two_steps(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ONE_OF_A_KIND)
-def test_runs_end_to_end(name: str) -> None:
+def test_runs_end_to_end(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     run = run_small(name)
+    assert "could not be" not in capsys.readouterr().err, "pictures or baselines failed"
     assert run.status == "completed"
     assert run.family in families()
     assert run.verdict in VERDICTS
