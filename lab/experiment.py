@@ -130,6 +130,8 @@ class Experiment(ABC):
     """The settings that say how long to train, by dotted name: a finished run may be resumed with more of one."""
     total_steps: int | None = None
     """Steps of the whole training, in the steps of `cadence`; known after `prepare`, None where nothing checks it."""
+    notes: Sequence[str] = ()
+    """What the user should know once everything is known to be right, one sentence each; known after `prepare`."""
     judged: str = ""
     """Which weights are evaluated and exported, in words; empty for the last ones."""
     descriptions: Mapping[str, str] = {}

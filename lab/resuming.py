@@ -77,7 +77,7 @@ def resume(
                 f"{'; '.join(changes)}: training would end at step {total:,}, but the checkpoint of {folder} is at "
                 f"step {position(restored.folder):,} already"
             )
-        for line in config.notes:
+        for line in [*config.notes, *job.experiment.notes]:
             notice(line)
         if restored is None:
             if record.resume.get("checkpoint") is not None:

@@ -67,7 +67,7 @@ def run(
     config = load(str(name), overrides)
     needs = find_needs(config, runs, fast_dev_run=fast_dev_run, make_needed=make_needed, announce=announce)
     job = prepare(config, needs, fast_dev_run=fast_dev_run)
-    for line in config.notes:
+    for line in [*config.notes, *job.experiment.notes]:
         notice(line)
     record = _new_record(job, runs)
     record.durations["setup"] = time.perf_counter() - started

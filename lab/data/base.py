@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -53,6 +53,8 @@ class DataModule(ABC):
 
     spec: DataSpec
     info: DatasetInfo
+    notes: Sequence[str] = ()
+    """What the user should know of the data, one sentence each; said once everything is known to be right."""
     roles: ClassVar[Roles] = Roles(repeats=("fold",))
     """A data set with the setting `fold` has repeats of one experiment in its folds."""
 

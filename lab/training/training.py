@@ -59,6 +59,7 @@ class Training(Experiment):
     def prepare(self, seed: int, device: torch.device, *, fast_dev_run: bool = False) -> None:
         self.fast_dev_run = fast_dev_run
         self.data.prepare()
+        self.notes = self.data.notes
         self.model = self.model_factory(self.data.spec)
         self.family = self.model.family  # type: ignore[misc]
         self.batches = as_batches(self.data.train(device, seed), device, seed=seed)

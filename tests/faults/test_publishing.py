@@ -216,7 +216,7 @@ def test_one_process_per_folder(capsys: pytest.CaptureFixture[str]) -> None:
         (folder,) = Path("runs").glob("*/*")
         assert at_work(folder)
         assert main(["resume", str(folder)]) == 2
-        assert "another process is at work in" in capsys.readouterr().err
+        assert "another process works in" in capsys.readouterr().err
         assert main(["resume", "--runs-dir", "runs"]) == 2
         assert "no unfinished run" in capsys.readouterr().err
     finally:

@@ -125,7 +125,7 @@ def test_filming_draws_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     experiment.agent.num_timesteps = 7
     before = pack(random_state(job.device))
     context = RunContext(Path.cwd(), 0, job.device, Trackers([]), fast_dev_run=True)
-    experiment._film("latest/episode", context, 10)
+    experiment._film(["latest/episode"], context, 10)
     after = pack(random_state(job.device))
     assert [path.name for path in Path("media").iterdir()] == ["latest-episode-00000007.gif"]
     assert before[0] == after[0]

@@ -300,9 +300,9 @@ def test_config_is_pinned() -> None:
 
 
 def test_jobs_follow_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
     assert simultaneous(load("toy.yaml")) == 8
-    monkeypatch.setattr(os, "cpu_count", lambda: 64)
     assert [simultaneous(load("toy.yaml", {"threads": n})) for n in (3, 8, 16)] == [2, 1, 1]
 
 

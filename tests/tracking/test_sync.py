@@ -31,7 +31,7 @@ def test_offline_run_arrives_complete(server: WandbServer, tmp_path: Path, capsy
     assert axes(run) == {"train/*": "env_steps", "eval/*": "env_steps", "val/*": "epoch"}
     assert list(unsent(local_runs(tmp_path))) == []
     assert main(["sync", "--runs-dir", str(tmp_path)]) == 0
-    assert "has been sent" in capsys.readouterr().out
+    assert "each run was sent already" in capsys.readouterr().out
     assert run.starts == 1
 
 

@@ -42,6 +42,5 @@ def test_killed_before_the_evaluation(train: Train, settings: dict[str, Any], mo
         patch.setattr(Training, "evaluate", kill)
         with pytest.raises(Killed):
             train(**settings)
-    killed = list(local_runs(runs_folder("runs")))[-1]
-    assert killed.dir != undisturbed.dir
+    (killed,) = (run for run in local_runs(runs_folder("runs")) if run.dir != undisturbed.dir)
     assert list(run_differences(undisturbed.dir, resume(killed.dir).dir)) == []

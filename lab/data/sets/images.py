@@ -137,7 +137,9 @@ class Images(DataModule):
         if self.val_size <= count // 2:
             return self.val_size
         if self.val_size != VALIDATION:
-            notice(f"data.val_size is {self.val_size:,} of {count:,} training images; {count // 10:,} are held out")
+            self.notes = [
+                f"data.val_size is {self.val_size:,} of {count:,} training images; {count // 10:,} are held out"
+            ]
         return count // 10
 
     def _obtain(self) -> tuple[str, Labelled, str | None]:
