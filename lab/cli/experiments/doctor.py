@@ -37,5 +37,7 @@ def _seconds(word: str) -> float:
     except ValueError:
         seconds = 0.0
     if not 0 < seconds < MOST_SECONDS:
-        raise ConfigError(f"--seconds must be a number of seconds above 0, received {word!r}")
+        raise ConfigError(
+            f"--seconds must be a number of seconds above 0 and below {MOST_SECONDS:g}, received {word!r}"
+        )
     return seconds

@@ -32,8 +32,8 @@ def _fetch(names: list[str]) -> int:
 
     for name in names or entries():
         dataset = lookup(name)
-        where = dataset.folder if fetch(dataset, announce=say) else f"comes with {dataset.package}"
-        print(f"{name}: {where}, verified")
+        fetched = fetch(dataset, announce=say)
+        print(f"{name}: {dataset.folder}, verified" if fetched else f"{name}: comes with {dataset.package}")
     return 0
 
 
