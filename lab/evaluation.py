@@ -23,25 +23,27 @@ from lab.runner import timed
 from lab.runs import summary
 from lab.runs.artifacts import artifact_at
 from lab.runs.summary import Summary
-from lab.saving import checkpoint
-from lab.saving.saver import TITLES
+from lab.saving.checkpoint import load as load_checkpoint
+from lab.saving.saver import RESULTS
 from lab.system.devices import describe
 from lab.system.randomness import seed_everything
 from lab.tracking import Trackers
 
-Title = Literal["final", "best", "last"]
+CheckpointName = Literal["final", "best", "last"]
 """The checkpoints of a finished run: what it was evaluated by, the best one on the way, and where training ended."""
 
 
-def evaluate(folder: Path, overrides: Mapping[str, Any] | Sequence[str] = (), *, title: Title = "final") -> Summary:
-    """Evaluate a finished run again from its config and its checkpoint `title`. Nothing in its folder changes.
+def evaluate(
+    folder: Path, overrides: Mapping[str, Any] | Sequence[str] = (), *, checkpoint: CheckpointName = "final"
+) -> Summary:
+    """Evaluate a finished run again from its config and its `checkpoint`. Nothing in its folder changes.
 
     Without overrides the figures are the recorded ones, on the same kind of device and with the same versions.
     Overrides change the evaluation, for example to more episodes or more importance samples. Raises CheckpointError if
     the checkpoint is missing, invalid, or does not fit the settings.
     """
     record = summary.read_summary(folder)
-    job = _restore(folder, record, _config(folder, overrides), title)
+    job = _restore(folder, record, _config(folder, overrides), checkpoint)
     with timed(record, "evaluate"):
         context = RunContext(folder, record.seed, job.device, Trackers([]), record.fast_dev_run)
         record.metrics = summary.finite(job.experiment.evaluate(context))
@@ -50,7 +52,11 @@ def evaluate(folder: Path, overrides: Mapping[str, Any] | Sequence[str] = (), *,
 
 
 def load(
-    run: str | Path, *, runs_dir: str | Path | None = None, checkpoint: Title = "final", device: str | None = None
+    run: str | Path,
+    *,
+    runs_dir: str | Path | None = None,
+    checkpoint: CheckpointName = "final",
+    device: str | None = None,
 ) -> Any:
     """Return what a finished run trained, ready for use: an agent acts, a model samples or predicts.
 
@@ -73,9 +79,9 @@ def load(
 
 
 def trained_agent(
-    folder: Path, overrides: Mapping[str, Any] | Sequence[str] = (), *, title: Title = "final", what: str
+    folder: Path, overrides: Mapping[str, Any] | Sequence[str] = (), *, checkpoint: CheckpointName = "final", what: str
 ) -> tuple[Summary, ActingExperiment]:
-    """Return a finished run and its agent with the weights of the checkpoint `title`.
+    """Return a finished run and its agent with the weights of its `checkpoint`.
 
     Raises ConfigError if the run trained no agent. `what` is the start of the message (`only agents can be played`).
     """
@@ -83,7 +89,7 @@ def trained_agent(
     config = _config(folder, overrides)
     if not issubclass(config.experiment, ActingExperiment):  # checked before anything is built or downloaded
         raise ConfigError(f"{what}, and {record.run_id} is a {record.name}")
-    experiment = _restore(folder, record, config, title).experiment
+    experiment = _restore(folder, record, config, checkpoint).experiment
     assert isinstance(experiment, ActingExperiment)
     return record, experiment
 
@@ -116,15 +122,15 @@ def _borrowed(values: Mapping[str, Any]) -> tuple[str, bool] | None:
     return None
 
 
-def _restore(folder: Path, record: Summary, config: Config, title: Title) -> Job:
+def _restore(folder: Path, record: Summary, config: Config, checkpoint: CheckpointName) -> Job:
     needs = needs_of(config, folder.parent.parent, own=folder, fast_dev_run=record.fast_dev_run)
     job = prepare(config, needs, fast_dev_run=record.fast_dev_run)
-    states = {name: checkpoint.load(path).state for name in TITLES if (path := folder / "checkpoints" / name).is_dir()}
+    states = {name: load_checkpoint(path).state for name in RESULTS if (path := folder / "checkpoints" / name).is_dir()}
     if "final" not in states:
         raise CheckpointError(f"{folder} has no final checkpoint: training did not finish; `lab resume` finishes it")
-    if title not in states:
-        raise CheckpointError(f"{folder} has no checkpoint {title}, only {', '.join(states)}")
-    states["final"] = states[title]
+    if checkpoint not in states:
+        raise CheckpointError(f"{folder} has no checkpoint {checkpoint}, only {', '.join(states)}")
+    states["final"] = states[checkpoint]
     try:
         job.experiment.load_states(states)
     except (RuntimeError, KeyError) as error:  # torch lists every key on a line of its own

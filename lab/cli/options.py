@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
-from typing import Any
 
-from lab.errors import ConfigError, nearest
+from lab.errors import ConfigError
 
 SHARED = ("--seed", "--device", "--fast-dev-run", "--runs-dir", "--json", "--config")
 """Options that people know from other commands: a command that does not take one of them says so."""
@@ -51,22 +49,6 @@ def runs_dir(parser: argparse.ArgumentParser) -> None:
 def as_json(parser: argparse.ArgumentParser, what: str = "print JSON") -> None:
     """--json."""
     parser.add_argument("--json", action="store_true", help=what)
-
-
-def checkpoint(name: str | None, folder: Path) -> Any:
-    """Return the checkpoint that --checkpoint chose of the run in `folder`, `final` where it was left out.
-
-    Raises ConfigError, naming those that are there, for one that the run does not have.
-    """
-    if name is None:
-        return "final"
-    there = sorted(path.parent.name for path in folder.glob("checkpoints/*/manifest.json"))
-    titles = [title for title in there if not title.startswith("step-")]
-    if titles and name not in titles:
-        raise ConfigError(
-            f"{folder.name} has no checkpoint {name!r}, it has {', '.join(titles)}{nearest(name, titles)}"
-        )
-    return name
 
 
 def listed(names: str, flag: str) -> list[str]:

@@ -5,7 +5,12 @@ from __future__ import annotations
 import json
 import math
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+
+from lab.errors import ConfigError
 
 PIPE_WIDTH = 160  # columns, where stdout is a file or a pipe
 
@@ -44,6 +49,15 @@ def print_json(value: Any) -> None:
 def say(line: str) -> None:
     """Print one line to stderr at once."""
     print(f"lab: {line}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def writing(path: Path | str) -> Iterator[None]:
+    """Raise ConfigError where `path` cannot be written inside the block: the disk is full, a folder is missing."""
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(f"cannot write {path}: {error.strerror}") from error
 
 
 def loading(what: str) -> None:

@@ -1,16 +1,34 @@
-"""What a finished run trained, for the commands that use it."""
+"""The finished run that a command is about, its checkpoint, and what it trained."""
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab.cli import options as shared
 from lab.cli.output import loading
-from lab.errors import ConfigError
+from lab.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
     from lab.runs.summary import Summary
+
+
+def chosen(options: argparse.Namespace) -> tuple[Path, Any]:
+    """Return the folder of the run that RUN names, and the checkpoint that --checkpoint names, `final` by default.
+
+    Raises ConfigError if there is no such run, or if it has no such checkpoint.
+    """
+    from lab.runs.summary import find_run, runs_folder
+
+    folder = find_run(options.run, runs_folder(options.runs_dir))
+    name = options.checkpoint
+    if name is None:
+        return folder, "final"
+    saved = sorted(path.parent.name for path in folder.glob("checkpoints/*/manifest.json"))
+    known = [one for one in saved if not one.startswith("step-")]
+    if known and name not in known:
+        raise ConfigError(f"{folder.name} has no checkpoint {name!r}, it has {', '.join(known)}{nearest(name, known)}")
+    return folder, name
 
 
 def trained(options: argparse.Namespace, capability: str) -> tuple[Summary, Any]:
@@ -18,18 +36,17 @@ def trained(options: argparse.Namespace, capability: str) -> tuple[Summary, Any]
 
     Raises ConfigError where that lacks the capability (`sample`, `predict`: see `lab.capabilities`).
     """
-    from lab.runs.summary import find_run, read_summary, runs_folder
+    from lab.runs.summary import read_summary
 
-    folder = find_run(options.run, runs_folder(options.runs_dir))
+    folder, checkpoint = chosen(options)
     record = read_summary(folder)
-    title = shared.checkpoint(options.checkpoint, folder)
     if record.can and capability not in record.can:
         raise _cannot(record, capability, record.can)
     loading(options.run)
     from lab.capabilities import CAPABILITIES, capabilities_of
     from lab.evaluation import load
 
-    found = load(folder, checkpoint=title, device=options.device)
+    found = load(folder, checkpoint=checkpoint, device=options.device)
     if not isinstance(found, CAPABILITIES[capability]):  # runs of version 0.1 do not say what they can do
         raise _cannot(record, capability, capabilities_of(found))
     return record, found

@@ -15,7 +15,7 @@ from lab.runs.artifacts import FOLDER as ARTIFACTS
 from lab.runs.summary import read_summary
 from lab.saving.checkpoint import Checkpoint, load
 from lab.saving.packing import pack
-from lab.saving.saver import TITLES, rolling
+from lab.saving.saver import RESULTS, rolling
 from lab.system.files import sha256
 from lab.tracking import MEDIA, METRICS, read_journal
 
@@ -60,7 +60,7 @@ def _checkpoints(a: Path, b: Path) -> Iterator[str]:
     if len(set(newest)) > 1:
         yield f"last checkpoint: {newest[0]} against {newest[1]}"
         return
-    for name in [*newest[:1], *TITLES]:
+    for name in [*newest[:1], *RESULTS]:
         there = [(folder / name).is_dir() for folder in (a, b)]
         if there[0] != there[1]:
             yield f"checkpoint {name}: in one run only"

@@ -8,7 +8,7 @@ from pathlib import Path
 from lab.runs.artifacts import FOLDER as ARTIFACTS
 from lab.runs.folder import MARK
 from lab.saving.checkpoint import Checkpoint, leftovers
-from lab.saving.saver import TITLES, prune, rolling
+from lab.saving.saver import RESULTS, prune, rolling
 from lab.tracking.journal import cut_journal
 
 
@@ -20,7 +20,7 @@ def cut_back(folder: Path, checkpoint: Checkpoint | None) -> None:
     for path in rolling(folder / "checkpoints"):
         if checkpoint and path.name > checkpoint.folder.name:  # newer but damaged
             shutil.rmtree(path)
-    results = [folder / "checkpoints" / title for title in TITLES]
+    results = [folder / "checkpoints" / name for name in RESULTS]
     for path in (*results, folder / ARTIFACTS, folder / "encoder"):
         shutil.rmtree(path, ignore_errors=True)
     (folder / "wandb" / MARK).unlink(missing_ok=True)

@@ -18,7 +18,7 @@ from lab.saving.checkpoint import SEGMENTS, Checkpoint, Segment, load, publish, 
 from lab.system.signals import Stop
 
 KEPT = 2  # rolling checkpoints
-TITLES = ("final", "best", "last")
+RESULTS = ("final", "best", "last")
 """Checkpoints of a finished run: what is evaluated, the best one on the way, and where training ended."""
 
 
@@ -166,6 +166,6 @@ def newest_valid(folder: Path, problems: list[str]) -> Checkpoint | None:
             problems.append(str(error))
     if found:
         raise CheckpointError(f"none of the {len(found)} checkpoints in {folder} is valid: {'; '.join(problems)}")
-    if any((folder / title).exists() for title in TITLES):
+    if any((folder / name).exists() for name in RESULTS):
         raise CheckpointError(f"the checkpoints to resume training from are missing in {folder}")
     return None

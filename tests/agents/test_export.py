@@ -29,7 +29,7 @@ from agents.sb3.plain import plain_agent
 from lab.cli.main import main
 from lab.encoders import MLP, Conv, ConvStage, ResNet
 from lab.errors import ConfigError, LabError
-from lab.evaluation import Title, trained_agent
+from lab.evaluation import CheckpointName, trained_agent
 
 ALONE = """
 import sys
@@ -102,11 +102,11 @@ def test_exported_agent_acts_equally(name: str, capsys: pytest.CaptureFixture[st
     settings = {"total_timesteps": 2500, "evaluation.every": 1000, "evaluation.episodes": 2, "evaluation.video": False}
     run = lab.run(name, settings, runs_dir="runs")
     exported = []
-    titles: tuple[Title, ...] = ("final", "best")
-    for title in titles:
-        path = Path(f"out/{title}.zip")
-        assert main(["export", str(run.dir), "--format", "sb3", "-o", str(path), "--checkpoint", title]) == 0
-        _, experiment = trained_agent(run.dir, title=title, what="")
+    checkpoints: tuple[CheckpointName, ...] = ("final", "best")
+    for checkpoint in checkpoints:
+        path = Path(f"out/{checkpoint}.zip")
+        assert main(["export", str(run.dir), "--format", "sb3", "-o", str(path), "--checkpoint", checkpoint]) == 0
+        _, experiment = trained_agent(run.dir, checkpoint=checkpoint, what="")
         assert isinstance(experiment, AgentExperiment)
         exported.append((path, experiment.agent))
     assert sorted(p.name for p in Path("out").iterdir()) == ["best.json", "best.zip", "final.json", "final.zip"]

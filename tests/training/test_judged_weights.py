@@ -110,8 +110,8 @@ def test_the_average_of_the_best_epoch_is_judged(train: Train) -> None:
 
 def test_each_checkpoint_can_be_evaluated(train: Train) -> None:
     run = train(trainer__keep_best__metric="val/loss", trainer__keep_best__mode="max")
-    assert evaluate(run.dir).metrics == run.metrics == evaluate(run.dir, title="best").metrics
-    assert evaluate(run.dir, title="last").metrics != run.metrics
+    assert evaluate(run.dir).metrics == run.metrics == evaluate(run.dir, checkpoint="best").metrics
+    assert evaluate(run.dir, checkpoint="last").metrics != run.metrics
 
 
 @pytest.mark.parametrize("setting", ["early_stopping.monitor", "keep_best.metric"])

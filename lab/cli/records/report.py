@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.cli import options as shared
-from lab.cli.output import say
+from lab.cli.output import say, writing
 from lab.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -77,10 +77,8 @@ def _page(runs: list[Run], damaged: list[Path], fields: list[str], title: str, c
     findings = review(runs, fields)
     content = page(runs, findings, title=title, command=command, group_by=fields, damaged=damaged, curves_of=curves)
     written = content.encode("utf-8", "replace")  # names may hold half of a surrogate pair
-    try:
+    with writing(path):
         write_atomic(path, written)
-    except OSError as error:
-        raise ConfigError(f"cannot write {path}: {error.strerror}") from error
     print(f"{near(path)}: {size(len(written))}, {count(len(runs), 'run')}, {count(len(findings), 'finding')}")
 
 

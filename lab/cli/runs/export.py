@@ -6,10 +6,9 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab.cli.output import say
+from lab.cli.output import say, writing
 from lab.cli.runs.choose import columns, in_asked_order
 from lab.console.wording import count
-from lab.errors import ConfigError
 from lab.runs.csv import as_csv
 from lab.runs.fields import everything, value
 from lab.runs.select import Run
@@ -28,9 +27,7 @@ def export(options: argparse.Namespace, found: Sequence[Run]) -> int:
     if options.output is None:
         print(written, end="")
         return 0
-    try:
+    with writing(options.output):
         write_atomic(Path(options.output), written.encode())
-    except OSError as error:
-        raise ConfigError(f"cannot write {options.output}: {error.strerror}") from error
     say(f"{options.output}: {count(len(rows), 'run')}")
     return 0

@@ -8,6 +8,7 @@ from typing import Any
 
 from lab.cli import options as shared
 from lab.cli.output import loading, print_json, results, say
+from lab.cli.using import chosen
 
 SUMMARY = "evaluate a run again, from its checkpoint"
 TAKES_OVERRIDES = True
@@ -29,18 +30,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, rest: list[str]) -> int:
-    from lab.runs.summary import find_run, read_summary, runs_folder
-
-    folder = find_run(options.run, runs_folder(options.runs_dir))
-    title = shared.checkpoint(options.checkpoint, folder)
+    folder, checkpoint = chosen(options)
     loading(options.run)
     from lab.cli.views.evaluation import comparison
     from lab.evaluation import evaluate
+    from lab.runs.summary import read_summary
 
     if options.episodes or options.seeds or (options.checkpoint and _is_of_agent(folder, rest)):
-        return _judge(options, folder, title, rest)
-    recorded, again = read_summary(folder), evaluate(folder, rest, title=title)
-    other = "other settings than the run's own" if rest else f"the checkpoint {title}" if title != "final" else ""
+        return _play_episodes(options, folder, checkpoint, rest)
+    recorded, again = read_summary(folder), evaluate(folder, rest, checkpoint=checkpoint)
+    other = "other settings than the run's own" if rest else ""
+    if not other and checkpoint != "final":
+        other = f"the checkpoint {checkpoint}"
     results(options).print(comparison(recorded, again, other))
     same = recorded.metrics == again.metrics
     if options.json:
@@ -55,17 +56,17 @@ def _is_of_agent(folder: Path, rest: list[str]) -> bool:
     return issubclass(load(str(folder / "config.yaml"), rest).experiment, ActingExperiment)
 
 
-def _judge(options: argparse.Namespace, folder: Path, title: Any, rest: list[str]) -> int:
+def _play_episodes(options: argparse.Namespace, folder: Path, checkpoint: Any, rest: list[str]) -> int:
     """Play deterministic episodes from each of the seeds, and print their returns as a table."""
     from dataclasses import asdict
 
-    from lab.cli.views.evaluation import judgement
+    from lab.cli.views.evaluation import returns_table
     from lab.console.wording import near
     from lab.evaluation import trained_agent
     from lab.statistics import spread
 
     what = "--episodes and --seeds are for agents"
-    record, agent = trained_agent(folder, rest, title=title, what=what)
+    record, agent = trained_agent(folder, rest, checkpoint=checkpoint, what=what)
     episodes = {}
     for seed in options.seeds or [record.seed]:
         say(f"evaluation seed {seed}")
@@ -74,16 +75,16 @@ def _judge(options: argparse.Namespace, folder: Path, title: Any, rest: list[str
     spreads = {seed: spread([one.total for one in played]) for seed, played in episodes.items()}
     worst = min((one for played in episodes.values() for one in played), key=lambda one: one.total)
     show = results(options).print
-    show(judgement(record, title, spreads, together, worst))
-    other = "" if title == "final" else f" --checkpoint {title}"
+    show(returns_table(record, checkpoint, spreads, together, worst))
+    other = "" if checkpoint == "final" else f" --checkpoint {checkpoint}"
     show(f"to watch it: lab play {near(record.dir)} --seed {worst.seed}{other}", soft_wrap=True, markup=False)
     if options.json:
-        told = {
+        found = {
             "run_id": record.run_id,
-            "checkpoint": title,
+            "checkpoint": checkpoint,
             "seeds": {str(seed): asdict(one) for seed, one in spreads.items()},
             "all": asdict(together),
             "episodes": {str(seed): [one._asdict() for one in played] for seed, played in episodes.items()},
         }
-        print_json(told)
+        print_json(found)
     return 0

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lab.cli import options as shared
 from lab.cli.output import loading
+from lab.cli.using import chosen
 from lab.errors import ConfigError
 
 SUMMARY = "watch a trained agent: in a window, or as a film"
@@ -30,22 +31,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, rest: list[str]) -> int:
     from lab.console.wording import near
-    from lab.runs.summary import find_run, runs_folder
 
     if options.output and options.window:
         raise ConfigError("-o films, --window shows: choose one of them")
-    folder = find_run(options.run, runs_folder(options.runs_dir))
-    title = shared.checkpoint(options.checkpoint, folder)
+    folder, checkpoint = chosen(options)
     loading(options.run)
     from lab.capabilities import Episode, Showing
     from lab.evaluation import trained_agent
 
-    _, agent = trained_agent(folder, rest, title=title, what="only agents can be played")
+    _, agent = trained_agent(folder, rest, checkpoint=checkpoint, what="only agents can be played")
 
     def told(episode: Episode) -> None:
         print(f"seed {episode.seed}: return {episode.total:g} in {episode.length:,} steps", flush=True)
 
-    name = f"play-{options.first}" if title == "final" else f"play-{title}-{options.first}"
+    name = f"play-{options.first}" if checkpoint == "final" else f"play-{checkpoint}-{options.first}"
     try:
         film = agent.play(
             Showing(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab.cli import options as shared
-from lab.cli.output import print_json, say
+from lab.cli.output import print_json, say, writing
 from lab.cli.using import trained
 from lab.errors import ConfigError
 
@@ -64,8 +64,6 @@ def _write(rows: list[dict[str, Any]], path: Path) -> None:
     from lab.runs.csv import as_csv
     from lab.system.files import write_atomic
 
-    try:
+    with writing(path):
         write_atomic(path, as_csv(rows).encode())
-    except OSError as error:
-        raise ConfigError(f"cannot write {path}: {error.strerror}") from error
     say(f"wrote {path}")

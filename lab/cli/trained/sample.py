@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from lab.cli import options as shared
+from lab.cli.output import writing
 from lab.cli.using import trained
 from lab.errors import ConfigError
 
@@ -40,9 +41,7 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
         print(text)
     if options.output or len(texts) < len(samples):
         folder = Path(options.output or f"samples-{record.run_id}").expanduser().absolute()
-        try:
+        with writing(folder):
             first = write(samples, folder)
-        except OSError as error:
-            raise ConfigError(f"cannot write to {folder}: {error.strerror}") from error
         print(f"{near(folder)}: {count(len(samples), 'sample')}, see {near(first)}")
     return 0

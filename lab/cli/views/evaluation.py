@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 def comparison(recorded: Summary, again: Summary, other: str = "") -> RenderableType:
     """Return the figures of an evaluation beside the recorded ones; `other` says with what else it was made."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("metric", "recorded", "now", ""):
-        table.add_column(title, justify="left" if title == "metric" else "right")
+    for column in ("metric", "recorded", "now", ""):
+        table.add_column(column, justify="left" if column == "metric" else "right")
     for name, value in again.metrics.items():
         before = recorded.metrics.get(name)
         table.add_row(escape(name), str(before), str(value), "same" if before == value else "differs")
@@ -37,14 +37,14 @@ def comparison(recorded: Summary, again: Summary, other: str = "") -> Renderable
     return Group(Text(f"{recorded.name}, run {recorded.run_id}", style="bold"), table, Text(verdict))
 
 
-def judgement(
-    record: Summary, title: str, spreads: Mapping[int, Spread], together: Spread, worst: Episode
+def returns_table(
+    record: Summary, checkpoint: str, spreads: Mapping[int, Spread], together: Spread, worst: Episode
 ) -> RenderableType:
     """Return a table of an agent's returns over each evaluation seed and over all of them.
 
     Args:
         record: the run.
-        title: name of the checkpoint.
+        checkpoint: its name.
         spreads: of the returns, by evaluation seed.
         together: of all returns.
         worst: the episode with the lowest return.
@@ -58,7 +58,7 @@ def judgement(
         interval = f"{one.low:.5g} to {one.high:.5g}" if one.low is not None else "-"
         figures = [f"{value:.5g}" for value in (one.min, one.median, one.max)]
         table.add_row(name, f"{one.n:,}", f"{one.mean:.5g}", f"{one.std:.4g}", error, interval, *figures)
-    heading = f"{record.name}, run {record.run_id}, checkpoint {title}: returns of deterministic episodes"
+    heading = f"{record.name}, run {record.run_id}, checkpoint {checkpoint}: returns of deterministic episodes"
     return Group(
         Text(heading, style="bold"),
         table,
