@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,26 +51,17 @@ class Batch:
         """Return the batch on `device`. Lightning calls this."""
         if self._is_on(torch.device(device)):
             return self
-        return self._each(lambda tensor: tensor.to(device, non_blocking=non_blocking), self.weight)
 
-    def first(self, count: int) -> Batch:
-        """Return the first `count` examples, or all where there are fewer. Their weight is their number, or the real
-        elements of their mask where the weight of the whole batch is that of its mask."""
-        by_mask = isinstance(self.mask, Tensor) and self.weight == int(self.mask.sum())
-        part = self._each(lambda tensor: tensor[:count], -1)
-        return part._each(lambda tensor: tensor, int(part.mask.sum())) if by_mask else part  # type: ignore[union-attr]
+        def moved(tensors: Tensors | None) -> Any:
+            if isinstance(tensors, dict):
+                return {key: tensor.to(device, non_blocking=non_blocking) for key, tensor in tensors.items()}
+            return None if tensors is None else tensors.to(device, non_blocking=non_blocking)
+
+        return Batch(moved(self.inputs), moved(self.targets), moved(self.mask), self.weight)
 
     def _is_on(self, device: torch.device) -> bool:
         parts = (self.inputs, self.targets, self.mask)
         return all(part is None or (isinstance(part, Tensor) and part.device == device) for part in parts)
-
-    def _each(self, function: Callable[[Tensor], Tensor], weight: int) -> Batch:
-        def apply(tensors: Tensors | None) -> Any:
-            if isinstance(tensors, dict):
-                return {key: function(tensor) for key, tensor in tensors.items()}
-            return None if tensors is None else function(tensors)
-
-        return Batch(apply(self.inputs), apply(self.targets), apply(self.mask), weight)
 
 
 def as_batch(given: Any) -> Batch:

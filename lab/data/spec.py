@@ -55,10 +55,6 @@ class InputSpec:
             return f"takes sequences of at most {self.time} steps, received {other.time}"
         return f"takes inputs of shape {self.shape}, received {other.shape}"
 
-    def accepts(self, other: Spec) -> bool:
-        """Whether an encoder built for this input can take `other`."""
-        return self.mismatch(other) is None
-
     def require_image(self, who: str) -> tuple[int, int, int]:
         """Return `(C, H, W)`. Raises ConfigError where the input is not an image."""
         if len(self.shape) != 3:
@@ -144,31 +140,7 @@ class Tokens:
     pad: int
 
 
-@dataclass(frozen=True)
-class Boxes:
-    """Objects in an image. Targets are `(B, most, 5)`, float32: left, top, right and bottom in pixels, and the class.
-
-    Args:
-        classes: of the objects.
-        most: objects in one image. Rows without an object hold -1.
-    """
-
-    classes: Classes
-    most: int
-
-
-@dataclass(frozen=True)
-class Masks:
-    """One class for each pixel. Targets are `(B, H, W)`, int64.
-
-    Args:
-        classes: of the pixels.
-    """
-
-    classes: Classes
-
-
-Target = Classes | Values | Tokens | Boxes | Masks
+Target = Classes | Values | Tokens
 """The form of the targets."""
 
 

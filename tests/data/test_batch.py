@@ -32,22 +32,6 @@ def test_weight_is_examples_by_default() -> None:
     assert Batch(torch.zeros(3, 2), weight=5).weight == 5
 
 
-def test_first_examples_of_every_part() -> None:
-    mask = torch.tensor([[True, True], [True, False], [True, False]])
-    batch = Batch({"a": torch.arange(3), "b": torch.zeros(3, 2)}, torch.arange(3), {"a": mask, "b": mask})
-    part = batch.first(2)
-    assert (len(part), part.weight) == (2, 2)
-    assert isinstance(part.inputs, dict)
-    assert isinstance(part.mask, dict)
-    assert [len(tensor) for tensor in (*part.inputs.values(), *part.mask.values())] == [2, 2, 2, 2]
-    assert len(batch.first(9)) == 3
-
-
-def test_first_keeps_the_weight_by_mask() -> None:
-    mask = torch.tensor([[True, True], [True, False], [True, True]])
-    assert Batch(torch.zeros(3, 2), mask=mask, weight=5).first(2).weight == 3
-
-
 def test_to_moves_every_part() -> None:
     batch = Batch({"a": torch.zeros(2)}, torch.zeros(2), {"a": torch.ones(2, 1)}, weight=7).to("meta")
     assert isinstance(batch.inputs, dict)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from lab.data.spec import Boxes, Classes, DataSpec, InputSpec, Spec, Tokens, Values, mismatch
+from lab.data.spec import Classes, DataSpec, InputSpec, Spec, Tokens, Values, mismatch
 from lab.errors import ConfigError
 
 WORDS = InputSpec((20,), "int64", vocab=100)
@@ -61,7 +61,7 @@ def test_other_inputs_are_named(expected: Spec, received: Spec, reason: str) -> 
 
 def test_classes_are_required() -> None:
     assert DataSpec(WORDS, Classes(3)).require_classes("Classifier") == 3
-    for target, found in ((None, "no targets"), (Values(()), "values"), (Boxes(Classes(2), 5), "boxes")):
+    for target, found in ((None, "no targets"), (Values(()), "values"), (Tokens(3, 4, 0), "tokens")):
         with pytest.raises(ConfigError, match=f"Classifier needs examples that each have a class.*has {found}"):
             DataSpec(WORDS, target).require_classes("Classifier")
 
