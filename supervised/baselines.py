@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lab.data.base import DataModule
-from lab.data.loader import as_batches
+from lab.data.loader import testing_batches, training_batches
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
@@ -31,8 +31,8 @@ def simple_classifiers(data: DataModule, metrics: Callable[[], Mapping[str, Metr
     from sklearn.linear_model import RidgeClassifier
     from sklearn.neighbors import NearestCentroid
 
-    train = list(as_batches(data.train(CPU, 0), CPU))
-    test = list(as_batches(data.test(CPU), CPU))
+    train = list(training_batches(data, CPU, seed=0))
+    test = list(testing_batches(data, CPU))
     y_train, y_test = (torch.cat([labels for _, labels in split]) for split in (train, test))
     inputs = [x for x, _ in (*train, *test)]
     plain = all(isinstance(x, Tensor) and x.is_floating_point() for x in inputs) and all(

@@ -16,7 +16,7 @@ from generative.judges.frechet import frechet_distance
 from lab.console.progress import Progress
 from lab.data.base import DataModule
 from lab.data.batch import Batch
-from lab.data.loader import as_batches
+from lab.data.loader import testing_batches, training_batches
 from lab.data.spec import DataSpec
 from lab.encoders import Conv, ConvStage
 from lab.errors import ConfigError
@@ -76,7 +76,7 @@ class Judge(nn.Module):
     def learn(self, data: DataModule, device: torch.device, *, limit: int | None = None) -> None:
         """Train on the training images by Adam with a linearly falling learning rate, for `limit` steps at most."""
         self.requires_grad_(True)
-        batches = as_batches(data.train(device, seed=0, batch_size=BATCH), device)
+        batches = training_batches(data, device, seed=0, batch_size=BATCH)
         steps = limit or STEPS
         optimizer = torch.optim.Adam(self.parameters(), LEARNING_RATE)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
@@ -133,7 +133,7 @@ class Judge(nn.Module):
         if not self.trained:
             self.prepare(data, device)
         with torch.no_grad():
-            real = self._features([x for x, _ in as_batches(data.test(device), device)])
+            real = self._features([x for x, _ in testing_batches(data, device)])
             images = torch.cat(self._training_images(data, device))[: self.samples]
             noise = torch.rand(images.shape, generator=torch.Generator().manual_seed(0)).to(device)
             shuffled = images.gather(0, noise.argsort(0))
@@ -143,7 +143,7 @@ class Judge(nn.Module):
             return {name: {"test/classifier_fid": distance} for name, distance in distances.items()}
 
     def _training_images(self, data: DataModule, device: torch.device) -> list[Tensor]:
-        batches = as_batches(data.train(device, seed=1, batch_size=CHUNK), device, seed=1)
+        batches = training_batches(data, device, seed=1, batch_size=CHUNK)
         return [x for x, _ in itertools.islice(batches, -(-self.samples // CHUNK))]
 
     @torch.no_grad()

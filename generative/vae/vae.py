@@ -14,7 +14,7 @@ from lab.config.roles import Roles
 from lab.config.types import PositiveFloat, PositiveInt
 from lab.data.base import DataModule
 from lab.data.batch import Batch
-from lab.data.loader import as_batches
+from lab.data.loader import testing_batches, training_batches
 from lab.data.spec import DataSpec
 from lab.encoders.base import EncoderFactory
 from lab.encoders.contract import build_encoder
@@ -119,7 +119,7 @@ class VAE(Model):
 
     def baselines(self, data: DataModule) -> Mapping[str, Mapping[str, float]]:
         """The likelihood of pixels that know nothing of each other, each with its own mean over the training images."""
-        train, test = (as_batches(split, self.device) for split in (data.train(self.device, 0), data.test(self.device)))
+        train, test = training_batches(data, self.device, seed=0), testing_batches(data, self.device)
         # One image more, half grey, so that no pixel is certain. The mean over binarisations is exact.
         half = torch.full((1, *data.spec.require_one_input("VAE").shape), 0.5, device=self.device)
         images = [half, *(x for x, _ in train)]

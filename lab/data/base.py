@@ -32,7 +32,8 @@ class DatasetInfo:
 class Batches(Protocol):
     """Each iteration is an epoch of batches. Its position is (epoch, batch), which `state_dict` returns.
 
-    `lab.data.batches` cuts them from tensors on the device. A stream has a cursor of its own.
+    `lab.data.resumable` has a base class that keeps the position. `lab.data.batches` cuts batches from tensors on the
+    device.
     """
 
     def __len__(self) -> int: ...
@@ -48,7 +49,7 @@ class DataModule(ABC):
     """A data set with its three splits. Call `prepare` first; `spec`, `info` and the splits exist after it.
 
     The splits give `Batch`es. They may also give pairs `(inputs, targets)`, and `train` may return a torch
-    DataLoader: `lab.data.loader.as_batches` makes `Batch`es on the training device of either.
+    DataLoader: `lab.data.loader` makes `Batch`es on the training device of either.
     """
 
     spec: DataSpec

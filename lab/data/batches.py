@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any, NotRequired, TypedDict, Unpack
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from lab.data.batch import Batch, Tensors
+from lab.data.resumable import ResumableBatches
 from lab.errors import ConfigError
 from lab.system.randomness import derived_seed
 
@@ -37,9 +38,8 @@ class Options(TypedDict):
     drop_last: NotRequired[bool | None]
 
 
-class CutBatches(ABC):
-    """Base of batches that are cut from `count` examples on the device. Each iteration is an epoch. The first one after
-    `load_state_dict` is the rest of the epoch that was saved.
+class CutBatches(ResumableBatches):
+    """Base of batches that are cut from `count` examples on the device.
 
     Args:
         count: of the examples.
@@ -48,11 +48,11 @@ class CutBatches(ABC):
     """
 
     def __init__(self, count: int, device: torch.device, **options: Unpack[Options]) -> None:
+        super().__init__()
         self.count, self.device = count, device
         self.batch_size, self.seed, self.transform = options["batch_size"], options["seed"], options.get("transform")
         drop_last = options.get("drop_last")
         self.drop_last = self.seed is not None if drop_last is None else drop_last
-        self.epoch, self.batch, self.resume_at = 0, 0, 0
         self.generator = torch.Generator(device)
         if self.drop_last and self.batch_size > count:
             raise ConfigError(f"data.batch_size is {self.batch_size}, but there are only {count} examples to train on")
@@ -77,26 +77,14 @@ class CutBatches(ABC):
         full, rest = divmod(self.count, self.batch_size)
         return full + bool(rest and not self.drop_last)
 
-    def __iter__(self) -> Iterator[Batch]:
-        start, self.resume_at = self.resume_at, 0
-        # Not at the end of the loop: a consumer that counts to len() never asks for the end.
-        if self.batch and not start:
-            self.epoch += 1
+    def batches_from(self, first: int) -> Iterator[Batch]:
         order, drawn = self.order().to(self.device), derived_seed(self.seed or 0, self.epoch)
-        for batch in range(start, len(self)):
-            self.batch = batch + 1  # a state saved while the consumer works on a batch counts it as consumed
-            taken = self.take(order[batch * self.batch_size : self.batch * self.batch_size])
+        for batch in range(first, len(self)):
+            taken = self.take(order[batch * self.batch_size : (batch + 1) * self.batch_size])
             if self.transform is not None:
                 self.generator.manual_seed((drawn + batch * GOLDEN) % 2**32)
                 taken = self.transform(taken, self.generator)
             yield taken
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"epoch": self.epoch, "batch": self.batch}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.epoch, self.batch = state["epoch"], state["batch"]
-        self.resume_at = self.batch % len(self)
 
 
 class TensorBatches(CutBatches):

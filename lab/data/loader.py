@@ -9,10 +9,31 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from lab.data.base import Batches
+from lab.data.base import Batches, DataModule
 from lab.data.batch import Batch, as_batch
+from lab.data.resumable import ResumableBatches
 from lab.errors import ConfigError
 from lab.system.randomness import derived_seed, random_state, restore_random_state, seed_everything
+
+
+def training_batches(data: DataModule, device: torch.device, seed: int, *, batch_size: int | None = None) -> Batches:
+    """Return the shuffled training batches of prepared `data` on `device`, by default of the configured size.
+
+    This and the two functions below raise ConfigError where the data module returns something that gives no batches.
+    """
+    size = {} if batch_size is None else {"batch_size": batch_size}
+    return as_batches(data.train(device, seed, **size), device, seed=seed)
+
+
+def validation_batches(data: DataModule, device: torch.device) -> Batches | None:
+    """Return the validation batches of prepared `data` on `device`; None where it holds no examples out."""
+    given = data.validation(device)
+    return None if given is None else as_batches(given, device, who="data.validation()")
+
+
+def testing_batches(data: DataModule, device: torch.device) -> Batches:
+    """Return the test batches of prepared `data` on `device`."""
+    return as_batches(data.test(device), device, who="data.test()")
 
 
 def as_batches(given: Any, device: torch.device, *, seed: int = 0, who: str = "data.train()") -> Batches:
@@ -39,7 +60,7 @@ def as_batches(given: Any, device: torch.device, *, seed: int = 0, who: str = "d
     return _OnDevice(given, device)
 
 
-class LoaderBatches:
+class LoaderBatches(ResumableBatches):
     """The batches of a torch DataLoader. What it draws at random (order, augmentation) depends on the seed, the epoch
     and the batch alone. A resumed run reads the batches that it has already seen again, and skips them.
 
@@ -50,16 +71,13 @@ class LoaderBatches:
     """
 
     def __init__(self, loader: DataLoader[Any], device: torch.device, seed: int) -> None:
+        super().__init__()
         self.loader, self.device, self.seed = loader, device, seed
-        self.epoch, self.batch, self.resume_at = 0, 0, 0
 
     def __len__(self) -> int:
         return len(self.loader)
 
-    def __iter__(self) -> Iterator[Any]:
-        start, self.resume_at = self.resume_at, 0
-        if self.batch and not start:
-            self.epoch += 1
+    def batches_from(self, first: int) -> Iterator[Any]:
         for own in (self.loader, self.loader.sampler):
             if isinstance(generator := getattr(own, "generator", None), torch.Generator):
                 generator.manual_seed(derived_seed(self.seed, self.epoch))
@@ -70,16 +88,8 @@ class LoaderBatches:
                 given = next(fetched, None)
             if given is None:
                 return
-            if batch >= start:
-                self.batch = batch + 1
+            if batch >= first:
                 yield given
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"epoch": self.epoch, "batch": self.batch}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.epoch, self.batch = state["epoch"], state["batch"]
-        self.resume_at = self.batch % len(self)
 
     @contextmanager
     def _drawing(self, *place: int) -> Iterator[None]:

@@ -13,7 +13,7 @@ from pytorch_lightning.callbacks import EarlyStopping as LightningEarlyStopping
 
 from lab.console.progress import Unseen, notice
 from lab.data.base import DataModule, DatasetInfo
-from lab.data.loader import as_batches
+from lab.data.loader import testing_batches, training_batches, validation_batches
 from lab.errors import CheckpointError, ConfigError, nearest
 from lab.experiment import Experiment, RunContext, State, Throughput, Timing, Turn
 from lab.saving.saver import Cadence, CheckpointSettings
@@ -62,11 +62,10 @@ class Training(Experiment):
         self.notes = self.data.notes
         self.model = self.model_factory(self.data.spec)
         self.family = self.model.family  # type: ignore[misc]
-        self.batches = as_batches(self.data.train(device, seed), device, seed=seed)
-        held_out = self.data.validation(device)
-        self.validation = held_out and as_batches(held_out, device, who="data.validation()")
-        self.test = as_batches(self.data.test(device), device, who="data.test()")
-        self.first_batch = next(iter(self.validation or as_batches(self.data.train(device, seed), device, seed=seed)))
+        self.batches = training_batches(self.data, device, seed)
+        self.validation = validation_batches(self.data, device)
+        self.test = testing_batches(self.data, device)
+        self.first_batch = next(iter(self.validation or training_batches(self.data, device, seed)))
         self.steps = self.settings.length(len(self.batches), fast_dev_run=fast_dev_run)
         self.total_steps = self.model.total_steps = self.steps.steps
         self.model.optimization = self.settings

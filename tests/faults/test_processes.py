@@ -17,6 +17,7 @@ from generative.vae.vae import VAE
 from lab.data import Images
 from lab.data.base import Batches
 from lab.data.batch import Batch
+from lab.data.resumable import ResumableBatches
 from lab.errors import DataWorkerError
 from lab.resuming import resume
 from lab.runs.summary import local_runs
@@ -38,35 +39,23 @@ class Deadly(Dataset[Any]):
         return self.images[index].float() / 255, self.labels[index]
 
 
-class Loaded:
+class Loaded(ResumableBatches):
     """Batches that worker processes load, as a user's own data may."""
 
     def __init__(self, dataset: Deadly, batch_size: int, seed: int) -> None:
+        super().__init__()
         self.dataset, self.batch_size, self.seed = dataset, batch_size, seed
-        self.epoch = self.batch = self.resume_at = 0
 
     def __len__(self) -> int:
         return len(self.dataset) // self.batch_size
 
-    def __iter__(self) -> Iterator[Any]:
-        start, self.resume_at = self.resume_at, 0
-        if self.batch and not start:
-            self.epoch += 1
+    def batches_from(self, first: int) -> Iterator[Any]:
         order = torch.randperm(len(self.dataset), generator=torch.Generator().manual_seed(self.seed + self.epoch))
         chosen = [order[i * self.batch_size : (i + 1) * self.batch_size].tolist() for i in range(len(self))]
         loader = DataLoader(
-            self.dataset, batch_sampler=chosen[start:], num_workers=1, multiprocessing_context="forkserver"
+            self.dataset, batch_sampler=chosen[first:], num_workers=1, multiprocessing_context="forkserver"
         )
-        for batch, (x, y) in enumerate(loader, start=start + 1):
-            self.batch = batch
-            yield x, y
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"epoch": self.epoch, "batch": self.batch}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.epoch, self.batch = state["epoch"], state["batch"]
-        self.resume_at = self.batch % len(self)
+        yield from loader
 
 
 class LoadedImages(Images):
