@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import gymnasium as gym
-import numpy as np
-from gymnasium import spaces
 
 from agents.core.agent import Agent
 from agents.environments.settings import EnvSettings
 from agents.networks.extractor import RecurrentState
 from agents.sb3.export import export_sb3
-from agents.spaces.observations import ChannelsFirst, misfit, stack
+from agents.spaces.observations import ChannelsFirst, fitted, misfit, stack
 from lab.errors import ConfigError
 
 
@@ -50,7 +48,7 @@ class TrainedAgent:
                 have their channels last, as the environment had them before the lab turned them. A recurrent agent
                 remembers the ones before it since `reset`.
 
-        Raises ConfigError for an observation of another shape.
+        Raises ConfigError for an observation that does not fit the space.
         """
         seen = self._fitting(observation)
         actions, self.memory = self.agent.act(stack([seen]), self.memory)
@@ -69,22 +67,11 @@ class TrainedAgent:
 
     def _fitting(self, observation: Any) -> Any:
         space = self.agent.observation_space
-        seen = _arrays(space, observation)
-        wrong = misfit(space, seen)
+        wrong = misfit(space, observation)
         if wrong is None:
-            return seen
+            return fitted(space, observation)
         env = self.environment()
         env.close()
         if isinstance(env, ChannelsFirst) and misfit(env.env.observation_space, observation) is None:
-            return env.observation(_arrays(env.env.observation_space, observation))
+            return env.observation(fitted(env.env.observation_space, observation))
         raise ConfigError(f"the agent of {self.settings.id} was given an observation {wrong}")
-
-
-def _arrays(space: spaces.Space[Any], observation: Any) -> Any:
-    """Return an observation as arrays of its space's types."""
-    if isinstance(space, spaces.Dict) and isinstance(observation, dict):
-        return {key: _arrays(part, observation[key]) for key, part in space.spaces.items() if key in observation}
-    try:
-        return np.asarray(observation, space.dtype)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"the agent expects an observation from {space}, received {observation!r}") from error

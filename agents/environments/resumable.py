@@ -13,7 +13,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 
-from agents.spaces.observations import misfit
+from agents.spaces.observations import fitted, misfit
 from lab.errors import EnvironmentFailedError
 from lab.system.randomness import derived_seed
 
@@ -61,11 +61,10 @@ class Resumable(gym.Wrapper[Any, Any, Any, Any]):
             self.actions.append(np.array(action))  # a copy: the caller may reuse its array
         self.steps += 1
         try:
-            found = self.env.step(action)
+            observation, *found = self.env.step(action)
         except Exception as error:  # an environment's own code may fail in any way
             raise self._raised(error) from error
-        self._require_fit(found[0])
-        return found
+        return self._fitted(observation), *found
 
     def begin_at(self, env_steps: int) -> None:
         """Let the next reset begin the episode of the checkpoint at `env_steps`."""
@@ -95,15 +94,15 @@ class Resumable(gym.Wrapper[Any, Any, Any, Any]):
     def _begin(self, place: list[int]) -> tuple[Any, dict[str, Any]]:
         self.place, self.actions = place, []
         try:
-            found = self.env.reset(seed=derived_seed(self.seed, self.copy, *place))
+            observation, info = self.env.reset(seed=derived_seed(self.seed, self.copy, *place))
         except Exception as error:  # an environment's own code may fail in any way
             raise self._raised(error) from error
-        self._require_fit(found[0])
-        return found
+        return self._fitted(observation), info
 
-    def _require_fit(self, observation: Any) -> None:
+    def _fitted(self, observation: Any) -> Any:
         if wrong := misfit(self.space, observation):
             raise self._failed(f"gave an observation {wrong}")
+        return fitted(self.space, observation)
 
     def _raised(self, error: Exception) -> EnvironmentFailedError:
         return self._failed(f"raised {type(error).__name__}: {error}")

@@ -9,7 +9,7 @@ import numpy as np
 
 from agents.environments.settings import EnvSettings
 from agents.networks.extractor import RecurrentState
-from agents.spaces.observations import misfit, stack
+from agents.spaces.observations import fitted, misfit, stack
 from lab.errors import EnvironmentFailedError
 
 
@@ -24,8 +24,8 @@ class Actor(Protocol):
 class EvalEnv:
     """One environment and its current episode. Close it after use.
 
-    All methods raise EnvironmentFailedError if the environment's own code fails, or if a reward or observation is not
-    finite.
+    All methods raise EnvironmentFailedError if the environment's own code fails, if a reward or observation is not
+    finite, or if an observation does not fit its space.
 
     Args:
         settings: of the environment.
@@ -45,10 +45,10 @@ class EvalEnv:
         """Begin the episode of `seed`."""
         self.seed, self.total, self.length, self.over, self.memory = seed, 0.0, 0, False, None
         try:
-            self.observation, _ = self.env.reset(seed=seed)
+            observation, _ = self.env.reset(seed=seed)
         except Exception as error:  # an environment's own code may fail in any way
             raise self._raised(error) from error
-        self._require_fit()
+        self._see(observation)
 
     def act(self, agent: Actor) -> None:
         """Take the step that `agent` would take."""
@@ -59,13 +59,13 @@ class EvalEnv:
         """Take one step; `total` is the undiscounted return and `length` the number of steps after it."""
         self.length += 1
         try:
-            self.observation, reward, terminated, truncated, _ = self.env.step(action)
+            observation, reward, terminated, truncated, _ = self.env.step(action)
             self.total += float(reward)
         except Exception as error:  # an environment's own code may fail in any way
             raise self._raised(error) from error
         if not math.isfinite(self.total):
             raise self._failed(f"gave the reward {reward}")
-        self._require_fit()
+        self._see(observation)
         self.over = bool(terminated or truncated)
 
     def render(self) -> Any:
@@ -79,12 +79,13 @@ class EvalEnv:
         """Close the environment."""
         self.env.close()
 
-    def _require_fit(self) -> None:
-        if wrong := misfit(self.env.observation_space, self.observation):
+    def _see(self, observation: Any) -> None:
+        if wrong := misfit(self.env.observation_space, observation):
             raise self._failed(f"gave an observation {wrong}")
+        self.observation = fitted(self.env.observation_space, observation)
         parts = self.observation.values() if isinstance(self.observation, dict) else (self.observation,)
         for part in parts:
-            if np.asarray(part).dtype.kind == "f" and not np.isfinite(part).all():
+            if part.dtype.kind == "f" and not np.isfinite(part).all():
                 raise self._failed(f"gave an observation that is not finite: {part}")
 
     def _raised(self, error: Exception) -> EnvironmentFailedError:

@@ -56,16 +56,56 @@ def put(target: Any, index: Any, values: Any) -> None:
 
 
 def misfit(space: spaces.Space[Any], observation: Any) -> str | None:
-    """Return in what an observation's shape differs from its space's, if it does: NumPy would repeat it to fit."""
+    """Return how an observation differs from its space, or None if it fits.
+
+    Its shape must be that of the space, because NumPy would repeat a smaller one. Integers must stay the same in the
+    type of the space: floats in [0, 1] would all become 0 in a space of bytes. Values of Discrete, MultiDiscrete and
+    MultiBinary must lie in the space. Bounds of a Box are not checked: many environments exceed theirs a little.
+    """
     if isinstance(space, spaces.Dict):
         if not isinstance(observation, dict) or not space.spaces.keys() <= observation.keys():
             found = sorted(observation) if isinstance(observation, dict) else type(observation).__name__
             return f"of {found}, where its space has {sorted(space.spaces)}"
         parts = ((key, misfit(part, observation[key])) for key, part in space.spaces.items())
         return next((f"whose {key!r} is {wrong}" for key, wrong in parts if wrong), None)
-    if space.shape is None or (shape := np.shape(observation)) == space.shape:  # a Tuple has none
+    if space.shape is None or space.dtype is None:  # a Tuple has neither
         return None
-    return f"of shape {shape}, where its space has {space.shape}"
+    try:
+        seen = np.asarray(observation)
+    except ValueError:  # lists of different lengths
+        return f"of no regular shape, where its space has {space.shape}"
+    if seen.shape != space.shape:
+        return f"of shape {seen.shape}, where its space has {space.shape}"
+    if seen.dtype.kind not in "biuf":
+        return f"of type {seen.dtype}, where its space has {space.dtype}"
+    if seen.dtype != space.dtype and space.dtype.kind in "biu":
+        with np.errstate(invalid="ignore"):
+            changed = seen.astype(space.dtype) != seen
+        if changed.any():
+            return f"of type {seen.dtype}, whose values its space of {space.dtype} cannot hold"
+    if not isinstance(space, spaces.Box) and not _inside(space, seen):
+        return f"of the value {seen}, where its space is {space}"
+    return None
+
+
+def _inside(space: spaces.Space[Any], seen: np.ndarray[Any, Any]) -> bool:
+    """Whether integers lie in a space of integers."""
+    low: Any = 0
+    if isinstance(space, spaces.MultiBinary):
+        high: Any = 1
+    elif isinstance(space, spaces.Discrete | spaces.MultiDiscrete):
+        low, count = space.start, space.n if isinstance(space, spaces.Discrete) else space.nvec
+        high = low + count - 1
+    else:
+        return True
+    return bool(((seen >= low) & (seen <= high)).all())
+
+
+def fitted(space: spaces.Space[Any], observation: Any) -> Any:
+    """Return an observation that fits as arrays of the types of its space, the same wherever it comes from."""
+    if isinstance(space, spaces.Dict):
+        return {key: fitted(part, observation[key]) for key, part in space.spaces.items()}
+    return observation if space.dtype is None else np.asarray(observation, space.dtype)
 
 
 def at(tree: Any, index: Any) -> Any:

@@ -22,8 +22,9 @@ from agents.environments.resumable import Resumable
 from agents.environments.settings import EnvSettings, Plan
 from agents.environments.sync import SyncEnvs
 from agents.environments.vector import Environments, EpisodeResult
+from agents.evaluation.env import EvalEnv
 from agents.experiment import AgentExperiment
-from agents.spaces.observations import ChannelsFirst, at, each, misfit
+from agents.spaces.observations import ChannelsFirst, at, each, fitted, misfit
 from lab.configuration import load
 from lab.errors import ConfigError, EnvironmentFailedError
 
@@ -361,6 +362,56 @@ def test_misfit_observations_are_refused() -> None:
     assert misfit(parts, {"a": np.zeros(3), "b": 1}) == "whose 'a' is of shape (3,), where its space has (2,)"
     assert misfit(parts, {"a": np.zeros(2)}) == "of ['a'], where its space has ['a', 'b']"
     assert misfit(parts, np.zeros(2)) == "of ndarray, where its space has ['a', 'b']"
+    assert misfit(parts, {"a": np.zeros(2), "b": 3}) == "whose 'b' is of the value 3, where its space is Discrete(3)"
+
+
+BYTES = spaces.Box(0, 255, (2,), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("space", "observation", "wrong"),
+    [
+        (BYTES, np.array([0, 255]), None),
+        (BYTES, np.array([0.0, 255.0]), None),
+        (BYTES, np.array([0.5, 1.0], np.float32), "of type float32, whose values its space of uint8 cannot hold"),
+        (BYTES, np.array([0, 256]), "of type int64, whose values its space of uint8 cannot hold"),
+        (BYTES, np.array([np.nan, 0]), "of type float64, whose values its space of uint8 cannot hold"),
+        (spaces.Box(-1, 1, (2,)), np.array([0, 2]), None),
+        (spaces.Box(-1, 1, (2,)), ["a", "b"], "of type <U1, where its space has float32"),
+        (spaces.Box(-1, 1, (2,)), [[1], [1, 2]], "of no regular shape, where its space has (2,)"),
+        (spaces.Discrete(5), 4, None),
+        (spaces.Discrete(5), 5, "of the value 5, where its space is Discrete(5)"),
+        (spaces.Discrete(5, start=1), 0, "of the value 0, where its space is Discrete(5, start=1)"),
+        (spaces.MultiDiscrete([5, 3]), [4, 3], "of the value [4 3], where its space is MultiDiscrete([5 3])"),
+        (spaces.MultiBinary(2), [True, False], None),
+        (spaces.MultiBinary(2), [0, 2], "of the value [0 2], where its space is MultiBinary(2)"),
+    ],
+)
+def test_values_must_fit_the_space(space: spaces.Space[Any], observation: Any, wrong: str | None) -> None:
+    assert misfit(space, observation) == wrong
+    if wrong is None:
+        assert fitted(space, observation).dtype == space.dtype
+        np.testing.assert_array_equal(fitted(space, observation), observation)
+
+
+class Loose(Endings):
+    """Gives its numbers as float64."""
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        observation, info = super().reset(seed=seed)
+        return observation.astype(np.float64), info
+
+
+gym.register("LabTestLoose-v0", Loose, disable_env_checker=True)  # type: ignore[arg-type]
+
+
+def test_evaluation_sees_the_types_of_training(make: Make) -> None:
+    id = "tests.agents.test_vector:LabTestLoose-v0"
+    env = EvalEnv(EnvSettings(id))
+    env.begin(0)
+    assert env.observation.dtype == np.float32
+    for kind in ("sync", "async"):
+        assert begin(make(kind, id)).dtype == np.float32
 
 
 class BadCartPole(CartPoleVector):
