@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -21,9 +21,10 @@ from lab.data.base import Batches, DataModule, DatasetInfo
 from lab.data.batch import Batch
 from lab.data.batches import TensorBatches, Transform
 from lab.data.catalog import Dataset, RemoteFile
-from lab.data.download import UnavailableError, fetch
+from lab.data.download import fetch
+from lab.data.obtain import STAND_IN, obtain, require_known
 from lab.data.spec import Classes, DataSpec, InputSpec
-from lab.errors import ConfigError, DataError, nearest
+from lab.errors import DataError
 
 DIGITS = Dataset(
     name="digits",
@@ -58,8 +59,6 @@ MNIST = Dataset(
 DATASETS = (MNIST, DIGITS)
 
 VALIDATION = 5_000  # images held out where the config does not say
-STAND_IN = "stand-in"
-"""The setting that takes the data set that the entry names."""
 
 
 class Split(NamedTuple):
@@ -102,14 +101,13 @@ class Images(DataModule):
         val_size: NonNegativeInt = VALIDATION,
         augment: Augment | None = None,
     ) -> None:
-        _require("data.name", name, LOADERS)
-        _require("data.fallback", fallback, (STAND_IN, "none", *(entry.name for entry in DATASETS if entry.package)))
+        require_known(name, fallback, LOADERS)
         self.name, self.fallback = name, fallback
         self.batch_size, self.eval_batch_size, self.val_size = batch_size, eval_batch_size, val_size
         self.augment = augment
 
     def prepare(self) -> None:
-        name, loaded, reason = self._obtain()
+        loaded, name, reason = obtain(self.name, self.fallback, LOADERS)
         self.info = DatasetInfo(name, loaded.sha256, reason)
         images, labels = loaded.train
         kept = len(images) - self._held_out(len(images))
@@ -141,22 +139,6 @@ class Images(DataModule):
                 f"data.val_size is {self.val_size:,} of {count:,} training images; {count // 10:,} are held out"
             ]
         return count // 10
-
-    def _obtain(self) -> tuple[str, Labelled, str | None]:
-        """Return the name of the data set, the data, and why it is not the one that was asked for."""
-        try:
-            return self.name, LOADERS[self.name](), None
-        except UnavailableError as error:
-            entry = next(entry for entry in DATASETS if entry.name == self.name)
-            name = entry.stand_in if self.fallback == STAND_IN else self.fallback
-            if name == "none":
-                raise DataError(f"{error}, and data.fallback is none") from error
-            stand_in = next(entry for entry in DATASETS if entry.name == name)
-            notice(
-                f"{error}. This run uses {name} instead ({stand_in.title}): its figures say nothing about {self.name}, "
-                "and it gets no verdict."
-            )
-            return name, LOADERS[name](), str(error)
 
 
 def unit_floats(batch: Batch, generator: torch.Generator) -> Batch:
@@ -208,8 +190,3 @@ def _batches(
 ) -> Batches:
     images, labels = (part.to(device) for part in split)
     return TensorBatches(images, labels, batch_size=batch_size, seed=seed, transform=transform)
-
-
-def _require(setting: str, name: str, known: Collection[str]) -> None:
-    if name not in known:
-        raise ConfigError(f"{setting} must be one of {', '.join(known)}, received {name!r}{nearest(name, known)}")

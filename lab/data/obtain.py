@@ -1,0 +1,53 @@
+"""Obtains the data set that a config names, or what stands in for it where it cannot be downloaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import TypeVar
+
+from lab.console.progress import notice
+from lab.data.catalog import lookup
+from lab.data.download import UnavailableError
+from lab.errors import ConfigError, DataError, nearest
+
+STAND_IN = "stand-in"
+"""The setting that takes the data set that the entry in the catalog names."""
+
+Loaded = TypeVar("Loaded")
+
+
+def require_known(name: str, fallback: str, loaders: Collection[str]) -> None:
+    """Raise ConfigError where `data.name` or `data.fallback` names no data set of this kind."""
+    _require("data.name", name, loaders)
+    embedded = [one for one in loaders if lookup(one).package]
+    _require("data.fallback", fallback, (STAND_IN, "none", *embedded))
+
+
+def obtain(name: str, fallback: str, loaders: Mapping[str, Callable[[], Loaded]]) -> tuple[Loaded, str, str | None]:
+    """Return the data, the name of its data set, and why that is not `name`; None where it is.
+
+    Args:
+        name: of the data set.
+        fallback: data set to use where `name` cannot be downloaded; `stand-in` for the one that its entry in the
+            catalog names; `none` makes that an error.
+        loaders: for each data set of this kind what returns its data. Raises UnavailableError where it cannot be
+            downloaded.
+
+    Raises DataError where there is no data to use.
+    """
+    try:
+        return loaders[name](), name, None
+    except UnavailableError as error:
+        other = lookup(name).stand_in if fallback == STAND_IN else fallback
+        if other == "none":
+            raise DataError(f"{error}, and data.fallback is none") from error
+        notice(
+            f"{error}. This run uses {other} instead ({lookup(other).title}): its figures say nothing about {name}, "
+            "and it gets no verdict."
+        )
+        return loaders[other](), other, str(error)
+
+
+def _require(setting: str, name: str, known: Collection[str]) -> None:
+    if name not in known:
+        raise ConfigError(f"{setting} must be one of {', '.join(known)}, received {name!r}{nearest(name, known)}")
