@@ -14,7 +14,7 @@ from torch import Tensor
 from agents.networks.normalization import RunningNorm
 from agents.spaces.observations import Tensors, each, rows_of
 from lab.data.spec import InputSpec
-from lab.encoders.base import Encoder, EncoderFactory
+from lab.encoders.base import EncoderFactory, RecurrentEncoder
 from lab.encoders.contract import build_encoder
 from lab.errors import ConfigError
 
@@ -43,18 +43,18 @@ class EncoderExtractor(BaseFeaturesExtractor):
     @property
     def recurrent(self) -> bool:
         """Whether the encoder is recurrent."""
-        return is_recurrent(self.encoder)
+        return isinstance(self.encoder, RecurrentEncoder)
 
     def forward(self, observations: Tensors) -> Tensor:
         """Return features `(B, D)` of observations as SB3 prepares them."""
         if self.norm is not None:
             observations = self.norm(observations)
-        if self.recurrent:
+        if isinstance(encoder := self.encoder, RecurrentEncoder):
             rows = rows_of(observations)
-            state = self.encoder.initial_state(rows)  # type: ignore[operator]
+            state = encoder.initial_state(rows)
             start = state[0].new_zeros(rows)
-            return self.encoder.step(observations, state, start)[0]  # type: ignore[operator, no-any-return]
-        return self.encoder(observations)  # type: ignore[no-any-return]
+            return encoder.step(observations, state, start)[0]  # type: ignore[arg-type]  # maybe a dict
+        return encoder(observations)  # type: ignore[no-any-return]
 
     def features(self, observations: Tensors) -> Tensor:
         """Return features `(B, D)` of raw observations `(B, *shape)`."""
@@ -62,14 +62,18 @@ class EncoderExtractor(BaseFeaturesExtractor):
 
     def step(self, observations: Tensors, memory: RecurrentState, starts: Tensor) -> tuple[Tensor, RecurrentState]:
         """Return features `(B, D)` and the next memory; `starts` `(B,)` is 1 where an episode begins."""
-        return self.encoder.step(self._normed(observations), memory, starts)  # type: ignore[operator, no-any-return]
+        return self._memory().step(self._normed(observations), memory, starts)  # type: ignore[arg-type]
 
     def unroll(self, observations: Tensors, memory: RecurrentState, starts: Tensor) -> Tensor:
         """Return features `(T, B, D)` of raw observations `(T, B, *shape)`, from the memory before the first."""
         steps, rows = starts.shape
         flat = self._normed(each(lambda x: x.flatten(0, 1), observations))
         sequences = each(lambda x: x.unflatten(0, (steps, rows)), flat)
-        return self.encoder.unroll(sequences, memory, starts)[0]  # type: ignore[operator, no-any-return]
+        return self._memory().unroll(sequences, memory, starts)[0]
+
+    def _memory(self) -> RecurrentEncoder:
+        assert isinstance(self.encoder, RecurrentEncoder)
+        return self.encoder
 
     def _normed(self, observations: Tensors) -> Tensors:
         prepared = self._prepared(observations)
@@ -109,11 +113,6 @@ def input_spec(space: spaces.Space[Any]) -> Any:
         f"axis, and Dict of these, but this environment gives {space}; gymnasium.wrappers.FlattenObservation under "
         "env.wrappers may make a vector of it"
     )
-
-
-def is_recurrent(encoder: Encoder) -> bool:
-    """Whether an encoder has `initial_state`, `step` and `unroll`."""
-    return hasattr(encoder, "unroll")
 
 
 def running_norm(space: spaces.Space[Any]) -> RunningNorm:

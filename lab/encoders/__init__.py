@@ -8,7 +8,7 @@ from lab.system.lazy import lazily
 
 if TYPE_CHECKING:
     from lab.data.spec import InputSpec
-    from lab.encoders.base import Encoder, EncoderFactory, EncoderSource
+    from lab.encoders.base import Encoder, EncoderFactory, EncoderSource, RecurrentEncoder
     from lab.encoders.combined import Combined
     from lab.encoders.networks.by_shape import ByShape
     from lab.encoders.networks.conv import Conv, ConvStage
@@ -29,6 +29,7 @@ __all__ = [
     "InputSpec",
     "Pretrained",
     "Recurrent",
+    "RecurrentEncoder",
     "ResNet",
 ]
 
@@ -46,6 +47,7 @@ __getattr__ = lazily(
         "MLP": "lab.encoders.networks.mlp",
         "Pretrained": "lab.encoders.pretrained",
         "Recurrent": "lab.encoders.networks.recurrent",
+        "RecurrentEncoder": "lab.encoders.base",
         "ResNet": "lab.encoders.networks.resnet",
     },
 )

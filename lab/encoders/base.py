@@ -73,6 +73,36 @@ class Encoder(nn.Module, ABC):
             raise ConfigError(f"{type(self).__name__} takes no mask, but sequences of different lengths need one")
 
 
+State = tuple[Tensor, ...]
+"""The memory of a recurrent encoder: tensors whose first axis is the batch."""
+
+
+class RecurrentEncoder(Encoder):
+    """An encoder that can also go through a sequence step by step, and carries a memory from one step to the next.
+
+    An agent calls `step` while it acts and `unroll` while it learns. Both take single steps: where the spec is that of
+    one step, `step_shape` is `spec.shape`; where it is that of a sequence, `step_shape` is without the time axis.
+    """
+
+    @abstractmethod
+    def initial_state(self, batch_size: int) -> State:
+        """Return the state before the first step, on the device of the weights."""
+
+    @abstractmethod
+    def step(self, x: Tensor, state: State, start: Tensor) -> tuple[Tensor, State]:
+        """Take one step: `x` is `(B, *step_shape)`. Return features `(B, features_dim)` and the state after it.
+
+        `start` is `(B,)`, 1 or true where `x` is the first of an episode; the state there is forgotten.
+        """
+
+    @abstractmethod
+    def unroll(self, x: Tensor, state: State, start: Tensor) -> tuple[Tensor, State]:
+        """Take T steps: `x` is `(T, B, *step_shape)`, `start` is `(T, B)` and `state` the one before the first.
+
+        Return features `(T, B, features_dim)` and the state after the last step, as `step` does one by one.
+        """
+
+
 class EncoderSource(ABC):
     """Gives an encoder of any class once the spec is known. A config names it where it may name an encoder."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lab.data.spec import InputSpec, Spec, shapes
-from lab.encoders.base import Encoder, EncoderFactory
+from lab.encoders.base import Encoder, EncoderFactory, RecurrentEncoder
 from lab.errors import ConfigError, LabError
 
 OWED = {
@@ -28,8 +29,9 @@ def build_encoder(factory: EncoderFactory, spec: Spec) -> Encoder:
     """Build an encoder for `spec`; encoders inside encoders are built by this too.
 
     One example is encoded to see that the encoder keeps its contract. Where it takes masks, a shorter sequence is
-    encoded as well, once as it is and once padded with a mask. This happens in eval mode, changes no statistics and
-    uses up no random numbers. Raises ConfigError for a broken contract.
+    encoded as well, once as it is and once padded with a mask. Where it is recurrent and built for one step, two steps
+    are taken by `step` and by `unroll`. This happens in eval mode, changes no statistics and uses up no random numbers.
+    Raises ConfigError for a broken contract.
     """
     encoder = factory(spec)
     if not isinstance(encoder, Encoder):
@@ -37,12 +39,18 @@ def build_encoder(factory: EncoderFactory, spec: Spec) -> Encoder:
     for name, hint in OWED.items():
         if not hasattr(encoder, name):
             raise ConfigError(f"the encoder {type(encoder).__name__} has no {name}: {hint}")
+    if hasattr(encoder, "unroll") and not isinstance(encoder, RecurrentEncoder):
+        raise ConfigError(
+            f"the encoder {type(encoder).__name__} has `unroll`, so it must be a lab.encoders.RecurrentEncoder"
+        )
     training = encoder.training
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         encoder.eval()
         _check_vector(encoder, spec)
         if encoder.takes_masks and _timed(spec):
             _check_mask(encoder, spec)
+        if isinstance(encoder, RecurrentEncoder) and not _timed(spec):
+            _check_steps(encoder, spec)
     encoder.train(training)
     return encoder
 
@@ -78,6 +86,35 @@ def _check_mask(encoder: Encoder, spec: Spec) -> None:
         )
 
 
+def _check_steps(encoder: RecurrentEncoder, spec: Spec) -> None:
+    who, x = type(encoder).__name__, _example(spec)
+    begin, go_on = torch.ones(1), torch.zeros(1)
+    twice: Any
+    twice = {key: torch.stack([part] * 2) for key, part in x.items()} if isinstance(x, dict) else torch.stack([x] * 2)
+
+    def one_by_one() -> Any:
+        first, state = encoder.step(x, encoder.initial_state(1), begin)
+        second, state = encoder.step(x, state, go_on)
+        return torch.stack([first, second]), *state
+
+    def at_once() -> Any:
+        features, state = encoder.unroll(twice, encoder.initial_state(1), torch.stack([begin, go_on]))
+        return features, *state
+
+    steps, unrolled = _tried(encoder, one_by_one, "two steps"), _tried(encoder, at_once, "two steps unrolled")
+    wanted = (2, 1, encoder.features_dim)
+    for what, found in (("step", steps[0]), ("unroll", unrolled[0])):
+        if not isinstance(found, Tensor) or found.dtype != torch.float32 or found.shape != wanted:
+            raise ConfigError(
+                f"the encoder {who} must return float32 features from `{what}`, of shape {wanted} for two steps of one "
+                f"example, received {_told(found)}"
+            )
+    if len(steps) != len(unrolled) or not all(
+        torch.allclose(a, b, rtol=TOLERANCE, atol=TOLERANCE) for a, b in zip(steps, unrolled, strict=True)
+    ):
+        raise ConfigError(f"the encoder {who} must return from `unroll` what `step` returns one by one; they differ")
+
+
 def _timed(spec: Spec) -> bool:
     """Whether any input has a time axis of two steps or more."""
     parts = spec.values() if isinstance(spec, dict) else [spec]
@@ -102,16 +139,23 @@ def _example(spec: Spec) -> Any:
 
 
 def _encode(encoder: Encoder, example: Any, mask: Any = None) -> Any:
-    try:
+    def encode() -> Any:
         return encoder(example) if mask is None else encoder(example, mask)
+
+    what = f"one example of shape {shapes(encoder.spec)}{' with a mask' if mask is not None else ''}"
+    return _tried(encoder, encode, what)
+
+
+def _tried(encoder: Encoder, attempt: Callable[[], Any], what: str) -> Any:
+    try:
+        return attempt()
     except LabError:
         raise
     except Exception as error:
         frames = traceback.extract_tb(error.__traceback__)
         here = [frame for frame in frames if not frame.filename.startswith(TORCH)][-1]
         raise ConfigError(
-            f"the encoder {type(encoder).__name__} fails on one example of shape {shapes(encoder.spec)}"
-            f"{' with a mask' if mask is not None else ''} "
+            f"the encoder {type(encoder).__name__} fails on {what} "
             f"at line {here.lineno} of {here.filename}: {type(error).__name__}: {error}"
         ) from error
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import lab
 from lab.configuration import load
-from lab.encoders import Encoder, InputSpec, Recurrent
+from lab.encoders import Encoder, InputSpec, Recurrent, RecurrentEncoder
 from lab.encoders.contract import build_encoder
 from lab.errors import ConfigError
 
@@ -74,6 +74,31 @@ class Unfinished(Encoder):
         return x
 
 
+class Duck(Sound):
+    def unroll(self, x: Tensor, state: Any, start: Tensor) -> Any:
+        return self(x.flatten(0, 1)).unflatten(0, x.shape[:2]), state
+
+
+class Restarting(Recurrent):
+    """Its `unroll` begins anew at every step."""
+
+    def unroll(self, x: Tensor, state: Any, start: Tensor) -> Any:
+        return super().unroll(x, state, torch.ones_like(start))
+
+
+class LastStep(Recurrent):
+    def unroll(self, x: Tensor, state: Any, start: Tensor) -> Any:
+        features, state = super().unroll(x, state, start)
+        return features[-1], state
+
+
+class NoStep(RecurrentEncoder):
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        return x
+
+    features = forward
+
+
 BROKEN: list[tuple[Any, str]] = [
     (NoSpec, "has no spec: its constructor must begin with super"),
     (NoWidth, "has no features_dim: its constructor must set it"),
@@ -83,6 +108,10 @@ BROKEN: list[tuple[Any, str]] = [
     (InPlace, "changes its input"),
     (Failing, r"fails on one example of shape \(6,\) at line \d+ of .*test_building.py: RuntimeError"),
     (Unfinished, "lacks the methods forward"),
+    (Duck, "has `unroll`, so it must be a lab.encoders.RecurrentEncoder"),
+    (NoStep, "lacks the methods initial_state, step, unroll"),
+    (Restarting, "must return from `unroll` what `step` returns one by one"),
+    (LastStep, r"must return .* from `unroll`, of shape \(2, 1, 128\) .* received torch.float32 of shape \(1, 128\)"),
 ]
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lab.config.types import PositiveInt, Probability
 from lab.data.spec import InputSpec, require_one_input
-from lab.encoders.base import Encoder, EncoderFactory
+from lab.encoders.base import Encoder, EncoderFactory, RecurrentEncoder, State
 from lab.encoders.contract import build_encoder
 from lab.errors import ConfigError
 from lab.nn.pooling import SequencePool, pool_sequence
@@ -20,16 +20,14 @@ from lab.nn.pooling import SequencePool, pool_sequence
 Cell = Literal["rnn", "lstm", "gru"]
 CELLS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
-State = tuple[Tensor, ...]
-"""The memory of the network: tensors `(B, layers, width)`. An LSTM has two, `h` and `c`; the others have `h`."""
 
-
-class Recurrent(Encoder):
+class Recurrent(RecurrentEncoder):
     """A recurrent network over time, on the steps themselves or on their features from another encoder.
 
     The spec is that of a sequence, `(T, F)`, images `(T, C, H, W)` or token ids `(T,)`; or that of one step, `(F,)`,
     `(C, H, W)` or `()`, as an agent sees it. For sequences, `forward` and `features` take any length, and a mask. For
-    one step, they take the step as the first one. An agent calls `step` while it acts and `unroll` while it learns.
+    one step, they take the step as the first one. The state is tensors `(B, layers, width)`: an LSTM has two, `h` and
+    `c`; the others have `h`.
 
     Recurrent weights are initialised orthogonal (Saxe et al. 2014). Biases are 0, and 1 for the forget gates of an
     LSTM, so that it remembers at first (Gers et al. 2000; Jozefowicz et al. 2015).
@@ -99,20 +97,12 @@ class Recurrent(Encoder):
         return tuple(zeros.clone() for _ in range(2 if self.cell == "lstm" else 1))
 
     def step(self, x: Tensor, state: State, start: Tensor) -> tuple[Tensor, State]:
-        """Take one step: `x` is `(B, *step_shape)`. Return features `(B, features_dim)` and the state after it.
-
-        `start` is `(B,)`, 1 or true where `x` is the first of an episode; the state there is forgotten.
-        """
         outputs, state = self._recur(self._inputs(x.unsqueeze(0)), _forget(state, start))
         return outputs[0], state
 
     def unroll(self, x: Tensor, state: State, start: Tensor) -> tuple[Tensor, State]:
-        """Take T steps: `x` is `(T, B, *step_shape)`, `start` is `(T, B)` and `state` the one before the first.
-
-        Return features `(T, B, features_dim)` and the state after the last step, as `step` does one by one. The trunk
-        encodes all steps at once, and torch's fused network is called once for each stretch between starts, which is
-        fast where starts are rare.
-        """
+        """Take T steps, as `RecurrentEncoder` says. The trunk encodes all steps at once, and torch's fused network is
+        called once for each stretch between starts, which is fast where starts are rare."""
         # Packing all stretches between starts into one batch of unequal lengths was tried. On a CPU it is up to five
         # times as slow: the backward pass of a packed sequence is quadratic in its length.
         inputs = self._inputs(x)
