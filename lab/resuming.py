@@ -22,7 +22,7 @@ from lab.job import exactness, prepare
 from lab.needs import COPIES, needs_of
 from lab.runner import carry_out
 from lab.runs import summary
-from lab.runs.folder import at_work, locked
+from lab.runs.folder import locked
 from lab.runs.summary import Summary
 from lab.saving import checkpoint
 from lab.saving.checkpoint import SEGMENTS, Checkpoint
@@ -102,14 +102,6 @@ def resume(
         record.durations = {"setup": time.perf_counter() - started}
         announce(record)
         return carry_out(job, record, wandb_mode, restored)
-
-
-def newest_unfinished(runs: Path) -> Path:
-    """Return the newest run in a runs folder that was killed, interrupted or failed. Raises ConfigError for none."""
-    for record in reversed(list(summary.local_runs(runs))):
-        if record.status in ("running", "interrupted", "failed") and not at_work(record.dir):
-            return record.dir
-    raise ConfigError(f"no unfinished run in {runs}; `lab runs` lists them all")
 
 
 def _newest(folder: Path) -> Checkpoint | None:

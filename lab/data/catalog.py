@@ -1,4 +1,4 @@
-"""The catalog of data sets: what an entry says, and all entries. Each stands beside its loader, in `lab.data.sets`."""
+"""The catalog of data sets: what an entry says, and all entries, which are in `lab.data.entries`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from platformdirs import user_cache_path
 
 from lab.errors import ConfigError, nearest
 
-SETS = Path(__file__).parent / "sets"
+ENTRIES = Path(__file__).parent / "entries"
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,8 @@ def data_dir() -> Path:
 
 @cache
 def entries() -> dict[str, Dataset]:
-    """Return all data sets by name: those in `DATASETS` of the modules in `lab.data.sets`."""
-    modules = [info.name for info in pkgutil.iter_modules([str(SETS)], "lab.data.sets.")]
+    """Return all data sets by name: those in `DATASETS` of the modules in `lab.data.entries`."""
+    modules = [info.name for info in pkgutil.iter_modules([str(ENTRIES)], "lab.data.entries.")]
     found = [importlib.import_module(name).DATASETS for name in modules]
     return {dataset.name: dataset for datasets in found for dataset in datasets}
 

@@ -104,6 +104,14 @@ def damaged(names: Sequence[str], runs_dir: Path) -> list[Path]:
     return [one for one in ruins if one in named or any(_means(name, one.parent.name, one.name) for name in names)]
 
 
+def newest_unfinished(runs: Path) -> Path:
+    """Return the newest run in a runs folder that was killed, interrupted or failed. Raises ConfigError for none."""
+    for record in reversed(list(local_runs(runs))):
+        if record.status in ("running", "interrupted", "failed") and not at_work(record.dir):
+            return record.dir
+    raise ConfigError(f"no unfinished run in {runs}; `lab runs` lists them all")
+
+
 def group(
     runs: Iterable[Run], names: Sequence[str], value: Callable[[Run, str], Any] = Run.value
 ) -> dict[tuple[Any, ...], list[Run]]:

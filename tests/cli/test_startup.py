@@ -11,8 +11,8 @@ TORCH = {"torch", "stable_baselines3", "pytorch_lightning", "gymnasium", "jsonar
 UNUSED = {"wandb", "scipy", "sklearn", "torchmetrics", "matplotlib", "plotly"}
 
 
-def imported(*words: str) -> set[str]:
-    """The modules that `lab` with these words has imported at its end."""
+def imported(*words: str, code: int = 0) -> set[str]:
+    """The modules that `lab` with these words has imported at its end, which has this exit code."""
     script = f"""
 import sys
 from lab.cli.main import main
@@ -24,13 +24,20 @@ print("modules", *sys.modules)
 sys.exit(code)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == code, done.stderr
     return set(done.stdout.splitlines()[-1].split())
 
 
-@pytest.mark.parametrize("words", [["list"], ["list", "--json"], ["--help"], ["run", "--help"], ["runs"]])
+@pytest.mark.parametrize(
+    "words", [["list"], ["list", "--json"], ["--help"], ["run", "--help"], ["runs"], ["data", "list"]]
+)
 def test_quick_commands_import_nothing_heavy(words: list[str]) -> None:
     found = imported(*words) & (TORCH | UNUSED)
+    assert not found, found
+
+
+def test_nothing_to_resume_is_said_at_once() -> None:
+    found = imported("resume", "--runs-dir", "none", code=2) & (TORCH | UNUSED)
     assert not found, found
 
 

@@ -13,6 +13,7 @@ import torch
 from lab.data.augment import Augment
 from lab.data.batches import TensorBatches
 from lab.data.catalog import entries, lookup
+from lab.data.entries.images import MNIST
 from lab.data.sets import images as images_module
 from lab.data.sets.images import Images, read_idx, unit_floats
 from lab.data.spec import Classes, InputSpec
@@ -155,9 +156,8 @@ def test_idx_files(tmp_path: Path) -> None:
 
 
 def unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
-    gone = replace(images_module.MNIST, mirrors=("http://127.0.0.1:9/",))
+    gone = replace(MNIST, mirrors=("http://127.0.0.1:9/",))
     monkeypatch.setattr(images_module, "MNIST", gone)
-    monkeypatch.setattr(images_module, "DATASETS", (gone, images_module.DIGITS))
 
 
 def test_fallback_is_announced(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

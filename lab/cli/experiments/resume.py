@@ -20,13 +20,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, rest: list[str]) -> int:
+    from lab.runs.select import newest_unfinished
     from lab.runs.summary import find_run, runs_folder
 
     runs = runs_folder(options.runs_dir)
-    named = find_run(options.run, runs) if options.run is not None else None
+    folder = newest_unfinished(runs) if options.run is None else find_run(options.run, runs)
     loading("resume")
-    from lab.resuming import newest_unfinished, resume
+    from lab.resuming import resume
 
-    folder = named or newest_unfinished(runs)
     show(resume(folder, rest, force=options.force, announce=announce), options)
     return 0

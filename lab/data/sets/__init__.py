@@ -1,2 +1,2 @@
-"""Data sets, one file per modality: a data module, loaders, and entries of the catalog (`DATASETS`). What they share is
-in the folder above."""
+"""Data sets, one file per modality: a data module and loaders. What they share is in the folder above, and their
+entries in the catalog are in `entries`."""
