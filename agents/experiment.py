@@ -24,6 +24,7 @@ from agents.environments.settings import EnvSettings
 from agents.evaluation.aside import FILM, SHORT_FILM, film_aside
 from agents.evaluation.episodes import (
     LONGEST_EPISODE,
+    Episodes,
     EvaluationSettings,
     episode_seeds,
     figures,
@@ -134,7 +135,7 @@ class AgentExperiment(ActingExperiment):
                 context.tracker,
                 progress,
                 every=self.evaluation.every,
-                play=lambda: play_episodes(self.agent, self.eval_settings, choose_on),
+                play=lambda: self._play(choose_on),
                 stop_at=self.evaluation.stop_at,
                 film_every=self.evaluation.video_every or -(-self.total_timesteps // 4),
                 film=lambda: self._film(["latest/episode"], context, SHORT_FILM),
@@ -203,11 +204,14 @@ class AgentExperiment(ActingExperiment):
 
     def evaluate(self, context: RunContext) -> dict[str, float]:
         seeds = episode_seeds(self.seed, "judge", self.episodes)
-        final = best = play_episodes(self.agent, self.eval_settings, seeds)
+        final = best = self._play(seeds)
         if not self._best_is_final():
             with self._as_best():
-                best = play_episodes(self.agent, self.eval_settings, seeds)
+                best = self._play(seeds)
         return figures("eval", final) | figures("best", best)
+
+    def _play(self, seeds: Sequence[int]) -> Episodes:
+        return play_episodes(self.agent, self.eval_settings, seeds, side_by_side=self.evaluation.num_envs)
 
     def draw(self, context: RunContext) -> None:
         self._film(["eval/episode", "best/episode"] if self._best_is_final() else ["eval/episode"], context, FILM)
@@ -241,7 +245,7 @@ class AgentExperiment(ActingExperiment):
 
     def judge(self, seed: int, count: int | None) -> Sequence[Episode]:
         seeds = episode_seeds(seed, "judge", count or self.episodes)
-        episodes = play_episodes(self.agent, self.eval_settings, seeds)
+        episodes = self._play(seeds)
         return [Episode(*one) for one in zip(seeds, episodes.returns.tolist(), episodes.lengths.tolist(), strict=True)]
 
     def play(self, showing: Showing) -> Path | None:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import gymnasium as gym
 
 from agents.core.agent import Agent
+from agents.environments.closing import close
 from agents.environments.settings import EnvSettings
 from agents.networks.extractor import RecurrentState
 from agents.sb3.export import export_sb3
@@ -71,7 +72,7 @@ class TrainedAgent:
         if wrong is None:
             return fitted(space, observation)
         env = self.environment()
-        env.close()
+        close(env)
         if isinstance(env, ChannelsFirst) and misfit(env.env.observation_space, observation) is None:
             return env.observation(fitted(env.env.observation_space, observation))
         raise ConfigError(f"the agent of {self.settings.id} was given an observation {wrong}")

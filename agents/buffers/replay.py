@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,11 +9,10 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
+from agents.buffers.memory import require_memory
 from agents.buffers.priorities import Priorities
 from agents.environments.vector import Steps
 from agents.spaces.observations import Tensors, arrays, at, each, put, to_device
-from lab.console.wording import size
-from lab.errors import ConfigError
 
 
 class Sample(NamedTuple):
@@ -61,7 +59,7 @@ class Replay:
         alpha: float | None = None,
     ) -> None:
         rows = self.buffer_size = max(buffer_size // n_envs, 1)
-        _require_memory(observation_space, rows, n_envs)
+        require_memory("agent.buffer_size", "transitions", observation_space, rows * n_envs, copies=2)
         self.n_envs, self.n_steps, self.gamma, self.device = n_envs, n_steps, gamma, torch.device(device)
         self.observations, self.next_observations = (arrays(observation_space, rows, n_envs) for _ in range(2))
         self.actions: np.ndarray[Any, Any] = arrays(action_space, rows, n_envs)
@@ -140,14 +138,3 @@ class Replay:
         if array.dtype == np.float64:
             array = array.astype(np.float32)
         return each(torch.from_numpy, array).to(self.device, non_blocking=True)  # type: ignore[no-any-return]
-
-
-def _require_memory(space: spaces.Space[Any], rows: int, n_envs: int) -> None:
-    """Raise ConfigError if the buffer is larger than the machine's memory: the run would end once it is filled."""
-    row = arrays(space, 1, n_envs)
-    needed = 2 * rows * sum(part.nbytes for part in (row.values() if isinstance(row, dict) else (row,)))
-    if hasattr(os, "sysconf") and needed > (there := os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")):
-        raise ConfigError(
-            f"agent.buffer_size: {rows * n_envs:,} transitions take {size(needed)} of memory, and this machine has "
-            f"{size(there)}; it can be at most {int(rows * n_envs * there / needed):,}"
-        )

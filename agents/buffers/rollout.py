@@ -11,6 +11,7 @@ from gymnasium import spaces
 from torch import Tensor
 
 from agents.buffers.advantages import advantages_and_returns
+from agents.buffers.memory import require_memory
 from agents.networks.extractor import RecurrentState
 from agents.spaces.observations import Tensors, at, each, tensors
 
@@ -52,6 +53,8 @@ class Rollout:
         n_envs: int = 1,
     ) -> None:
         lead = (buffer_size, n_envs)
+        steps = f"steps ({buffer_size:,} in each of {n_envs} copies)"
+        require_memory("agent.n_steps", steps, observation_space, buffer_size * n_envs)
         self.gamma, self.gae_lambda, self.n_steps, self.n_envs = gamma, gae_lambda, buffer_size, n_envs
         self.observations: Tensors = tensors(observation_space, *lead, device=device)
         self.actions: Tensor = tensors(action_space, *lead, device=device)

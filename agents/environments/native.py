@@ -9,6 +9,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices
 
+from agents.environments.closing import close
 from agents.environments.resumable import BOUNDARY, EPISODE
 from agents.environments.vector import Environments, Steps
 from agents.spaces.observations import each
@@ -52,7 +53,7 @@ class NativeEnvs(Environments):
         self.appointed = [BOUNDARY, env_steps]
 
     def close(self) -> None:
-        self.env.close()
+        close(self.env)
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
         return [getattr(self.env, attr_name, None)] * len(list(self._get_indices(indices)))

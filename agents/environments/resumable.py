@@ -13,6 +13,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 
+from agents.environments.closing import close
 from agents.spaces.observations import fitted, misfit
 from lab.errors import EnvironmentFailedError
 from lab.system.randomness import derived_seed
@@ -120,7 +121,7 @@ def choose_method(make: Callable[[], Env], *, native: bool = True) -> tuple[Meth
     env = make()
     name = env.spec.id if env.spec else str(env)
     if native and has_native_state(env):
-        env.close()
+        close(env)
         return "native", None
     try:
         same = _replays(env, make())
@@ -146,8 +147,8 @@ def _replays(one: Env, other: Env) -> bool:
 
     play(other, 1)
     same = _equal(play(one, 0), play(other, 0))
-    one.close()
-    other.close()
+    close(one)
+    close(other)
     return same
 
 

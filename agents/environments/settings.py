@@ -12,27 +12,21 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import gymnasium as gym
 from gymnasium.vector import AutoresetMode, VectorEnv
-from gymnasium.wrappers import NormalizeObservation, NormalizeReward, TimeLimit
+from gymnasium.wrappers import TimeLimit
 
 from agents.environments.cartpole_vectors import CartPoleVector
+from agents.environments.closing import close
+from agents.environments.making import Wrapper, make_env, present_id
 from agents.environments.native import NativeEnvs
 from agents.environments.resumable import Method, Resumable, choose_method, has_native_state
 from agents.environments.sync import SyncEnvs
 from agents.environments.vector import Environments
 from agents.environments.workers import AsyncEnvs
-from agents.spaces.observations import ChannelsFirst, has_channels_last
-from lab.config.imports import present_name
 from lab.config.roles import Roles
 from lab.config.types import PositiveFloat, PositiveInt
 from lab.console.progress import notice
-from lab.errors import ConfigError, EnvironmentFailedError, nearest
+from lab.errors import ConfigError, EnvironmentFailedError
 from lab.system.cores import usable_cores
-
-Wrapper = Callable[[gym.Env[Any, Any]], gym.Wrapper[Any, Any, Any, Any]]
-"""How a config gives a wrapper: a class with settings, called with the environment."""
-
-EXTRAS = {"box2d": "box2d", "ale_py": "atari", "opencv": "atari"}
-"""Words in messages about a missing package, and the extra of the lab that installs it."""
 
 SAME_STEP = {"gymnasium.envs.classic_control.cartpole:CartPoleVectorEnv": CartPoleVector}
 """Vector environments of Gymnasium, which need an extra step for each reset, and ours that replace them."""
@@ -86,26 +80,9 @@ class EnvSettings:
 
     def make(self, render_mode: str | None = None, *, training: bool = False) -> gym.Env[Any, Any]:
         """Make one environment. Raises ConfigError for an unknown id, bad kwargs, wrappers or a missing package."""
-        if "render_mode" in self.kwargs:
-            raise ConfigError("env.kwargs must not hold render_mode: the lab chooses it when it films an episode")
-        try:
-            # Passed only if wanted: many environments of users take no render_mode.
-            chosen: dict[str, Any] = {"render_mode": render_mode} if render_mode else {}
-            env = gym.make(_present(self.id), **chosen, **self.kwargs)
-        except (gym.error.Error, ModuleNotFoundError) as error:
-            if remedy := _remedy(error):
-                raise ConfigError(f"environment {self.id} needs a package that is not installed: {remedy}") from error
-            hint = nearest(self.id, gym.registry) or f" ({str(error).splitlines()[0]})"
-            if isinstance(error, gym.error.NamespaceNotFound):
-                hint = "; name the module that registers it as well, as in ale_py:ALE/Pong-v5"
-            raise ConfigError(f"unknown environment {self.id!r}{hint}") from error
-        except Exception as error:  # an environment's own code may fail in any way
-            raise ConfigError(
-                f"environment {self.id} cannot be made with env.kwargs {self.kwargs}: {type(error).__name__}: {error}"
-            ) from error
-        for wrapper in (*self.wrappers, *(self.training_wrappers if training else ())):
-            env = self._wrapped(env, wrapper)
-        return ChannelsFirst(env) if has_channels_last(env.observation_space) else env
+        return make_env(
+            self.id, self.kwargs, (*self.wrappers, *(self.training_wrappers if training else ())), render_mode
+        )
 
     def plan(self) -> Plan:
         """Decide how the copies are stepped and restored. Raises EnvironmentFailedError if one fails when tried."""
@@ -142,14 +119,12 @@ class EnvSettings:
 
     def spaces(self) -> tuple[gym.Space[Any], gym.Space[Any]]:
         """Return the spaces of observations and actions, as the agent sees them."""
-        env = self.make(training=True)
-        env.close()
+        env = self._example(training=True)
         if self.training_wrappers:
-            judged = self.make()
-            judged.close()
+            evaluated = self._example()
             for one, other in (
-                (env.observation_space, judged.observation_space),
-                (env.action_space, judged.action_space),
+                (env.observation_space, evaluated.observation_space),
+                (env.action_space, evaluated.action_space),
             ):
                 if one != other:
                     changed = " ".join(f"{other} to {one}".split())  # NumPy breaks long bounds into lines
@@ -161,8 +136,7 @@ class EnvSettings:
 
     def max_episode_steps(self) -> int | None:
         """Return the time limit of an episode, or None."""
-        env = self.make()
-        env.close()
+        env = self._example()
         return env.spec.max_episode_steps if env.spec else None
 
     def limited(self, max_steps: int) -> EnvSettings:
@@ -173,37 +147,27 @@ class EnvSettings:
 
     def render_modes(self) -> list[str]:
         """Return the environment's render modes: `human`, `rgb_array` and others."""
-        env = self.make()
-        env.close()
+        env = self._example()
         return list(env.metadata.get("render_modes") or [])
 
     def renders(self) -> bool:
         """Whether the environment can be drawn as pictures."""
         return "rgb_array" in self.render_modes()
 
+    def _example(self, *, training: bool = False) -> gym.Env[Any, Any]:
+        """Return an environment that is closed already: it is only looked at."""
+        env = self.make(training=training)
+        close(env)
+        return env
+
     def _make_resumable(self, seed: int, copy: int, method: Method) -> Resumable:
         return Resumable(self.make(training=True), seed=seed, copy=copy, method=method)
-
-    def _wrapped(self, env: gym.Env[Any, Any], wrapper: Wrapper) -> gym.Env[Any, Any]:
-        try:
-            wrapped = wrapper(env)
-        except Exception as error:  # a wrapper's own code may fail in any way
-            if remedy := _remedy(error):
-                raise ConfigError(f"env.wrappers need a package that is not installed: {remedy}") from error
-            raise ConfigError(f"env.wrappers around {self.id}: {type(error).__name__}: {error}") from error
-        if isinstance(wrapped, NormalizeObservation | NormalizeReward):
-            raise ConfigError(
-                f"{type(wrapped).__name__} would keep statistics of its own in each copy, and none in checkpoints; "
-                "set agent.normalize_observations or agent.normalize_rewards instead"
-            )
-        return wrapped
 
     def _native_class(self) -> Callable[[int], VectorEnv[Any, Any, Any]] | None:
         """Return a function that makes native vector environments which can be resumed, or None."""
         if self.kwargs or self.wrappers or self.training_wrappers or self.resume == "replay":
             return None
-        env = self.make()
-        env.close()
+        env = self._example()
         spec = env.spec
         if spec is None or spec.vector_entry_point is None or spec.additional_wrappers:
             return None
@@ -211,12 +175,12 @@ class EnvSettings:
             if spec.max_episode_steps is None or not spec.kwargs.keys() <= inspect.signature(own).parameters.keys():
                 return None
             return partial(own, max_episode_steps=spec.max_episode_steps, **spec.kwargs)
-        envs = gym.make_vec(_present(self.id), 1, vectorization_mode="vector_entry_point")
+        envs = gym.make_vec(present_id(self.id), 1, vectorization_mode="vector_entry_point")
         fits = envs.metadata.get("autoreset_mode") is AutoresetMode.SAME_STEP and hasattr(envs.unwrapped, "state_dict")
-        envs.close()
+        close(envs)
         if not fits:
             return None
-        return lambda count: gym.make_vec(_present(self.id), count, vectorization_mode="vector_entry_point").unwrapped
+        return lambda count: gym.make_vec(present_id(self.id), count, vectorization_mode="vector_entry_point").unwrapped
 
     def _sync_or_async(self) -> Literal["sync", "async"]:
         """Choose by measurement: both give the same run and differ only in speed."""
@@ -239,20 +203,4 @@ class EnvSettings:
                 f"environment {env.spec.id if env.spec else env} raised {type(error).__name__}: {error}"
             ) from error
         finally:
-            env.close()
-
-
-def _present(id: str) -> str:
-    """The id, with the module before its colon under its present name."""
-    module, colon, name = id.rpartition(":")
-    return f"{present_name(module)}:{name}" if colon else id
-
-
-def _remedy(error: Exception) -> str | None:
-    """Return how to install what `error` misses; None where it is about something else."""
-    if not isinstance(error, gym.error.DependencyNotInstalled | ModuleNotFoundError):
-        return None
-    extra = next((extra for name, extra in EXTRAS.items() if name in str(error).lower()), None)
-    if extra is not None:
-        return f"pip install 'deep-learning-lab[{extra}]', in a checkout '.[{extra}]'"
-    return str(error) if isinstance(error, gym.error.DependencyNotInstalled) else None
+            close(env)

@@ -9,6 +9,7 @@ import gymnasium as gym
 import numpy as np
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices
 
+from agents.environments.closing import close
 from agents.environments.resumable import Resumable
 from agents.environments.vector import Environments, Steps
 from agents.spaces.observations import arrays, each, put
@@ -57,7 +58,7 @@ class SyncEnvs(Environments):
 
     def close(self) -> None:
         for env in self.envs:
-            env.close()
+            close(env)
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
         return [self.envs[i].get_wrapper_attr(attr_name) for i in self._get_indices(indices)]

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from agents.environments.closing import close
 from agents.environments.settings import EnvSettings
 from agents.networks.extractor import RecurrentState
 from agents.spaces.observations import fitted, misfit, stack
@@ -77,7 +78,7 @@ class EvalEnv:
 
     def close(self) -> None:
         """Close the environment."""
-        self.env.close()
+        close(self.env)
 
     def _see(self, observation: Any) -> None:
         if wrong := misfit(self.env.observation_space, observation):

@@ -19,7 +19,9 @@ from agents.spaces.observations import stack
 from lab.config.roles import Roles
 from lab.config.types import PositiveInt
 
-SIDE_BY_SIDE = 100  # environments per batch of the policy
+SIDE_BY_SIDE = 20
+"""Environments that are open at the same time. A heavy simulator takes hundreds of megabytes for each."""
+
 FILM_SIDE = 320  # pixels
 
 LONGEST_EPISODE = 27_000
@@ -35,6 +37,7 @@ class EvaluationSettings:
         episodes: of the final policy, and of the best one, on seeds that training never saw.
         every: steps between the evaluations that choose the best policy.
         best_episodes: episodes of each of these, on seeds of their own.
+        num_envs: environments that are open at the same time, each for one episode.
         stop_at: mean return in one of these that ends training; null: it goes on to the end.
         max_steps: after which an episode is cut off where the environment has no time limit of its own, in evaluation,
             films and `lab play`; null: 27,000. Training knows nothing of it.
@@ -49,12 +52,13 @@ class EvaluationSettings:
         protocol=("max_steps",),
         stops=("stop_at",),
         watching=("every", "best_episodes"),
-        indifferent=("video", "video_every"),
+        indifferent=("num_envs", "video", "video_every"),
     )
 
     episodes: PositiveInt = 100
     every: PositiveInt = 10_000
     best_episodes: PositiveInt = 10
+    num_envs: PositiveInt = SIDE_BY_SIDE
     stop_at: float | None = None
     max_steps: PositiveInt | None = None
     video: bool = True
@@ -87,14 +91,20 @@ def figures(group: str, episodes: Episodes) -> dict[str, float]:
     }
 
 
-def play_episodes(agent: Actor, settings: EnvSettings, seeds: Sequence[int]) -> Episodes:
-    """Play one deterministic episode from each seed. None is cut off but by a time limit, and none counts twice.
+def play_episodes(
+    agent: Actor, settings: EnvSettings, seeds: Sequence[int], *, side_by_side: int = SIDE_BY_SIDE
+) -> Episodes:
+    """Play one deterministic episode from each seed, each in an environment of its own. Only a time limit cuts an
+    episode off, and each counts once.
+
+    Args:
+        side_by_side: most environments that are open at the same time; the policy acts in all of them together.
 
     Raises EnvironmentFailedError.
     """
     returns, lengths = np.zeros(len(seeds)), np.zeros(len(seeds), dtype=int)
-    for start in range(0, len(seeds), SIDE_BY_SIDE):
-        chunk = range(start, min(start + SIDE_BY_SIDE, len(seeds)))
+    for start in range(0, len(seeds), side_by_side):
+        chunk = range(start, min(start + side_by_side, len(seeds)))
         with ExitStack() as opened:
             envs = [opened.enter_context(closing(EvalEnv(settings))) for _ in chunk]
             for env, i in zip(envs, chunk, strict=True):

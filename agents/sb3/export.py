@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from gymnasium import spaces
 from stable_baselines3.common.running_mean_std import RunningMeanStd
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 from stable_baselines3.dqn.policies import DQNPolicy
@@ -101,6 +102,8 @@ def _outputs(policy: Any, observations: np.ndarray[Any, Any]) -> Tensor:
     space = copy.deepcopy(policy.action_space)
     space.seed(0)
     actions = torch.as_tensor(np.stack([space.sample() for _ in observations]))
+    if isinstance(space, spaces.MultiBinary):
+        actions = actions.float()  # torch's Bernoulli distribution takes no integers
     return torch.cat([part.flatten() for part in policy.evaluate_actions(tensor, actions)])
 
 

@@ -150,6 +150,16 @@ class Pixels(gym.Env[Any, Any]):
         return self.observation_space.sample(), 0.0, True, False, {}
 
 
+class Switches(Pixels):
+    """Has a switch for each light."""
+
+    action_space = spaces.MultiBinary(3)  # type: ignore[assignment]
+
+    def __init__(self) -> None:
+        self.observation_space = spaces.MultiBinary(4)
+
+
+gym.register("LabTestSwitches-v0", entry_point=f"{__name__}:Switches")
 gym.register("LabTestPixels-v0", entry_point=f"{__name__}:Pixels")
 gym.register("LabTestFloatPixels-v0", entry_point=f"{__name__}:Pixels", kwargs={"kind": np.float32})
 
@@ -171,6 +181,7 @@ CASES: list[tuple[type[PPO] | type[DQN], str, Any, dict[str, Any]]] = [
     (PPO, "Pendulum-v1", partial(MLP, hidden=[16]), {"gsde": True, "sde_sample_freq": 4, "log_std_init": -1.0}),
     (PPO, "Pendulum-v1", partial(MLP, hidden=[8]), {"gsde": True, "share_encoder": False, "clip_range_vf": 0.3}),
     (PPO, "FrozenLake-v1", partial(MLP, hidden=[16, 16], activation="sigmoid"), {}),
+    (PPO, "LabTestSwitches-v0", partial(MLP, hidden=[16]), {}),
     (PPO, "LabTestPixels-v0", partial(MLP, hidden=[16], activation="silu"), {}),
     (PPO, "LabTestPixels-v0", nature, {"net_arch": [8]}),
     (PPO, "LabTestPixels-v0", nature, {"share_encoder": False}),

@@ -85,6 +85,34 @@ def test_memory_stays_with_its_episode() -> None:
     assert episodes.returns.tolist() == episodes.lengths.tolist(), "whoever remembers is always right"
 
 
+class Counted(Countdown):
+    """Knows how many of its kind are open."""
+
+    open_now = 0
+    most = 0
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        super().__init__(render_mode)
+        Counted.open_now += 1
+        Counted.most = max(Counted.most, Counted.open_now)
+
+    def close(self) -> None:
+        super().close()
+        Counted.open_now -= 1
+
+
+gym.register("LabTestCounted-v0", entry_point=f"{__name__}:Counted")
+
+
+@pytest.mark.parametrize("side_by_side", [1, 3, 50])
+def test_open_environments_are_bounded(side_by_side: int) -> None:
+    seeds, settings = list(range(7)), EnvSettings("LabTestCounted-v0")
+    Counted.most = 0
+    played = play_episodes(Remembers(), settings, seeds, side_by_side=side_by_side)
+    assert (Counted.most, Counted.open_now) == (min(side_by_side, 7), 0)
+    assert played.lengths.tolist() == [seed % 7 + 3 for seed in seeds]
+
+
 def shown(path: Path) -> tuple[list[Image.Image], list[int]]:
     """Frames of a GIF, and how long each lasts in milliseconds."""
     frames, durations = [], []

@@ -316,6 +316,7 @@ def test_rollouts_hold_copies() -> None:
     ("settings", "sentence"),
     [
         ({"batch_size": 7}, "divide a rollout of 32 x 2"),
+        ({"n_steps": 10**12}, r"agent\.n_steps: 2,000,000,000,000 steps .* take .* of memory, and this machine has"),
         ({"gsde": True}, "gsde needs Box actions"),
         ({"sde_sample_freq": 0}, "sde_sample_freq must be at least 1, or -1"),
         ({"sde_sample_freq": -7}, "sde_sample_freq must be at least 1, or -1"),

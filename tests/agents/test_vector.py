@@ -597,6 +597,37 @@ def test_missing_module_is_explained() -> None:
         EnvSettings("Nowhere/Pong-v5").make()
 
 
+gym.register("LabTestLacking-v0", "tests.support.lacking:Market")
+
+
+@pytest.mark.parametrize(
+    ("id", "said"),
+    [
+        ("nowhere:Market-v0", "unknown environment 'nowhere:Market-v0'; there is no module 'nowhere'"),
+        ("LabTestLacking-v0", "environment LabTestLacking-v0 needs a package that is not installed: market_simulator"),
+    ],
+)
+def test_missing_packages_are_named(id: str, said: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        EnvSettings(id).make()
+    assert str(raised.value) == said
+
+
+class Unclosable(Endings):
+    def close(self) -> None:
+        raise RuntimeError("not connected to the physics server")
+
+
+gym.register("LabTestUnclosable-v0", Unclosable, max_episode_steps=9)  # type: ignore[arg-type]
+
+
+def test_failing_close_ends_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    run = lab.run("ppo-cartpole", TINY | {"env.id": "LabTestUnclosable-v0"}, runs_dir="runs", fast_dev_run=True)
+    assert run.status == "completed"
+    said = "environment LabTestUnclosable-v0 could not be closed: RuntimeError: not connected to the physics server"
+    assert capsys.readouterr().err.count(said) == 1
+
+
 def test_a_wrapper_that_fails_is_named() -> None:
     settings = env_settings(**{"env.wrappers": [{"class_path": "gymnasium.wrappers.GrayscaleObservation"}]})
     with pytest.raises(ConfigError, match=r"env.wrappers around CartPole-v1: ValueError"):

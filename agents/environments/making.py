@@ -1,0 +1,91 @@
+"""Makes one environment with its wrappers, and says what is missing if that fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import gymnasium as gym
+from gymnasium.wrappers import NormalizeObservation, NormalizeReward
+
+from agents.spaces.observations import ChannelsFirst, has_channels_last
+from lab.config.imports import present_name
+from lab.errors import ConfigError, nearest
+
+Wrapper = Callable[[gym.Env[Any, Any]], gym.Wrapper[Any, Any, Any, Any]]
+"""How a config gives a wrapper: a class with settings, called with the environment."""
+
+EXTRAS = {"box2d": "box2d", "ale_py": "atari", "opencv": "atari"}
+"""Words in messages about a missing package, and the extra of the lab that installs it."""
+
+
+def make_env(
+    id: str, kwargs: Mapping[str, Any], wrappers: Sequence[Wrapper], render_mode: str | None
+) -> gym.Env[Any, Any]:
+    """Make one environment; images get their channels first. See `EnvSettings.make`."""
+    if "render_mode" in kwargs:
+        raise ConfigError("env.kwargs must not hold render_mode: the lab chooses it when it films an episode")
+    try:
+        # Passed only if wanted: many environments of users take no render_mode.
+        chosen: dict[str, Any] = {"render_mode": render_mode} if render_mode else {}
+        env = gym.make(present_id(id), **chosen, **kwargs)
+    except (gym.error.Error, ModuleNotFoundError) as error:
+        raise ConfigError(_missing(id, error)) from error
+    except Exception as error:  # an environment's own code may fail in any way
+        raise ConfigError(
+            f"environment {id} cannot be made with env.kwargs {dict(kwargs)}: {type(error).__name__}: {error}"
+        ) from error
+    for wrapper in wrappers:
+        env = _wrapped(id, env, wrapper)
+    return ChannelsFirst(env) if has_channels_last(env.observation_space) else env
+
+
+def present_id(id: str) -> str:
+    """Return the id with the module before its colon under its present name."""
+    module, colon, name = id.rpartition(":")
+    return f"{present_name(module)}:{name}" if colon else id
+
+
+def _wrapped(id: str, env: gym.Env[Any, Any], wrapper: Wrapper) -> gym.Env[Any, Any]:
+    try:
+        wrapped = wrapper(env)
+    except Exception as error:  # a wrapper's own code may fail in any way
+        if remedy := _remedy(error):
+            raise ConfigError(f"env.wrappers need a package that is not installed: {remedy}") from error
+        raise ConfigError(f"env.wrappers around {id}: {type(error).__name__}: {error}") from error
+    if isinstance(wrapped, NormalizeObservation | NormalizeReward):
+        raise ConfigError(
+            f"{type(wrapped).__name__} would keep statistics of its own in each copy, and none in checkpoints; "
+            "set agent.normalize_observations or agent.normalize_rewards instead"
+        )
+    return wrapped
+
+
+def _missing(id: str, error: Exception) -> str:
+    """Return a sentence on what `id` needs and is not there: the environment, its module, or a package."""
+    module = present_id(id).rpartition(":")[0]
+    absent = _absent_module(error)
+    named = absent is not None and f"{module}.".startswith(f"{absent}.")
+    if named and not any(name in module for name in EXTRAS):
+        return f"unknown environment {id!r}; there is no module {absent!r}"
+    if remedy := _remedy(error):
+        return f"environment {id} needs a package that is not installed: {remedy}"
+    if isinstance(error, gym.error.NamespaceNotFound):
+        return f"unknown environment {id!r}; name the module that registers it as well, as in ale_py:ALE/Pong-v5"
+    return f"unknown environment {id!r}{nearest(id, gym.registry) or f' ({str(error).splitlines()[0]})'}"
+
+
+def _remedy(error: Exception) -> str | None:
+    """Return how to install what `error` misses; None where it is about something else."""
+    if not isinstance(error, gym.error.DependencyNotInstalled | ModuleNotFoundError):
+        return None
+    extra = next((extra for name, extra in EXTRAS.items() if name in str(error).lower()), None)
+    if extra is not None:
+        return f"pip install 'deep-learning-lab[{extra}]', in a checkout '.[{extra}]'"
+    return str(error) if isinstance(error, gym.error.DependencyNotInstalled) else _absent_module(error)
+
+
+def _absent_module(error: Exception) -> str | None:
+    """Return the module that was not found. Gymnasium wraps the error where an id names a module."""
+    inner = error if getattr(error, "name", None) else error.__cause__
+    return inner.name if isinstance(inner, ModuleNotFoundError) else None
