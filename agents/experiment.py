@@ -6,20 +6,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from stable_baselines3.common.logger import Logger
 
+from agents.checkpoints import Checkpoints
 from agents.core.agent import PARTS, Agent, AgentFactory
-from agents.core.state import (
-    agent_state,
-    load_agent_state,
-    load_pending_rows,
-    load_randomness,
-    load_replay,
-    replay_rows,
-)
+from agents.core.state import load_randomness
 from agents.environments.settings import EnvSettings
 from agents.evaluation.aside import FILM, SHORT_FILM, film_aside
 from agents.evaluation.episodes import (
@@ -42,9 +35,9 @@ from lab.config.types import PositiveInt
 from lab.console.progress import notice
 from lab.data.base import DatasetInfo
 from lab.encoders.files import save_encoder
-from lab.errors import CheckpointError, ConfigError
+from lab.errors import ConfigError
 from lab.experiment import Alternative, RunContext, State, Throughput, Turn
-from lab.saving.saver import Cadence, CheckpointSettings, Rows
+from lab.saving.saver import Cadence, CheckpointSettings
 
 SAVE_EVERY = 10_000  # environment steps, where the config does not say
 BOUNDARY_EPISODES = 20  # episodes at least between two boundaries: each of them cuts the episodes short
@@ -91,7 +84,6 @@ class AgentExperiment(ActingExperiment):
         environments = self.env.make_vec(seed, plan)
         self.agent: Agent = self.agent_factory(environments, seed, device)
         self.best_state: State = {}
-        self.rows_saved = 0
         self.episodes = 2 if fast_dev_run else self.evaluation.episodes
         self.best_episodes = 2 if fast_dev_run else self.evaluation.best_episodes
         self.longest = self.evaluation.max_steps or LONGEST_EPISODE
@@ -140,22 +132,22 @@ class AgentExperiment(ActingExperiment):
                 film_every=self.evaluation.video_every or -(-self.total_timesteps // 4),
                 film=lambda: self._film(["latest/episode"], context, SHORT_FILM),
                 begin=lambda: load_randomness(self.agent, restored["agent"]) if restored else None,
-                safe_point=lambda: self._safe_point(context, reporter),
+                safe_point=lambda: checkpoints.safe_point(context, reporter),
             )
+            checkpoints = Checkpoints(self.agent, self.method)
             self.agent.set_logger(Logger(None, [TrackerWriter(context.tracker)]))
-            if restored:
-                try:
-                    self._restore(reporter, restored, context)
-                except (RuntimeError, KeyError, IndexError, ValueError, AttributeError) as error:
-                    reason = " ".join(str(error).split())[:160]
-                    raise CheckpointError(f"the checkpoint does not fit the settings: {reason}") from error
+            if context.restored:
+                strayed = checkpoints.restore(context.restored, reporter)
+                if strayed and self._inexact is None:
+                    self._inexact = strayed
+                    notice(f"{strayed}: this run does not end exactly as it would have")
             left = self.total_timesteps - self.agent.num_timesteps
             if left > 0 and not (reporter.solved and reporter.ended):
                 try:
                     self.agent.learn(left, callback=reporter, log_interval=None, reset_num_timesteps=restored is None)  # type: ignore[arg-type]
                 except SolvedError:
                     reporter.on_training_end()
-                self._save(context, reporter)
+                checkpoints.save(context, reporter)
             self.best_state = reporter.best_state
         return Throughput(self.agent.num_timesteps, "env steps")
 
@@ -166,41 +158,6 @@ class AgentExperiment(ActingExperiment):
                 f"{self.longest:,} steps (evaluation.max_steps), and training never does; gymnasium.wrappers.TimeLimit "
                 "under env.wrappers limits all of them"
             )
-
-    def _safe_point(self, context: RunContext, reporter: TrainingReporter) -> None:
-        assert context.saver is not None
-        if self.method == "boundary" and context.saver.due(self.agent.num_timesteps):
-            self.agent.begin_episodes()
-        context.saver.safe_point(self.agent.num_timesteps, *self._state(reporter))
-
-    def _save(self, context: RunContext, reporter: TrainingReporter) -> None:
-        assert context.saver is not None
-        context.saver.save(self.agent.num_timesteps, *self._state(reporter))
-
-    def _state(self, reporter: TrainingReporter) -> tuple[Callable[[], Any], Callable[[], Rows] | None]:
-        def state() -> dict[str, Any]:
-            return {"agent": agent_state(self.agent), "reporter": reporter.state_dict()}
-
-        def rows() -> Rows:
-            assert self.agent.replay is not None
-            before, self.rows_saved = self.rows_saved, self.agent.rows_added
-            return replay_rows(self.agent.replay, before, self.rows_saved)
-
-        return state, rows if self.agent.replay else None
-
-    def _restore(self, reporter: TrainingReporter, state: dict[str, Any], context: RunContext) -> None:
-        assert context.restored is not None
-        reporter.load_state_dict(state["reporter"])
-        strayed = load_agent_state(self.agent, state["agent"])
-        if strayed and self._inexact is None:
-            self._inexact = f"environments {', '.join(map(str, strayed))} did not come back to where they were"
-            notice(f"{self._inexact}: this run does not end exactly as it would have")
-        load_pending_rows(self.agent, state["agent"]["logged"])
-        if self.agent.replay:
-            self.rows_saved = self.agent.rows_added
-            load_replay(self.agent.replay, context.restored.segments, self.rows_saved)
-        if self.method == "none" or strayed:  # else the agent would act on observations of other episodes
-            self.agent.begin_episodes()
 
     def evaluate(self, context: RunContext) -> dict[str, float]:
         seeds = episode_seeds(self.seed, "judge", self.episodes)

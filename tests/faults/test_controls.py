@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import torch
 
+import agents.checkpoints
 import agents.experiment
 from agents.buffers.priorities import Priorities
 from agents.environments.resumable import Resumable
@@ -63,7 +64,7 @@ def without_replay_position(control: Control) -> None:
         real(buffer, *args)
         buffer.pos = 0
 
-    control.replace(agents.experiment, "load_replay", at_the_front)
+    control.replace(agents.checkpoints, "load_replay", at_the_front)
 
 
 def without_priorities(control: Control) -> None:
@@ -78,7 +79,7 @@ def without_memory(control: Control) -> None:
     def forget(real: Any, agent: Any, state: Any) -> Any:
         return real(agent, {**state, "memory": [torch.zeros_like(part) for part in state["memory"]]})
 
-    control.replace(agents.experiment, "load_agent_state", forget)
+    control.replace(agents.checkpoints, "load_agent_state", forget)
 
 
 def without_moments(control: Control) -> None:

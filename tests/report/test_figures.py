@@ -85,7 +85,7 @@ def test_evaluation_is_no_training_part(monkeypatch: pytest.MonkeyPatch) -> None
         return call
 
     monkeypatch.setattr("agents.experiment.play_episodes", sleeping(play_episodes))
-    monkeypatch.setattr("agents.experiment.agent_state", sleeping(agent_state))
+    monkeypatch.setattr("agents.checkpoints.agent_state", sleeping(agent_state))
     run = lab.run("ppo-cartpole", SHORT | {"evaluation.every": 500, "checkpoint.steps": 500}, runs_dir="runs")
     evaluated_at_the_end = 2 * 0.2
     marks = [0, *(row["env_steps"] for row in logged(run))]
