@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lab.encoders.networks.mlp import MLP
     from lab.encoders.networks.recurrent import Recurrent
     from lab.encoders.networks.resnet import ResNet
+    from lab.encoders.networks.transformer import Transformer
     from lab.encoders.pretrained import Pretrained
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "Recurrent",
     "RecurrentEncoder",
     "ResNet",
+    "Transformer",
 ]
 
 __getattr__ = lazily(
@@ -49,5 +51,6 @@ __getattr__ = lazily(
         "Recurrent": "lab.encoders.networks.recurrent",
         "RecurrentEncoder": "lab.encoders.base",
         "ResNet": "lab.encoders.networks.resnet",
+        "Transformer": "lab.encoders.networks.transformer",
     },
 )

@@ -14,7 +14,7 @@ NAMES = {
     "lab": ("evaluate", "load", "resume", "run", "run_seeds", "run_varied"),
     "lab.encoders": (
         *("Encoder", "EncoderFactory", "InputSpec", "Pretrained", "Combined"),
-        *("ByShape", "Conv", "ConvStage", "MLP", "Recurrent", "RecurrentEncoder", "ResNet"),
+        *("ByShape", "Conv", "ConvStage", "MLP", "Recurrent", "RecurrentEncoder", "ResNet", "Transformer"),
     ),
     "lab.data": ("Batch", "Batches", "DataModule", "DataSpec", "DatasetInfo", "Images", "InputSpec"),
     "lab.model": ("Model",),

@@ -1,0 +1,85 @@
+"""Multi-head self-attention (Vaswani et al. 2017, section 3.2), over whole sequences or token by token."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lab.errors import ConfigError
+from lab.nn.positions import RotaryPositions
+
+# Dimensions: B examples, T steps, P steps before them, H heads, D features of a head.
+
+KeysValues = tuple[Tensor, Tensor]
+"""Keys and values of the steps so far, `(B, H, P, D)` each."""
+
+
+class SelfAttention(nn.Module):
+    """Every step looks at the steps of its own sequence.
+
+    Args:
+        width: features of a step; the heads share them equally.
+        heads: number of heads.
+        causal: whether a step sees only itself and the steps before it.
+        dropout: probability of dropping an attention weight.
+        bias: whether the two linear layers have biases.
+        rotary: turns queries and keys by their positions; null for none.
+
+    Raises ConfigError where the heads do not divide the width.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        *,
+        causal: bool = False,
+        dropout: float = 0.0,
+        bias: bool = True,
+        rotary: RotaryPositions | None = None,
+    ) -> None:
+        super().__init__()
+        if width % heads:
+            raise ConfigError(f"heads must divide the width {width}, received {heads} heads")
+        self.heads, self.causal, self.dropout, self.rotary = heads, causal, dropout, rotary
+        self.inputs = nn.Linear(width, 3 * width, bias=bias)
+        self.output = nn.Linear(width, width, bias=bias)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return `(B, T, width)` for `x` `(B, T, width)`. No step looks at another where `mask`, `(B, T)`, is false."""
+        return self._attend(*self._project(x, 0), mask)
+
+    def extend(self, x: Tensor, past: KeysValues | None) -> tuple[Tensor, KeysValues]:
+        """Return what `forward` returns for the steps `x`, `(B, T, width)`, that follow those in `past`; and the keys
+        and values of all steps. Only causal attention can do that."""
+        assert self.causal
+        query, key, value = self._project(x, past[0].shape[2] if past else 0)
+        if past:
+            key, value = torch.cat([past[0], key], 2), torch.cat([past[1], value], 2)
+        return self._attend(query, key, value), (key, value)
+
+    def _project(self, x: Tensor, start: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Return queries, keys and values, `(B, H, T, D)` each; the first step is at position `start`."""
+        query, key, value = self.inputs(x).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        if self.rotary is not None:
+            query, key = self.rotary(query, start), self.rotary(key, start)
+        return query, key, value
+
+    def _attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None) -> Tensor:
+        steps, past = query.shape[2], key.shape[2] - query.shape[2]
+        whole = self.causal and mask is None and past == 0
+        visible = None if whole or (steps == 1 and mask is None) else self._visible(steps, past, mask, query.device)
+        dropout = self.dropout if self.training else 0.0
+        found = F.scaled_dot_product_attention(query, key, value, visible, dropout, is_causal=whole)
+        return self.output(found.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+
+    def _visible(self, steps: int, past: int, mask: Tensor | None, device: torch.device) -> Tensor | None:
+        """Return which steps see which, true where they do; `(T, P + T)` or `(B, 1, T, T)`. None where all see all."""
+        order = torch.ones(steps, past + steps, dtype=torch.bool, device=device).tril(past) if self.causal else None
+        if mask is None:
+            return order
+        real = mask.bool()[:, None, None, :]
+        visible = real if order is None else real & order
+        # A step of padding at least sees itself: a softmax over nothing is NaN on some devices.
+        return visible | torch.eye(steps, dtype=torch.bool, device=device)

@@ -1,0 +1,118 @@
+"""Transformer blocks with the norm before each part (Vaswani et al. 2017; Xiong et al. 2020)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from lab.nn.attention import KeysValues, SelfAttention
+from lab.nn.positions import RotaryPositions
+
+# Dimensions: B examples, T steps.
+
+DEVIATION = 0.02
+"""Standard deviation of the initial weights."""
+EXPANSION = 4
+"""Hidden units of a block's MLP for each of its features, as in the paper."""
+
+
+class TransformerBlock(nn.Module):
+    """Self-attention, then an MLP with GELU on each step, both with a norm before and a shortcut around them.
+
+    Args:
+        width: features of a step.
+        heads: of the attention.
+        causal: whether a step sees only itself and the steps before it.
+        dropout: probability of dropping an attention weight, or an output of either part.
+        bias: whether linear layers and norms have biases.
+        rotary: see `SelfAttention`.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        *,
+        causal: bool = False,
+        dropout: float = 0.0,
+        bias: bool = True,
+        rotary: RotaryPositions | None = None,
+    ) -> None:
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(width, bias=bias)
+        self.attention = SelfAttention(width, heads, causal=causal, dropout=dropout, bias=bias, rotary=rotary)
+        self.mlp_norm = nn.LayerNorm(width, bias=bias)
+        self.mlp = nn.Sequential(
+            nn.Linear(width, EXPANSION * width, bias=bias), nn.GELU(), nn.Linear(EXPANSION * width, width, bias=bias)
+        )
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return `(B, T, width)` for `x` `(B, T, width)` and a mask `(B, T)`, true where a step is real."""
+        x = x + self.dropout(self.attention(self.attention_norm(x), mask))
+        return x + self.dropout(self.mlp(self.mlp_norm(x)))  # type: ignore[no-any-return]
+
+    def extend(self, x: Tensor, past: KeysValues | None) -> tuple[Tensor, KeysValues]:
+        """Return the output for steps `x`, `(B, T, width)`, that follow those in `past`, and all keys and values."""
+        seen, past = self.attention.extend(self.attention_norm(x), past)
+        x = x + self.dropout(seen)
+        return x + self.dropout(self.mlp(self.mlp_norm(x))), past
+
+
+class TransformerBlocks(nn.Module):
+    """Blocks one on top of the other, and a last norm.
+
+    Weights are drawn as in GPT-2 (Radford et al. 2019, section 2.3): from N(0, 0.02^2), those that end a shortcut
+    divided by the square root of their number. Biases are 0.
+
+    Args:
+        width: features of a step.
+        layers: number of blocks.
+        heads: of each attention.
+        causal: whether a step sees only itself and the steps before it.
+        dropout: see `TransformerBlock`.
+        bias: whether linear layers and norms have biases.
+        rotary: see `SelfAttention`.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        layers: int,
+        heads: int,
+        *,
+        causal: bool = False,
+        dropout: float = 0.0,
+        bias: bool = True,
+        rotary: RotaryPositions | None = None,
+    ) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(
+            TransformerBlock(width, heads, causal=causal, dropout=dropout, bias=bias, rotary=rotary)
+            for _ in range(layers)
+        )
+        self.norm = nn.LayerNorm(width, bias=bias)
+        for name, parameter in self.blocks.named_parameters():
+            if name.endswith(("attention.output.weight", "mlp.2.weight")):
+                nn.init.normal_(parameter, std=DEVIATION / math.sqrt(2 * layers))
+            elif parameter.ndim > 1:
+                nn.init.normal_(parameter, std=DEVIATION)
+            elif name.endswith("bias"):
+                nn.init.zeros_(parameter)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return `(B, T, width)` for `x` `(B, T, width)` and a mask `(B, T)`, true where a step is real."""
+        for block in self.blocks:
+            x = block(x, mask)
+        return self.norm(x)  # type: ignore[no-any-return]
+
+    def extend(self, x: Tensor, past: Sequence[KeysValues] | None) -> tuple[Tensor, list[KeysValues]]:
+        """Return the output for the steps `x`, `(B, T, width)`, that follow those in `past`, and the keys and values
+        of all steps for each block."""
+        extended = []
+        for number, block in enumerate(self.blocks):
+            x, kept = block.extend(x, past[number] if past else None)  # type: ignore[operator]
+            extended.append(kept)
+        return self.norm(x), extended
