@@ -16,7 +16,7 @@ from benchmarks.overhead import Bare, prepared
 from benchmarks.pairs import alternate
 from lab.data.batches import TensorBatches
 from lab.data.sets.images import unit_floats
-from lab.training.loop import quiet_lightning
+from lab.training.loop.trainer import quiet_lightning
 
 BATCH = 512
 

@@ -17,7 +17,7 @@ from generative.vae.vae import VAE
 from lab.data import Images
 from lab.data.batch import Batch, as_batch
 from lab.encoders import MLP
-from lab.training.loop import quiet_lightning
+from lab.training.loop.trainer import quiet_lightning
 
 EPOCHS = 1
 

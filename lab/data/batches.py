@@ -77,6 +77,11 @@ class CutBatches(ResumableBatches):
         full, rest = divmod(self.count, self.batch_size)
         return full + bool(rest and not self.drop_last)
 
+    @property
+    def smallest(self) -> int:
+        rest = self.count % self.batch_size
+        return rest if rest and not self.drop_last else self.batch_size
+
     def batches_from(self, first: int) -> Iterator[Batch]:
         order, drawn = self.order().to(self.device), derived_seed(self.seed or 0, self.epoch)
         for batch in range(first, len(self)):

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, IterableDataset
 
 from lab.data.base import Batches, DataModule
 from lab.data.batch import Batch, as_batch
@@ -77,6 +77,14 @@ class LoaderBatches(ResumableBatches):
     def __len__(self) -> int:
         return len(self.loader)
 
+    @property
+    def smallest(self) -> int | None:
+        size = self.loader.batch_size
+        if size is None or isinstance(self.loader.dataset, IterableDataset):
+            return None
+        rest = len(self.loader.sampler) % size  # type: ignore[arg-type]
+        return rest if rest and not self.loader.drop_last else size
+
     def batches_from(self, first: int) -> Iterator[Any]:
         for own in (self.loader, self.loader.sampler):
             if isinstance(generator := getattr(own, "generator", None), torch.Generator):
@@ -107,6 +115,7 @@ class _OnDevice:
 
     def __init__(self, batches: Any, device: torch.device) -> None:
         self.batches, self.device = batches, device
+        self.smallest: int | None = getattr(batches, "smallest", None)
 
     def __len__(self) -> int:
         return len(self.batches)

@@ -26,6 +26,11 @@ class ResumableBatches(ABC):
     def batches_from(self, first: int) -> Iterator[Any]:
         """Yield the batches of epoch `self.epoch`, without the first `first` of them."""
 
+    @property
+    def smallest(self) -> int | None:
+        """Examples in the smallest batch of an epoch; None where that is unknown."""
+        return None
+
     def __iter__(self) -> Iterator[Any]:
         first, self.resume_at = self.resume_at, 0
         # Not at the end of the loop: a consumer that counts to len() never asks for the end.

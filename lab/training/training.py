@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import replace
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -14,19 +13,26 @@ from pytorch_lightning.callbacks import EarlyStopping as LightningEarlyStopping
 from lab.console.progress import Unseen, notice
 from lab.data.base import DataModule, DatasetInfo
 from lab.data.loader import testing_batches, training_batches, validation_batches
-from lab.errors import CheckpointError, ConfigError, nearest
+from lab.errors import CheckpointError, ConfigError
 from lab.experiment import Experiment, RunContext, State, Throughput, Timing, Turn
 from lab.saving.saver import Cadence, CheckpointSettings
-from lab.training.best import Best
-from lab.training.callbacks import GradientWatch, Seeding, TestProgress
-from lab.training.ema import Averaging
-from lab.training.loop import data_workers, lightning_trainer, quiet_lightning
-from lab.training.model import Model, ModelFactory
-from lab.training.profiling import PARTS, Laps, TimedBatches, TurnOver
-from lab.training.reporter import Reporter, draw
-from lab.training.saving import Memory, Saving
+from lab.training.averaging import Averaging
+from lab.training.checks import batch_norm_errors, require_metrics, require_optimization, require_two_for_batch_norm
+from lab.training.drawing import Drawing, draw
+from lab.training.loop.best import Best
+from lab.training.loop.evaluating import EvaluationProgress
+from lab.training.loop.gradients import GradientWatch
+from lab.training.loop.layer_statistics import LayerStatistics
+from lab.training.loop.memory import Memory
+from lab.training.loop.reporter import Reporter
+from lab.training.loop.saving import Saving
+from lab.training.loop.seeding import Seeding
+from lab.training.loop.timing import PARTS, Laps, TimedBatches, TurnOver
+from lab.training.loop.trainer import lightning_trainer, quiet_lightning
+from lab.training.loop.weights import copied
+from lab.training.loop.workers import data_workers
+from lab.training.model import ModelFactory
 from lab.training.settings import TrainerSettings
-from lab.training.statistics import Statistics
 
 SAVE_EVERY = 1_000  # optimizer steps, where the config does not say
 DEFAULTS = TrainerSettings()
@@ -69,44 +75,10 @@ class Training(Experiment):
         self.steps = self.settings.length(len(self.batches), fast_dev_run=fast_dev_run)
         self.total_steps = self.model.total_steps = self.steps.steps
         self.model.optimization = self.settings
-        self._check_optimization()
-        self._check_choices(device)
-
-    def _check_optimization(self) -> None:
-        name, by_hand = type(self.model).__name__, not self.model.automatic_optimization
-        try:
-            optimizers = self.settings.build(self.model.parameter_groups(), 1)
-        except (ValueError, TypeError) as error:  # torch checks learning rates, betas and the like
-            raise ConfigError(f"trainer.optimizer: {error}") from error
-        if by_hand and self.settings.accumulate > 1:
-            raise ConfigError(
-                f"trainer.accumulate must be 1 for {name}, which calls its optimizers itself; "
-                f"received {self.settings.accumulate}"
-            )
-        if not by_hand and len(optimizers) != 1:
-            raise ConfigError(
-                f"{name} has parameter groups for {len(optimizers)} optimizers ({', '.join(optimizers)}); a model with "
-                "other than one sets automatic_optimization to False and steps them in training_step"
-            )
-
-    def _check_choices(self, device: torch.device) -> None:
-        """Raise ConfigError where early stopping or `keep_best` names no figure of the validation."""
-        stopping, keeping = self.settings.early_stopping, self.settings.keep_best
-        wanted = {"trainer.early_stopping.monitor": stopping.monitor} if stopping else {}
-        wanted |= {"trainer.keep_best.metric": keeping.metric} if keeping else {}
-        if not wanted:
-            return
-        if self.validation is None:
-            setting = next(iter(wanted)).rpartition(".")[0]
-            raise ConfigError(f"{setting} needs validation examples, but the data holds none out")
-        with self.model.to(device).at_rest(seed=0):
-            metrics = {name: metric.to(device) for name, metric in self.model.metrics().items()}
-            losses = self.model.measure(self.first_batch, metrics)
-        names = [f"val/{name}" for name in (*losses, *metrics)]
-        for setting, received in wanted.items():
-            if received not in names:
-                hint = nearest(received, names)
-                raise ConfigError(f"{setting} must be one of {', '.join(names)}, received {received}{hint}")
+        require_optimization(self.settings, self.model)
+        self.model.to(device)
+        require_metrics(self.settings, self.model, self.validation, self.first_batch)
+        require_two_for_batch_norm(self.model, self.batches, self.first_batch)
 
     def cadence(self, wish: CheckpointSettings) -> Cadence:
         if wish.steps and wish.epochs:
@@ -128,17 +100,18 @@ class Training(Experiment):
             self.batches.load_state_dict(state["batches"])  # Lightning does not save it at an epoch's end
         unit = "steps" if settings.accumulate > 1 else "batches"
         with context.progress("training", length.steps, unit, start=start) as progress:
-            best = Best(settings.best_by) if settings.best_by else None
+            best = Best(by.metric, by.mode) if (by := settings.best_by) else None
             averaging = Averaging(settings.ema, self.model) if settings.ema else None
             judged = averaging.in_place if averaging else nullcontext
-            reporter = Reporter(context, progress, settings, length, self.first_batch, judged)
+            reporter = Reporter(context, progress, steps=length.steps, log_every=settings.log_every)
+            drawing = Drawing(context, settings, reporter, self.first_batch, judged)
             memory = Memory(state["lightning"] if state else None)
             # The best weights are copied before the averaged ones are taken out, and averaged before they are drawn.
             callbacks: list[pl.Callback] = [Seeding(context.seed), GradientWatch()]
             callbacks += [one for one in (best, averaging) if one]
-            callbacks += [reporter, Saving(context, memory, self.batches, reporter)]
+            callbacks += [reporter, drawing, Saving(context, memory, self.batches, reporter)]
             if settings.statistics_every:
-                callbacks.append(Statistics(settings.statistics_every, context, reporter))
+                callbacks.append(LayerStatistics(settings.statistics_every, context, reporter))
             if stopping := settings.early_stopping:
                 callbacks.append(
                     LightningEarlyStopping(stopping.monitor, patience=stopping.patience, mode=stopping.mode)
@@ -151,7 +124,7 @@ class Training(Experiment):
                 precision=settings.precision,
                 memory=memory,
             )
-            with quiet_lightning(), data_workers():
+            with quiet_lightning(), data_workers(), batch_norm_errors():
                 trainer.fit(self.model, self.batches, self.validation, ckpt_path="in memory" if state else None)
         self.reporter = reporter
         self._choose(best, averaging)
@@ -161,24 +134,23 @@ class Training(Experiment):
         """Put the weights that are judged into the model, and say which they are."""
         if best is None and averaging is None:
             return
-        self.others["last"] = copied(self.model)
+        self.others["last"] = copied(self.model.state_dict())
         if averaging:
             averaging.put_in()
             self.judged = f"averaged weights (EMA with a decay of {averaging.settings.decay:g})"
         if best and best.weights is None:
-            notice(f"{best.settings.metric} was never a finite number: the last weights are evaluated and exported")
+            notice(f"{best.metric} was never a finite number: the last weights are evaluated and exported")
         elif best:
             self.model.load_state_dict(best.weights)  # type: ignore[arg-type]
-            self.others["best"] = copied(self.model)
+            self.others["best"] = copied(self.model.state_dict())
             kind = self.judged or "weights"
-            self.judged = f"{kind} of the best epoch by {best.settings.metric} (epoch {best.epoch}, {best.value:.4g})"
+            self.judged = f"{kind} of the best epoch by {best.metric} (epoch {best.epoch}, {best.value:.4g})"
         if self.judged:
             notice(f"evaluated and exported: the {self.judged}")
 
     @contextmanager
     def trial(self, context: RunContext) -> Iterator[Turn]:
-        undrawn = replace(self.settings, pictures_every=2**62, pictures_every_steps=None)
-        reporter = Reporter(context, Unseen("", 1, ""), undrawn, self.steps, self.first_batch)
+        reporter = Reporter(context, Unseen("", 1, ""), steps=self.steps.steps, log_every=self.settings.log_every)
 
         def turn(seconds: float) -> Timing:
             laps = Laps(seconds, context.device)
@@ -204,7 +176,7 @@ class Training(Experiment):
         self.model.prepare_test(self.data, context.device, fast_dev_run=context.fast_dev_run)
         total = 1 if context.fast_dev_run else len(self.test)
         with context.progress("evaluating", total, "batches") as progress:
-            trainer = lightning_trainer(context, [TestProgress(progress)])
+            trainer = lightning_trainer(context, [EvaluationProgress(progress)])
             with quiet_lightning():
                 trainer.test(self.model, self.test, verbose=False)
         return {name: float(value) for name, value in trainer.callback_metrics.items()}
@@ -237,8 +209,3 @@ class Training(Experiment):
     @property
     def trained(self) -> object:
         return self.model
-
-
-def copied(model: Model) -> State:
-    """Return a copy of a model's weights and buffers."""
-    return {name: value.clone() for name, value in model.state_dict().items()}

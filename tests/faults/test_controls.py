@@ -27,8 +27,8 @@ from lab.cli.main import main
 from lab.data.batches import TensorBatches
 from lab.resuming import resume
 from lab.saving import verify as verification
-from lab.training.best import Best
-from lab.training.ema import Averaging
+from lab.training.averaging import Averaging
+from lab.training.loop.best import Best
 from tests.faults.harness import differences, run_killed, run_undisturbed, words
 
 pytestmark = pytest.mark.fault(27)

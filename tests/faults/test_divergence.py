@@ -64,7 +64,7 @@ def weights_at_the_end(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Tensor
     def keep(self: Any, trainer: pl.Trainer, module: pl.LightningModule, error: BaseException) -> None:
         found.append(module.state_dict())
 
-    monkeypatch.setattr("lab.training.reporter.Reporter.on_exception", keep, raising=False)
+    monkeypatch.setattr("lab.training.loop.reporter.Reporter.on_exception", keep, raising=False)
     return found
 
 

@@ -19,7 +19,7 @@ from lab.evaluation import evaluate
 from lab.resuming import resume
 from lab.saving import verify as verification
 from lab.saving.saver import rolling
-from lab.training.saving import Saving
+from lab.training.loop.saving import Saving
 from tests.faults.harness import (
     FIVE,
     KINDS,

@@ -18,7 +18,7 @@ from generative.judges.frechet import frechet_distance
 from lab.data import Images
 from lab.data.spec import Classes, DataSpec, InputSpec
 from lab.encoders import Conv, ConvStage
-from lab.training.ema import Averaging
+from lab.training.averaging import Averaging
 from lab.training.settings import EMA
 
 DIGITS = {"data.name": "digits", "data.batch_size": 32, "threads": 1}

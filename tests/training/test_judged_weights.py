@@ -15,7 +15,7 @@ from lab.evaluation import evaluate
 from lab.runs.summary import Summary
 from lab.saving.checkpoint import load
 from lab.tracking import read_journal
-from lab.training.ema import Averaging
+from lab.training.averaging import Averaging
 from lab.training.settings import EMA
 from tests.training.models import Line, Regression
 

@@ -12,7 +12,7 @@ from torch import nn
 from lab.runs.summary import Summary
 from lab.saving.checkpoint import load
 from lab.tracking import read_journal
-from lab.training.statistics import activation_statistics
+from lab.training.loop.layer_statistics import activation_statistics
 
 Train = Callable[..., Summary]
 

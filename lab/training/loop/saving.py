@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytorch_lightning as pl
-from lightning_fabric.plugins.io.checkpoint_io import CheckpointIO
 from pytorch_lightning.callbacks import Checkpoint as LastCallback
 
 from lab.data.base import Batches
 from lab.experiment import RunContext
-from lab.training.callbacks import stepped
-from lab.training.reporter import Reporter
+from lab.training.loop.memory import Memory
+from lab.training.loop.reporter import Reporter
+from lab.training.loop.steps import stepped
 
 
 class Saving(LastCallback):
@@ -62,20 +62,3 @@ class Saving(LastCallback):
         trainer.save_checkpoint("in memory")
         assert self.memory.checkpoint is not None
         return self.memory.checkpoint
-
-
-class Memory(CheckpointIO):
-    """Where Lightning saves to and loads from; `lab.saving.checkpoint` writes files, atomically and without pickle."""
-
-    def __init__(self, checkpoint: dict[str, Any] | None = None) -> None:
-        self.checkpoint = checkpoint
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        self.checkpoint = checkpoint
-
-    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
-        assert self.checkpoint is not None
-        return self.checkpoint
-
-    def remove_checkpoint(self, path: Any) -> None:
-        """Nothing to do."""

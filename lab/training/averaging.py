@@ -15,7 +15,8 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from lab.training.callbacks import stepped
+from lab.training.loop.steps import stepped
+from lab.training.loop.weights import copied
 from lab.training.model import Model
 from lab.training.settings import EMA
 
@@ -35,7 +36,7 @@ class Averaging(pl.Callback):
     def __init__(self, settings: EMA, model: Model) -> None:
         self.settings, self.model = settings, model
         self.steps = self.updates = 0
-        self.average: State = {name: value.clone() for name, value in self._weights().items()}
+        self.average: State = copied(self._weights())
         self.trained: State | None = None
         self.live: State | None = None
         """The model's weights while it trains: looked up once, since that takes longer than an update."""
@@ -72,7 +73,7 @@ class Averaging(pl.Callback):
         return {"average": dict(self.average), "steps": self.steps, "updates": self.updates}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.average = {name: value.clone() for name, value in state_dict["average"].items()}
+        self.average = copied(state_dict["average"])
         self.steps, self.updates = state_dict["steps"], state_dict["updates"]
 
     @torch.no_grad()
@@ -97,7 +98,7 @@ class Averaging(pl.Callback):
     def put_in(self) -> None:
         """Put the average in place of the trained weights."""
         weights = self._weights()
-        self.trained = {name: value.clone() for name, value in weights.items()}
+        self.trained = copied(weights)
         for name, value in weights.items():  # in place: optimizers pair their numbers with the weights' memory
             value.copy_(self.average[name])
 

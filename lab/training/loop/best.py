@@ -8,27 +8,28 @@ from typing import Any
 import pytorch_lightning as pl
 from torch import Tensor
 
-from lab.training.settings import KeepBest
+from lab.training.loop.weights import copied
 
 
 class Best(pl.Callback):
     """Keeps the weights that were validated best; the first of equals stays.
 
     Args:
-        settings: the metric, and whether less or more of it is better.
+        metric: any figure under `val/`.
+        mode: whether less (`min`) or more (`max`) is better.
     """
 
-    def __init__(self, settings: KeepBest) -> None:
-        self.settings = settings
+    def __init__(self, metric: str, mode: str) -> None:
+        self.metric, self.mode = metric, mode
         self.value, self.epoch = math.nan, 0
         self.weights: dict[str, Tensor] | None = None
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        value = float(trainer.callback_metrics[self.settings.metric])
-        better = value < self.value if self.settings.mode == "min" else value > self.value
+        value = float(trainer.callback_metrics[self.metric])
+        better = value < self.value if self.mode == "min" else value > self.value
         if better or (self.weights is None and math.isfinite(value)):
             self.value, self.epoch = value, trainer.current_epoch + 1
-            self.weights = {name: weight.clone() for name, weight in module.state_dict().items()}
+            self.weights = copied(module.state_dict())
 
     def state_dict(self) -> dict[str, Any]:
         return {"value": self.value, "epoch": self.epoch, "weights": self.weights}

@@ -12,13 +12,13 @@ from torch.nn.modules import activation
 from torch.utils.hooks import RemovableHandle
 
 from lab.experiment import RunContext
-from lab.training.callbacks import gradient_norm
-from lab.training.reporter import Reporter
+from lab.training.loop.gradients import gradient_norm
+from lab.training.loop.reporter import Reporter
 
 CONVOLUTIONAL = 4  # axes of a batch of maps, (B, C, H, W): a unit is a channel; elsewhere units are on the last axis
 
 
-class Statistics(pl.Callback):
+class LayerStatistics(pl.Callback):
     """Logs, under `statistics/`, every so many optimizer steps:
 
     - `gradient_norm`: Euclidean norm of the whole gradient, before it is clipped; with several optimizers

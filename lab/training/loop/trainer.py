@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from typing import Literal
 
 import pytorch_lightning as pl
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
-from lab.errors import DataWorkerError
 from lab.experiment import RunContext
-from lab.training.saving import Memory
-from lab.training.settings import Precision
+from lab.training.loop.memory import Memory
 
 
 def lightning_trainer(
@@ -22,7 +20,7 @@ def lightning_trainer(
     *,
     epochs: int = 1,
     accumulate: int = 1,
-    precision: Precision = "32-true",
+    precision: Literal["32-true", "bf16-mixed"] = "32-true",
     memory: Memory | None = None,
 ) -> pl.Trainer:
     """Return a Trainer for one device; with a `memory` it can be saved and restored."""
@@ -47,18 +45,6 @@ def lightning_trainer(
             # One process, also inside a SLURM job.
             plugins=[LightningEnvironment(), *([memory] if memory else [])],
         )
-
-
-@contextmanager
-def data_workers() -> Iterator[None]:
-    """Raise DataWorkerError when a worker process of the data module dies; torch raises several kinds of error."""
-    try:
-        yield
-    except (RuntimeError, ConnectionError, EOFError) as error:
-        if isinstance(error, RuntimeError) and "DataLoader worker" not in str(error):
-            raise
-        reason = " ".join(str(error).split())
-        raise DataWorkerError(f"a process that loads data died ({reason}); `lab resume` goes on") from error
 
 
 class quiet_lightning(warnings.catch_warnings):  # noqa: N801  # a context manager reads as a verb
