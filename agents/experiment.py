@@ -16,45 +16,41 @@ from agents.core.state import load_randomness
 from agents.environments.settings import EnvSettings
 from agents.evaluation.aside import FILM, SHORT_FILM, film_aside
 from agents.evaluation.episodes import (
-    LONGEST_EPISODE,
     Episodes,
     EvaluationSettings,
+    announce_limit,
     episode_seeds,
     figures,
     play_episodes,
 )
-from agents.evaluation.play import play
 from agents.networks.distributions import require_actions
 from agents.networks.extractor import input_spec
 from agents.reporting import SolvedError, TrackerWriter, TrainingReporter
 from agents.trained import TrainedAgent
 from agents.trial import Turns, other_vectorizations
-from lab.capabilities import ActingExperiment, Episode, Showing
 from lab.config.roles import Roles
 from lab.config.types import PositiveInt
 from lab.console.progress import notice
 from lab.data.base import DatasetInfo
 from lab.encoders.files import save_encoder
 from lab.errors import ConfigError
-from lab.experiment import Alternative, RunContext, State, Throughput, Turn
+from lab.experiment import Alternative, Experiment, RunContext, State, Throughput, Turn
 from lab.saving.saver import Cadence, CheckpointSettings
 
 SAVE_EVERY = 10_000  # environment steps, where the config does not say
 BOUNDARY_EPISODES = 20  # episodes at least between two boundaries: each of them cuts the episodes short
-SHORT_EPISODE = 1_000  # steps after which a fast-dev run cuts off an episode that has no time limit
+
+EVALUATION = EvaluationSettings()
 
 
-JUDGED = EvaluationSettings()
-
-
-class AgentExperiment(ActingExperiment):
+class AgentExperiment(Experiment):
     """Trains an agent in a Gymnasium environment.
 
     Args:
         env: the environment.
         agent: the agent's class and settings; environments, seed and device come from the run.
         total_timesteps: environment steps to train for, over all copies together.
-        evaluation: how it is judged.
+        evaluation: how it is evaluated.
     """
 
     family = "agents"
@@ -69,7 +65,7 @@ class AgentExperiment(ActingExperiment):
         env: EnvSettings,
         agent: AgentFactory,
         total_timesteps: PositiveInt,
-        evaluation: EvaluationSettings = JUDGED,
+        evaluation: EvaluationSettings = EVALUATION,
     ) -> None:
         self.env, self.agent_factory = env, agent
         self.total_timesteps, self.evaluation = total_timesteps, evaluation
@@ -84,18 +80,15 @@ class AgentExperiment(ActingExperiment):
         environments = self.env.make_vec(seed, plan)
         self.agent: Agent = self.agent_factory(environments, seed, device)
         self.best_state: State = {}
-        self.episodes = 2 if fast_dev_run else self.evaluation.episodes
-        self.best_episodes = 2 if fast_dev_run else self.evaluation.best_episodes
-        self.longest = self.evaluation.max_steps or LONGEST_EPISODE
         if fast_dev_run:
-            self.longest = min(self.longest, SHORT_EPISODE)
+            self.evaluation = self.evaluation.shortened()
             self.agent.hurry()
             self.total_timesteps = self.agent.shortest_run
-        self.eval_settings = self.env.limited(self.longest)
-        cut = "" if self.eval_settings is self.env else f", each cut off after {self.longest:,} steps"
+        self.eval_settings = self.env.limited(self.evaluation.longest)
+        cut = "" if self.eval_settings is self.env else f", each cut off after {self.evaluation.longest:,} steps"
         self.descriptions = {
-            "eval/return_mean": f"mean undiscounted return of the final policy over {self.episodes} deterministic "
-            f"episodes on seeds of their own{cut}",
+            "eval/return_mean": f"mean undiscounted return of the final policy over {self.evaluation.episodes} "
+            f"deterministic episodes on seeds of their own{cut}",
             "eval/return_std": "standard deviation of these returns over the episodes",
             "best/return_mean": "the same for the best policy of the run, which was chosen on other seeds",
         }
@@ -105,7 +98,7 @@ class AgentExperiment(ActingExperiment):
             raise ConfigError("checkpoint.epochs: an agent's training has no epochs; set checkpoint.steps")
         if self.method != "boundary":
             return Cadence(1 if self.fast_dev_run else wish.steps or SAVE_EVERY)
-        longest = self.eval_settings.max_episode_steps() or self.longest
+        longest = self.eval_settings.max_episode_steps() or self.evaluation.longest
         least = BOUNDARY_EPISODES * longest * self.env.num_envs
         if wish.steps and wish.steps < least:
             why = "" if self.eval_settings is self.env else " (evaluation.max_steps, as the environment names no limit)"
@@ -117,12 +110,12 @@ class AgentExperiment(ActingExperiment):
         return Cadence(wish.steps or max(SAVE_EVERY, least), neutral=False)
 
     def train(self, context: RunContext) -> Throughput:
-        self._announce_limit()
+        announce_limit(self.env, self.evaluation)
         restored = context.restored.state if context.restored else None
         start = restored["agent"]["plain"]["num_timesteps"] if restored else 0
         training = context.progress("training", self.total_timesteps, "steps", start=start)
         with training as progress, closing(self.agent.vec_env):
-            choose_on = episode_seeds(self.seed, "choose", self.best_episodes)
+            choose_on = episode_seeds(self.seed, "choose", self.evaluation.best_episodes)
             reporter = TrainingReporter(
                 context.tracker,
                 progress,
@@ -151,16 +144,8 @@ class AgentExperiment(ActingExperiment):
             self.best_state = reporter.best_state
         return Throughput(self.agent.num_timesteps, "env steps")
 
-    def _announce_limit(self) -> None:
-        if self.eval_settings is not self.env:
-            notice(
-                f"{self.env.id} names no time limit: evaluation, films and lab play cut an episode off after "
-                f"{self.longest:,} steps (evaluation.max_steps), and training never does; gymnasium.wrappers.TimeLimit "
-                "under env.wrappers limits all of them"
-            )
-
     def evaluate(self, context: RunContext) -> dict[str, float]:
-        seeds = episode_seeds(self.seed, "judge", self.episodes)
+        seeds = episode_seeds(self.seed, "judge", self.evaluation.episodes)
         final = best = self._play(seeds)
         if not self._best_is_final():
             with self._as_best():
@@ -200,18 +185,9 @@ class AgentExperiment(ActingExperiment):
         finally:
             policy.load_state_dict(final)
 
-    def judge(self, seed: int, count: int | None) -> Sequence[Episode]:
-        seeds = episode_seeds(seed, "judge", count or self.episodes)
-        episodes = self._play(seeds)
-        return [Episode(*one) for one in zip(seeds, episodes.returns.tolist(), episodes.lengths.tolist(), strict=True)]
-
-    def play(self, showing: Showing) -> Path | None:
-        self._announce_limit()
-        return play(self.agent, self.eval_settings, showing)
-
     @property
     def trained(self) -> TrainedAgent:
-        return TrainedAgent(self.agent, self.env)
+        return TrainedAgent(self.agent, self.env, self.evaluation)
 
     @contextmanager
     def trial(self, context: RunContext) -> Iterator[Turn]:

@@ -11,10 +11,15 @@ import gymnasium as gym
 from agents.core.agent import Agent
 from agents.environments.closing import close
 from agents.environments.settings import EnvSettings
+from agents.evaluation.episodes import EvaluationSettings, announce_limit, episode_seeds, play_episodes
+from agents.evaluation.play import play
 from agents.networks.extractor import RecurrentState
 from agents.sb3.export import export_sb3
 from agents.spaces.observations import ChannelsFirst, fitted, misfit, stack
+from lab.capabilities import Episode, Showing
 from lab.errors import ConfigError
+
+EVALUATION = EvaluationSettings()
 
 
 class TrainedAgent:
@@ -29,12 +34,13 @@ class TrainedAgent:
     Args:
         agent: acts by the weights that are evaluated.
         settings: of its environment.
+        evaluation: how many episodes are played, and when they are cut off.
     """
 
     export_formats: ClassVar[Sequence[str]] = ("zip",)
 
-    def __init__(self, agent: Agent, settings: EnvSettings) -> None:
-        self.agent, self.settings = agent, settings
+    def __init__(self, agent: Agent, settings: EnvSettings, evaluation: EvaluationSettings = EVALUATION) -> None:
+        self.agent, self.settings, self.evaluation = agent, settings, evaluation
         self.memory: RecurrentState | None = None
 
     def environment(self, render_mode: str | None = None) -> gym.Env[Any, Any]:
@@ -59,12 +65,33 @@ class TrainedAgent:
         """Forget the observations so far: a new episode begins."""
         self.memory = None
 
+    def episodes(self, seed: int, count: int | None = None) -> list[Episode]:
+        """Play `count` deterministic episodes, each from a seed that follows from `seed`; None: as many as the config
+        says. The run's own seed gives the episodes of its figures.
+
+        Raises EnvironmentFailedError.
+        """
+        seeds = episode_seeds(seed, "judge", count or self.evaluation.episodes)
+        found = play_episodes(self.agent, self._limited(), seeds, side_by_side=self.evaluation.num_envs)
+        return [Episode(*one) for one in zip(seeds, found.returns.tolist(), found.lengths.tolist(), strict=True)]
+
+    def play(self, showing: Showing) -> Path | None:
+        """Show one deterministic episode from each seed; return the film, or None for a window.
+
+        Raises ConfigError where the environment cannot be shown that way.
+        """
+        announce_limit(self.settings, self.evaluation)
+        return play(self.agent, self._limited(), showing)
+
     def export(self, path: Path) -> Sequence[str]:
         """Write the agent as `path`, a zip that plain Stable-Baselines3 loads; return notes for its user.
 
         Raises ConfigError for what cannot be expressed there.
         """
         return export_sb3(self.agent, self.settings, path)
+
+    def _limited(self) -> EnvSettings:
+        return self.settings.limited(self.evaluation.longest)
 
     def _fitting(self, observation: Any) -> Any:
         space = self.agent.observation_space

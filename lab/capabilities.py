@@ -1,11 +1,11 @@
-"""What a trained model or agent can do, as small protocols. `lab play`, `sample`, `predict` and `export` rest on them.
+"""What a trained model or agent can do, as small protocols.
 
-They are implemented by the object that an experiment returns as `trained`. None of them is required.
+`lab play`, `eval --episodes`, `sample`, `predict` and `export` rest on them. They are implemented by the object that an
+experiment returns as `trained`. None of them is required.
 """
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, runtime_c
 
 from lab.data.sound import Sound
 from lab.errors import ConfigError
-from lab.experiment import Experiment
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -35,6 +34,33 @@ class Prediction:
     value: float | list[float] | None = None
 
 
+class Episode(NamedTuple):
+    """One episode: the seed its environment was reset with, its undiscounted return, and its steps."""
+
+    seed: int
+    total: float
+    length: int
+
+
+@dataclass(frozen=True)
+class Showing:
+    """How to show episodes.
+
+    Args:
+        seeds: seeds of the environment, one for each episode.
+        otherwise: path of the film, without its ending, if no `output` is given and no window can be opened.
+        output: path of the film, `.mp4` or `.gif`.
+        window: whether a window is required.
+        told: called at the end of each episode.
+    """
+
+    seeds: Sequence[int]
+    otherwise: Path
+    output: Path | None = None
+    window: bool = False
+    told: Callable[[Episode], None] = lambda episode: None
+
+
 @runtime_checkable
 class Acts(Protocol):
     """Acts in an environment."""
@@ -45,6 +71,16 @@ class Acts(Protocol):
 
     def reset(self) -> None:
         """Forget the state of a recurrent agent, at the start of an episode."""
+
+    def episodes(self, seed: int, count: int | None = None) -> Sequence[Episode]:
+        """Play `count` deterministic episodes, or as many as the config says for None. They depend only on `seed`, and
+        differ from those of training. The run's own seed gives the episodes of its recorded figures."""
+
+    def play(self, showing: Showing) -> Path | None:
+        """Show one deterministic episode from each seed; return the film, or None for a window.
+
+        Raises ConfigError where the environment cannot be shown that way.
+        """
 
 
 @runtime_checkable
@@ -85,46 +121,3 @@ def refuse_prompt(prompt: str | None, who: str) -> None:
 def capabilities_of(trained: object) -> list[str]:
     """Return the names of the capabilities of `trained`."""
     return [name for name, protocol in CAPABILITIES.items() if isinstance(trained, protocol)]
-
-
-class Episode(NamedTuple):
-    """One episode: the seed its environment was reset with, its undiscounted return, and its steps."""
-
-    seed: int
-    total: float
-    length: int
-
-
-@dataclass(frozen=True)
-class Showing:
-    """How to show episodes.
-
-    Args:
-        seeds: seeds of the environment, one for each episode.
-        otherwise: path of the film, without its ending, if no `output` is given and no window can be opened.
-        output: path of the film, `.mp4` or `.gif`.
-        window: whether a window is required.
-        told: called at the end of each episode.
-    """
-
-    seeds: Sequence[int]
-    otherwise: Path
-    output: Path | None = None
-    window: bool = False
-    told: Callable[[Episode], None] = lambda episode: None
-
-
-class ActingExperiment(Experiment):
-    """An experiment that trains an agent. `lab play`, `eval --seeds` and `export` use it after `load_states`."""
-
-    @abstractmethod
-    def judge(self, seed: int, count: int | None) -> Sequence[Episode]:
-        """Play `count` deterministic episodes, or as many as the config says for None. They depend only on `seed`, and
-        differ from those of training. The run's own seed gives the episodes of its recorded figures."""
-
-    @abstractmethod
-    def play(self, showing: Showing) -> Path | None:
-        """Show one deterministic episode from each seed; return the film, or None for a window.
-
-        Raises ConfigError where the environment cannot be shown that way.
-        """

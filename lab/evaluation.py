@@ -9,13 +9,12 @@ from typing import Any, Literal
 
 from torch import nn
 
-from lab.capabilities import ActingExperiment
 from lab.config.imports import import_class, public_name
 from lab.configuration import Config, named_classes
 from lab.configuration import load as load_config
 from lab.encoders.base import Encoder, EncoderSource
 from lab.encoders.pretrained import Pretrained
-from lab.errors import CheckpointError, ConfigError
+from lab.errors import CheckpointError
 from lab.experiment import RunContext
 from lab.job import Job, prepare
 from lab.needs import COPIES, needs_of
@@ -53,6 +52,7 @@ def evaluate(
 
 def load(
     run: str | Path,
+    overrides: Mapping[str, Any] | Sequence[str] = (),
     *,
     runs_dir: str | Path | None = None,
     checkpoint: CheckpointName = "final",
@@ -64,6 +64,7 @@ def load(
 
     Args:
         run: a run's folder, its id or the beginning of it, or an experiment, which means its newest run.
+        overrides: dotted settings and their values, such as `{"evaluation.max_steps": 500}`.
         runs_dir: folder of all runs; by default `$LAB_RUNS_DIR`, else `runs`.
         checkpoint: `final`, which was evaluated, or `best`.
         device: `auto`, `cpu`, `cuda` or `mps`; None for the run's setting.
@@ -72,26 +73,14 @@ def load(
     """
     folder = summary.find_run(str(run), summary.runs_folder(runs_dir))
     record = summary.read_summary(folder)
-    config = _config(folder, {"device": device} if device else {})
+    if device:
+        overrides = (
+            {**overrides, "device": device} if isinstance(overrides, Mapping) else [*overrides, f"--device={device}"]
+        )
+    config = _config(folder, overrides)
     job = _restore(folder, record, config, checkpoint)
     trained = job.experiment.trained
     return trained.to(job.device).eval().requires_grad_(False) if isinstance(trained, nn.Module) else trained
-
-
-def trained_agent(
-    folder: Path, overrides: Mapping[str, Any] | Sequence[str] = (), *, checkpoint: CheckpointName = "final", what: str
-) -> tuple[Summary, ActingExperiment]:
-    """Return a finished run and its agent with the weights of its `checkpoint`.
-
-    Raises ConfigError if the run trained no agent. `what` is the start of the message (`only agents can be played`).
-    """
-    record = summary.read_summary(folder)
-    config = _config(folder, overrides)
-    if not issubclass(config.experiment, ActingExperiment):  # checked before anything is built or downloaded
-        raise ConfigError(f"{what}, and {record.run_id} is a {record.name}")
-    experiment = _restore(folder, record, config, checkpoint).experiment
-    assert isinstance(experiment, ActingExperiment)
-    return record, experiment
 
 
 def _config(folder: Path, overrides: Mapping[str, Any] | Sequence[str]) -> Config:

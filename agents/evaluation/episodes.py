@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -18,6 +18,7 @@ from agents.networks.extractor import RecurrentState
 from agents.spaces.observations import stack
 from lab.config.roles import Roles
 from lab.config.types import PositiveInt
+from lab.console.progress import notice
 
 SIDE_BY_SIDE = 20
 """Environments that are open at the same time. A heavy simulator takes hundreds of megabytes for each."""
@@ -27,6 +28,9 @@ FILM_SIDE = 320  # pixels
 LONGEST_EPISODE = 27_000
 """Steps of an episode that nothing else ends: where the Arcade Learning Environment ends its games, 108,000 frames at
 four a step, so that those are not cut off earlier."""
+
+SHORT_EPISODE = 1_000
+"""The same in a fast-dev run."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,15 @@ class EvaluationSettings:
     video: bool = True
     video_every: PositiveInt | None = None
 
+    @property
+    def longest(self) -> int:
+        """Steps after which an episode is cut off where the environment has no time limit."""
+        return self.max_steps or LONGEST_EPISODE
+
+    def shortened(self) -> EvaluationSettings:
+        """Return the settings of a fast-dev run."""
+        return replace(self, episodes=2, best_episodes=2, max_steps=min(self.longest, SHORT_EPISODE))
+
 
 @dataclass(frozen=True)
 class Episodes:
@@ -80,6 +93,16 @@ def episode_seeds(seed: int, purpose: str, count: int) -> list[int]:
     """
     entropy = [seed, *purpose.encode()]
     return [int(s) for s in np.random.SeedSequence(entropy).generate_state(count)]
+
+
+def announce_limit(settings: EnvSettings, evaluation: EvaluationSettings) -> None:
+    """Say so if the environment has no time limit of its own, so that evaluation cuts episodes off."""
+    if settings.max_episode_steps() is None:
+        notice(
+            f"{settings.id} names no time limit: evaluation, films and lab play cut an episode off after "
+            f"{evaluation.longest:,} steps (evaluation.max_steps), and training never does; "
+            "gymnasium.wrappers.TimeLimit under env.wrappers limits all of them"
+        )
 
 
 def figures(group: str, episodes: Episodes) -> dict[str, float]:

@@ -28,7 +28,7 @@ ANNOUNCE = 0.8  # seconds for the title before each of several episodes
 
 
 def play(agent: Actor, settings: EnvSettings, showing: Showing) -> Path | None:
-    """Show one deterministic episode from each seed: see `lab.capabilities.ActingExperiment.play`."""
+    """Show one deterministic episode from each seed: see `lab.capabilities.Acts.play`."""
     modes = settings.render_modes()
     path = _where(settings.id, modes, showing)
     if path is not None:

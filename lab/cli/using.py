@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,10 +32,10 @@ def chosen(options: argparse.Namespace) -> tuple[Path, Any]:
     return folder, name
 
 
-def trained(options: argparse.Namespace, capability: str) -> tuple[Summary, Any]:
+def trained(options: argparse.Namespace, capability: str, overrides: Sequence[str] = ()) -> tuple[Summary, Any]:
     """Return the run that RUN names, and what it trained, with the weights of --checkpoint on --device.
 
-    Raises ConfigError where that lacks the capability (`sample`, `predict`: see `lab.capabilities`).
+    Raises ConfigError where that lacks the capability (`act`, `sample`: see `lab.capabilities`).
     """
     from lab.runs.summary import read_summary
 
@@ -46,7 +47,7 @@ def trained(options: argparse.Namespace, capability: str) -> tuple[Summary, Any]
     from lab.capabilities import CAPABILITIES, capabilities_of
     from lab.evaluation import load
 
-    found = load(folder, checkpoint=checkpoint, device=options.device)
+    found = load(folder, overrides, checkpoint=checkpoint, device=options.device)
     if not isinstance(found, CAPABILITIES[capability]):  # runs of version 0.1 do not say what they can do
         raise _cannot(record, capability, capabilities_of(found))
     return record, found

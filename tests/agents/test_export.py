@@ -22,14 +22,13 @@ import lab
 from agents.core.agent import Agent
 from agents.dqn.dqn import DQN
 from agents.environments.settings import EnvSettings
-from agents.experiment import AgentExperiment
 from agents.ppo.ppo import PPO
 from agents.sb3.export import export_sb3, write_vecnormalize
 from agents.sb3.plain import plain_agent
 from lab.cli.main import main
 from lab.encoders import MLP, Conv, ConvStage, ResNet
 from lab.errors import ConfigError, LabError
-from lab.evaluation import CheckpointName, trained_agent
+from lab.evaluation import CheckpointName
 
 ALONE = """
 import sys
@@ -106,9 +105,7 @@ def test_exported_agent_acts_equally(name: str, capsys: pytest.CaptureFixture[st
     for checkpoint in checkpoints:
         path = Path(f"out/{checkpoint}.zip")
         assert main(["export", str(run.dir), "--format", "sb3", "-o", str(path), "--checkpoint", checkpoint]) == 0
-        _, experiment = trained_agent(run.dir, checkpoint=checkpoint, what="")
-        assert isinstance(experiment, AgentExperiment)
-        exported.append((path, experiment.agent))
+        exported.append((path, lab.load(run.dir, checkpoint=checkpoint).agent))
     assert sorted(p.name for p in Path("out").iterdir()) == ["best.json", "best.zip", "final.json", "final.zip"]
     require_same(exported)
     description = json.loads(Path("out/final.json").read_text())

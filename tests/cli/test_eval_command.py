@@ -96,5 +96,5 @@ def test_only_agents_have_episodes(capsys: pytest.CaptureFixture[str]) -> None:
     assert f"{run.run_id} has no checkpoint 'best', it has final" in capsys.readouterr().err
     for words in (["--seeds", "0-4"], ["--episodes", "3"]):
         assert main(["eval", str(run.dir), *words]) == 2
-        expected = f"--episodes and --seeds are for agents, and {run.run_id} is a vae-mnist"
+        expected = f"{run.run_id} is a vae-mnist, which cannot act; it can sample"
         assert expected in capsys.readouterr().err

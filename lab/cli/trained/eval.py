@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
-from typing import Any
 
 from lab.cli import options as shared
 from lab.cli.output import loading, print_json, results, say
-from lab.cli.using import chosen
+from lab.cli.using import chosen, trained
 
 SUMMARY = "evaluate a run again, from its checkpoint"
 TAKES_OVERRIDES = True
@@ -30,15 +28,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, rest: list[str]) -> int:
+    from lab.runs.summary import read_summary
+
     folder, checkpoint = chosen(options)
+    recorded = read_summary(folder)
+    if options.episodes or options.seeds or (options.checkpoint and "act" in recorded.can):
+        return _play_episodes(options, rest)
     loading(options.run)
     from lab.cli.views.evaluation import comparison
     from lab.evaluation import evaluate
-    from lab.runs.summary import read_summary
 
-    if options.episodes or options.seeds or (options.checkpoint and _is_of_agent(folder, rest)):
-        return _play_episodes(options, folder, checkpoint, rest)
-    recorded, again = read_summary(folder), evaluate(folder, rest, checkpoint=checkpoint)
+    again = evaluate(folder, rest, checkpoint=checkpoint)
     other = "other settings than the run's own" if rest else ""
     if not other and checkpoint != "final":
         other = f"the checkpoint {checkpoint}"
@@ -49,28 +49,20 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
     return 0 if same or other else 1
 
 
-def _is_of_agent(folder: Path, rest: list[str]) -> bool:
-    from lab.capabilities import ActingExperiment
-    from lab.configuration import load
-
-    return issubclass(load(str(folder / "config.yaml"), rest).experiment, ActingExperiment)
-
-
-def _play_episodes(options: argparse.Namespace, folder: Path, checkpoint: Any, rest: list[str]) -> int:
+def _play_episodes(options: argparse.Namespace, rest: list[str]) -> int:
     """Play deterministic episodes from each of the seeds, and print their returns as a table."""
     from dataclasses import asdict
 
     from lab.cli.views.evaluation import returns_table
     from lab.console.wording import near
-    from lab.evaluation import trained_agent
     from lab.statistics import spread
 
-    what = "--episodes and --seeds are for agents"
-    record, agent = trained_agent(folder, rest, checkpoint=checkpoint, what=what)
+    record, agent = trained(options, "act", rest)
+    checkpoint = options.checkpoint or "final"
     episodes = {}
     for seed in options.seeds or [record.seed]:
         say(f"evaluation seed {seed}")
-        episodes[seed] = agent.judge(seed, options.episodes)
+        episodes[seed] = agent.episodes(seed, options.episodes)
     together = spread([one.total for played in episodes.values() for one in played])
     spreads = {seed: spread([one.total for one in played]) for seed, played in episodes.items()}
     worst = min((one for played in episodes.values() for one in played), key=lambda one: one.total)

@@ -6,8 +6,7 @@ import argparse
 from pathlib import Path
 
 from lab.cli import options as shared
-from lab.cli.output import loading
-from lab.cli.using import chosen
+from lab.cli.using import trained
 from lab.errors import ConfigError
 
 SUMMARY = "watch a trained agent: in a window, or as a film"
@@ -34,22 +33,18 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
 
     if options.output and options.window:
         raise ConfigError("-o films, --window shows: choose one of them")
-    folder, checkpoint = chosen(options)
-    loading(options.run)
+    record, agent = trained(options, "act", rest)
     from lab.capabilities import Episode, Showing
-    from lab.evaluation import trained_agent
-
-    _, agent = trained_agent(folder, rest, checkpoint=checkpoint, what="only agents can be played")
 
     def told(episode: Episode) -> None:
         print(f"seed {episode.seed}: return {episode.total:g} in {episode.length:,} steps", flush=True)
 
-    name = f"play-{options.first}" if checkpoint == "final" else f"play-{checkpoint}-{options.first}"
+    checkpoint = f"{options.checkpoint}-" if options.checkpoint not in (None, "final") else ""
     try:
         film = agent.play(
             Showing(
                 seeds=range(options.first, options.first + options.episodes),
-                otherwise=folder / "media" / name,
+                otherwise=record.dir / "media" / f"play-{checkpoint}{options.first}",
                 output=Path(options.output) if options.output else None,
                 window=options.window,
                 told=told,
