@@ -18,7 +18,7 @@ from lab.errors import CheckpointError
 from lab.experiment import RunContext
 from lab.job import Job, prepare
 from lab.needs import COPIES, needs_of
-from lab.runner import timed
+from lab.recording import timed
 from lab.runs import summary
 from lab.runs.artifacts import artifact_at
 from lab.runs.summary import Summary

@@ -1,37 +1,32 @@
-"""How a run proceeds: check -> find what it needs -> seed and build -> train -> evaluate -> record."""
+"""How a run proceeds: check, find what it needs, seed and build, train, publish, evaluate, draw, record."""
 
 from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-import yaml
-
-from lab.capabilities import capabilities_of
 from lab.configuration import Config, load
 from lab.console.progress import notice
-from lab.errors import ConfigError, DivergedError, Interrupted, SavingError
+from lab.errors import DivergedError, SavingError
 from lab.experiment import Experiment, RunContext
-from lab.job import Job, exactness, prepare
-from lab.needs import MissingArtifactError, Need, keep_copies, needs_of
+from lab.job import Job, prepare
+from lab.needs import MissingArtifactError, Need, needs_of
+from lab.recording import TrainingTime, new_record, record_verdicts, status_of, timed, write_or_notice
 from lab.runs import summary
 from lab.runs.artifacts import FOLDER
 from lab.runs.folder import locked
-from lab.runs.reference import Reference, Target, judge
 from lab.runs.summary import Summary
 from lab.saving import checkpoint
 from lab.saving.checkpoint import Checkpoint
 from lab.saving.saver import Saver
 from lab.saving.surroundings import surroundings
-from lab.system.devices import describe
 from lab.system.randomness import seed_everything
-from lab.system.signals import signals_as_exceptions
+from lab.system.signals import Stop, signals_as_exceptions
 from lab.tracking import Journal, Trackers, WandbFollower
 from lab.tracking.destination import chosen_mode
 from lab.tracking.redact import redact
@@ -69,83 +64,11 @@ def run(
     job = prepare(config, needs, fast_dev_run=fast_dev_run)
     for line in [*config.notes, *job.experiment.notes]:
         notice(line)
-    record = _new_record(job, runs)
+    record = new_record(job, runs)
     record.durations["setup"] = time.perf_counter() - started
     with locked(record.dir):
         announce(record)
         return carry_out(job, record, wandb_mode)
-
-
-def carry_out(job: Job, record: Summary, wandb_mode: str, restored: Checkpoint | None = None) -> Summary:
-    """Train from the start or from a checkpoint, evaluate, and record everything in the run folder, which is locked."""
-    experiment, config, started = job.experiment, job.config, time.perf_counter()
-    journal = Journal(record.dir)
-    wandb = WandbFollower(
-        record.dir,
-        name=record.name,
-        run_id=record.run_id,
-        config=config.as_dict(),
-        mode=wandb_mode,
-        sent=journal.rows,
-        joined=record.wandb,
-    )
-    tracker = Trackers([journal, wandb])
-
-    def meta() -> dict[str, Any]:
-        return {
-            "run_id": record.run_id,
-            "config": redact(config.as_dict()),
-            "surroundings": surroundings(job.device),
-            "journal": journal.position(),
-            "train_seconds": trained_before + time.perf_counter() - train_began,
-        }
-
-    saver: Saver | None = None
-    trained_before = restored.meta["train_seconds"] if restored else 0.0
-    try:
-        with signals_as_exceptions() as stop:
-            saver = Saver(record.dir / "checkpoints", meta, stop, job.cadence, restored)
-            context = RunContext(record.dir, record.seed, job.device, tracker, job.fast_dev_run, saver, restored)
-            wandb.wait_started(5)
-            record.durations["setup"] = round(record.durations["setup"] + time.perf_counter() - started, 3)
-            record.wandb = wandb.state | {"url": None}
-            record.write()
-            train_began = time.perf_counter()
-            with timed(record, "train", trained_before), stop.deferred():
-                throughput = experiment.train(context)
-            record.judged = experiment.judged
-            if experiment.inexact:
-                record.resume |= {"exact": False, "reason": experiment.inexact}
-            record.durations["saving"] = round(saver.seconds, 3)
-            rate = throughput.amount / record.durations["train"]
-            record.throughput = {"value": round(rate, 2), "unit": f"{throughput.unit}/s"}
-            for title, state in experiment.states().items():
-                checkpoint.publish(record.dir / "checkpoints" / title, state, {"run_id": record.run_id})
-            artifacts = experiment.artifacts()
-            for name, write in artifacts.items():
-                write(record.dir / FOLDER / name)
-            record.artifacts = list(artifacts)
-            with timed(record, "evaluate"):
-                seed_everything(record.seed)
-                record.metrics = summary.finite(experiment.evaluate(context))
-            if missing := [name for name, value in record.metrics.items() if value is None]:
-                raise DivergedError(f"{', '.join(missing)}: not finite at the end of training")
-            _draw(experiment, context)
-            _baselines(experiment, context, record)
-        record.descriptions, record.status = dict(experiment.descriptions), "completed"
-    except BaseException as error:
-        record.status, record.error = _status_of(error), f"{type(error).__name__}: {error}"[:500]
-        if isinstance(error, OSError) and error.errno in DISK:
-            raise SavingError(f"cannot write to {record.dir}: {error.strerror}; `lab resume` continues it") from error
-        raise
-    finally:
-        _judge(job, record)
-        record.resume |= saver.position() if saver else {}
-        _write(record)  # before waiting for W&B, which may fail
-        tracker.finish(asdict(record))
-        record.wandb = wandb.state
-        _write(record)
-    return record
 
 
 def find_needs(
@@ -165,74 +88,99 @@ def find_needs(
             run(error.experiment, runs_dir=runs, fast_dev_run=fast_dev_run, make_needed=True, announce=announce)
 
 
-def _new_record(job: Job, runs: Path) -> Summary:
-    """Create the run folder with its config and a summary whose status is `running`."""
-    config, common = job.config, job.config.common
-    run_id = summary.new_run_id(common.seed)
-    folder = runs / common.name / run_id
-    record = Summary(
-        name=common.name,
-        family=job.experiment.family,
-        run_id=run_id,
-        run_dir=str(folder),
-        seed=common.seed,
-        device=describe(job.device),
-        threads=torch.get_num_threads(),
-        dataset=asdict(job.experiment.dataset),
-        reference=asdict(common.reference) if common.reference else {},
-        target=asdict(common.target) if common.target else {},
-        fast_dev_run=job.fast_dev_run,
-        roles=config.roles().as_dict(),
-        can=capabilities_of(job.experiment.trained),
-        resume=exactness(job) | {"sessions": 1},
-    )
+def carry_out(job: Job, record: Summary, wandb_mode: str, restored: Checkpoint | None = None) -> Summary:
+    """Train from the start or from a checkpoint, evaluate, and record everything in the run folder, which is locked."""
+    experiment, started = job.experiment, time.perf_counter()
+    journal = Journal(record.dir)
+    wandb = _follow(job, record, journal, wandb_mode)
+    tracker = Trackers([journal, wandb])
+    clock = TrainingTime(restored.meta["train_seconds"] if restored else 0.0)
+    meta = partial(_checkpoint_meta, job, record, journal, clock)
+    saver: Saver | None = None
     try:
-        folder.mkdir(parents=True)
-        text = yaml.safe_dump(redact(config.as_dict()), sort_keys=False, allow_unicode=True)
-        (folder / "config.yaml").write_text(text, encoding="utf-8")
-        keep_copies(job.needs, record)
-        record.write()
-    except OSError as error:
-        raise ConfigError(
-            f"cannot write to the runs folder {runs}: {error.strerror}; choose one with --runs-dir"
-        ) from error
+        with signals_as_exceptions() as stop:
+            saver = Saver(record.dir / "checkpoints", meta, stop, job.cadence, restored)
+            context = RunContext(record.dir, record.seed, job.device, tracker, job.fast_dev_run, saver, restored)
+            wandb.wait_started(5)
+            record.durations["setup"] = round(record.durations["setup"] + time.perf_counter() - started, 3)
+            record.wandb = wandb.state | {"url": None}
+            record.write()
+            _train(experiment, context, record, stop, clock)
+            record.durations["saving"] = round(saver.seconds, 3)
+            _publish(experiment, record)
+            _evaluate(experiment, context, record)
+            _draw(experiment, context)
+            _baselines(experiment, context, record)
+        record.descriptions, record.status = dict(experiment.descriptions), "completed"
+    except BaseException as error:
+        record.status, record.error = status_of(error), f"{type(error).__name__}: {error}"[:500]
+        if isinstance(error, OSError) and error.errno in DISK:
+            raise SavingError(f"cannot write to {record.dir}: {error.strerror}; `lab resume` continues it") from error
+        raise
+    finally:
+        record_verdicts(job, record)
+        record.resume |= saver.position() if saver else {}
+        write_or_notice(record)  # before waiting for W&B, which may fail
+        tracker.finish(asdict(record))
+        record.wandb = wandb.state
+        write_or_notice(record)
     return record
 
 
-def _judge(job: Job, record: Summary) -> None:
-    """Record the verdicts: on the published figure, and on our own where there is one."""
-
-    def verdict(measure: Reference | Target | None) -> dict[str, str]:
-        verdict, reason = judge(
-            measure,
-            record.metrics,
-            dataset=job.experiment.dataset,
-            settings=job.config.as_dict(),
-            fast_dev_run=job.fast_dev_run,
-        )
-        return {"verdict": verdict, "reason": reason}
-
-    common = job.config.common
-    record.reference |= verdict(common.reference)
-    if common.target is not None:
-        record.target |= verdict(common.target)
+def _follow(job: Job, record: Summary, journal: Journal, mode: str) -> WandbFollower:
+    """Return what sends the rows of the journal to W&B."""
+    return WandbFollower(
+        record.dir,
+        name=record.name,
+        run_id=record.run_id,
+        config=job.config.as_dict(),
+        mode=mode,
+        sent=journal.rows,
+        joined=record.wandb,
+    )
 
 
-@contextmanager
-def timed(record: Summary, stage: str, before: float = 0.0) -> Iterator[None]:
-    """Record the seconds spent on `stage`: those inside the block, and `before` from earlier sessions."""
-    started = time.perf_counter()
+def _checkpoint_meta(job: Job, record: Summary, journal: Journal, clock: TrainingTime) -> dict[str, Any]:
+    """Return what a checkpoint holds besides the state."""
+    return {
+        "run_id": record.run_id,
+        "config": redact(job.config.as_dict()),
+        "surroundings": surroundings(job.device),
+        "journal": journal.position(),
+        "train_seconds": clock.seconds,
+    }
+
+
+def _train(experiment: Experiment, context: RunContext, record: Summary, stop: Stop, clock: TrainingTime) -> None:
+    clock.start()
     try:
-        yield
+        with stop.deferred():
+            throughput = experiment.train(context)
     finally:
-        record.durations[stage] = round(before + time.perf_counter() - started, 3)
+        record.durations["train"] = round(clock.seconds, 3)
+    record.judged = experiment.judged
+    if experiment.inexact:
+        record.resume |= {"exact": False, "reason": experiment.inexact}
+    rate = throughput.amount / record.durations["train"]
+    record.throughput = {"value": round(rate, 2), "unit": f"{throughput.unit}/s"}
 
 
-def _write(record: Summary) -> None:
-    try:
-        record.write()
-    except OSError as error:  # a full disk may have ended the run, and that error must be the one raised
-        notice(f"the summary of {record.dir} could not be written: {error.strerror}")
+def _publish(experiment: Experiment, record: Summary) -> None:
+    """Write the checkpoints that are evaluated and exported, and the artifacts for other runs."""
+    for name, state in experiment.states().items():
+        checkpoint.publish(record.dir / "checkpoints" / name, state, {"run_id": record.run_id})
+    artifacts = experiment.artifacts()
+    for name, write in artifacts.items():
+        write(record.dir / FOLDER / name)
+    record.artifacts = list(artifacts)
+
+
+def _evaluate(experiment: Experiment, context: RunContext, record: Summary) -> None:
+    with timed(record, "evaluate"):
+        seed_everything(record.seed)
+        record.metrics = summary.finite(experiment.evaluate(context))
+    if missing := [name for name, value in record.metrics.items() if value is None]:
+        raise DivergedError(f"{', '.join(missing)}: not finite at the end of training")
 
 
 def _draw(experiment: Experiment, context: RunContext) -> None:
@@ -249,9 +197,3 @@ def _baselines(experiment: Experiment, context: RunContext, record: Summary) -> 
         notice(f"the baselines could not be computed: {type(error).__name__}: {error}")
         return
     record.baselines = {name: {metric: float(value) for metric, value in one.items()} for name, one in found.items()}
-
-
-def _status_of(error: BaseException) -> summary.Status:
-    if isinstance(error, Interrupted | KeyboardInterrupt):
-        return "interrupted"
-    return "diverged" if isinstance(error, DivergedError) else "failed"

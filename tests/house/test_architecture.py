@@ -17,7 +17,18 @@ MOST_MODULES, LONGEST_CHAIN, MOST_LINES = 14, 12, 280
 
 ROOMS = (  # of `lab`: each may import the rooms before it. A file beside the rooms counts as a room.
     *("errors", "moved", "statistics", "config", "console", "system", "data", "nn", "runs", "tracking", "saving"),
-    *("encoders", "experiment", "capabilities", "training", "model", "configuration", "needs", "job", "runner"),
+    *(
+        "encoders",
+        "experiment",
+        "capabilities",
+        "training",
+        "model",
+        "configuration",
+        "needs",
+        "job",
+        "recording",
+        "runner",
+    ),
     *("resuming", "evaluation", "doctor", "seeds", "report", "cli"),
 )
 

@@ -1,0 +1,121 @@
+"""What a run records about itself: its folder and summary, its durations, its verdicts and how it ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+import yaml
+
+from lab.capabilities import capabilities_of
+from lab.console.progress import notice
+from lab.errors import ConfigError, DivergedError, Interrupted
+from lab.job import Job, exactness
+from lab.needs import keep_copies
+from lab.runs.reference import Reference, Target, judge
+from lab.runs.summary import Status, Summary, new_run_id
+from lab.system.devices import describe
+from lab.tracking.redact import redact
+
+
+def new_record(job: Job, runs: Path) -> Summary:
+    """Create the run folder with its config and a summary whose status is `running`."""
+    config, common = job.config, job.config.common
+    run_id = new_run_id(common.seed)
+    folder = runs / common.name / run_id
+    record = Summary(
+        name=common.name,
+        family=job.experiment.family,
+        run_id=run_id,
+        run_dir=str(folder),
+        seed=common.seed,
+        device=describe(job.device),
+        threads=torch.get_num_threads(),
+        dataset=asdict(job.experiment.dataset),
+        reference=asdict(common.reference) if common.reference else {},
+        target=asdict(common.target) if common.target else {},
+        fast_dev_run=job.fast_dev_run,
+        roles=config.roles().as_dict(),
+        can=capabilities_of(job.experiment.trained),
+        resume=exactness(job) | {"sessions": 1},
+    )
+    try:
+        folder.mkdir(parents=True)
+        text = yaml.safe_dump(redact(config.as_dict()), sort_keys=False, allow_unicode=True)
+        (folder / "config.yaml").write_text(text, encoding="utf-8")
+        keep_copies(job.needs, record)
+        record.write()
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write to the runs folder {runs}: {error.strerror}; choose one with --runs-dir"
+        ) from error
+    return record
+
+
+def record_verdicts(job: Job, record: Summary) -> None:
+    """Record the verdicts: on the published figure, and on our own where there is one."""
+
+    def verdict(measure: Reference | Target | None) -> dict[str, str]:
+        verdict, reason = judge(
+            measure,
+            record.metrics,
+            dataset=job.experiment.dataset,
+            settings=job.config.as_dict(),
+            fast_dev_run=job.fast_dev_run,
+        )
+        return {"verdict": verdict, "reason": reason}
+
+    common = job.config.common
+    record.reference |= verdict(common.reference)
+    if common.target is not None:
+        record.target |= verdict(common.target)
+
+
+@contextmanager
+def timed(record: Summary, stage: str) -> Iterator[None]:
+    """Record the seconds spent in the block as the duration of `stage`."""
+    started = time.perf_counter()
+    try:
+        yield
+    finally:
+        record.durations[stage] = round(time.perf_counter() - started, 3)
+
+
+class TrainingTime:
+    """The seconds of training so far, those of earlier sessions included.
+
+    Args:
+        before: seconds in earlier sessions.
+    """
+
+    def __init__(self, before: float) -> None:
+        self.before = before
+        self.start()
+
+    def start(self) -> None:
+        """Begin to count this session now."""
+        self.began = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds until now."""
+        return self.before + time.perf_counter() - self.began
+
+
+def write_or_notice(record: Summary) -> None:
+    """Write the summary. An error is only printed: the one that ended the run, such as a full disk, is raised."""
+    try:
+        record.write()
+    except OSError as error:
+        notice(f"the summary of {record.dir} could not be written: {error.strerror}")
+
+
+def status_of(error: BaseException) -> Status:
+    """Return how a run ended that this error ended."""
+    if isinstance(error, Interrupted | KeyboardInterrupt):
+        return "interrupted"
+    return "diverged" if isinstance(error, DivergedError) else "failed"
