@@ -12,11 +12,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from types import BuiltinFunctionType, FunctionType
 from typing import Any, ClassVar, get_args, get_type_hints
 
 from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 
+from lab.config.classes import named_classes, overridden, refuse_functions, require_class, require_given_classes
 from lab.config.files import find, read
 from lab.config.imports import import_class, import_from_here, import_handed_out, present_name, public_name
 from lab.config.messages import explain
@@ -121,10 +121,12 @@ def load(name: str, overrides: Mapping[str, Any] | Sequence[str] = ()) -> Config
         raise ConfigError(f"experiment in {path} must be the dotted path of an Experiment class, received {named!r}")
     for key, named_class in named_classes(values):
         named_class["class_path"] = present_name(named_class["class_path"])
-        _require_classes(import_class(named_class["class_path"], key), key)
+        require_class(named_class["class_path"], key)
     for package in SHORT_NAMES:
         import_handed_out(package)
     words = overrides if not isinstance(overrides, Mapping) else [f"--{k}={_word(v)}" for k, v in overrides.items()]
+    given = overridden(words)
+    require_given_classes(given)
     parser = ArgumentParser(exit_on_error=False, add_help=False, allow_abbrev=False)
     parser.add_argument("--config", action="config")
     parser.add_class_arguments(Common, None)
@@ -136,9 +138,9 @@ def load(name: str, overrides: Mapping[str, Any] | Sequence[str] = ()) -> Config
         # jsonargparse raises ArgumentError for what it foresees; odd values make it raise these others.
         except (argparse.ArgumentError, TypeError, ValueError, KeyError, AttributeError, ImportError) as error:
             top = {*COMMON, *inspect.signature(cls).parameters}
-            raise ConfigError(explain(error, top, _known_keys(cls, values))) from error
+            raise ConfigError(explain(error, top, _known_keys(cls, values), {**values, **given})) from error
         parsed.pop("config")
-        _require_classes(parsed)
+        refuse_functions(parsed)
         return Config(parser, parsed, cls)
 
     config = parse(words)
@@ -160,34 +162,10 @@ def load(name: str, overrides: Mapping[str, Any] | Sequence[str] = ()) -> Config
     return config
 
 
-def _require_classes(value: Any, key: str = "") -> None:
-    """Raise ConfigError where a setting names a function: it would be called with values of the config."""
-    if isinstance(value, FunctionType | BuiltinFunctionType):
-        raise ConfigError(f"{key} must name a class, received the function {value.__module__}.{value.__qualname__}")
-    if isinstance(value, Namespace | dict):
-        for name, inner in vars(value).items() if isinstance(value, Namespace) else value.items():
-            _require_classes(inner, key if name == "init_args" else f"{key}.{name}".lstrip("."))
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            _require_classes(inner, key)
-
-
 def _word(value: Any) -> str:
     if hasattr(value, "item"):
         value = value.item()  # a numpy or torch scalar
     return str(value) if isinstance(value, str | Path) else json.dumps(value)
-
-
-def named_classes(values: Any, key: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield (dotted key, the mapping with its `class_path`) for every class that `values` names."""
-    if isinstance(values, dict):
-        if isinstance(values.get("class_path"), str):
-            yield key, values
-        for name, value in values.items():
-            yield from named_classes(value, key if name == "init_args" else f"{key}.{name}".lstrip("."))
-    elif isinstance(values, list):
-        for value in values:
-            yield from named_classes(value, key)
 
 
 def _known_keys(cls: type, values: dict[str, Any]) -> set[str]:

@@ -9,8 +9,9 @@ from typing import Any, Literal
 
 from torch import nn
 
+from lab.config.classes import named_classes
 from lab.config.imports import import_class, public_name
-from lab.configuration import Config, named_classes
+from lab.configuration import Config
 from lab.configuration import load as load_config
 from lab.encoders.base import Encoder, EncoderSource
 from lab.encoders.pretrained import Pretrained
