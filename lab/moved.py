@@ -1,4 +1,4 @@
-"""Names of `lab` that moved, old to new, so that what earlier versions recorded stays valid."""
+"""Names of `lab` that moved or changed, old to new, so that what earlier versions recorded stays valid."""
 
 MOVED = {
     "lab.data.images": "lab.data",
@@ -7,6 +7,9 @@ MOVED = {
     "lab.encoders.recurrent": "lab.encoders",
     "lab.encoders.resnet": "lab.encoders",
 }
+
+SETTINGS = {"trainer.early_stopping.monitor": "trainer.early_stopping.metric"}
+"""Settings that had another name in version 0.1.0, by dotted names. Only the last part may differ."""
 
 ROLES_BEFORE_0_2 = {
     "repeats": ["seed"],

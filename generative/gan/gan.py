@@ -70,7 +70,13 @@ class GAN(Model):
                 if isinstance(module, nn.Conv2d | nn.Linear):
                     spectral_norm(module)
         self.judge = Judge(spec, fid_samples)
-        self.descriptions = self.judge.descriptions
+        self.descriptions = {
+            "val/loss": "the discriminator's loss on validation images and as many samples: lower means that it tells "
+            "them apart better, not that the samples are better",
+            "val/generator_loss": "the generator's loss on the same samples: lower means that the discriminator takes "
+            "them for real",
+            **self.judge.descriptions,
+        }
 
     def forward(self, z: Tensor) -> Tensor:
         """Return images `(B, C, H, W)` in [0, 1] for noise `(B, Z)`."""

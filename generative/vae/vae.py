@@ -63,9 +63,13 @@ class VAE(Model):
         self.encoder = build_encoder(encoder, image)
         self.posterior = nn.Linear(self.encoder.features_dim, 2 * latent_dim)
         self.decoder = decoder(image, latent_dim) if decoder else self.encoder.mirror(latent_dim)
-        self.descriptions = {
-            "test/nll": f"negative log-likelihood in nats of the dynamically binarised test images, by importance "
-            f"sampling with {nll_samples} samples per image: an upper bound in expectation, tighter with more",
+
+    @property
+    def descriptions(self) -> Mapping[str, str]:  # type: ignore[override]
+        return {
+            "test/nll": "negative log-likelihood in nats of the dynamically binarised test images, by importance "
+            f"sampling with {self.nll_samples:,} samples per image: an upper "
+            "bound in expectation, tighter with more",
             "test/loss": "negative ELBO in nats on the same images, by one sample per image",
         }
 

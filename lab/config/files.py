@@ -13,6 +13,7 @@ import yaml
 
 from lab.config.shipped import shipped
 from lab.errors import ConfigError, nearest
+from lab.moved import SETTINGS
 
 try:
     from yaml import CSafeLoader as SafeLoader
@@ -48,6 +49,7 @@ def read(path: Path, chain: tuple[Path, ...] = ()) -> dict[str, Any]:
         raise ConfigError(f"{path} is not valid YAML{line}: {getattr(error, 'problem', error)}") from error
     if not isinstance(content, dict):
         raise ConfigError(f"{path} must hold keys and values, received {type(content).__name__}")
+    _rename(content)
     if "extends" not in content:
         return content
     parent = content.pop("extends")
@@ -71,6 +73,15 @@ def merge(parent: Any, child: Any) -> Any:
         key: merge(parent[key], child[key]) if key in parent and key in child else child.get(key, parent.get(key))
         for key in {**parent, **child}
     }
+
+
+def _rename(config: dict[str, Any]) -> None:
+    """Give settings that had another name in an earlier version their present one."""
+    for old, new in SETTINGS.items():
+        group, _, before = old.rpartition(".")
+        place, name = setting(config, group), new.rpartition(".")[2]
+        if isinstance(place, dict) and before in place and name not in place:
+            place[name] = place.pop(before)
 
 
 def setting(config: Mapping[str, Any], name: str) -> Any:

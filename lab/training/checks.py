@@ -43,7 +43,7 @@ def require_optimization(settings: TrainerSettings, model: Model) -> None:
 def require_metrics(settings: TrainerSettings, model: Model, validation: Batches | None, batch: Batch) -> None:
     """Raise ConfigError where early stopping or `keep_best` names no figure of the validation; `batch` is of it."""
     stopping, keeping = settings.early_stopping, settings.keep_best
-    wanted = {"trainer.early_stopping.monitor": stopping.monitor} if stopping else {}
+    wanted = {"trainer.early_stopping.metric": stopping.metric} if stopping else {}
     wanted |= {"trainer.keep_best.metric": keeping.metric} if keeping else {}
     if not wanted:
         return

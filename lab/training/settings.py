@@ -24,12 +24,12 @@ class EarlyStopping:
     The weights of the best epoch are then evaluated and exported, not those of the last one.
 
     Args:
-        monitor: the metric, any figure under `val/`.
+        metric: any figure under `val/`.
         patience: epochs without improvement.
         mode: whether less (`min`) or more (`max`) is better.
     """
 
-    monitor: str = "val/loss"
+    metric: str = "val/loss"
     patience: PositiveInt = 5
     mode: Mode = "min"
 
@@ -107,7 +107,7 @@ class TrainerSettings(Optimization):
         """By which metric the judged weights are chosen; None for the last weights."""
         if self.keep_best or self.early_stopping is None:
             return self.keep_best
-        return KeepBest(self.early_stopping.monitor, self.early_stopping.mode)
+        return KeepBest(self.early_stopping.metric, self.early_stopping.mode)
 
     def length(self, batches: int, *, fast_dev_run: bool = False) -> Length:
         """Return how long to train on epochs of so many batches; a fast-dev run takes two batches at most."""

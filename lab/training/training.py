@@ -114,7 +114,7 @@ class Training(Experiment):
                 callbacks.append(LayerStatistics(settings.statistics_every, context, reporter))
             if stopping := settings.early_stopping:
                 callbacks.append(
-                    LightningEarlyStopping(stopping.monitor, patience=stopping.patience, mode=stopping.mode)
+                    LightningEarlyStopping(stopping.metric, patience=stopping.patience, mode=stopping.mode)
                 )
             trainer = lightning_trainer(
                 context,

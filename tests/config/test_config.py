@@ -115,8 +115,17 @@ FILES = [
     ),
     ("extends: vae-mnist\nmodell: 3", "unknown key 'modell'; did you mean 'model'?"),
     ("extends: vae-mnist\nreference: {metric: x}", None),
+    ("extends: vae-mnist\ntrainer: {early_stopping: {metric: val/loss, monitor: val/kl}}", "monitor"),
     ("extends: vae-mnist\ntrainer: {schedule: {kind: cosin}}", "must be one of 'constant', 'linear', 'cosine', 'step'"),
 ]
+
+
+def test_settings_of_earlier_versions_are_read() -> None:
+    Path("old.yaml").write_text("extends: cnn-mnist\ntrainer: {early_stopping: {monitor: val/f1, patience: 3}}")
+    Path("new.yaml").write_text("extends: old.yaml\ntrainer: {early_stopping: {metric: val/accuracy}}")
+    for name, metric in (("old", "val/f1"), ("new", "val/accuracy")):
+        stopping = load(f"{name}.yaml").as_dict()["trainer"]["early_stopping"]
+        assert stopping == {"metric": metric, "patience": 3, "mode": "min"}
 
 
 @pytest.mark.parametrize(("text", "message"), FILES)

@@ -52,7 +52,7 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
         "cnn-mnist",
         IMAGES
         | {"trainer.max_epochs": 30, "trainer.ema.decay": 0.5, "trainer.ema.every": 2, "trainer.optimizer.lr": 0.05}
-        | {"trainer.early_stopping.monitor": "val/loss", "trainer.early_stopping.patience": 2}
+        | {"trainer.early_stopping.metric": "val/loss", "trainer.early_stopping.patience": 2}
         | {"trainer.keep_best.metric": "val/f1", "trainer.keep_best.mode": "max"}
         | {"model.encoder.stages": SMALL, "trainer.weight_decay_on": "weights", "model.encoder_rate": 0.5},
     ),

@@ -124,7 +124,7 @@ def test_early_stopping_resumes_exactly() -> None:
         "trainer.max_epochs": 30,
         "trainer.early_stopping.patience": 1,
         "trainer.optimizer.lr": 1e-9,
-        "trainer.early_stopping.monitor": "val/accuracy",
+        "trainer.early_stopping.metric": "val/accuracy",
         "trainer.early_stopping.mode": "max",
     }
     undisturbed = run_undisturbed("classifier", **more)

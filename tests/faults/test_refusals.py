@@ -44,7 +44,7 @@ def written() -> list[Path]:
         ["run", "ppo-cartpole", "--seed=5000000000"],
         ["run", "ppo-cartpole", "--config=x.yaml"],
         ["run", "ppo-cartpole", "--env.id=Blackjack-v1"],
-        ["run", "cnn-mnist", "--data.name=digits", "--trainer.early_stopping.monitor=val/acuracy"],
+        ["run", "cnn-mnist", "--data.name=digits", "--trainer.early_stopping.metric=val/acuracy"],
         ["run", "cnn-mnist", "--data.name=digits", "--model.encoder=ResNet", "--model.encoder.channels=[]"],
         ["show", "vae-mnist", "--json"],
         ["eval", ""],

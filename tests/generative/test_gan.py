@@ -16,6 +16,7 @@ from generative.gan.losses import discriminator_loss, generator_loss
 from generative.judges.classifier import Judge
 from generative.judges.frechet import frechet_distance
 from lab.data import Images
+from lab.data.batch import Batch
 from lab.data.spec import Classes, DataSpec, InputSpec
 from lab.encoders import Conv, ConvStage
 from lab.training.averaging import Averaging
@@ -115,6 +116,13 @@ def test_baselines_are_worse_than_real_images() -> None:
     found = judge.baselines(data, cpu)
     assert found.keys() == {"mean image", "pixels of different images"}
     assert all(figures["test/classifier_fid"] > 10 * real for figures in found.values())
+
+
+def test_validation_losses_say_whose_they_are() -> None:
+    gan = GAN(DataSpec(InputSpec((1, 8, 8)), Classes(2)), encoder=partial(Conv, stages=(ConvStage(4, stride=2),)))
+    described = {name: gan.descriptions[f"val/{name}"] for name in gan.losses(Batch(torch.rand(2, 1, 8, 8)))}
+    assert described["loss"].startswith("the discriminator's loss")
+    assert described["generator_loss"].startswith("the generator's loss")
 
 
 def test_averaging_takes_the_generator_alone() -> None:

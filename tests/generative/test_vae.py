@@ -31,6 +31,13 @@ def test_vae_learns_digits() -> None:
     assert axes == {"global_step", "epoch"}
 
 
+def test_description_names_the_samples_used() -> None:
+    vae = VAE(DataSpec(InputSpec((1, 4, 4))), encoder=partial(MLP, hidden=[4]), latent_dim=2, nll_samples=5_000)
+    assert "with 5,000 samples per image" in vae.descriptions["test/nll"]
+    vae.prepare_test(Images(name="digits"), torch.device("cpu"), fast_dev_run=True)
+    assert "with 5 samples per image" in vae.descriptions["test/nll"]
+
+
 def test_kl_closed_form() -> None:
     mean, log_variance = torch.randn(5, 3), torch.randn(5, 3)
     expected = kl_divergence(Normal(mean, (0.5 * log_variance).exp()), Normal(0.0, 1.0)).sum(1)

@@ -427,7 +427,7 @@ def ended_early(room: Room) -> None:
     room.sound()
     room.sound(name="fast", set_total_timesteps=9000, set_evaluation__stop_at=90.0)
     room.sound(name="fast", set_total_timesteps=5000, set_evaluation__stop_at=90.0)
-    more = {"set_total_timesteps": None, "set_trainer__early_stopping": {"monitor": "val/loss"}, "std": None}
+    more = {"set_total_timesteps": None, "set_trainer__early_stopping": {"metric": "val/loss"}, "std": None}
     for epochs in (5, 10):
         room.sound(name="model", set_trainer__max_epochs=epochs, **more)
 

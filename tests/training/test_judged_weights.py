@@ -20,7 +20,7 @@ from lab.training.settings import EMA
 from tests.training.models import Line, Regression
 
 Train = Callable[..., Summary]
-STOPPING = {"trainer__early_stopping__monitor": "val/loss", "trainer__early_stopping__patience": 3}
+STOPPING = {"trainer__early_stopping__metric": "val/loss", "trainer__early_stopping__patience": 3}
 UNSTABLE = {"trainer__optimizer__lr": 0.5, "trainer__max_epochs": 12}
 
 
@@ -114,7 +114,7 @@ def test_each_checkpoint_can_be_evaluated(train: Train) -> None:
     assert evaluate(run.dir, checkpoint="last").metrics != run.metrics
 
 
-@pytest.mark.parametrize("setting", ["early_stopping.monitor", "keep_best.metric"])
+@pytest.mark.parametrize("setting", ["early_stopping.metric", "keep_best.metric"])
 def test_unknown_metrics_are_refused(train: Train, setting: str) -> None:
     with pytest.raises(ConfigError) as refused:
         train(**{f"trainer.{setting}": "val/absolut"})

@@ -43,7 +43,7 @@ def test_early_stopping_stops() -> None:
         "trainer.max_epochs": 50,
         "trainer.early_stopping.patience": 1,
         "trainer.optimizer.lr": 1e-9,
-        "trainer.early_stopping.monitor": "val/accuracy",
+        "trainer.early_stopping.metric": "val/accuracy",
         "trainer.early_stopping.mode": "max",
     }
     run = lab.run("cnn-mnist", overrides, runs_dir="runs")
