@@ -75,6 +75,8 @@ class AgentExperiment(Experiment):
         observed, acted = self.env.spaces()
         input_spec(observed)  # both say what does not fit better than SB3 would
         require_actions(acted)
+        self.env = self.env.with_own_generators()
+        self.notes = self.env.notes()
         plan = self.env.plan()
         self.vectorization, self.method, self._inexact = plan
         environments = self.env.make_vec(seed, plan)

@@ -15,7 +15,8 @@ from agents.evaluation.episodes import EvaluationSettings, announce_limit, episo
 from agents.evaluation.play import play
 from agents.networks.extractor import RecurrentState
 from agents.sb3.export import export_sb3
-from agents.spaces.observations import ChannelsFirst, fitted, misfit, stack
+from agents.spaces.images import ChannelsFirst
+from agents.spaces.observations import fitted, misfit, stack
 from lab.capabilities import Episode, Showing
 from lab.errors import ConfigError
 
@@ -101,5 +102,5 @@ class TrainedAgent:
         env = self.environment()
         close(env)
         if isinstance(env, ChannelsFirst) and misfit(env.env.observation_space, observation) is None:
-            return env.observation(fitted(env.env.observation_space, observation))
+            return fitted(space, env.observation(fitted(env.env.observation_space, observation)))
         raise ConfigError(f"the agent of {self.settings.id} was given an observation {wrong}")

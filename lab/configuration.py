@@ -16,6 +16,7 @@ from typing import Any, ClassVar, get_args, get_type_hints
 
 from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 
+from lab.config.arrays import register_arrays
 from lab.config.classes import named_classes, overridden, refuse_functions, require_class, require_given_classes
 from lab.config.files import find, read
 from lab.config.imports import import_class, import_from_here, import_handed_out, present_name, public_name
@@ -30,6 +31,7 @@ from lab.system.devices import Device
 
 # A config may come from somebody else: it names no class that executes commands or code, and none where plain values
 # are expected, as in env.kwargs.
+register_arrays()
 set_parsing_settings(import_path_denylist=["os", "subprocess"], instantiate_subclass_spec_in_any=False)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from agents.buffers.replay import Replay
+from agents.environments.resumable import Strayed
 from agents.spaces.observations import at, each
 from lab.errors import CheckpointError
 from lab.saving.saver import Rows
@@ -65,6 +66,8 @@ def load_agent_state(agent: Agent, state: dict[str, Any]) -> list[int]:
 
 
 def _is_last(agent: Agent, i: int, seen: Any) -> bool:
+    if isinstance(seen, Strayed):
+        return False
     same = each(_equal, seen, at(agent._last_obs, i))
     return all(same.values()) if isinstance(same, dict) else bool(same)
 

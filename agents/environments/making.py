@@ -8,9 +8,10 @@ from typing import Any
 import gymnasium as gym
 from gymnasium.wrappers import NormalizeObservation, NormalizeReward
 
-from agents.spaces.observations import ChannelsFirst, has_channels_last
+from agents.spaces.images import ChannelsFirst, has_channels_last
 from lab.config.imports import present_name
 from lab.errors import ConfigError, nearest
+from lab.system.randomness import kept_randomness
 
 Wrapper = Callable[[gym.Env[Any, Any]], gym.Wrapper[Any, Any, Any, Any]]
 """How a config gives a wrapper: a class with settings, called with the environment."""
@@ -22,7 +23,17 @@ EXTRAS = {"box2d": "box2d", "ale_py": "atari", "opencv": "atari"}
 def make_env(
     id: str, kwargs: Mapping[str, Any], wrappers: Sequence[Wrapper], render_mode: str | None
 ) -> gym.Env[Any, Any]:
-    """Make one environment; images get their channels first. See `EnvSettings.make`."""
+    """Make one environment; images get their channels first. See `EnvSettings.make`.
+
+    The global random generators stay as they are: some environments seed them when they are made.
+    """
+    with kept_randomness():
+        return _made(id, kwargs, wrappers, render_mode)
+
+
+def _made(
+    id: str, kwargs: Mapping[str, Any], wrappers: Sequence[Wrapper], render_mode: str | None
+) -> gym.Env[Any, Any]:
     if "render_mode" in kwargs:
         raise ConfigError("env.kwargs must not hold render_mode: the lab chooses it when it films an episode")
     try:

@@ -6,8 +6,9 @@ deterministic environment is a pure function of its seed and its actions, and no
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import gymnasium as gym
 import numpy as np
@@ -27,8 +28,16 @@ seed; `boundary` by starting new episodes at every checkpoint, in every run; `no
 PLAIN_STATE = ("gymnasium.envs.classic_control.", "gymnasium.envs.toy_text.")
 """Modules whose environments keep all state in plain attributes."""
 
+MOST_REPLAYED = 27_000
+"""Steps of the longest episode that is replayed where no time limit bounds episodes: memory and checkpoints would grow
+with every step. It is the longest game of the Arcade Learning Environment."""
+
 EPISODE, BOUNDARY = 0, 1  # the purposes that seeds are derived for
 PROBE_STEPS = 50
+
+
+class Strayed(NamedTuple):
+    """Stands for the observation of an environment that could not return to where it was."""
 
 
 class Resumable(gym.Wrapper[Any, Any, Any, Any]):
@@ -48,7 +57,10 @@ class Resumable(gym.Wrapper[Any, Any, Any, Any]):
         self.episode, self.steps = 0, 0
         self.place: list[int] = []
         self.appointed: int | None = None
-        self.actions: list[Any] = []
+        self.actions: list[Any] | None = []
+        """Of the episode; None once it is too long to be replayed."""
+        limited = env.spec is not None and env.spec.max_episode_steps is not None
+        self.most = sys.maxsize if limited else MOST_REPLAYED
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         if self.appointed is not None:
@@ -58,8 +70,10 @@ class Resumable(gym.Wrapper[Any, Any, Any, Any]):
         return self._begin([EPISODE, self.episode])
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        if self.method == "replay":
+        if self.method == "replay" and self.actions is not None:
             self.actions.append(np.array(action))  # a copy: the caller may reuse its array
+            if len(self.actions) > self.most:
+                self.actions = None
         self.steps += 1
         try:
             observation, *found = self.env.step(action)
@@ -76,12 +90,14 @@ class Resumable(gym.Wrapper[Any, Any, Any, Any]):
         state = {"episode": self.episode, "steps": self.steps, "place": self.place}
         if self.method == "replay":
             state["actions"] = np.stack(self.actions) if self.actions else None
+            state["too_long"] = self.actions is None
         if self.method == "native":
             state["native"] = native_state(self.env)
         return state
 
     def restore(self, state: dict[str, Any]) -> Any:
-        """Return to where `state` was taken. Return the observation there, or None if it is not known."""
+        """Return to where `state` was taken. Return the observation there; None if it is not known, and Strayed if the
+        environment is at the beginning of the episode instead."""
         observation, _ = self._begin(state["place"])
         if self.method in ("native", "none"):
             observation = None
@@ -90,7 +106,7 @@ class Resumable(gym.Wrapper[Any, Any, Any, Any]):
         for action in () if state.get("actions") is None else state["actions"]:
             observation, *_ = self.step(action)
         self.episode, self.steps = state["episode"], state["steps"]
-        return observation
+        return Strayed() if state.get("too_long") else observation
 
     def _begin(self, place: list[int]) -> tuple[Any, dict[str, Any]]:
         self.place, self.actions = place, []

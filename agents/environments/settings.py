@@ -18,10 +18,12 @@ from agents.environments.cartpole_vectors import CartPoleVector
 from agents.environments.closing import close
 from agents.environments.making import Wrapper, make_env, present_id
 from agents.environments.native import NativeEnvs
+from agents.environments.randomness import OwnGenerators, uses_global_generators
 from agents.environments.resumable import Method, Resumable, choose_method, has_native_state
 from agents.environments.sync import SyncEnvs
 from agents.environments.vector import Environments
 from agents.environments.workers import AsyncEnvs
+from agents.spaces.images import turned_images
 from lab.config.roles import Roles
 from lab.config.types import PositiveFloat, PositiveInt
 from lab.console.progress import notice
@@ -80,9 +82,9 @@ class EnvSettings:
 
     def make(self, render_mode: str | None = None, *, training: bool = False) -> gym.Env[Any, Any]:
         """Make one environment. Raises ConfigError for an unknown id, bad kwargs, wrappers or a missing package."""
-        return make_env(
-            self.id, self.kwargs, (*self.wrappers, *(self.training_wrappers if training else ())), render_mode
-        )
+        wrappers = [*self.wrappers, *(self.training_wrappers if training else ())]
+        wrappers.sort(key=lambda one: one is OwnGenerators)  # outermost, as wrappers may draw random numbers too
+        return make_env(self.id, self.kwargs, wrappers, render_mode)
 
     def plan(self) -> Plan:
         """Decide how the copies are stepped and restored. Raises EnvironmentFailedError if one fails when tried."""
@@ -144,6 +146,25 @@ class EnvSettings:
         if self.max_episode_steps() is not None:
             return self
         return replace(self, wrappers=[*self.wrappers, partial(TimeLimit, max_episode_steps=max_steps)])
+
+    def with_own_generators(self) -> EnvSettings:
+        """Return these settings, with generators of its own for an environment that uses those of the process.
+
+        Raises EnvironmentFailedError if it fails while it is tried.
+        """
+        if not uses_global_generators(partial(self.make, training=True)):
+            return self
+        return replace(self, wrappers=[*self.wrappers, OwnGenerators])
+
+    def notes(self) -> list[str]:
+        """Return what the user should know of the environment, one sentence each."""
+        notes = [f"{self.id}: {one}" for one in turned_images(self._example())]
+        if OwnGenerators in self.wrappers:
+            notes.append(
+                f"{self.id} draws from the global random generators of Python, NumPy or torch, or seeds them: it gets "
+                "generators of its own, which each episode seeds"
+            )
+        return notes
 
     def render_modes(self) -> list[str]:
         """Return the environment's render modes: `human`, `rgb_array` and others."""

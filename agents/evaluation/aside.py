@@ -8,7 +8,7 @@ from agents.core.agent import Agent
 from agents.environments.settings import EnvSettings
 from agents.evaluation.episodes import film
 from lab.console.progress import notice
-from lab.system.randomness import random_state, restore_random_state
+from lab.system.randomness import kept_randomness
 
 FILM, SHORT_FILM = 250, 40
 """Frames of a film at the end of a run, and of a film during training, which costs time."""
@@ -19,15 +19,13 @@ def film_aside(agent: Agent, settings: EnvSettings, seed: int, limit: int) -> li
 
     Random generators are restored afterwards, so that training is the same with and without films.
     """
-    before = random_state(agent.device)
     try:
-        frames = film(agent, settings, seed, limit=limit)
+        with kept_randomness(agent.device):
+            frames = film(agent, settings, seed, limit=limit)
     except Exception as error:  # rendering may fail in any way
         cause = error.__cause__ or error
         notice(f"{settings.id} could not be filmed: {type(cause).__name__}: {cause}")
         return []
-    finally:
-        restore_random_state(before, agent.device)
     # One palette per frame by the fastest method; saving as GIF would use a slower one.
     small = [frame.quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE) for frame in frames]
     for frame, full in zip(small, frames, strict=True):

@@ -11,6 +11,7 @@ from typing import ClassVar
 import numpy as np
 from PIL import Image
 
+from agents.environments.resumable import MOST_REPLAYED
 from agents.environments.settings import EnvSettings
 from agents.evaluation.env import Actor, EvalEnv
 from agents.evaluation.frames import frame, number
@@ -100,8 +101,9 @@ def announce_limit(settings: EnvSettings, evaluation: EvaluationSettings) -> Non
     if settings.max_episode_steps() is None:
         notice(
             f"{settings.id} names no time limit: evaluation, films and lab play cut an episode off after "
-            f"{evaluation.longest:,} steps (evaluation.max_steps), and training never does; "
-            "gymnasium.wrappers.TimeLimit under env.wrappers limits all of them"
+            f"{evaluation.longest:,} steps (evaluation.max_steps), and training never does; a resumed run begins a new "
+            f"episode in place of one of more than {MOST_REPLAYED:,} steps; gymnasium.wrappers.TimeLimit under "
+            "env.wrappers limits all of them"
         )
 
 

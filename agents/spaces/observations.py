@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import torch
 from gymnasium import spaces
-from stable_baselines3.common.preprocessing import is_image_space, is_image_space_channels_first
 
 Arrays = np.ndarray[Any, Any] | dict[str, np.ndarray[Any, Any]]
 Tensors = torch.Tensor | dict[str, torch.Tensor]
@@ -121,36 +119,3 @@ def rows_of(observations: Any) -> int:
 def stack(observations: list[Any]) -> Any:
     """Return observations of single environments as a batch `(B, *shape)`."""
     return each(lambda *parts: np.stack(parts), observations[0], *observations[1:])
-
-
-class ChannelsFirst(gym.ObservationWrapper[Any, Any, Any]):
-    """Turns images `(H, W, C)` into `(C, H, W)`, as the lab's encoders take them, also inside a dict."""
-
-    def __init__(self, env: gym.Env[Any, Any]) -> None:
-        super().__init__(env)
-        self.observation_space = _turned(env.observation_space)
-
-    def observation(self, observation: Any) -> Any:
-        return _turn(observation, self.env.observation_space)
-
-
-def has_channels_last(space: spaces.Space[Any]) -> bool:
-    """Whether there are images `(H, W, C)` in observations of `space`."""
-    if isinstance(space, spaces.Dict):
-        return any(has_channels_last(part) for part in space.spaces.values())
-    return isinstance(space, spaces.Box) and is_image_space(space) and not is_image_space_channels_first(space)
-
-
-def _turned(space: spaces.Space[Any]) -> spaces.Space[Any]:
-    if isinstance(space, spaces.Dict):
-        return spaces.Dict({key: _turned(part) for key, part in space.spaces.items()})
-    if not has_channels_last(space):
-        return space
-    assert isinstance(space, spaces.Box)
-    return spaces.Box(space.low.transpose(2, 0, 1), space.high.transpose(2, 0, 1), dtype=np.uint8)
-
-
-def _turn(observation: Any, space: spaces.Space[Any]) -> Any:
-    if isinstance(space, spaces.Dict):
-        return {key: _turn(observation[key], part) for key, part in space.spaces.items()}
-    return np.ascontiguousarray(observation.transpose(2, 0, 1)) if has_channels_last(space) else observation

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,24 @@ def seed_everything(seed: int) -> None:
 def derived_seed(*place: int) -> int:
     """Return a 32-bit seed derived from a place such as (seed, epoch, batch). Different places have different seeds."""
     return int(np.random.SeedSequence(place).generate_state(1)[0])
+
+
+@contextmanager
+def kept_randomness(device: torch.device | None = None) -> Iterator[None]:
+    """Restore the global generators after the block, whatever it drew or seeded. None means the accelerator in use."""
+    device = device or accelerator()
+    before = random_state(device)
+    try:
+        yield
+    finally:
+        restore_random_state(before, device)
+
+
+def accelerator() -> torch.device:
+    """Return the device whose generator `torch.manual_seed` seeds as well; the CPU if no other is in use."""
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        return torch.device("cuda", torch.cuda.current_device())
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
 def random_state(device: torch.device) -> dict[str, Any]:

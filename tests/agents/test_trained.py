@@ -15,7 +15,7 @@ from gymnasium import spaces
 import lab
 from agents.environments.settings import EnvSettings
 from agents.evaluation.episodes import episode_seeds, play_episodes
-from agents.spaces.observations import ChannelsFirst
+from agents.spaces.images import ChannelsFirst
 from agents.trained import TrainedAgent
 from lab.capabilities import Acts, Exports, capabilities_of
 from lab.encoders.networks.conv import Conv, ConvStage

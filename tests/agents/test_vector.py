@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import pytest
+import yaml
 from gymnasium import spaces
 from gymnasium.envs.classic_control.cartpole import CartPoleEnv
 from gymnasium.envs.registration import WrapperSpec
@@ -18,13 +20,14 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 import lab
 from agents.environments.cartpole_vectors import CartPoleVector
 from agents.environments.native import NativeEnvs
-from agents.environments.resumable import Resumable
+from agents.environments.resumable import Resumable, Strayed
 from agents.environments.settings import EnvSettings, Plan
 from agents.environments.sync import SyncEnvs
 from agents.environments.vector import Environments, EpisodeResult
 from agents.evaluation.env import EvalEnv
 from agents.experiment import AgentExperiment
-from agents.spaces.observations import ChannelsFirst, at, each, fitted, misfit
+from agents.spaces.images import ChannelsFirst, has_channels_last, turned_images
+from agents.spaces.observations import at, each, fitted, misfit
 from lab.configuration import load
 from lab.errors import ConfigError, EnvironmentFailedError
 
@@ -211,6 +214,25 @@ def test_begin_at_gives_own_episodes(kind: str, make: Make) -> None:
         firsts.append(begin(envs))
     assert np.array_equal(firsts[0], firsts[1])
     assert not np.array_equal(firsts[0], firsts[2])
+
+
+def test_endless_episodes_are_not_kept() -> None:
+    """Without a time limit, what an episode needs to be replayed would grow for ever."""
+    for limit, kept in ((None, False), (100, True)):
+        env: gym.Env[Any, Any] = gym.make("tests.faults.environments:Endless-v0", max_episode_steps=limit)
+        copy = Resumable(env, seed=0, copy=0, method="replay")
+        copy.most = min(copy.most, 20) if limit is None else copy.most
+        copy.reset()
+        for _ in range(20):
+            seen, *_ = copy.step(0)
+        assert np.array_equal(copy.restore(copy.state()), seen)
+        copy.step(0)
+        state = copy.state()
+        assert (state["actions"] is not None) == kept
+        assert isinstance(copy.restore(state), Strayed) != kept
+        copy.reset()
+        seen, *_ = copy.step(0)
+        assert np.array_equal(copy.restore(copy.state()), seen), "the next episode is short again"
 
 
 # --- SB3's interface
@@ -518,6 +540,56 @@ def test_images_turn_channels_first() -> None:
     )
 
 
+class Camera(gym.Env[Any, Any]):
+    """Shows one picture `(H, W, C)` of any type."""
+
+    action_space = spaces.Discrete(2)
+
+    def __init__(self, kind: str, high: int) -> None:
+        self.observation_space = spaces.Box(0, high, (6, 5, 3), np.dtype(kind).type)
+        steps = np.arange(90).reshape(6, 5, 3) % (high + 1)
+        self.picture = steps.astype(kind)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        return self.picture, {}
+
+
+@pytest.mark.parametrize(
+    ("kind", "high", "becomes"),
+    [
+        ("float32", 1, "float32"),
+        ("float64", 1, "float32"),
+        ("float32", 255, "float32"),
+        ("int64", 255, "uint8"),
+        ("int8", 1, "float32"),
+    ],
+)
+def test_other_images_turn_channels_first(kind: str, high: int, becomes: str) -> None:
+    camera = Camera(kind, high)
+    assert has_channels_last(camera.observation_space)
+    env = ChannelsFirst(camera)
+    assert misfit(env.observation_space, env.reset()[0]) is None
+    seen = fitted(env.observation_space, env.reset()[0])
+    assert (seen.shape, seen.dtype) == ((3, 6, 5), becomes)
+    scale = 255 if becomes == "float32" and high == 255 else 1
+    np.testing.assert_allclose(seen * scale, camera.picture.transpose(2, 0, 1), rtol=1e-6)
+    assert turned_images(env) == [f"images (H, W, C) of {kind}, (6, 5, 3), become (C, H, W) of {becomes}"]
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        spaces.Box(0, 1, (3, 6, 5)),
+        spaces.Box(-1, 1, (6, 5, 3)),
+        spaces.Box(0, 1, (4, 4, 4)),
+        spaces.Box(0, 255, (3, 6, 5), np.uint8),
+        spaces.Box(0, 1, (6, 3)),
+    ],
+)
+def test_all_else_stays_as_it_is(space: spaces.Box) -> None:
+    assert not has_channels_last(space)
+
+
 # --- Wrappers
 
 
@@ -560,6 +632,23 @@ def test_wrappers_from_a_config() -> None:
     assert rewards == [0.25] * 7
     assert settings.max_episode_steps() == 7
     assert settings.plan().method == "replay", "a wrapper may have state of its own"
+
+
+RESCALED = {"class_path": "gymnasium.wrappers.RescaleAction", "init_args": {"min_action": -0.1, "max_action": [2]}}
+
+
+def test_wrappers_take_numbers_and_lists() -> None:
+    """Gymnasium declares these settings as NumPy's types."""
+    config = load("ppo", {"env.id": "Pendulum-v1", "env.wrappers": [RESCALED]})
+    assert config.as_dict()["env"]["wrappers"] == [RESCALED]
+    Path("again.yaml").write_text(yaml.safe_dump(config.as_dict()))
+    for one in (config, load("again.yaml")):
+        experiment: Any = one.build()
+        space = experiment.env.make().action_space
+        assert (space.low, space.high) == (np.float32(-0.1), 2)
+    wrong = {**RESCALED, "init_args": {"min_action": "low", "max_action": 1}}
+    with pytest.raises(ConfigError, match=r"env\.wrappers.*min_action.*'?low'?"):
+        load("ppo", {"env.id": "Pendulum-v1", "env.wrappers": [wrong]})
 
 
 def test_training_wrappers_are_for_training_alone() -> None:

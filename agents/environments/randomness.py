@@ -1,0 +1,112 @@
+"""Environments that draw from the random generators of the process, or seed them, get generators of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from agents.environments.closing import close
+from lab.errors import EnvironmentFailedError
+from lab.system.randomness import (
+    accelerator,
+    kept_randomness,
+    random_state,
+    restore_random_state,
+    seed_everything,
+)
+
+Env = gym.Env[Any, Any]
+
+KNOWN = ("gymnasium.", "ale_py.", "agents.environments.")
+"""Modules whose environments and wrappers only use generators of their own."""
+
+TRIED_STEPS = 50
+
+
+class OwnGenerators(gym.Wrapper[Any, Any, Any, Any]):
+    """The global generators of Python, NumPy and torch, for this environment alone.
+
+    `reset` seeds them with the seed of the episode, so that the episode can be repeated. Exploration and learning have
+    the same random numbers as without the environment, in this process and in a worker.
+    """
+
+    def __init__(self, env: Env) -> None:
+        super().__init__(env)
+        self.generators: dict[str, Any] | None = None
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        with self._own():
+            if seed is not None:
+                seed_everything(seed)
+            return self.env.reset(seed=seed, options=options)
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        with self._own():
+            return self.env.step(action)
+
+    def render(self) -> Any:
+        with self._own():
+            return self.env.render()
+
+    @contextmanager
+    def _own(self) -> Iterator[None]:
+        device = accelerator()
+        with kept_randomness(device):
+            if self.generators is not None:
+                restore_random_state(self.generators, device)
+            try:
+                yield
+            finally:
+                self.generators = random_state(device)
+
+
+def uses_global_generators(make: Callable[[], Env]) -> bool:
+    """Try whether an environment draws from the generators of the process, or seeds them.
+
+    Raises EnvironmentFailedError if it fails while it is tried.
+    """
+    env = make()
+    if _is_known(env):
+        close(env)
+        return False
+    env.action_space.seed(0)
+    device = accelerator()
+    try:
+        with kept_randomness(device):
+            before = random_state(device)
+            env.reset(seed=0)
+            for _ in range(TRIED_STEPS):
+                *_, terminated, truncated, _ = env.step(env.action_space.sample())
+                if terminated or truncated:
+                    env.reset()
+            env.reset(seed=1)
+            return not _same(before, random_state(device))
+    except Exception as error:  # an environment's own code may fail in any way
+        name = env.spec.id if env.spec else env
+        raise EnvironmentFailedError(f"environment {name} raised {type(error).__name__}: {error}") from error
+    finally:
+        close(env)
+
+
+def _is_known(env: Env) -> bool:
+    while isinstance(env, gym.Wrapper):
+        if not _module(env).startswith(KNOWN):
+            return False
+        env = env.env
+    return _module(env).startswith(KNOWN)
+
+
+def _module(env: Env) -> str:
+    return f"{type(env).__module__}."
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, dict):
+        return all(_same(one[key], other[key]) for key in one)
+    if isinstance(one, tuple):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return bool(np.array_equal(one, other))
