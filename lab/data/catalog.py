@@ -1,20 +1,21 @@
-"""The catalog of data sets: what an entry says, and all entries, which are in `lab.data.entries`."""
+"""The catalog of data sets: what an entry says, and all entries. Each is in a YAML beside its loader, in `sets/`."""
 
 from __future__ import annotations
 
 import hashlib
-import importlib
 import os
-import pkgutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from platformdirs import user_cache_path
 
+from lab.config.files import read
 from lab.errors import ConfigError, nearest
 
-ENTRIES = Path(__file__).parent / "entries"
+SETS = Path(__file__).parent / "sets"
 
 
 @dataclass(frozen=True)
@@ -76,10 +77,14 @@ def data_dir() -> Path:
 
 @cache
 def entries() -> dict[str, Dataset]:
-    """Return all data sets by name: those in `DATASETS` of the modules in `lab.data.entries`."""
-    modules = [info.name for info in pkgutil.iter_modules([str(ENTRIES)], "lab.data.entries.")]
-    found = [importlib.import_module(name).DATASETS for name in modules]
-    return {dataset.name: dataset for datasets in found for dataset in datasets}
+    """Return all data sets by name, without importing a loader."""
+    found = {name: entry for path in sorted(SETS.glob("*.yaml")) for name, entry in read(path).items()}
+    return {name: _entry(name, **entry) for name, entry in found.items()}
+
+
+def _entry(name: str, *, files: Sequence[Mapping[str, Any]] = (), **rest: Any) -> Dataset:
+    mirrors = tuple(rest.pop("mirrors", ()))
+    return Dataset(name, mirrors=mirrors, files=tuple(RemoteFile(**file) for file in files), **rest)
 
 
 def lookup(name: str) -> Dataset:

@@ -13,7 +13,6 @@ import torch
 from lab.data.augment import Augment
 from lab.data.batches import TensorBatches
 from lab.data.catalog import entries, lookup
-from lab.data.entries.images import MNIST
 from lab.data.sets import images as images_module
 from lab.data.sets.images import Images, read_idx, unit_floats
 from lab.data.spec import Classes, InputSpec
@@ -156,8 +155,8 @@ def test_idx_files(tmp_path: Path) -> None:
 
 
 def unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
-    gone = replace(MNIST, mirrors=("http://127.0.0.1:9/",))
-    monkeypatch.setattr(images_module, "MNIST", gone)
+    gone = replace(lookup("mnist"), mirrors=("http://127.0.0.1:9/",))
+    monkeypatch.setattr(images_module, "lookup", lambda name: gone)
 
 
 def test_fallback_is_announced(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,2 +1,2 @@
-"""Data sets, one file per modality: a data module and loaders. What they share is in the folder above, and their
-entries in the catalog are in `entries`."""
+"""Data sets, one file per modality: a data module and its loaders. A YAML of the same name holds their entries in the
+catalog. What they share is in the folder above."""

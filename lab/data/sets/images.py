@@ -20,8 +20,8 @@ from lab.data.augment import Augment
 from lab.data.base import Batches, DataModule, DatasetInfo
 from lab.data.batch import Batch
 from lab.data.batches import TensorBatches, Transform
+from lab.data.catalog import lookup
 from lab.data.download import fetch
-from lab.data.entries.images import MNIST
 from lab.data.obtain import STAND_IN, obtain, require_known
 from lab.data.spec import Classes, DataSpec, InputSpec
 from lab.errors import DataError
@@ -117,13 +117,14 @@ def unit_floats(batch: Batch, generator: torch.Generator) -> Batch:
 
 def load_mnist() -> Labelled:
     """MNIST's 60,000 training and 10,000 test images. Raises UnavailableError or DamagedDataError."""
-    files = fetch(MNIST, announce=notice)
+    entry = lookup("mnist")
+    files = fetch(entry, announce=notice)
 
     def split(prefix: str) -> Split:
         images = read_idx(files[f"{prefix}-images-idx3-ubyte.gz"])
         return Split(images.unsqueeze(1), read_idx(files[f"{prefix}-labels-idx1-ubyte.gz"]).long())
 
-    return Labelled(split("train"), split("t10k"), tuple("0123456789"), MNIST.sha256)
+    return Labelled(split("train"), split("t10k"), tuple("0123456789"), entry.sha256)
 
 
 def load_digits() -> Labelled:

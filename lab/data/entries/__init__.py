@@ -1,1 +1,0 @@
-"""Entries of the catalog (`DATASETS`), one file per modality, as in `sets`. Nothing here needs PyTorch."""
