@@ -1,4 +1,4 @@
-"""The simplest classifiers that a sceptic would try, on the same splits as the model."""
+"""Simple classifiers as baselines, trained and tested on the same splits as the model."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def simple_classifiers(data: DataModule, metrics: Callable[[], Mapping[str, Metr
         methods |= {"nearest centroid": NearestCentroid(), "ridge regression": RidgeClassifier()}
     found = {}
     for name, method in methods.items():
-        with warnings.catch_warnings():  # about pixels that are the same in all images: they do no harm
+        with warnings.catch_warnings():  # pixels that are the same in all images: harmless
             warnings.filterwarnings("ignore", message="self.within_class_std_dev_")
             predicted = torch.from_numpy(method.fit(x_train, y_train.numpy()).predict(x_test))
         measured = metrics()

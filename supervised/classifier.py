@@ -118,7 +118,7 @@ class Classifier(Model):
         return [Prediction(names[i], p) for i, p in zip(label.tolist(), probability.tolist(), strict=True)]
 
     def pictures(self, batch: Batch) -> dict[str, Image]:
-        """The confusion matrix of the test, and images that it got wrong."""
+        """The confusion matrix of the test, and misclassified images."""
         if self.confusion is None:
             return {}
         drawn = {"confusion_matrix": confusion_matrix(self.confusion.compute())}

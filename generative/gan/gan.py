@@ -87,7 +87,7 @@ class GAN(Model):
         return self.head(self.encoder(x))  # type: ignore[no-any-return]
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Both losses on fresh noise; the training step computes the same ones, each with its own gradients."""
+        """Return both losses for fresh noise. The training step computes the same ones, each with its own gradients."""
         x, _ = batch
         real, fake = self.score(x), self.score(self(self._noise(len(x))))
         return {"loss": discriminator_loss(real, fake), "generator_loss": generator_loss(fake)}
@@ -155,7 +155,7 @@ class GAN(Model):
         return torch.randn(count, self.latent_dim, device=self.device)
 
     def _step(self, optimizer: Any, loss: Tensor) -> None:
-        """One step of one player: the gradients that the loss sends into the other player are not computed."""
+        """Make one step of one optimizer. No gradients of the other network's parameters are computed."""
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         optimizer.zero_grad()
         self.manual_backward(loss + self.optimization.penalty(parameters), inputs=parameters)

@@ -1,1 +1,1 @@
-"""What measures generative models: classifiers and distances between distributions."""
+"""Measures of generative models: classifiers and distances between distributions."""

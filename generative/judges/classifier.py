@@ -93,7 +93,7 @@ class Judge(nn.Module):
         self.requires_grad_(False)
 
     def prepare(self, data: DataModule, device: torch.device, *, fast_dev_run: bool = False) -> None:
-        """Learn the real images, once: a second test is judged alike. The run's seed makes no difference."""
+        """Train the classifier, unless it is trained, and start a new test. It does not depend on the run's seed."""
         if not self.trained:
             with own_randomness(device, seed=0):
                 fresh = Judge(self.spec).to(device)
@@ -126,9 +126,8 @@ class Judge(nn.Module):
         }
 
     def baselines(self, data: DataModule, device: torch.device) -> Mapping[str, Mapping[str, float]]:
-        """Return the distances of two generators that know no shapes: the mean image, and pixels drawn one by one.
-
-        Each pixel of the second is that of another training image, so that it has the right grey values.
+        """Return the distances of two simple generators: the mean training image, and images whose pixels are each
+        taken from another training image.
         """
         if not self.trained:
             self.prepare(data, device)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from lab.capabilities import refuse_prompt
 from lab.config.roles import Roles
 from lab.config.types import PositiveFloat, PositiveInt
+from lab.console.wording import count
 from lab.data.base import DataModule
 from lab.data.batch import Batch
 from lab.data.loader import testing_batches, training_batches
@@ -68,8 +69,8 @@ class VAE(Model):
     def descriptions(self) -> Mapping[str, str]:  # type: ignore[override]
         return {
             "test/nll": "negative log-likelihood in nats of the dynamically binarised test images, by importance "
-            f"sampling with {self.nll_samples:,} samples per image: an upper "
-            "bound in expectation, tighter with more",
+            f"sampling with {count(self.nll_samples, 'sample')} per image: an upper bound in expectation, tighter with "
+            "more",
             "test/loss": "negative ELBO in nats on the same images, by one sample per image",
         }
 
@@ -110,10 +111,10 @@ class VAE(Model):
         log_weights = []
         per_chunk = max(1, chunk // len(x))
         for start in range(0, self.nll_samples, per_chunk):
-            count = min(per_chunk, self.nll_samples - start)
-            noise = torch.randn(count, *mean.shape, device=mean.device)
+            drawn = min(per_chunk, self.nll_samples - start)  # K
+            noise = torch.randn(drawn, *mean.shape, device=mean.device)
             z = mean + (0.5 * log_variance).exp() * noise  # (K, B, Z)
-            logits = self.decoder(z.flatten(0, 1)).unflatten(0, (count, len(x)))  # (K, B, C, H, W)
+            logits = self.decoder(z.flatten(0, 1)).unflatten(0, (drawn, len(x)))  # (K, B, C, H, W)
             # Bernoulli: x * logit - softplus(logit). The first sum over pixels is a matrix product.
             fit = torch.einsum("kbp,bp->kb", logits.flatten(2), x.flatten(1)) - F.softplus(logits).flatten(2).sum(2)
             # log p(z) - log q(z|x); the constants of the two Gaussians cancel.
@@ -122,9 +123,10 @@ class VAE(Model):
         return math.log(self.nll_samples) - torch.cat(log_weights).logsumexp(0)
 
     def baselines(self, data: DataModule) -> Mapping[str, Mapping[str, float]]:
-        """The likelihood of pixels that know nothing of each other, each with its own mean over the training images."""
+        """The likelihood under independent pixels, each with the probability that is its mean over the training
+        images."""
         train, test = training_batches(data, self.device, seed=0), testing_batches(data, self.device)
-        # One image more, half grey, so that no pixel is certain. The mean over binarisations is exact.
+        # A grey image is added so that no probability is 0 or 1. The mean over binarisations is exact.
         half = torch.full((1, *data.spec.require_one_input("VAE").shape), 0.5, device=self.device)
         images = [half, *(x for x, _ in train)]
         mean = sum(x.sum(0) for x in images) / sum(len(x) for x in images)
@@ -132,7 +134,8 @@ class VAE(Model):
         return {"independent pixels": {"test/nll": torch.cat(nll).mean().item()}}
 
     def sample(self, count: int, *, prompt: str | None = None, seed: int = 0) -> list[Image]:
-        """Return `count` images decoded from N(0, 1): the probability of each pixel. It refuses a prompt."""
+        """Return `count` images decoded from N(0, 1), with each pixel's probability as its grey value. Raises
+        ConfigError for a prompt."""
         refuse_prompt(prompt, "VAE")
         with self.at_rest(seed):
             return pictures(self.decoder(torch.randn(count, self.latent_dim, device=self.device)).sigmoid())
@@ -152,7 +155,8 @@ class VAE(Model):
         }
 
     def _traverse(self, images: Tensor, rows: int = 10, columns: int = 11) -> Tensor:
-        """Return a row for each of the latents whose posterior means vary most: it goes from -3 to 3, others stay."""
+        """Return a row of images for each latent whose posterior mean varies most. The latent goes from -3 to 3, and
+        the others stay as they are."""
         mean, _ = self(torch.bernoulli(images))
         busiest = mean.var(0).argsort(descending=True)[:rows]
         z = mean[0].repeat(len(busiest), columns, 1)

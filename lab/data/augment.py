@@ -15,13 +15,13 @@ from lab.data.batch import Batch
 
 @dataclass(frozen=True)
 class Augment:
-    """Which changes are made to each training image, every time it is seen. Nothing is changed by default.
+    """Random changes of training images, drawn anew for each image in each epoch. By default there are none.
 
     Args:
-        shift: pixels by which an image moves at most, each way and along each side. What moves in is black. This is
-            also known as a random crop after padding (Krizhevsky et al. 2012; He et al. 2015, section 4.2).
-        flip: mirror half of the images from left to right. Not for digits or letters.
-        rotate: degrees by which an image turns at most, either way.
+        shift: largest shift in pixels, up, down, left and right. Pixels from outside the image are black. This is also
+            known as a random crop after padding (Krizhevsky et al. 2012; He et al. 2015, section 4.2).
+        flip: mirror half of the images from left to right. Do not use it for digits or letters.
+        rotate: largest rotation in degrees, in either direction. Pixels from outside the image are black.
     """
 
     shift: NonNegativeInt = 0
@@ -41,7 +41,7 @@ class Augment:
 
 
 def shift(images: Tensor, generator: torch.Generator, *, pixels: int) -> Tensor:
-    """Move each of `(B, C, H, W)` by up to `pixels` along both sides; what moves in is 0."""
+    """Move each of `(B, C, H, W)` by up to `pixels` along both axes. Pixels from outside the image are 0."""
     count, _, height, width = images.shape
     device = images.device
     padded = F.pad(images, (pixels, pixels, pixels, pixels))
@@ -58,13 +58,13 @@ def flip(images: Tensor, generator: torch.Generator, *, probability: float = 0.5
 
 
 def rotate(images: Tensor, generator: torch.Generator, *, degrees: float) -> Tensor:
-    """Turn each of `(B, C, H, W)` about its centre by up to `degrees` either way; what turns in is 0. Pixels between
-    others are interpolated."""
+    """Rotate each of `(B, C, H, W)` about its centre by up to `degrees` in either direction, with bilinear
+    interpolation. Pixels from outside the image are 0."""
     height, width = images.shape[2:]
     turned = torch.rand(len(images), generator=generator, device=images.device) * 2 - 1
     angle = turned * math.radians(degrees)
     cos, sin, none = angle.cos(), angle.sin(), torch.zeros_like(angle)
-    # In coordinates from -1 to 1 along both sides, a turn of an image that is not square stretches it back.
+    # In coordinates from -1 to 1 along both sides, a rotation stretches an image that is not square; this undoes it.
     rows = [torch.stack([cos, -sin * height / width, none], 1), torch.stack([sin * width / height, cos, none], 1)]
     grid = F.affine_grid(torch.stack(rows, 1), list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, align_corners=False)

@@ -16,12 +16,12 @@ from lab.data.spec import DataSpec
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """Which data a run really used; part of every summary.
+    """The data that a run used; part of every summary.
 
     Args:
         name: as in the catalog.
         sha256: of its files, or of its tensors for an embedded data set; None where nothing can be hashed.
-        fallback: why `name` is not what the config asked for; None when it is.
+        fallback: why `name` is not the data set of the config; None when it is.
     """
 
     name: str
@@ -55,7 +55,8 @@ class DataModule(ABC):
     spec: DataSpec
     info: DatasetInfo
     notes: Sequence[str] = ()
-    """What the user should know of the data, one sentence each; said once everything is known to be right."""
+    """What the user should know about the data, one sentence each. They are printed once the config is known to be
+    right."""
     roles: ClassVar[Roles] = Roles(repeats=("fold",))
     """A data set with the setting `fold` has repeats of one experiment in its folds."""
 

@@ -15,8 +15,8 @@ from lab.errors import ConfigError
 from lab.system.randomness import derived_seed
 
 Transform = Callable[[Batch, torch.Generator], Batch]
-"""What happens to a batch on the device before a model sees it: scaling, augmentation. Random numbers come from the
-generator alone, which is seeded by (seed, epoch, batch)."""
+"""Changes a batch on the device before the model receives it: scaling, augmentation. It must draw random numbers only
+from the generator, which is seeded from (seed, epoch, batch)."""
 
 GOLDEN = 2_654_435_761
 """Spreads the numbers of batches over all seeds (Knuth 1973, section 6.4). Seeding costs next to nothing this way."""

@@ -11,11 +11,11 @@ from lab.system.files import sha256
 
 
 class UnavailableError(DataError):
-    """The data set is not here and cannot be downloaded now: the one case in which another data set may stand in."""
+    """The data set is not here and cannot be downloaded now. Only in this case may another data set stand in."""
 
 
 class DamagedDataError(DataError):
-    """The bytes are not the published ones. This is never a reason to take another data set."""
+    """A file differs from the published one. No other data set stands in for it."""
 
 
 def fetch(dataset: Dataset, announce: Callable[[str], None] = lambda line: None) -> dict[str, Path]:

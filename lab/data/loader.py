@@ -1,4 +1,4 @@
-"""Whatever a data module returns, as batches that can be resumed: a torch DataLoader, or batches of one's own."""
+"""Makes batches that can be resumed from what a data module returns: a torch DataLoader or batches of its own."""
 
 from __future__ import annotations
 
@@ -37,10 +37,8 @@ def testing_batches(data: DataModule, device: torch.device) -> Batches:
 
 
 def as_batches(given: Any, device: torch.device, *, seed: int = 0, who: str = "data.train()") -> Batches:
-    """Return what `who` gave as batches on `device`. This is the one place where a pair `(inputs, targets)` becomes a
-    `Batch`, and where a torch DataLoader becomes batches that can be resumed.
-
-    Raises ConfigError, in one sentence, for anything else.
+    """Return what `who` gave as batches on `device`. Pairs `(inputs, targets)` become `Batch`es here, and a torch
+    DataLoader becomes batches that can be resumed. Raises ConfigError for anything else.
     """
     if isinstance(given, DataLoader):
         try:
@@ -61,12 +59,12 @@ def as_batches(given: Any, device: torch.device, *, seed: int = 0, who: str = "d
 
 
 class LoaderBatches(ResumableBatches):
-    """The batches of a torch DataLoader. What it draws at random (order, augmentation) depends on the seed, the epoch
-    and the batch alone. A resumed run reads the batches that it has already seen again, and skips them.
+    """The batches of a torch DataLoader. Its random numbers (order, augmentation) depend on the seed, the epoch and the
+    batch alone. A resumed run reads the batches of its epoch again and skips those that it has trained on.
 
     Args:
         loader: with a length.
-        device: of the training, whose random numbers stay as they were.
+        device: of the training. Loading does not change the state of its random numbers.
         seed: of the run.
     """
 
@@ -101,7 +99,7 @@ class LoaderBatches(ResumableBatches):
 
     @contextmanager
     def _drawing(self, *place: int) -> Iterator[None]:
-        """Draw what the data set draws from a seed of this place, and leave the generators as they were."""
+        """Seed all generators from this place inside the block, and restore their states after it."""
         before = random_state(self.device)
         seed_everything(derived_seed(*place))
         try:

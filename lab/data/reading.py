@@ -1,4 +1,4 @@
-"""A person's own file as one input of a model, by the spec of the data that the model was trained on."""
+"""Reads a user's file as an input of a model, by the spec of the data that the model was trained on."""
 
 from __future__ import annotations
 

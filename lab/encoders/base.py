@@ -14,7 +14,7 @@ from lab.nn.decoders import Decoder
 
 
 class Encoder(nn.Module, ABC):
-    """Turns each example of a batch into one feature vector. It has no head: whoever uses it adds one.
+    """Turns each example of a batch into one feature vector. It has no head: the model that uses it adds one.
 
     Built as `Class(spec, *, settings)`. The settings are recorded in `self.settings`, so that an encoder can be
     written to a file and rebuilt from it (`lab.encoders.files`). Where a setting is an encoder, the outer encoder

@@ -1,6 +1,6 @@
 """An encoder as two files, `encoder.safetensors` and `encoder.json`, which every family of experiments can load.
 
-Opening them runs no code of theirs: weights are safetensors, and the class is looked up among known ones.
+Loading them runs no code from the files: weights are safetensors, and the class is looked up among known ones.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeE
 def plain_state(encoder: Encoder) -> dict[str, Tensor]:
     """Return the weights with parametrizations folded in, as a plain encoder of the same class has them.
 
-    The encoder of a discriminator with spectral norm so becomes an ordinary `Conv` that computes the same features.
+    For example, the encoder of a discriminator with spectral norm becomes a plain `Conv` that computes the same
+    features.
     """
     frozen = copy.deepcopy(encoder).eval()  # in training mode, spectral norm would take one more power iteration
     state = {name: value for name, value in frozen.state_dict().items() if "parametrizations." not in name}

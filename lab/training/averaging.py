@@ -62,7 +62,7 @@ class Averaging(pl.Callback):
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
-        """The model has the averaged weights inside the block."""
+        """Inside the block, the model has the averaged weights."""
         self.put_in()
         try:
             yield

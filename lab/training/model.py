@@ -55,11 +55,11 @@ class Model(pl.LightningModule, ABC):
         self.total_steps = 1
         """Length of the training in optimizer steps; set by the run before it trains."""
         self.running: dict[str, Metric] = {}
-        """The metrics of the validation or test at work."""
+        """The metrics of the running validation or test."""
 
     @abstractmethod
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Return scalars for one batch: `loss`, which is minimised, and whatever else is worth a curve."""
+        """Return scalars for one batch: `loss`, which is minimised, and any others, which are logged."""
 
     def metrics(self) -> dict[str, Metric]:
         """Return fresh torchmetrics by name (`accuracy`), each of which computes one scalar.
@@ -93,7 +93,8 @@ class Model(pl.LightningModule, ABC):
         return {}
 
     def artifacts(self) -> Mapping[str, Callable[[Path], None]]:
-        """Return what others can use of the model: name -> what writes it. By default that is its encoder, if any."""
+        """Return what other experiments can use, by name, with a function that writes it to a folder. By default that
+        is the encoder, if there is one."""
         encoder = getattr(self, "encoder", None)
         return {"encoder": partial(save_encoder, encoder)} if isinstance(encoder, Encoder) else {}
 
@@ -105,13 +106,13 @@ class Model(pl.LightningModule, ABC):
         return {}
 
     def prepare_test(self, data: DataModule, device: torch.device, *, fast_dev_run: bool = False) -> None:
-        """Called before the test: the place to build what judges the model, such as statistics of the data."""
+        """Called before the test, for example to compute statistics of the data that the test needs."""
 
     @contextmanager
     def at_rest(self, seed: int) -> Iterator[None]:
-        """In eval mode, without gradients, and with random numbers of its own that follow from `seed`.
+        """Inside the block, the model is in eval mode without gradients, and random numbers are seeded with `seed`.
 
-        Whatever happens inside the block, training goes on as if it had not happened.
+        Training continues as if the block had not run.
         """
         training = self.training
         with own_randomness(self.device, seed), torch.no_grad():

@@ -60,7 +60,7 @@ class Training(Experiment):
     ) -> None:
         self.model_factory, self.data, self.settings = model, data, trainer
         self.others: dict[str, State] = {}
-        """Other weights worth keeping, by checkpoint name."""
+        """Further weights to save, by the name of their checkpoint."""
 
     def prepare(self, seed: int, device: torch.device, *, fast_dev_run: bool = False) -> None:
         self.fast_dev_run = fast_dev_run
@@ -131,7 +131,7 @@ class Training(Experiment):
         return Throughput(reporter.examples, "examples")
 
     def _choose(self, best: Best | None, averaging: Averaging | None) -> None:
-        """Put the weights that are judged into the model, and say which they are."""
+        """Load the weights that are evaluated and exported, and print which they are."""
         if best is None and averaging is None:
             return
         self.others["last"] = copied(self.model.state_dict())
@@ -169,7 +169,7 @@ class Training(Experiment):
                     trainer.fit(self.model, batches)
             return Timing(laps.batches, laps.seconds)
 
-        turn(0)  # what is built at first use belongs to no turn
+        turn(0)  # warm-up: what is built at first use is not timed
         yield turn
 
     def evaluate(self, context: RunContext) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Image data sets: MNIST, and scikit-learn's digits, which are always at hand."""
+"""Image data sets: MNIST, and scikit-learn's digits, which need no download."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An encoder that suits the input, where a config cannot know what the input will be."""
+"""An encoder chosen by the shape of the input, for configs that are used with different inputs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NATURE_SIDE = 36
 
 
 class ByShape(EncoderSource):
-    """A `Conv` for an image, an `MLP` for everything else, and a `Combined` of these where there are several inputs.
+    """A `Conv` for an image, an `MLP` for any other input, and a `Combined` of these for several inputs.
 
     Args:
         hidden: widths of the MLP.

@@ -83,8 +83,8 @@ class Recurrent(RecurrentEncoder):
         return pool_sequence(self.features(x, mask), mask, self.pool)
 
     def features(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return the output after each step, `(B, T, width)`, or `(B, 1, width)` for one step. It means nothing where
-        the mask is false."""
+        """Return the output after each step, `(B, T, width)`, or `(B, 1, width)` for one step. Do not use it where the
+        mask is false."""
         if not self.sequence:
             self.refuse_mask(mask)
         inputs = self._inputs(x if self.sequence else x.unsqueeze(1), mask)

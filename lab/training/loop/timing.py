@@ -26,10 +26,10 @@ class TurnOver(Exception):  # noqa: N818  # no error
 
 
 class Laps(Stopwatch):
-    """The stopwatch of one turn. At its end it waits for a CUDA or MPS device; that time counts as learning.
+    """Measures one turn. At its end it waits for a CUDA or MPS device; that time counts as learning.
 
     Args:
-        seconds: after them the turn ends with the current batch.
+        seconds: length of the turn; it ends with the batch during which they are over.
     """
 
     def __init__(self, seconds: float, device: torch.device) -> None:
