@@ -12,12 +12,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, ClassVar, get_args, get_type_hints
+from types import BuiltinFunctionType, FunctionType
+from typing import Any, ClassVar
 
 from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 
 from lab.config.arrays import register_arrays
-from lab.config.classes import named_classes, overridden, refuse_functions, require_class, require_given_classes
+from lab.config.classes import inside, named_classes, overridden, require_class, require_given_classes, types_of
 from lab.config.files import find, read
 from lab.config.imports import import_class, import_from_here, import_handed_out, present_name, public_name
 from lab.config.messages import explain
@@ -142,7 +143,7 @@ def load(name: str, overrides: Mapping[str, Any] | Sequence[str] = ()) -> Config
             top = {*COMMON, *inspect.signature(cls).parameters}
             raise ConfigError(explain(error, top, _known_keys(cls, values), {**values, **given})) from error
         parsed.pop("config")
-        refuse_functions(parsed)
+        _refuse_functions(parsed)
         return Config(parser, parsed, cls)
 
     config = parse(words)
@@ -164,6 +165,18 @@ def load(name: str, overrides: Mapping[str, Any] | Sequence[str] = ()) -> Config
     return config
 
 
+def _refuse_functions(value: Any, key: str = "") -> None:
+    """Raise ConfigError where a parsed setting is a function: it would be called with values of the config."""
+    if isinstance(value, FunctionType | BuiltinFunctionType):
+        raise ConfigError(f"{key} must name a class, received the function {value.__module__}.{value.__qualname__}")
+    if isinstance(value, Namespace | dict):
+        for name, inner in vars(value).items() if isinstance(value, Namespace) else value.items():
+            _refuse_functions(inner, inside(key, name))
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            _refuse_functions(inner, key)
+
+
 def _word(value: Any) -> str:
     if hasattr(value, "item"):
         value = value.item()  # a numpy or torch scalar
@@ -179,12 +192,7 @@ def _known_keys(cls: type, values: dict[str, Any]) -> set[str]:
         if not isinstance(one, type):
             continue
         known |= set(inspect.signature(one).parameters)
-        try:
-            hints = get_type_hints(one if is_dataclass(one) else vars(one).get("__init__", one))
-        except NameError:  # types that are imported for type checkers alone
-            continue
-        # Also inside `X | None`.
-        nested = [part for hint in hints.values() for part in (hint, *get_args(hint))]
+        nested = [part for parts in types_of(one).values() for part in parts]
         classes += [part for part in nested if isinstance(part, type) and is_dataclass(part)]
     return known
 

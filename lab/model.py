@@ -1,4 +1,4 @@
-"""The base of all models, under the name that users' classes import it by."""
+"""The name that `lab.training.Model` had in version 0.1.0, so that code written for it still works."""
 
 from lab.training.model import Model, ModelFactory
 

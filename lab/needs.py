@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, is_dataclass
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
+from lab.config.classes import types_of
 from lab.config.imports import import_class
 from lab.configuration import Config
 from lab.errors import ConfigError, nearest
@@ -110,10 +111,9 @@ def _settings(config: Config) -> Iterator[tuple[str, Any]]:
         if isinstance(values.get("class_path"), str):
             owner, values = import_class(values["class_path"], place), values.get("init_args") or {}
             place = f"{place}.init_args"
-        hints = _hints(owner)
+        types = types_of(owner)
         for name, value in values.items():
-            inner, hint = f"{place}.{name}".lstrip("."), hints.get(name)
-            alternatives = (hint, *get_args(hint))
+            inner, alternatives = f"{place}.{name}".lstrip("."), types.get(name, ())
             if FromRun in alternatives and value is not None:
                 yield inner, value
             else:
@@ -122,19 +122,12 @@ def _settings(config: Config) -> Iterator[tuple[str, Any]]:
     yield from walk(config.as_dict(), config.experiment, "")
 
 
-def _hints(owner: Any) -> Mapping[str, Any]:
-    """Return the types of a class's settings; empty if they are imported for type checkers only."""
-    with suppress(NameError, TypeError, AttributeError):
-        return get_type_hints(owner if is_dataclass(owner) else owner.__init__)
-    return {}
-
-
 def _find(place: str, value: Any, runs: Path, own: Path | None, fast_dev_run: bool) -> Need:
     key = place.replace(".init_args", "")
     wanted: FromRun | str = FromRun(**value) if isinstance(value, Mapping) else str(value)
     copy = own / COPIES / key if own else None
     if isinstance(wanted, str):
-        folder = copy if copy and copy.is_dir() else artifact_at(Path(wanted), "encoder") or Path(wanted)
+        folder = copy if copy and copy.is_dir() else artifact_at(Path(wanted), FromRun.name) or Path(wanted)
         return Need(place, key, wanted, folder, _made_by(folder))
     found = _runs(wanted.run, runs)
     if copy and copy.is_dir():

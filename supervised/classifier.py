@@ -22,7 +22,7 @@ from lab.data.batch import Batch
 from lab.data.spec import DataSpec
 from lab.encoders.base import EncoderFactory
 from lab.encoders.contract import build_encoder
-from lab.training.model import Model
+from lab.training import Model
 from lab.training.optimization import ParameterGroup
 from lab.training.pictures import confusion_matrix, grid
 from supervised.baselines import simple_classifiers

@@ -19,7 +19,7 @@ from lab.data.spec import DataSpec
 from lab.encoders.base import EncoderFactory
 from lab.encoders.contract import build_encoder
 from lab.nn.decoders import DecoderFactory
-from lab.training.model import Model
+from lab.training import Model
 from lab.training.optimization import ParameterGroup
 from lab.training.pictures import grid, pictures
 

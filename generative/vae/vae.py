@@ -20,7 +20,7 @@ from lab.data.spec import DataSpec
 from lab.encoders.base import EncoderFactory
 from lab.encoders.contract import build_encoder
 from lab.nn.decoders import DecoderFactory
-from lab.training.model import Model
+from lab.training import Model
 from lab.training.pictures import grid, pictures
 
 if TYPE_CHECKING:

@@ -17,8 +17,10 @@ from __future__ import annotations
 
 import argparse
 import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING
 
 from lab.config.shipped import families
 from lab.errors import ConfigError, nearest
@@ -32,31 +34,38 @@ ROOMS = {"experiments": "experiments", "trained": "what a run trained", "records
 HERE = Path(__file__).parent
 
 
-class Command(Protocol):
-    """What the file of a command has."""
+@dataclass(frozen=True)
+class Command:
+    """What the file of a command has; the texts above say more.
 
-    SUMMARY: str
+    Args:
+        summary: one line for `lab --help`.
+        add_options: declares the arguments.
+        run: does the work, and returns the exit code.
+        takes_overrides: whether `--a.b=value` is a setting of the config.
+        epilog: the last paragraph of its help.
+    """
 
-    def add_options(self, parser: Parser) -> None:
-        """Declare the arguments."""
-
-    def run(self, options: argparse.Namespace, rest: list[str]) -> int:
-        """Do the work; return the exit code."""
+    summary: str
+    add_options: Callable[[Parser], None]
+    run: Callable[[argparse.Namespace, list[str]], int]
+    takes_overrides: bool
+    epilog: str
 
 
 def commands() -> dict[str, dict[str, str]]:
     """Return heading -> command's name -> dotted name of its module."""
-    rooms = {title: (f"lab.cli.{room}", HERE / room) for room, title in ROOMS.items()}
+    rooms = {heading: (f"lab.cli.{room}", HERE / room) for room, heading in ROOMS.items()}
     rooms |= {name: (f"{name}.commands", HERE.parents[1] / name / "commands") for name in families()}
     found = {
-        title: {
+        heading: {
             path.stem.replace("_", "-"): f"{package}.{path.stem}"
             for path in sorted(folder.glob("*.py"))
             if path.stem != "__init__"
         }
-        for title, (package, folder) in rooms.items()
+        for heading, (package, folder) in rooms.items()
     }
-    return {title: names for title, names in found.items() if names}
+    return {heading: names for heading, names in found.items() if names}
 
 
 def find(name: str) -> Command:
@@ -69,4 +78,7 @@ def find(name: str) -> Command:
 
 def load(module: str) -> Command:
     """Import the file of a command."""
-    return cast("Command", importlib.import_module(module))
+    file = importlib.import_module(module)
+    return Command(
+        file.SUMMARY, file.add_options, file.run, getattr(file, "TAKES_OVERRIDES", False), getattr(file, "EPILOG", "")
+    )

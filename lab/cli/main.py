@@ -53,12 +53,7 @@ def _run(words: Sequence[str]) -> int:
     if words[0].startswith("-"):
         raise ConfigError(f"expected a command, received {words[0]!r}; `lab --help` lists the commands")
     command = find(words[0])
-    parser = Parser(
-        words[0],
-        command.SUMMARY,
-        takes_overrides=getattr(command, "TAKES_OVERRIDES", False),
-        epilog=getattr(command, "EPILOG", ""),
-    )
+    parser = Parser(words[0], command.summary, takes_overrides=command.takes_overrides, epilog=command.epilog)
     command.add_options(parser)
     options, rest = parser.read(words[1:])
     return command.run(options, rest)
@@ -68,8 +63,8 @@ def _overview() -> str:
     lines = ["usage: lab COMMAND ...", "", "Train, evaluate and compare experiments."]
     found = commands()
     width = max(len(name) for names in found.values() for name in names)
-    for title, names in found.items():
-        lines += ["", f"{title}:", *(f"  {name:{width}}  {load(module).SUMMARY}" for name, module in names.items())]
+    for heading, names in found.items():
+        lines += ["", f"{heading}:", *(f"  {name:{width}}  {load(module).summary}" for name, module in names.items())]
     return "\n".join([*lines, "", "`lab COMMAND --help` shows the options of a command."])
 
 

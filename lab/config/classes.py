@@ -1,15 +1,15 @@
-"""The classes that configs and overrides name: found in plain values, and checked before anything is made of them."""
+"""The classes that configs and overrides name: found in plain values, checked, and the types of their settings."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import is_dataclass
 from itertools import zip_longest
-from types import BuiltinFunctionType, FunctionType, ModuleType
-from typing import Any
+from types import ModuleType
+from typing import Any, get_args, get_type_hints
 
 import yaml
-from jsonargparse import Namespace
 
 from lab.config.imports import import_class, present_name
 from lab.errors import ConfigError, nearest
@@ -21,7 +21,7 @@ def named_classes(values: Any, key: str = "") -> Iterator[tuple[str, dict[str, A
         if isinstance(values.get("class_path"), str):
             yield key, values
         for name, value in values.items():
-            yield from named_classes(value, _inside(key, name))
+            yield from named_classes(value, inside(key, name))
     elif isinstance(values, list):
         for value in values:
             yield from named_classes(value, key)
@@ -62,18 +62,16 @@ def require_class(class_path: str, key: str) -> None:
     raise ConfigError(f"{key} must name a class, received the {kind} {class_path}{hint}")
 
 
-def refuse_functions(value: Any, key: str = "") -> None:
-    """Raise ConfigError where a parsed setting is a function: it would be called with values of the config."""
-    if isinstance(value, FunctionType | BuiltinFunctionType):
-        raise ConfigError(f"{key} must name a class, received the function {value.__module__}.{value.__qualname__}")
-    if isinstance(value, Namespace | dict):
-        for name, inner in vars(value).items() if isinstance(value, Namespace) else value.items():
-            refuse_functions(inner, _inside(key, name))
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            refuse_functions(inner, key)
+def types_of(cls: Any) -> dict[str, tuple[Any, ...]]:
+    """Return the types of a class's settings, also those inside `X | None`; empty if they are imported for type
+    checkers only."""
+    try:
+        hints = get_type_hints(cls if is_dataclass(cls) else getattr(cls, "__init__", cls))
+    except (NameError, TypeError):
+        return {}
+    return {name: (hint, *get_args(hint)) for name, hint in hints.items()}
 
 
-def _inside(key: str, name: str) -> str:
+def inside(key: str, name: str) -> str:
     """Return the dotted key of `name` inside `key`, as the command line has it: without `init_args`."""
     return key if name == "init_args" else f"{key}.{name}".lstrip(".")

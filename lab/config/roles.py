@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
+from lab.config.classes import types_of
 from lab.config.imports import import_class, moved
 from lab.config.shipped import families
 
@@ -74,14 +75,14 @@ def roles_of(cls: type, settings: Mapping[str, Any]) -> Roles:
     found = Roles()
     for base in reversed(cls.__mro__):
         found |= vars(base).get("roles", Roles())
-    hints = _hints(cls)
+    types = types_of(cls)
     for name, value in settings.items():
         if not isinstance(value, Mapping):
             continue
         if "class_path" in value:
             inner, inside = import_class(value["class_path"], name), value.get("init_args") or {}
         else:
-            inner, inside = next((one for one in hints.get(name, ()) if is_dataclass(one)), None), value
+            inner, inside = next((one for one in types.get(name, ()) if is_dataclass(one)), None), value
         if isinstance(inner, type):
             found |= roles_of(inner, inside).under(f"{name}.")
     return found
@@ -94,15 +95,6 @@ def roles_before_0_2() -> Roles:
     for package in ("lab", *families()):
         found |= Roles.read(getattr(moved(package), "ROLES_BEFORE_0_2", {}))
     return found
-
-
-def _hints(cls: type) -> dict[str, tuple[Any, ...]]:
-    """The types of a class's settings, also those inside `X | None`."""
-    try:
-        hints = get_type_hints(cls if is_dataclass(cls) else getattr(cls, "__init__", cls))
-    except (NameError, TypeError):  # types that are imported for type checkers alone
-        return {}
-    return {name: (hint, *get_args(hint)) for name, hint in hints.items()}
 
 
 def _prefixed(prefix: str, found: Any) -> Any:

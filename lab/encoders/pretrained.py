@@ -27,7 +27,7 @@ class Pretrained(EncoderSource):
         """Return the encoder. Raises ConfigError where there is none, or where it cannot take `spec`."""
         if isinstance(self.path, FromRun):
             raise ConfigError(f"only a run finds the artifact of {self.path.run}; give Pretrained a path")
-        folder = artifact_at(Path(self.path), "encoder")
+        folder = artifact_at(Path(self.path), FromRun.name)
         if folder is None:
             raise ConfigError(f"there is no encoder in {self.path}; expected a run's folder or one with encoder.json")
         encoder = load_encoder(folder)

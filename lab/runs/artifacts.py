@@ -22,7 +22,8 @@ class FromRun:
 
 
 Artifact = FromRun | str
-"""Type of a setting that needs an artifact: a path, which may be a run's folder, or a run and the artifact's name."""
+"""Type of a setting that needs an artifact: the path of its folder, or of a run's folder for the artifact that
+`FromRun` means by default, or a `FromRun`."""
 
 
 def artifact_at(path: Path, name: str) -> Path | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -32,14 +33,19 @@ def run(options, rest):
 @pytest.mark.parametrize("name", NAMES)
 def test_every_command_has_its_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     command = load(NAMES[name])
-    assert command.SUMMARY[0].islower()
-    assert not command.SUMMARY.endswith(".")
+    assert command.summary[0].islower()
+    assert not command.summary.endswith(".")
+    assert inspect.get_annotations(command.run) == {
+        "options": "argparse.Namespace",
+        "rest": "list[str]",
+        "return": "int",
+    }
     with pytest.raises(SystemExit) as ended:
         main([name, "--help"])
     assert ended.value.code == 0
     said = " ".join(capsys.readouterr().out.split())
     assert said.startswith(f"usage: lab {name} ")
-    assert command.SUMMARY in said
+    assert command.summary in said
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -47,7 +53,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     for name, module in NAMES.items():
         assert f"  {name} " in out
-        assert load(module).SUMMARY in out
+        assert load(module).summary in out
 
 
 def test_families_have_commands_of_their_own(tmp_path: Path) -> None:

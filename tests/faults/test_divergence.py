@@ -20,7 +20,7 @@ from lab.cli.main import main
 from lab.runs.summary import Summary, local_runs
 from lab.saving.checkpoint import load
 from lab.saving.saver import rolling
-from lab.training.model import Model
+from lab.training import Model
 from supervised.classifier import Classifier
 from tests.faults.harness import words
 

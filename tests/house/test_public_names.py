@@ -18,7 +18,7 @@ NAMES = {
     ),
     "lab.data": ("Batch", "Batches", "DataModule", "DataSpec", "DatasetInfo", "Images", "InputSpec"),
     "lab.model": ("Model",),
-    "lab.training": ("Training",),
+    "lab.training": ("Model", "Training"),
     "lab.experiment": ("Experiment", "RunContext", "Throughput"),
     "lab.errors": ("LabError", "ConfigError"),
     "agents.ppo": ("PPO",),

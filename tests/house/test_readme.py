@@ -136,8 +136,7 @@ def commands() -> Iterator[str]:
 def test_command_parses(line: str) -> None:
     words = shlex.split(line, comments=True)[1:]
     command = find(words[0])
-    overrides = getattr(command, "TAKES_OVERRIDES", False)
-    parser = Parser(words[0], command.SUMMARY, takes_overrides=overrides)
+    parser = Parser(words[0], command.summary, takes_overrides=command.takes_overrides)
     command.add_options(parser)
     options, rest = parser.read(words[1:])
     name = getattr(options, "name", None)

@@ -14,7 +14,7 @@ from lab.data.batch import Batch
 from lab.data.batches import TensorBatches
 from lab.data.sound import Sound
 from lab.data.spec import DataSpec, InputSpec, Values
-from lab.training.model import Model
+from lab.training import Model
 from lab.training.optimization import ParameterGroup
 
 

@@ -5,117 +5,21 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from lab.config.roles import Roles
-from lab.console.progress import Progress
 from lab.data.base import DatasetInfo
-from lab.data.sound import Sound
 from lab.errors import ConfigError
-from lab.saving.checkpoint import Checkpoint
-from lab.saving.saver import Cadence, CheckpointSettings, Saver
-from lab.system.files import write_atomic
-from lab.tracking.base import Tracker
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
+from lab.experiment.context import RunContext
+from lab.experiment.timing import Alternative, Throughput, Turn
+from lab.saving.saver import Cadence, CheckpointSettings
 
 State = dict[str, Tensor]
-
-
-@dataclass(frozen=True)
-class RunContext:
-    """What a run gives to its experiment.
-
-    Args:
-        dir: the run folder.
-        seed: of the run.
-        device: to train on.
-        tracker: receives metrics and media, each on an axis of its own.
-        fast_dev_run: do only a little of every stage.
-        saver: to be called at every safe point in training; None where nothing is trained.
-        restored: the checkpoint to resume from; None for a new run.
-    """
-
-    dir: Path
-    seed: int
-    device: torch.device
-    tracker: Tracker
-    fast_dev_run: bool = False
-    saver: Saver | None = None
-    restored: Checkpoint | None = None
-
-    def progress(self, stage: str, total: int, unit: str, *, start: int = 0) -> Progress:
-        """Return a progress bar, a context manager. `start` units were done in an earlier session."""
-        return Progress(stage, total, unit, start=start)
-
-    def picture(self, name: str, image: Image | list[Image], *, axis: str, at: int) -> None:
-        """Save a picture called `group/name` as `media/<group>-<name>-<at>.png`, or a film's frames as GIF, and
-        track it. The group `pictures` is left out of the file's name."""
-        drawn = BytesIO()
-        if isinstance(image, list):
-            each = [one.info.get("duration", 40) for one in image]  # milliseconds
-            image[0].save(drawn, "GIF", save_all=True, append_images=image[1:], duration=each, loop=0, optimize=True)
-        else:
-            image.save(drawn, "PNG")
-        self._media(name, ".gif" if isinstance(image, list) else ".png", drawn.getvalue(), axis=axis, at=at)
-
-    def text(self, name: str, text: str, *, axis: str, at: int) -> None:
-        """Save a text called `group/name` as `media/<group>-<name>-<at>.txt` in UTF-8, and track it."""
-        self._media(name, ".txt", text.encode("utf-8", "replace"), axis=axis, at=at)
-
-    def sound(self, name: str, sound: Sound, *, axis: str, at: int) -> None:
-        """Save a sound called `group/name` as `media/<group>-<name>-<at>.wav`, and track it."""
-        self._media(name, ".wav", sound.wav(), axis=axis, at=at)
-
-    def _media(self, name: str, suffix: str, content: bytes, *, axis: str, at: int) -> None:
-        path = self.dir / "media" / f"{name.removeprefix('pictures/').replace('/', '-')}-{at:08d}{suffix}"
-        path.parent.mkdir(exist_ok=True)
-        write_atomic(path, content)  # on the disk before any checkpoint that comes after it
-        self.tracker.media(name, path, axis=axis, at=at)
-
-
-@dataclass(frozen=True)
-class Throughput:
-    """How much was trained in this run, and its unit. The runner divides it by the training time."""
-
-    amount: float
-    unit: str
-
-
-@dataclass(frozen=True)
-class Timing:
-    """How the time of training was divided.
-
-    Args:
-        steps: number of steps, as the experiment counts them.
-        seconds: time of each part of the training loop, by name. Their sum is the whole time.
-    """
-
-    steps: int
-    seconds: Mapping[str, float]
-
-    @property
-    def rate(self) -> float:
-        """Steps per second."""
-        return self.steps / sum(self.seconds.values())
-
-
-class Alternative(NamedTuple):
-    """A setting, `key=value`, that may make training faster, and a sentence on what else it changes."""
-
-    setting: str
-    remark: str = ""
-
-
-Turn = Callable[[float], Timing]
-"""Trains for about the given number of seconds, and returns how the time was divided."""
+"""Weights and buffers by name."""
 
 
 class Experiment(ABC):

@@ -1,0 +1,72 @@
+"""What a run gives to its experiment: folder, seed, device, checkpoints, and where metrics and media go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from lab.console.progress import Progress
+from lab.data.sound import Sound
+from lab.saving.checkpoint import Checkpoint
+from lab.saving.saver import Saver
+from lab.system.files import write_atomic
+from lab.tracking.base import Tracker
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """What a run gives to its experiment.
+
+    Args:
+        dir: the run folder.
+        seed: of the run.
+        device: to train on.
+        tracker: receives metrics and media, each on an axis of its own.
+        fast_dev_run: do only a little of every stage.
+        saver: to be called at every safe point in training; None where nothing is trained.
+        restored: the checkpoint to resume from; None for a new run.
+    """
+
+    dir: Path
+    seed: int
+    device: torch.device
+    tracker: Tracker
+    fast_dev_run: bool = False
+    saver: Saver | None = None
+    restored: Checkpoint | None = None
+
+    def progress(self, stage: str, total: int, unit: str, *, start: int = 0) -> Progress:
+        """Return a progress bar, a context manager. `start` units were done in an earlier session."""
+        return Progress(stage, total, unit, start=start)
+
+    def picture(self, name: str, image: Image | list[Image], *, axis: str, at: int) -> None:
+        """Save a picture called `group/name` as `media/<group>-<name>-<at>.png`, or a film's frames as GIF, and
+        track it. The group `pictures` is left out of the file's name."""
+        drawn = BytesIO()
+        if isinstance(image, list):
+            each = [one.info.get("duration", 40) for one in image]  # milliseconds
+            image[0].save(drawn, "GIF", save_all=True, append_images=image[1:], duration=each, loop=0, optimize=True)
+        else:
+            image.save(drawn, "PNG")
+        self._media(name, ".gif" if isinstance(image, list) else ".png", drawn.getvalue(), axis=axis, at=at)
+
+    def text(self, name: str, text: str, *, axis: str, at: int) -> None:
+        """Save a text called `group/name` as `media/<group>-<name>-<at>.txt` in UTF-8, and track it."""
+        self._media(name, ".txt", text.encode("utf-8", "replace"), axis=axis, at=at)
+
+    def sound(self, name: str, sound: Sound, *, axis: str, at: int) -> None:
+        """Save a sound called `group/name` as `media/<group>-<name>-<at>.wav`, and track it."""
+        self._media(name, ".wav", sound.wav(), axis=axis, at=at)
+
+    def _media(self, name: str, suffix: str, content: bytes, *, axis: str, at: int) -> None:
+        path = self.dir / "media" / f"{name.removeprefix('pictures/').replace('/', '-')}-{at:08d}{suffix}"
+        path.parent.mkdir(exist_ok=True)
+        write_atomic(path, content)  # on the disk before any checkpoint that comes after it
+        self.tracker.media(name, path, axis=axis, at=at)
