@@ -9,6 +9,7 @@ import argparse
 import inspect
 import json
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
@@ -30,10 +31,10 @@ from lab.runs.reference import Reference, Target
 from lab.saving.saver import CheckpointSettings
 from lab.system.devices import Device
 
-# A config may come from somebody else: it names no class that executes commands or code, and none where plain values
-# are expected, as in env.kwargs.
+# A config may come from somebody else: it names no class of Python's standard library, some of which execute commands
+# or code, and none where plain values are expected, as in env.kwargs.
 register_arrays()
-set_parsing_settings(import_path_denylist=["os", "subprocess"], instantiate_subclass_spec_in_any=False)
+set_parsing_settings(import_path_denylist=sorted(sys.stdlib_module_names), instantiate_subclass_spec_in_any=False)
 
 
 @dataclass(frozen=True)

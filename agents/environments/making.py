@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
 from gymnasium.wrappers import NormalizeObservation, NormalizeReward
 
 from agents.spaces.images import ChannelsFirst, has_channels_last
-from lab.config.imports import present_name
+from lab.config.imports import present_name, require_importable
 from lab.errors import ConfigError, nearest
 from lab.system.randomness import kept_randomness
 
 Wrapper = Callable[[gym.Env[Any, Any]], gym.Wrapper[Any, Any, Any, Any]]
 """How a config gives a wrapper: a class with settings, called with the environment."""
+
+WRITERS = {"stable_baselines3.common.monitor.Monitor", "gymnasium.wrappers.rendering.RecordVideo"}
+"""Wrappers that write files wherever a config says, which may be somebody else's."""
 
 EXTRAS = {"box2d": "box2d", "ale_py": "atari", "opencv": "atari"}
 """Words in messages about a missing package, and the extra of the lab that installs it."""
@@ -27,6 +31,8 @@ def make_env(
 
     The global random generators stay as they are: some environments seed them when they are made.
     """
+    if module := present_id(id).rpartition(":")[0]:
+        require_importable(module, "env.id")
     with kept_randomness():
         return _made(id, kwargs, wrappers, render_mode)
 
@@ -58,6 +64,8 @@ def present_id(id: str) -> str:
 
 
 def _wrapped(id: str, env: gym.Env[Any, Any], wrapper: Wrapper) -> gym.Env[Any, Any]:
+    for name in _classes_of(wrapper) & WRITERS:
+        raise ConfigError(f"env.wrappers: {name} writes files, also over others; the lab records episodes and films")
     try:
         wrapped = wrapper(env)
     except Exception as error:  # a wrapper's own code may fail in any way
@@ -70,6 +78,13 @@ def _wrapped(id: str, env: gym.Env[Any, Any], wrapper: Wrapper) -> gym.Env[Any, 
             "set agent.normalize_observations or agent.normalize_rewards instead"
         )
     return wrapped
+
+
+def _classes_of(wrapper: Wrapper) -> set[str]:
+    """Return the dotted names of a wrapper's class and its bases; a config gives the class inside a partial."""
+    inside = (wrapper.func, *wrapper.args) if isinstance(wrapper, partial) else (wrapper,)
+    bases = [base for one in inside if isinstance(one, type) for base in one.__mro__]
+    return {f"{base.__module__}.{base.__qualname__}" for base in bases}
 
 
 def _missing(id: str, error: Exception) -> str:

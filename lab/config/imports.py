@@ -1,5 +1,7 @@
-"""Importing what configs name: the lab's and the user's own classes, and nothing that lies in a run's folder, which may
-be somebody else's."""
+"""Importing what configs name: the lab's, the user's own and installed classes.
+
+Nothing is imported that lies among runs, which may be somebody else's, nor what acts when it is imported.
+"""
 
 from __future__ import annotations
 
@@ -18,17 +20,20 @@ from lab.config.shipped import families
 from lab.errors import ConfigError, nearest
 
 
-class RunsAreData(MetaPathFinder):
-    """Refuses modules and packages inside a run's folder, however they were named and wherever one stands."""
+class NoForeignCode(MetaPathFinder):
+    """Refuses modules and packages inside a run's folder or a runs folder, and programs (`venv.__main__`), however they
+    were named and wherever one stands."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
+        if fullname.endswith(".__main__"):
+            raise ImportError(f"{fullname} is a program, which runs when it is imported")
         spec = PathFinder.find_spec(fullname, path, target)
         if spec is not None:
             for place in [spec.origin, *(spec.submodule_search_locations or ())]:
-                if place and within_run(Path(place)):
-                    raise ImportError(f"{place} lies in a run's folder, and nothing there is imported")
+                if place and (within_run(Path(place)) or _among_runs(Path(place))):
+                    raise ImportError(f"{place} lies in a folder of runs, and nothing there is imported")
         return None  # whoever is asked next finds it
 
 
@@ -37,10 +42,34 @@ def within_run(path: Path) -> bool:
     return any((above / "summary.json").exists() for above in (path, *path.parents))
 
 
+def _among_runs(path: Path) -> bool:
+    """Whether a file or folder below the working directory lies beside runs, in a runs folder or an experiment's."""
+    here = Path.cwd()
+    if "site-packages" in path.parts or not path.is_relative_to(here):
+        return False
+    below = [above for above in (path, *path.parents) if above != here and above.is_relative_to(here)]
+    return any(_holds_runs(above) for above in below)
+
+
+@lru_cache(1000)
+def _holds_runs(folder: Path) -> bool:
+    return any(next(folder.glob(pattern), None) for pattern in ("*/summary.json", "*/*/summary.json"))
+
+
+def require_importable(module: str, key: str) -> None:
+    """Raise ConfigError for a module that is no place for classes of a config: importing a program runs it, and so do
+    some modules of Python's standard library."""
+    first, *rest = module.split(".")
+    if "__main__" in rest:
+        raise ConfigError(f"{key}: {module} is a program, which runs when it is imported")
+    if first in sys.stdlib_module_names and first != "__main__":
+        raise ConfigError(f"{key}: {module} is part of Python's standard library, where a config may name nothing")
+
+
 def import_from_here() -> None:
     """Make the working directory importable, for the user's own classes; last, so that they never hide the lab's."""
-    if not any(isinstance(finder, RunsAreData) for finder in sys.meta_path):
-        sys.meta_path.insert(0, RunsAreData())
+    if not any(isinstance(finder, NoForeignCode) for finder in sys.meta_path):
+        sys.meta_path.insert(0, NoForeignCode())
     if str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))
 
@@ -80,6 +109,7 @@ def import_class(class_path: Any, key: str) -> Any:
     module_name, _, name = present_name(str(class_path)).rpartition(".")
     if not module_name:
         return None  # a short name: jsonargparse finds it among the classes that are imported
+    require_importable(module_name, key)
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:

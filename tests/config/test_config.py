@@ -59,8 +59,8 @@ BAD = [
     ),
     (
         "vae-mnist",
-        ["--model.encoder.class_path", "math.sqrt"],
-        "model.encoder must name a class, received the function math.sqrt",
+        ["--model.encoder.class_path", "torch.nn.functional.softmax"],
+        "model.encoder must name a class, received the function torch.nn.functional.softmax",
     ),
     (
         "vae-mnist",
@@ -110,8 +110,8 @@ FILES = [
     ("extends: vae-mnist\nmodel: {init_args: {encoder: torch.relu}}", "model.encoder must name a class, received the"),
     ("extends: vae-mnist\nmodel: {init_args: {encoder: lab.encoders}}", "received the module lab.encoders"),
     (
-        "extends: vae-mnist\nmodel: {init_args: {encoder: {class_path: math.sqrt}}}",
-        "model.encoder must name a class, received the function math.sqrt",
+        "extends: vae-mnist\nmodel: {init_args: {encoder: {class_path: torch.nn.functional.softmax}}}",
+        "model.encoder must name a class, received the function torch.nn.functional.softmax",
     ),
     ("extends: vae-mnist\nmodell: 3", "unknown key 'modell'; did you mean 'model'?"),
     ("extends: vae-mnist\nreference: {metric: x}", None),

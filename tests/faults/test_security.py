@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 import shutil
 import subprocess
 import sys
@@ -15,8 +16,10 @@ import pytest
 import yaml
 
 from lab.cli.main import main
+from lab.configuration import load
 from lab.encoders.files import load_encoder
-from lab.errors import LabError
+from lab.errors import ConfigError, LabError
+from lab.job import prepare
 from lab.tracking.sync import sync
 from tests.faults.harness import SLOW, run_killed, run_undisturbed
 
@@ -177,3 +180,54 @@ def test_checkpoint_stays_in_folder() -> None:
 
     with pytest.raises(CheckpointError, match="segments"):
         load(newest)
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("venv.__main__.X", "venv.__main__ is a program, which runs when it is imported"),
+        ("wandb.__main__.X", "wandb.__main__ is a program, which runs when it is imported"),
+        ("antigravity.X", "antigravity is part of Python's standard library, where a config may name nothing"),
+    ],
+)
+def test_programs_are_not_imported(name: str, sentence: str) -> None:
+    module = name.removesuffix(".X")
+    for overrides in ({"agent.encoder": {"class_path": name}}, {"env.id": f"{module}:X-v0"}):
+        with pytest.raises(ConfigError, match=re.escape(sentence)):
+            prepare(load("ppo-cartpole", overrides), fast_dev_run=True)
+    with pytest.raises(ConfigError, match=r"agent\.encoder"):
+        load("ppo-cartpole", {"agent.encoder": name})
+    assert module not in sys.modules
+
+
+@pytest.mark.parametrize("beside", ["runs", "runs/theirs"])
+def test_files_beside_runs_are_not_imported(beside: str, tmp_path: Path) -> None:
+    run = Path("runs/theirs/20260101-000000-s0-abcd")
+    run.mkdir(parents=True)
+    (run / "summary.json").write_text("{}")
+    mine = f"mine_{len(beside)}"  # Python imports a module only once
+    for name in (beside, mine):
+        Path(name).mkdir(exist_ok=True)
+        Path(name, "helpers.py").write_text(
+            f"import pathlib; pathlib.Path('{CANARY}').touch(); from lab.encoders import MLP"
+        )
+    path = ".".join([*Path(beside).parts, "helpers", "MLP"])
+    with pytest.raises(ConfigError, match="lies in a folder of runs, and nothing there is imported"):
+        load("ppo-cartpole", {"agent.encoder": path})
+    assert not Path(CANARY).exists()
+    load("ppo-cartpole", {"agent.encoder": f"{mine}.helpers.MLP"})
+    assert Path(CANARY).exists(), "one's own classes are"
+
+
+@pytest.mark.parametrize(
+    ("wrapper", "settings"),
+    [
+        ("stable_baselines3.common.monitor.Monitor", {"filename": "theirs/episodes"}),
+        ("gymnasium.wrappers.RecordVideo", {"video_folder": "theirs/films", "gc_trigger": None}),
+    ],
+)
+def test_wrappers_that_write_are_refused(wrapper: str, settings: dict[str, Any]) -> None:
+    wrappers = [{"class_path": wrapper, "init_args": settings}]
+    with pytest.raises(ConfigError, match=r"env\.wrappers: .* writes files"):
+        prepare(load("ppo-cartpole", {"env.wrappers": wrappers}), fast_dev_run=True)
+    assert not Path("theirs").exists()
