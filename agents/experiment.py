@@ -35,6 +35,7 @@ from lab.data.base import DatasetInfo
 from lab.encoders.files import save_encoder
 from lab.errors import ConfigError
 from lab.experiment import Alternative, Experiment, RunContext, State, Throughput, Turn
+from lab.saving.checkpoint import Checkpoint
 from lab.saving.saver import Cadence, CheckpointSettings
 
 SAVE_EVERY = 10_000  # environment steps, where the config does not say
@@ -110,6 +111,12 @@ class AgentExperiment(Experiment):
                 f"received {wish.steps}"
             )
         return Cadence(wish.steps or max(SAVE_EVERY, least), neutral=False)
+
+    def misfit(self, restored: Checkpoint) -> str | None:
+        copies, now = len(restored.state["agent"]["environments"]["rewards"]), self.env.num_envs
+        if copies == now:
+            return None
+        return f"env.num_envs must stay {copies} when a run is resumed, received {now}: each copy continues its episode"
 
     def train(self, context: RunContext) -> Throughput:
         announce_limit(self.env, self.evaluation)

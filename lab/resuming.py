@@ -77,6 +77,8 @@ def resume(
                 f"{'; '.join(changes)}: training would end at step {total:,}, but the checkpoint of {folder} is at "
                 f"step {position(restored.folder):,} already"
             )
+        if changes and restored and (wrong := job.experiment.misfit(restored)):
+            raise ConfigError(wrong)
         for line in [*config.notes, *job.experiment.notes]:
             notice(line)
         if restored is None:

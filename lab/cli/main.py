@@ -11,6 +11,7 @@ from contextlib import suppress
 from lab.cli.find import commands, find, load
 from lab.cli.parser import Parser
 from lab.errors import ConfigError, EnvironmentFailedError, Interrupted, LabError
+from lab.system import signals
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def entry() -> None:
     """Run the command as a program. All files are written by then, so a W&B client that hangs must not delay the
     exit."""
+    signals.own_process = True
     code = main()
     sys.stderr.flush()
     follower = sys.modules.get("lab.tracking.wandb")

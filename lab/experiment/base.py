@@ -16,6 +16,7 @@ from lab.data.base import DatasetInfo
 from lab.errors import ConfigError
 from lab.experiment.context import RunContext
 from lab.experiment.timing import Alternative, Throughput, Turn
+from lab.saving.checkpoint import Checkpoint
 from lab.saving.saver import Cadence, CheckpointSettings
 
 State = dict[str, Tensor]
@@ -55,6 +56,11 @@ class Experiment(ABC):
     @abstractmethod
     def cadence(self, wish: CheckpointSettings) -> Cadence:
         """Return how often to save, in the steps that `train` counts. Raises ConfigError if `wish` is impossible."""
+
+    def misfit(self, restored: Checkpoint) -> str | None:
+        """Return why training cannot continue from a checkpoint that was written with other settings, or None; called
+        after `prepare`, before anything is written."""
+        return None
 
     @abstractmethod
     def train(self, context: RunContext) -> Throughput:

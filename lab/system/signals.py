@@ -8,11 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from lab.console.progress import notice
 from lab.errors import Interrupted
 
 ASKED_TO_END = [getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1") if hasattr(signal, n)]
 GRACE = 5.0  # seconds that a run has to reach a safe point before it is ended without saving
+
+
+own_process = False
+"""Whether this process belongs to one command. A second signal ends it then; a Python session must live on."""
 
 
 class Stop:
@@ -41,20 +44,24 @@ class Stop:
         self.raise_if_requested()
 
     def handle(self, number: int, frame: FrameType | None) -> None:
-        """Handle the first signal. Later signals have their default effect."""
+        """Handle the first signal. A second one ends the process of a command at once. In a Python session, a second
+        SIGINT raises KeyboardInterrupt."""
         for each in self.taken:
-            signal.signal(each, signal.SIG_DFL)
+            lives_on = each == signal.SIGINT and not own_process
+            signal.signal(each, signal.default_int_handler if lives_on else signal.SIG_DFL)
         self.requested = number
         if not self._deferring:
             raise Interrupted(number)
         signal.signal(signal.SIGALRM, lambda *_: self.raise_if_requested())
         signal.setitimer(signal.ITIMER_REAL, GRACE)
+        from lab.console.progress import notice  # `lab --help` does not need it
+
         notice(f"{signal.Signals(number).name}: saving, then ending; a second signal ends the run at once")
 
 
 @contextmanager
 def signals_as_exceptions() -> Iterator[Stop]:
-    """Raise Interrupted on the first signal. A second one has its default effect, which ends the process.
+    """Raise Interrupted on the first signal. A second one ends the run at once.
 
     Does nothing outside the main thread, where Python does not allow signal handlers.
     """

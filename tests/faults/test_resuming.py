@@ -9,9 +9,11 @@ import pytest
 
 import lab
 from lab.cli.main import main
+from lab.errors import ConfigError
 from lab.evaluation import evaluate
 from lab.resuming import resume
 from lab.runs.summary import read_summary
+from lab.saving.checkpoint import load as load_checkpoint
 from lab.saving.saver import rolling
 from tests.faults.harness import differences, run_killed, run_undisturbed
 
@@ -72,3 +74,13 @@ def test_python_resumes_like_command(capsys: pytest.CaptureFixture[str]) -> None
     assert read_summary(folder).status == "completed"
     other = lab.resume(run_killed("ppo", 4))
     assert differences(folder, other.dir) == []
+
+
+def test_other_number_of_copies_is_refused() -> None:
+    parent = run_undisturbed("ppo")
+    before = sorted(parent.dir.parent.iterdir())
+    copies = len(load_checkpoint(next(parent.dir.glob("checkpoints/step-*"))).state["agent"]["environments"]["rewards"])
+    more = {"total_timesteps": 4096, "env.num_envs": 2 * copies}
+    with pytest.raises(ConfigError, match=f"env.num_envs must stay {copies} .*, received {2 * copies}"):
+        resume(parent.dir, more, force=True)
+    assert sorted(parent.dir.parent.iterdir()) == before

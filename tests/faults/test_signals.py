@@ -188,3 +188,34 @@ def test_closed_pipe_is_silent(command: str) -> None:
         ["bash", "-c", pipe], capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
     )
     assert "Traceback" not in done.stderr, done.stderr
+
+
+SESSION = """
+import os, signal, threading, time
+import lab
+
+def press_stop_twice():
+    while not any(os.path.exists(os.path.join(top, "metrics.jsonl")) for top, *_ in os.walk("runs")):
+        time.sleep(0.05)
+    time.sleep(1)
+    for _ in range(2):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.5)
+
+threading.Thread(target=press_stop_twice, daemon=True).start()
+more = {"agent.n_steps": 65_536, "agent.batch_size": 8_192, "env.num_envs": 8, "threads": 1}
+try:
+    lab.run("ppo", more | {"total_timesteps": 50_000_000}, runs_dir="runs")
+except KeyboardInterrupt:
+    print("the session lives")
+assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+"""
+
+
+@pytest.mark.fault(3)
+def test_python_session_outlives_two_interrupts() -> None:
+    """Stop is pressed twice in a rollout of many seconds, where nothing can be saved."""
+    done = subprocess.run([sys.executable, "-c", SESSION], capture_output=True, text=True, timeout=90)
+    assert (done.returncode, done.stdout.strip()) == (0, "the session lives"), done.stderr
+    (folder,) = Path("runs").glob("*/*")
+    assert read_summary(folder).status == "interrupted"
