@@ -16,7 +16,7 @@ from lab.config.shipped import families, family, shipped
 from lab.configuration import load
 from lab.console.wording import ranges
 from lab.data.base import DatasetInfo
-from lab.runs.reference import judge
+from lab.runs.reference import verdict_on
 
 ROOT = Path(__file__).parents[1]
 HEADER = "| experiment | what | published | here |\n|---|---|---|---|\n"
@@ -114,7 +114,7 @@ def verdicts(name: str, figures: Mapping[int, float], dataset: str) -> list[str]
     found = []
     for goal in (config.common.reference, config.common.target):
         if goal:
-            verdict, _ = judge(
+            verdict, _ = verdict_on(
                 goal,
                 {goal.metric: value},
                 dataset=DatasetInfo(dataset),

@@ -16,7 +16,7 @@ from lab.console.progress import notice
 from lab.errors import ConfigError, DivergedError, Interrupted
 from lab.job import Job, exactness
 from lab.needs import keep_copies
-from lab.runs.reference import Reference, Target, judge
+from lab.runs.reference import Reference, Target, verdict_on
 from lab.runs.summary import Status, Summary, new_run_id
 from lab.system.devices import describe
 from lab.tracking.redact import redact
@@ -60,7 +60,7 @@ def record_verdicts(job: Job, record: Summary) -> None:
     """Record the verdicts: on the published figure, and on our own where there is one."""
 
     def verdict(measure: Reference | Target | None) -> dict[str, str]:
-        verdict, reason = judge(
+        verdict, reason = verdict_on(
             measure,
             record.metrics,
             dataset=job.experiment.dataset,

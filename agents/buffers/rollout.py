@@ -39,6 +39,15 @@ class Transitions(NamedTuple):
     memory: RecurrentState = ()
 
 
+class CutOff(NamedTuple):
+    """Episodes that a time limit ended at step `t` of a rollout: their rows, last observations and recurrent state."""
+
+    t: int
+    rows: np.ndarray[Any, Any]
+    last: Any
+    memory: RecurrentState
+
+
 class Rollout:
     """`T` steps of `N` environments, written in place. Built by SB3 in the place of its RolloutBuffer."""
 

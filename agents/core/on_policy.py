@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import repeat
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from agents.acceleration.captured import Capture, Captured
 from agents.acceleration.eager_adam import EagerAdam
-from agents.buffers.rollout import Rollout, Transitions
+from agents.buffers.rollout import CutOff, Rollout, Transitions
 from agents.core.agent import Agent
 from agents.environments.vector import Environments
 from agents.networks.actor_critic import ActorCritic
@@ -27,15 +27,6 @@ from lab.encoders.base import Encoder, EncoderFactory
 
 AT_ONCE = 4096
 """Observations whose values are computed together."""
-
-
-class CutOff(NamedTuple):
-    """Episodes that a time limit ended at step `t` of a rollout: their rows, last observations and recurrent state."""
-
-    t: int
-    rows: np.ndarray[Any, Any]
-    last: Any
-    memory: RecurrentState
 
 
 class OnPolicy(Agent, OnPolicyAlgorithm):
@@ -76,6 +67,7 @@ class OnPolicy(Agent, OnPolicyAlgorithm):
         capture: Capture,
         **settings: Any,
     ) -> None:
+        norm = running_norm(env.observation_space) if normalize_observations else None
         super().__init__(
             ActorCritic,
             env,
@@ -83,10 +75,7 @@ class OnPolicy(Agent, OnPolicyAlgorithm):
             rollout_buffer_class=Rollout,
             policy_kwargs={
                 "features_extractor_class": EncoderExtractor,
-                "features_extractor_kwargs": {
-                    "encoder": encoder,
-                    "norm": running_norm(env.observation_space) if normalize_observations else None,
-                },
+                "features_extractor_kwargs": {"encoder": encoder, "norm": norm},
                 "share_features_extractor": share_encoder,
                 "net_arch": list(net_arch),
                 "ortho_init": ortho_init,
@@ -101,8 +90,7 @@ class OnPolicy(Agent, OnPolicyAlgorithm):
         self.memory = tuple(part.to(self.device) for part in self.policy.initial_memory(env.num_envs))
         plain = self.recurrent or self.use_sde  # gSDE keeps its noise outside of the policy's tensors
         self.choose = Captured(self._choose, self.policy, self.device, "never" if plain else capture)
-        for extractor in (self.policy.pi_features_extractor, self.policy.vf_features_extractor):
-            inner = extractor.encoder
+        for inner in (self.policy.pi_features_extractor.encoder, self.policy.vf_features_extractor.encoder):
             if inner.pretrained and ortho_init:
                 inner.load_state_dict(encoder(inner.spec).state_dict())
 
@@ -147,9 +135,7 @@ class OnPolicy(Agent, OnPolicyAlgorithm):
                 if self.use_sde and self.sde_sample_freq > 0 and t % self.sde_sample_freq == 0:
                     policy.distribution.resample(env.num_envs)
                 put(rollout.observations, t, to_device(self._last_obs, self.device))
-                observations = at(
-                    rollout.observations, t
-                )  # of the rollout: what an encoder returns may share their memory
+                observations = at(rollout.observations, t)  # the rollout's: encoders may return a view of them
                 if self.recurrent:
                     *parts, self.memory = policy.heads(observations, self.memory, self._starts())
                     seen.append((policy.distribution.sample(parts[0], parts[1]), *parts))

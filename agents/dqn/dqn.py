@@ -102,12 +102,12 @@ class DQN(OffPolicy, stable_baselines3.DQN):
     ) -> None:
         if gradient_steps == 0 or gradient_steps < -1:
             raise ConfigError(f"agent.gradient_steps must be at least 1, or -1, received {gradient_steps}")
+        received = f"but this environment's action space is {env.action_space}"
         if not isinstance(env.action_space, spaces.Discrete):
-            raise ConfigError(
-                f"DQN needs discrete actions, but this environment's action space is {env.action_space}; PPO takes it"
-            )
+            raise ConfigError(f"DQN needs discrete actions, {received}; PPO takes it")
         if env.action_space.start:
-            raise ConfigError(f"DQN counts actions from 0, but this environment's action space is {env.action_space}")
+            raise ConfigError(f"DQN counts actions from 0, {received}")
+        norm = running_norm(env.observation_space) if normalize_observations else None
         super().__init__(
             QPolicy,
             env,
@@ -129,10 +129,7 @@ class DQN(OffPolicy, stable_baselines3.DQN):
             max_grad_norm=max_grad_norm,
             policy_kwargs={
                 "features_extractor_class": EncoderExtractor,
-                "features_extractor_kwargs": {
-                    "encoder": encoder,
-                    "norm": running_norm(env.observation_space) if normalize_observations else None,
-                },
+                "features_extractor_kwargs": {"encoder": encoder, "norm": norm},
                 "net_arch": list(net_arch),
                 "dueling": dueling,
                 "optimizer_class": EagerAdam,
@@ -225,14 +222,10 @@ class DQN(OffPolicy, stable_baselines3.DQN):
             self.target_behind = self.tau < 1  # nothing changes until the next round of training
         self.exploration_rate = self.exploration_schedule(self._current_progress_remaining)
 
-    def act(
-        self, observations: Any, memory: RecurrentState | None = None
-    ) -> tuple[np.ndarray[Any, Any], RecurrentState | None]:
-        policy = self.acting_policy
-        policy.set_training_mode(False)
-        with torch.no_grad():
-            values = policy.q_net.values(to_device(observations, self.device))
-        return values.argmax(1).cpu().numpy(), None
+    @torch.no_grad()
+    def act(self, observations: Any, memory: RecurrentState | None = None) -> tuple[Any, RecurrentState | None]:
+        self.acting_policy.set_training_mode(False)
+        return self.acting_policy.q_net.values(to_device(observations, self.device)).argmax(1).cpu().numpy(), None
 
     @property
     def acting_policy(self) -> QPolicy:

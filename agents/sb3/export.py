@@ -18,7 +18,8 @@ from agents.core.agent import Agent
 from agents.dqn.dqn import DQN
 from agents.environments.settings import EnvSettings
 from agents.networks.normalization import CLIP, EPSILON, RunningNorm
-from agents.sb3.plain import PLAIN, plain_agent, unseeded
+from agents.sb3.layers import PLAIN
+from agents.sb3.plain import plain_agent, unseeded
 from lab.errors import LabError, SavingError
 from lab.runs.summary import versions
 from lab.system.files import write_json

@@ -7,9 +7,8 @@ The weights are copied: an `MLP` encoder becomes the first layers of `net_arch`,
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import stable_baselines3
@@ -19,18 +18,14 @@ from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.torch_layers import NatureCNN
 from stable_baselines3.dqn.policies import QNetwork
 from torch import nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from agents.core.agent import Agent
 from agents.networks.actor_critic import ActorCritic
 from agents.networks.extractor import EncoderExtractor
 from agents.networks.q_network import DuelingHead, QPolicy
+from agents.sb3.layers import PLAIN, architecture, copy_weights, leaves, plain_layers, settings_of
 from lab.encoders import MLP, Conv
 from lab.errors import ConfigError
-
-PLAIN = "plain Stable-Baselines3"
-IDENTITIES = (nn.Dropout, nn.Dropout2d, nn.Identity)  # outside training
-ACTIVATIONS = (nn.ReLU, nn.LeakyReLU, nn.Tanh, nn.Sigmoid, nn.GELU, nn.SiLU)
 
 
 def plain_agent(agent: Agent) -> tuple[str, BaseAlgorithm]:
@@ -63,8 +58,8 @@ class Trunk:
 
 def _ppo(agent: Any, trained: Any) -> BaseAlgorithm:
     actor, critic = (_trunk(e, agent) for e in (trained.pi_features_extractor, trained.vf_features_extractor))
-    pi = [*actor.dense, *_layers(trained.mlp_extractor.policy_net)]
-    vf = [*critic.dense, *_layers(trained.mlp_extractor.value_net)]
+    pi = [*actor.dense, *plain_layers(trained.mlp_extractor.policy_net)]
+    vf = [*critic.dense, *plain_layers(trained.mlp_extractor.value_net)]
     plain = stable_baselines3.PPO(
         actor.policy,
         env=None,  # type: ignore[arg-type]  # as PPO.load has it
@@ -74,7 +69,7 @@ def _ppo(agent: Any, trained: Any) -> BaseAlgorithm:
         **{name: _plain(getattr(agent, name)) for name in PPO_SETTINGS},
         policy_kwargs={
             **actor.kwargs,
-            **_architecture({"pi": pi, "vf": vf}),
+            **architecture({"pi": pi, "vf": vf}),
             # A trunk in net_arch is there once for each head; only one that is an extractor can be shared.
             "share_features_extractor": trained.share_features_extractor if actor.extractor else True,
             "ortho_init": False,
@@ -83,10 +78,10 @@ def _ppo(agent: Any, trained: Any) -> BaseAlgorithm:
         _init_setup_model=False,
     )
     policy = _set_up(plain, agent)
-    _copy(actor.extractor, policy.pi_features_extractor)
-    _copy(critic.extractor, policy.vf_features_extractor)
-    _copy(pi, policy.mlp_extractor.policy_net)
-    _copy(vf, policy.mlp_extractor.value_net)
+    copy_weights(actor.extractor, policy.pi_features_extractor)
+    copy_weights(critic.extractor, policy.vf_features_extractor)
+    copy_weights(pi, policy.mlp_extractor.policy_net)
+    copy_weights(vf, policy.mlp_extractor.value_net)
     for head in ("action_net", "value_net"):
         getattr(policy, head).load_state_dict(getattr(trained, head).state_dict())
     if hasattr(trained, "log_std"):
@@ -100,7 +95,7 @@ def _dqn(agent: Any, trained: Any) -> BaseAlgorithm:
             raise ConfigError(f"{PLAIN} has no dueling networks, and this agent has one")
         trunk = _trunk(q_net.features_extractor, agent)  # type: ignore[arg-type]
         *hidden, head = q_net.q_net
-        return trunk, [*trunk.dense, *_layers(hidden)], head
+        return trunk, [*trunk.dense, *plain_layers(hidden)], head
 
     online, target = network(trained.q_net), network(trained.q_net_target)
     trunk, hidden, _ = online
@@ -111,15 +106,15 @@ def _dqn(agent: Any, trained: Any) -> BaseAlgorithm:
         buffer_size=1,  # none is filled here; the real size follows below
         train_freq=int(agent.train_freq.frequency),
         **{name: _plain(getattr(agent, name)) for name in DQN_SETTINGS},
-        policy_kwargs={**trunk.kwargs, **_architecture({"": hidden})},
+        policy_kwargs={**trunk.kwargs, **architecture({"": hidden})},
         device="cpu",
         _init_setup_model=False,
     )
     policy = _set_up(plain, agent)
     plain.buffer_size = int(agent.buffer_size)
     for (one, layers, head), net in ((online, policy.q_net), (target, policy.q_net_target)):
-        _copy(one.extractor, net.features_extractor)
-        _copy([*layers, head], net.q_net)
+        copy_weights(one.extractor, net.features_extractor)
+        copy_weights([*layers, head], net.q_net)
     return plain
 
 
@@ -159,7 +154,7 @@ def unseeded(space: spaces.Space[Any]) -> Any:
 def _trunk(extractor: EncoderExtractor, agent: Agent) -> Trunk:
     encoder = extractor.encoder
     if isinstance(encoder, MLP):
-        return Trunk([], _layers(encoder.layers), {})
+        return Trunk([], plain_layers(encoder.layers), {})
     if isinstance(encoder, Conv):
         return _nature_cnn(encoder, agent)
     raise ConfigError(f"{PLAIN} has no encoder like {type(encoder).__name__}; MLP can be exported, and some Conv")
@@ -167,7 +162,7 @@ def _trunk(extractor: EncoderExtractor, agent: Agent) -> Trunk:
 
 def _nature_cnn(encoder: Conv, agent: Agent) -> Trunk:
     """Return a Conv as SB3's NatureCNN (Mnih et al. 2015). Raises ConfigError where its layers are other ones."""
-    layers = [*_layers(encoder.blocks), nn.Flatten(), *_layers(encoder.dense)]
+    layers = [*plain_layers(encoder.blocks), nn.Flatten(), *plain_layers(encoder.dense)]
     space = agent.observation_space
     divides = is_image_space(space)  # uint8: SB3 makes [0, 1] of it. Other images are taken as they are.
     kwargs = {
@@ -178,7 +173,7 @@ def _nature_cnn(encoder: Conv, agent: Agent) -> Trunk:
     fits = encoder.pool == "flatten"
     try:
         network = NatureCNN(space, encoder.features_dim, normalized_image=not divides)
-        fits = fits and list(map(_shape, layers)) == list(map(_shape, _leaves(network)))
+        fits = fits and list(map(settings_of, layers)) == list(map(settings_of, leaves(network)))
     except RuntimeError:  # the image is too small for it
         fits = False
     if not fits:
@@ -187,70 +182,6 @@ def _nature_cnn(encoder: Conv, agent: Agent) -> Trunk:
             "8, stride 4), 64 (4, 2) and 64 (3, 1), then one dense layer, with relu after each; this encoder is another"
         )
     return Trunk(layers, [], kwargs, policy="CnnPolicy")
-
-
-def _layers(modules: nn.Module | Iterable[nn.Module]) -> list[nn.Module]:
-    """Return the layers inside, in order, as SB3's networks could have them: batch norms folded into what is before
-    them, dropout left out. Raises ConfigError for any other."""
-    layers: list[nn.Module] = []
-    for module in _leaves(modules):
-        if isinstance(module, nn.BatchNorm1d) and layers and isinstance(layers[-1], nn.Linear):
-            layers[-1] = fuse_linear_bn_eval(layers[-1], module)
-        elif isinstance(module, nn.BatchNorm2d) and layers and isinstance(layers[-1], nn.Conv2d):
-            layers[-1] = fuse_conv_bn_eval(layers[-1], module)
-        elif isinstance(module, (nn.Linear, nn.Conv2d, *ACTIVATIONS)):
-            layers.append(module)
-        elif not isinstance(module, IDENTITIES):
-            raise ConfigError(f"{PLAIN} has no {type(module).__name__} in its networks, and this agent's encoder has")
-    return layers
-
-
-def _leaves(modules: nn.Module | Iterable[nn.Module]) -> Iterable[nn.Module]:
-    for top in [modules] if isinstance(modules, nn.Module) else modules:
-        yield from (module for module in top.modules() if not list(module.children()) and _does_something(module))
-
-
-def _does_something(module: nn.Module) -> bool:
-    return not isinstance(module, nn.Sequential | nn.ModuleList)  # an empty one is a leaf, too
-
-
-def _architecture(nets: dict[str, list[nn.Module]]) -> dict[str, Any]:
-    """Return SB3's `net_arch` and `activation_fn` for alternating linear layers and activations."""
-    widths: dict[str, list[int]] = {}
-    kinds: dict[str, nn.Module] = {}
-    for name, layers in nets.items():
-        linear, activations = layers[::2], layers[1::2]
-        widths[name] = [int(layer.out_features) for layer in linear if isinstance(layer, nn.Linear)]
-        kinds |= {str(activation): activation for activation in activations}
-        if len(widths[name]) != len(layers) / 2 or not all(isinstance(a, ACTIVATIONS) for a in activations):
-            raise ConfigError(f"{PLAIN} has one activation after every hidden layer, but this agent's are {layers}")
-    if len(kinds) > 1:
-        raise ConfigError(
-            f"{PLAIN} has one activation for all hidden layers, but this agent has {' and '.join(sorted(kinds))}; an "
-            "encoder without agent.net_arch has one"
-        )
-    result: dict[str, Any] = {"net_arch": widths.get("", widths)}
-    for activation in kinds.values():
-        result["activation_fn"] = (
-            partial(nn.LeakyReLU, activation.negative_slope)
-            if isinstance(activation, nn.LeakyReLU)
-            else type(activation)
-        )
-    return result
-
-
-def _copy(layers: Sequence[nn.Module], into: nn.Module) -> None:
-    """Copy weights layer by layer; `into` may be SB3's empty extractor, for an empty list."""
-    for source, target in zip(_with_weights(layers), _with_weights(_leaves(into)), strict=True):
-        target.load_state_dict(source.state_dict())
-
-
-def _with_weights(layers: Iterable[nn.Module]) -> list[nn.Module]:
-    return [layer for layer in layers if list(layer.parameters())]
-
-
-def _shape(layer: nn.Module) -> str:
-    return str(layer)  # torch prints all of a layer's settings but its weights
 
 
 def _highest(schedule: Callable[[float], float]) -> float:

@@ -86,7 +86,7 @@ class Target:
     called: ClassVar[str] = "target"
 
 
-def judge(
+def verdict_on(
     measure: Reference | Target | None,
     metrics: Mapping[str, float | None],
     *,

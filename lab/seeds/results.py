@@ -12,7 +12,7 @@ from lab.configuration import Config
 from lab.data.base import DatasetInfo
 from lab.runs.designs import repeat_name
 from lab.runs.groups import Group
-from lab.runs.reference import Reference, Target, judge
+from lab.runs.reference import Reference, Target, verdict_on
 from lab.runs.select import Run
 from lab.runs.summary import Summary
 from lab.seeds.children import How
@@ -97,7 +97,7 @@ class Outcome:
             verdict, reason = "not-comparable", f"{repeat_name(recorded[odd])}: {own[odd].get('reason')}"
         else:
             used = recorded[0].record.dataset if recorded else {"name": standard.dataset if standard else ""}
-            verdict, reason = judge(
+            verdict, reason = verdict_on(
                 standard,
                 {standard.metric: group.spread.mean if group and group.spread else None} if standard else {},
                 dataset=DatasetInfo(str(used.get("name")), used.get("sha256"), used.get("fallback")),

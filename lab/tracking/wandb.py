@@ -7,7 +7,6 @@ every row that W&B misses.
 from __future__ import annotations
 
 import contextlib
-import html
 import math
 import os
 import queue
@@ -19,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from lab.console.progress import notice
-from lab.tracking.destination import project, quiet, sweeping, trial
+from lab.tracking.destination import quiet, trial
 from lab.tracking.journal import MEDIA, METRICS, read_in_order
 from lab.tracking.redact import redact
+from lab.tracking.wandb_client import as_media, start_run
 
 QUEUE_ROWS = 10_000
 ROW = {METRICS: "journal/row", MEDIA: "journal/media"}
@@ -96,7 +96,7 @@ class WandbFollower:
         self._post_row(METRICS, axis, lambda: row)
 
     def media(self, name: str, path: Path, *, axis: str, at: int) -> None:
-        self._post_row(MEDIA, axis, lambda: {name: self._media(path), axis: at})
+        self._post_row(MEDIA, axis, lambda: {name: as_media(path), axis: at})
 
     def _post_row(self, kind: str, axis: str, row: Callable[[], dict[str, Any]]) -> None:
         self.counts[kind] += 1
@@ -153,33 +153,9 @@ class WandbFollower:
         (self.folder / "wandb").mkdir(exist_ok=True)
         import wandb
 
-        settings = {
-            "silent": True,
-            "console": "off",
-            "x_disable_stats": True,
-            "x_disable_meta": True,
-            "x_disable_machine_info": True,
-            "host": "",
-            "program": "lab",  # the default is its path on this machine
-            "x_transaction_log_flush_interval": 1,
-            "save_code": False,
-            "init_timeout": START_TIMEOUT,
-            "finish_timeout": self.patience,
-            "finish_timeout_raises": True,  # the default treats rows that were never sent as sent
-        }
-
         def start(mode: str) -> Any:
-            os.environ["WANDB_MODE"] = mode  # with the setting alone it would still look up the server's address
-            return wandb.init(
-                project=None if sweeping() else project(),  # wandb uses the sweep's own and accepts no other
-                id=None if sweeping() else self.trial.get("id", self.run_id),
-                name=self.run_id,
-                group=self.name,
-                config=self.config,
-                dir=self.folder,
-                mode=mode,  # type: ignore[arg-type]
-                resume="allow",
-                settings=wandb.Settings(**settings, sweep_id=self.trial.get("sweep")),
+            return start_run(
+                self.folder, self.name, self.run_id, self.config, mode, self.trial, (START_TIMEOUT, self.patience)
             )
 
         before = os.environ.get("WANDB_MODE")
@@ -216,7 +192,7 @@ class WandbFollower:
                 values = {axis: row[axis]}
                 path = self.folder / "media" / Path(row["file"]).name
                 if path.is_file() and not path.is_symlink():  # somebody else's run may link to a private file
-                    values[row["name"]] = self._media(path)
+                    values[row["name"]] = as_media(path)
             self._hand_on({**values, ROW[kind]: counts[kind]}, axis, sum(counts.values()))
 
     def _hand_on(self, row: dict[str, Any], axis: str, line: int) -> None:
@@ -256,18 +232,6 @@ class WandbFollower:
 
         path = f"{self.run.entity}/{self.run.project}/{self.run.id}"
         return int(wandb.Api(timeout=START_TIMEOUT).run(path).historyLineCount or 0)
-
-    def _media(self, path: Path) -> Any:
-        import wandb
-
-        if path.suffix == ".gif":
-            return wandb.Video(str(path), format="gif")
-        if path.suffix == ".wav":
-            return wandb.Audio(str(path))
-        if path.suffix == ".txt":
-            text = html.escape(path.read_text(encoding="utf-8", errors="replace"))
-            return wandb.Html(f"<pre style='white-space: pre-wrap'>{text}</pre>", inject=False, data_is_not_path=True)
-        return wandb.Image(str(path))
 
     def wait_started(self, seconds: float) -> None:
         """Wait until W&B has started, at most `seconds`: an offline start takes about a second, which should not count

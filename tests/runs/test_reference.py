@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from lab.data.base import DatasetInfo
-from lab.runs.reference import Reference, judge
+from lab.runs.reference import Reference, verdict_on
 
 MNIST = DatasetInfo("mnist")
 
@@ -35,7 +35,7 @@ def reference(**changes: Any) -> Reference:
     ],
 )
 def test_verdict_by_value(changes: dict[str, Any], value: float, verdict: str) -> None:
-    found, reason = judge(
+    found, reason = verdict_on(
         reference(**changes), {"test/accuracy": value}, dataset=MNIST, settings={}, fast_dev_run=False
     )
     assert found == verdict
@@ -47,7 +47,7 @@ def test_other_tasks_are_not_comparable() -> None:
     settings = {"model": {"class_path": "x.Y", "init_args": {"samples": 50}}, "total_timesteps": 100}
 
     def verdict(ref: Reference | None, dataset: str = "mnist", fast: bool = False, m: Any = metrics) -> tuple[str, str]:
-        return judge(ref, m, dataset=DatasetInfo(dataset), settings=settings, fast_dev_run=fast)
+        return verdict_on(ref, m, dataset=DatasetInfo(dataset), settings=settings, fast_dev_run=fast)
 
     assert verdict(None)[0] == "none"
     assert verdict(reference(), fast=True)[0] == "not-comparable"

@@ -1,0 +1,75 @@
+"""Calls of the W&B client: a run is started, and a file of the run folder is wrapped as media."""
+
+from __future__ import annotations
+
+import html
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lab.tracking.destination import project, sweeping
+
+
+def start_run(
+    folder: Path,
+    name: str,
+    run_id: str,
+    config: Mapping[str, Any],
+    mode: str,
+    trial: Mapping[str, Any],
+    timeouts: tuple[float, float],
+) -> Any:
+    """Start a W&B run, or go on with it.
+
+    Args:
+        folder: the run folder.
+        name: of the experiment; the group on W&B.
+        run_id: its id and name on W&B.
+        config: of the run, without secrets.
+        mode: `online` or `offline`.
+        trial: ids of the sweep's trial; empty for a run of its own.
+        timeouts: seconds to wait at the start, and for the last upload.
+    """
+    import wandb
+
+    settings = {
+        "silent": True,
+        "console": "off",
+        "x_disable_stats": True,
+        "x_disable_meta": True,
+        "x_disable_machine_info": True,
+        "host": "",
+        "program": "lab",  # the default is its path on this machine
+        "x_transaction_log_flush_interval": 1,
+        "save_code": False,
+        "init_timeout": timeouts[0],
+        "finish_timeout": timeouts[1],
+        "finish_timeout_raises": True,  # the default treats rows that were never sent as sent
+    }
+    os.environ["WANDB_MODE"] = mode  # with the setting alone it would still look up the server's address
+    return wandb.init(
+        project=None if sweeping() else project(),  # wandb uses the sweep's own and accepts no other
+        id=None if sweeping() else trial.get("id", run_id),
+        name=run_id,
+        group=name,
+        config=dict(config),
+        dir=folder,
+        mode=mode,  # type: ignore[arg-type]
+        resume="allow",
+        settings=wandb.Settings(**settings, sweep_id=trial.get("sweep")),
+    )
+
+
+def as_media(path: Path) -> Any:
+    """Return a picture, film, sound or text as W&B takes it."""
+    import wandb
+
+    if path.suffix == ".gif":
+        return wandb.Video(str(path), format="gif")
+    if path.suffix == ".wav":
+        return wandb.Audio(str(path))
+    if path.suffix == ".txt":
+        text = html.escape(path.read_text(encoding="utf-8", errors="replace"))
+        return wandb.Html(f"<pre style='white-space: pre-wrap'>{text}</pre>", inject=False, data_is_not_path=True)
+    return wandb.Image(str(path))
