@@ -28,6 +28,26 @@ class RemoteFile:
 
 
 @dataclass(frozen=True)
+class RemoteArchive:
+    """A zip or tar archive as its publisher serves it. `lab.data.archive` reads it.
+
+    Args:
+        name: of the file, which ends with `.zip`, `.tar.gz` or the like.
+        size: in bytes; about, where the publisher packs it anew.
+        members: pattern of the files in it that are wanted, such as `recordings/*.wav`, without the archive's own
+            outermost folder.
+        content: sha256 over the wanted files, as `lab.data.archive.content_hash` has it; "" where only `md5` is known.
+        md5: of the archive; "" where the publisher packs it anew, so that only its content can be verified.
+    """
+
+    name: str
+    size: int
+    members: str
+    content: str = ""
+    md5: str = ""
+
+
+@dataclass(frozen=True)
 class Dataset:
     """One entry of the catalog.
 
@@ -37,6 +57,7 @@ class Dataset:
         licence: of the data.
         mirrors: addresses that serve the files, in the order in which they are tried.
         files: to download; none for a data set that is embedded in a package.
+        archive: to download, where the files are in one; None otherwise.
         package: that embeds the data set.
         stand_in: name of the embedded data set that is used where this one cannot be downloaded.
     """
@@ -46,13 +67,19 @@ class Dataset:
     licence: str
     mirrors: tuple[str, ...] = ()
     files: tuple[RemoteFile, ...] = ()
+    archive: RemoteArchive | None = None
     package: str = ""
     stand_in: str = ""
 
     @property
     def size(self) -> int:
         """Bytes to download."""
-        return sum(file.size for file in self.files)
+        return sum(file.size for file in self.files) + (self.archive.size if self.archive else 0)
+
+    @property
+    def remote(self) -> bool:
+        """Whether there is anything to download."""
+        return bool(self.files or self.archive)
 
     @property
     def folder(self) -> Path:
@@ -65,8 +92,11 @@ class Dataset:
         return hashlib.sha256("".join(file.sha256 for file in self.files).encode()).hexdigest()
 
     def present(self) -> bool:
-        """Whether all files are there. `lab.data.download.fetch` verifies them."""
-        return all((self.folder / file.name).is_file() for file in self.files)
+        """Whether all files are there. `lab.data.download.fetch` and `lab.data.archive` verify them."""
+        archive, folder = self.archive, self.folder
+        unpacked = archive is None or (archive.content and next(folder.glob(archive.members), None))
+        packed = archive is not None and (folder / archive.name).is_file()
+        return bool(unpacked or packed) and all((folder / file.name).is_file() for file in self.files)
 
 
 def data_dir() -> Path:
@@ -83,8 +113,9 @@ def entries() -> dict[str, Dataset]:
 
 
 def _entry(name: str, *, files: Sequence[Mapping[str, Any]] = (), **rest: Any) -> Dataset:
-    mirrors = tuple(rest.pop("mirrors", ()))
-    return Dataset(name, mirrors=mirrors, files=tuple(RemoteFile(**file) for file in files), **rest)
+    mirrors, archive = tuple(rest.pop("mirrors", ())), rest.pop("archive", None)
+    remote = tuple(RemoteFile(**file) for file in files), RemoteArchive(**archive) if archive else None
+    return Dataset(name, mirrors=mirrors, files=remote[0], archive=remote[1], **rest)
 
 
 def lookup(name: str) -> Dataset:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from lab.data.catalog import Dataset, RemoteFile
+from lab.data.catalog import Dataset
 from lab.errors import DataError
 from lab.system.files import sha256
 
@@ -27,8 +27,7 @@ def fetch(dataset: Dataset, announce: Callable[[str], None] = lambda line: None)
     for file in dataset.files:
         path = dataset.folder / file.name
         if not path.is_file():
-            announce(f"downloading {dataset.name}: {file.name} ({file.size / 1e6:.1f} MB) to {dataset.folder}")
-            _download(dataset, file)
+            download(dataset, file.name, file.size, f"sha256:{file.sha256}", announce)
         if (found := sha256(path)) != file.sha256:
             raise DamagedDataError(
                 f"{path} is damaged: expected sha256 {file.sha256[:16]}..., received {found[:16]}...; "
@@ -38,7 +37,17 @@ def fetch(dataset: Dataset, announce: Callable[[str], None] = lambda line: None)
     return paths
 
 
-def _download(dataset: Dataset, file: RemoteFile) -> None:
+def download(
+    dataset: Dataset, name: str, size: int, known: str | None, announce: Callable[[str], None] = lambda line: None
+) -> None:
+    """Download the file `name` of about `size` bytes to the data set's folder, from the first mirror that has it.
+
+    Args:
+        known: its hash as `sha256:...` or `md5:...`; None where it cannot be known.
+
+    Raises UnavailableError where no mirror could be reached or all had other bytes.
+    """
+    announce(f"downloading {dataset.name}: {name} ({size / 1e6:.1f} MB) to {dataset.folder}")
     import pooch  # 0.3 s, and only here
     import requests
 
@@ -48,11 +57,11 @@ def _download(dataset: Dataset, file: RemoteFile) -> None:
         try:
             # pooch writes to a temporary file, checks the hash, and only then renames it into place.
             pooch.retrieve(
-                mirror + file.name,
-                known_hash=f"sha256:{file.sha256}",
-                fname=file.name,
+                mirror + name,
+                known_hash=known,
+                fname=name,
                 path=dataset.folder,
-                downloader=pooch.HTTPDownloader(progressbar=_Bar(file), timeout=15),
+                downloader=pooch.HTTPDownloader(progressbar=_Bar(name, size), timeout=15),
             )
         except (requests.RequestException, ValueError) as error:  # a wrong hash is a ValueError
             problems.append(f"{mirror.split('/')[2]}: {_reason(error)}")
@@ -65,19 +74,19 @@ def _download(dataset: Dataset, file: RemoteFile) -> None:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, ValueError):
-        return "the bytes received have the wrong sha256"
+        return "the bytes received have the wrong hash"
     return "no connection" if "onnection" in type(error).__name__ else f"{type(error).__name__}: {error}"[:120]
 
 
 class _Bar:
     """pooch's progress interface (total, update, reset, close) over a rich bar."""
 
-    def __init__(self, file: RemoteFile) -> None:
+    def __init__(self, name: str, size: int) -> None:
         from rich.progress import Progress
 
-        self.total = file.size
+        self.total = size
         self.progress = Progress(transient=True)
-        self.task = self.progress.add_task(file.name, total=file.size)
+        self.task = self.progress.add_task(name, total=size)
         self.progress.start()
 
     def update(self, count: int) -> None:

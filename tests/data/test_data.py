@@ -118,8 +118,8 @@ def test_unknown_names_are_refused() -> None:
 def test_every_entry_works_offline() -> None:
     """It is embedded, or names a data set that is."""
     for entry in entries().values():
-        assert bool(entry.package) is not bool(entry.files), entry.name
-        assert lookup(entry.stand_in).package if entry.files else not entry.stand_in
+        assert bool(entry.package) is not entry.remote, entry.name
+        assert lookup(entry.stand_in).package if entry.remote else not entry.stand_in
 
 
 def test_validation_size_is_noted() -> None:

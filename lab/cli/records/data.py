@@ -27,13 +27,16 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
 
 
 def _fetch(names: list[str]) -> int:
+    from lab.data.archive import members
     from lab.data.catalog import entries, lookup
     from lab.data.download import fetch
 
     for name in names or entries():
         dataset = lookup(name)
-        fetched = fetch(dataset, announce=say)
-        print(f"{name}: {dataset.folder}, verified" if fetched else f"{name}: comes with {dataset.package}")
+        fetch(dataset, announce=say)
+        if dataset.archive:
+            members(dataset, announce=say)
+        print(f"{name}: {dataset.folder}, verified" if dataset.remote else f"{name}: comes with {dataset.package}")
     return 0
 
 
@@ -47,7 +50,7 @@ def _list(options: argparse.Namespace) -> int:
             "title": dataset.title,
             "size": dataset.size,
             "licence": dataset.licence,
-            "folder": str(dataset.folder) if dataset.files else None,
+            "folder": str(dataset.folder) if dataset.remote else None,
             "present": dataset.present(),
             "package": dataset.package or None,
         }
