@@ -73,7 +73,8 @@ class AsyncEnvs(Environments):
         return self.env_method("state")
 
     def _restore(self, state: Any) -> list[Any]:
-        return self._ask("call", [("restore", (one,), {}) for one in state])
+        replayed = max(0 if one.get("actions") is None else len(one["actions"]) for one in state)
+        return self._ask("call", [("restore", (one,), {}) for one in state], seconds=self.timeout * (1 + replayed))
 
     def begin_at(self, env_steps: int) -> None:
         self.env_method("begin_at", env_steps)
@@ -119,12 +120,13 @@ class AsyncEnvs(Environments):
             self._fail(f"the worker of environment {number} is gone", error)
 
     def _answers(self, numbers: Iterable[int], seconds: float | None = None) -> list[Any]:
-        deadline = time.monotonic() + (seconds or self.timeout)
+        seconds = seconds or self.timeout
+        deadline = time.monotonic() + seconds
         answers = []
         for number in numbers:
             try:
                 if not self.pipes[number].poll(max(0.0, deadline - time.monotonic())):
-                    self._fail(f"the worker of environment {number} has not answered within {self.timeout:g} s")
+                    self._fail(f"the worker of environment {number} has not answered within {seconds:g} s")
                 kind, answer = self.pipes[number].recv()
             except (EOFError, OSError) as error:
                 self.workers[number].join(1)

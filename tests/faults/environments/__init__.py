@@ -71,6 +71,14 @@ class Hanging(Walk):
         return super().step(action)
 
 
+class Slow(Walk):
+    """Takes 0.3 s for a step."""
+
+    def step(self, action: Any) -> Step:
+        time.sleep(0.3)
+        return super().step(action)
+
+
 class Moody(Walk):
     """Draws random numbers from the operating system, so no episode can be repeated."""
 
@@ -142,6 +150,6 @@ class OwnState(Walk):
         self.at, self.lived, self.place = state["at"], state["lived"], state["place"]
 
 
-FAULTY = (Broken, Stillborn, NanReward, NanObservation, Hanging, Moody, Haunted, Endless, Wild)
+FAULTY = (Broken, Stillborn, NanReward, NanObservation, Hanging, Slow, Moody, Haunted, Endless, Wild)
 for environment in (Walk, *FAULTY, OwnState):
     gym.register(f"{environment.__name__}-v0", environment, disable_env_checker=True)  # type: ignore[arg-type]
