@@ -96,7 +96,7 @@ class Replay:
         """Draw `count` transitions with replacement.
 
         Args:
-            beta: how far importance weights make up for priorities, from 0 to 1.
+            beta: exponent of the importance weights, from 0 (no correction) to 1 (full correction).
         """
         if self.priorities is None:
             slots, weights = torch.randint(self.size() * self.n_envs, (count,)).numpy(), None
@@ -120,7 +120,7 @@ class Replay:
         self.priorities.update(slots, errors.abs().cpu().numpy())
 
     def _sums(self, rows: np.ndarray[Any, Any], copies: np.ndarray[Any, Any]) -> tuple[Any, Any, Any]:
-        """Rewards summed over up to n steps, the row of the last of these, and the discount after it."""
+        """Return rewards summed over up to n steps, the row of the last of these steps, and the discount after it."""
         if self.n_steps == 1:
             return self.rewards[rows, copies], rows, self.gamma * ~self.terminated[rows, copies]
         newest = (self.pos - 1) % self.buffer_size

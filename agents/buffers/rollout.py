@@ -1,4 +1,4 @@
-"""What an on-policy agent has seen since it last learned."""
+"""The rollout buffer: the steps that an on-policy agent collected since its last update."""
 
 from __future__ import annotations
 

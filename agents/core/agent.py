@@ -1,4 +1,4 @@
-"""What the lab asks of an agent beyond what Stable-Baselines3 does."""
+"""The base class of all agents: what the lab adds to Stable-Baselines3's algorithms."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PARTS = {
 
 
 class Agent(BaseAlgorithm):
-    """The base of all agents, mixed into an algorithm of SB3 whose `learn`, `predict`, policies and callbacks it keeps.
+    """The base of all agents, mixed into an algorithm of SB3. `learn`, `predict`, policies and callbacks are SB3's.
 
     The loops that collect and learn, and the checkpoints, are the lab's. `lab export` writes a file for SB3's `load`.
     """
@@ -45,7 +45,7 @@ class Agent(BaseAlgorithm):
     """Attributes of plain values that change while the agent learns; a subclass adds its own."""
     reward_scale: RewardScale | None = None
     memory: RecurrentState = ()
-    """Of a recurrent policy, for each training environment."""
+    """The state of a recurrent policy, for each training environment."""
 
     def __init__(self, *args: Any, capture: Capture = "auto", **settings: Any) -> None:
         super().__init__(*args, **settings)
@@ -86,12 +86,12 @@ class Agent(BaseAlgorithm):
 
     @property
     def norm(self) -> RunningNorm | None:
-        """What normalises the acting policy's observations, if anything does."""
+        """The normaliser of the acting policy's observations; None if they are not normalised."""
         return _norm_of(self.acting_policy)
 
     @property
     def learning_norm(self) -> RunningNorm | None:
-        """What normalises the observations of the policy that learns, if anything does."""
+        """The normaliser of the learning policy's observations; None if they are not normalised."""
         return _norm_of(self.policy)
 
     @property
@@ -124,7 +124,7 @@ class Agent(BaseAlgorithm):
         return getattr(self, "replay_buffer", None)
 
     rows_added = 0
-    """Rows added to the replay buffer since the run began, those it no longer has included."""
+    """Rows added to the replay buffer since the run began, including those that were overwritten."""
 
     def begin_episodes(self) -> None:
         """End all episodes as a time limit would, and begin new ones that depend on this step alone."""

@@ -37,11 +37,11 @@ class OffPolicy(Agent, OffPolicyAlgorithm):
 
     @abstractmethod
     def exploration(self, count: int) -> Callable[[int, Any], np.ndarray[Any, Any]]:
-        """Begin a rollout of `count` steps. Return the function that explores in it: from the number of the step, from
-        0, and observations `(N, *shape)`, to actions `(N, *action_shape)`. Before `num_timesteps` reaches
-        `learning_starts` it is expected to play at random (`random_actions`).
+        """Begin a rollout of `count` steps. Return a function from the number of the step, counted from 0, and
+        observations `(N, *shape)` to actions `(N, *action_shape)`. Before `num_timesteps` reaches `learning_starts` it
+        must return random actions (`random_actions`).
 
-        All chance must come from torch's generators, so that a resumed run is the same.
+        All random numbers must come from torch's generators, so that a resumed run is the same.
         """
 
     def random_actions(self, count: int) -> np.ndarray[Any, Any]:

@@ -1,17 +1,17 @@
 """CartPole's picture, drawn for many copies at once.
 
-The picture is the one of Gymnasium's renderer (`gymnasium.envs.classic_control.cartpole`, 600x400): a black cart, a
-brown pole, a violet axle, and the track as a line; turned to grey with the weights of Gymnasium's
-`GrayscaleObservation`, then resized as a whole to 64x64 by area: a pixel here is the mean of 9.375 x 6.25 there.
+The picture is that of Gymnasium's renderer (`gymnasium.envs.classic_control.cartpole`, 600x400): a black cart, a brown
+pole, a violet axle and the track as a line. It is converted to grey with the weights of Gymnasium's
+`GrayscaleObservation`, and then resized to 64x64 by area: each pixel is the mean of 9.375 x 6.25 pixels of Gymnasium.
 
-One thing is not copied: Gymnasium cuts every corner to whole pixels. Here each stands where it is, so that a cart moved
-by a tenth of a pixel can be seen to have moved. Otherwise a shape is what it is there: in each row of pixels (below: a
-line) one stretch along x, and half a pixel larger on all sides, for the pixels that its outline touches are drawn.
-Where upright poles fall on whole pixels, the pictures are the same; elsewhere they differ by 1.3 grey levels on average
-where anything is drawn, and by at most 20, at edges that were moved by up to half a pixel.
+There is one difference. Gymnasium rounds every corner to whole pixels; here corners keep their exact position, so that
+a movement of a tenth of a pixel is visible. As in Gymnasium, a shape covers one interval along x in each row of pixels
+(called a line below), and it is half a pixel larger on all sides, because the pixels under its outline are drawn too.
+The pictures are equal if the pole is upright on whole pixels. Otherwise they differ by 1.3 grey levels on average
+where something is drawn, and by at most 20, at edges.
 
-Lengths are in Gymnasium's pixels, y upwards from the picture's bottom. Arrays have the copies last: (lines, N) or
-(columns, lines, N).
+Lengths are in Gymnasium's pixels, and y points upwards from the bottom of the picture. The last axis of an array is
+the copy: (lines, N) or (columns, lines, N).
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ AXLE_Y, AXLE_RADIUS = 107.5, 5 + PEN
 POLE_HALF_WIDTH, POLE_START, POLE_END = 5.0, -5.0, 120.0  # the last two: along the pole, from the axle
 
 ROWS = range(SIZE - 1 - int(POLES[-1] / HEIGHT), SIZE - int(CART[0] / HEIGHT))
-"""Of our picture, from the top: those that depend on the state."""
+"""Rows of our picture, from the top, that depend on the state."""
 
 
 def _shares(lines: range) -> NDArray[np.float64]:
-    """(rows, lines): what each line contributes to the mean of each of our `ROWS`."""
+    """Return the weight of each line in the mean of each of our `ROWS`, (rows, lines)."""
     bottom = HEIGHT * (SIZE - 1 - np.array(ROWS))[:, None]
     line = np.array(lines)
     shared: NDArray[np.float64] = np.minimum(bottom + HEIGHT, line + 1) - np.maximum(bottom, line)
@@ -57,12 +57,12 @@ def _shares(lines: range) -> NDArray[np.float64]:
 
 
 def _heights(lines: range) -> Array:
-    """(lines, 1): of the middle of each line above the axle."""
+    """Return the height of the middle of each line above the axle, (lines, 1)."""
     return (np.array(lines, np.float32)[:, None] + np.float32(0.5)) - np.float32(AXLE_Y)
 
 
-# Grey levels that a line of each shape takes from the rows, or gives back to them: a pole, the cart behind a pole, the
-# axle upon it, and the cart, whose lines are all alike.
+# Grey levels that a line of each shape subtracts from the rows, or adds to them: the pole, the cart behind the pole,
+# the axle in front of it, and the cart, all lines of which are equal.
 _CART_LINES = range(CART[0], TRACK), range(TRACK + 1, CART[-1] + 1)
 _INK: Array = np.concatenate(
     [
@@ -73,7 +73,7 @@ _INK: Array = np.concatenate(
     ],
     axis=1,
 ).astype(np.float32)
-_POLE, _HIDDEN, _FIXED = (  # pieces of its columns; those of the last are the same in every state, but for a shift
+_POLE, _HIDDEN, _FIXED = (  # parts of the columns of _INK; the last part only shifts with the state
     slice(0, len(POLES)),
     slice(len(POLES), len(POLES) + len(IN_FRONT)),
     slice(len(POLES) + len(IN_FRONT), None),
@@ -87,19 +87,22 @@ _BACKGROUND = np.full((SIZE, SIZE), WHITE)
 _BACKGROUND[SIZE - 1 - int(TRACK / HEIGHT)] -= (WHITE - BLACK) / HEIGHT
 BACKGROUND: Picture = np.round(_BACKGROUND).astype(np.uint8)
 """(64, 64): the picture without cart and pole."""
-_BEHIND = (_BACKGROUND[ROWS[0] : ROWS[-1] + 1, :1] + 0.5).astype(np.float32)  # half a level: what follows cuts it off
+_BEHIND = (_BACKGROUND[ROWS[0] : ROWS[-1] + 1, :1] + 0.5).astype(
+    np.float32
+)  # half a level, because the result is truncated
 
 MAX_ANGLE = np.float32(1.57)
-CHUNK = 32  # copies drawn together: the arrays of more fall out of the cache
+CHUNK = 32  # copies drawn together; the arrays of more do not fit into the cache
 
 
 def draw(x: NDArray[Any], theta: NDArray[Any], out: Picture | None = None) -> Picture:
     """Draw cart-poles.
 
     Args:
-        x: (N,): the carts' positions; what lies outside [-2.4, 2.4] is outside the picture.
-        theta: (N,): the poles' angles in radians, clockwise from upright; one below the horizontal is drawn horizontal.
-        out: (N, 64, 64) uint8, to be drawn into; it may be part of a larger array.
+        x: positions of the carts, (N,); the picture shows [-2.4, 2.4].
+        theta: angles of the poles in radians, clockwise from upright, (N,). A pole below the horizontal is drawn
+            horizontal.
+        out: array to draw into, (N, 64, 64) uint8; it may be part of a larger array.
 
     Returns `out`, or a new array. The grey levels are 0 for black to 255 for white.
     """
@@ -118,7 +121,7 @@ def _draw(x: Array, theta: Array, out: Picture) -> None:
     cos, sin = np.cos(theta), np.sin(theta)
     pen = np.float32(PEN) * (cos + np.abs(sin))  # what a square pen draws beyond an outline
 
-    # Only a window of columns differs from the background: as wide for all copies, and for each where its cart is.
+    # Only a window of columns around the cart differs from the background. It has the same width for all copies.
     middle = x * np.float32(PIXELS_PER_UNIT / WIDTH) + np.float32(SIZE / 2)
     side, tip = (POLE_HALF_WIDTH + pen) * cos / WIDTH, (POLE_END + pen) * sin / WIDTH
     first = np.floor(middle - np.maximum(side - tip, CART_REACH))
@@ -141,15 +144,15 @@ def _draw(x: Array, theta: Array, out: Picture) -> None:
 
 
 def _stretches(cos: Array, sin: Array, pen: Array) -> tuple[Array, Array, Array]:
-    """Return (all lines, N) where each line of each shape begins and ends, in columns from the cart's middle, and
-    (lines of poles, N) how much of the line's height the pole takes."""
+    """Return the left and right end of each line of each shape, (all lines, N), in columns from the middle of the cart;
+    and the share of each line's height that the pole covers, (lines of poles, N)."""
     size = np.abs(sin)
     rise = POLE_HALF_WIDTH * size
     y = np.minimum(np.maximum(_POLE_Y, POLE_START * cos - rise), POLE_END * cos + rise)
     share = 1 - np.abs(_POLE_Y - y)
     np.maximum(share, 0, out=share)
 
-    # A pole is what two strips share, the one between its long sides and the one between its ends.
+    # A pole is the intersection of two strips: between its long sides, and between its ends.
     across = cos * WIDTH
     along = np.copysign(np.maximum(size, np.float32(1e-3)), sin) * WIDTH  # of an upright pole the ends are level anyway
     middle, half = y * (sin / across), (POLE_HALF_WIDTH + pen) / across

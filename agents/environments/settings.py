@@ -53,7 +53,7 @@ class EnvSettings:
     """Which environment, and how many copies of it.
 
     Args:
-        id: as registered with Gymnasium; `module:Name-v0` imports your own module first.
+        id: the id in Gymnasium's registry; `module:Name-v0` imports your own module first.
         num_envs: copies that are stepped together.
         kwargs: for the environment's constructor.
         wrappers: classes of Gymnasium's kind around each environment, the first innermost: `TimeLimit`,

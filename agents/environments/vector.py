@@ -43,8 +43,8 @@ class EpisodeResult(NamedTuple):
 
 
 class Environments(VecEnv):
-    """`N` copies of an environment with what the lab's agents ask for: steps without dicts for each copy, the episodes
-    that have ended, and a state to go on from.
+    """`N` copies of an environment. Unlike SB3's, they step without a dict for each copy, record the episodes that have
+    ended, and can save and restore their state.
 
     Args:
         name: for messages.
@@ -156,7 +156,7 @@ class Environments(VecEnv):
         return infos
 
     def _looks_finite(self, steps: Steps) -> bool:
-        """By sums, the quickest look: what they say is not finite has to be looked at again."""
+        """Check the sums, which is fastest. A sum may overflow, so False means that each number must be checked."""
         observations = steps.observations
         parts = observations.values() if isinstance(observations, dict) else (observations,)
         with np.errstate(over="ignore", invalid="ignore"):

@@ -1,1 +1,1 @@
-"""Trained agents at work: judged over episodes, filmed and watched."""
+"""Trained agents in their environment: evaluated over episodes, filmed and shown."""

@@ -1,4 +1,4 @@
-"""Evaluation of an agent: whole episodes, each from its own seed, many of them side by side."""
+"""Evaluation of an agent: whole episodes, each from its own seed, several in parallel."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ SIDE_BY_SIDE = 20
 FILM_SIDE = 320  # pixels
 
 LONGEST_EPISODE = 27_000
-"""Steps of an episode that nothing else ends: where the Arcade Learning Environment ends its games, 108,000 frames at
-four a step, so that those are not cut off earlier."""
+"""Steps after which an episode is cut off if the environment has no time limit. The Arcade Learning Environment ends
+its games after as many: 108,000 frames, four in each step."""
 
 SHORT_EPISODE = 1_000
 """The same in a fast-dev run."""
@@ -36,20 +36,19 @@ SHORT_EPISODE = 1_000
 
 @dataclass(frozen=True)
 class EvaluationSettings:
-    """How the agent is judged, always by deterministic episodes.
+    """How the agent is evaluated. Its actions are always deterministic.
 
     Args:
-        episodes: of the final policy, and of the best one, on seeds that training never saw.
+        episodes: episodes of the final policy, and of the best one, on seeds that training does not use.
         every: steps between the evaluations that choose the best policy.
         best_episodes: episodes of each of these, on seeds of their own.
         num_envs: environments that are open at the same time, each for one episode.
-        stop_at: mean return in one of these that ends training; null: it goes on to the end.
-        max_steps: after which an episode is cut off where the environment has no time limit of its own, in evaluation,
-            films and `lab play`; null: 27,000. Training knows nothing of it.
-        video: where the environment can be drawn, film an episode of the final and of the best policy, and on the way
-            there the beginning of one of the latest.
-        video_every: steps between two films of the latest policy, each after the next evaluation; null: a quarter of
-            the run.
+        stop_at: training ends when the mean return of one of these evaluations reaches this value; null for never.
+        max_steps: steps after which evaluation, films and `lab play` cut an episode off if the environment has no time
+            limit; null for 27,000. It does not apply to training.
+        video: film an episode of the final and of the best policy, and the beginning of one episode of the latest
+            policy during training, if the environment can be drawn.
+        video_every: steps between two films of the latest policy; null for a quarter of the run.
     """
 
     roles: ClassVar[Roles] = Roles(

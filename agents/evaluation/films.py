@@ -1,4 +1,4 @@
-"""Films that last as long as what they show: H.264 as .mp4, or GIF, written whole or not at all."""
+"""Films in real time, as H.264 (.mp4) or GIF. A film is written completely or not at all."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ GIF_WIDTH, GIF_FRAMES = 480, 3_000
 
 
 class Film(ABC):
-    """A film on its way to `path`; use it in a `with` statement, and the file is there once that ends without an error.
+    """A film that is written to `path` at the end of its `with` statement, unless an error is raised inside.
 
     Args:
-        path: of the file; its folder is made where it is missing.
-        fps: frames per second of the environment, as its metadata has them.
+        path: the file; a missing folder is made.
+        fps: frames per second of the environment, from its metadata.
     """
 
     def __init__(self, path: Path, fps: float) -> None:
@@ -80,7 +80,7 @@ class Mp4(Film):
                 quality=7,
                 macro_block_size=2,
                 ffmpeg_log_level="error",
-                output_params=["-movflags", "+faststart"],  # browsers can begin before all of it is there
+                output_params=["-movflags", "+faststart"],  # browsers can start before the download is complete
             )
             writer.send(None)
             self.writer = writer
@@ -98,7 +98,7 @@ class Mp4(Film):
 
         assert self.writer is not None
         self.writer.close()
-        try:  # ffmpeg's own exit status is not to be had
+        try:  # imageio-ffmpeg does not return the exit status of ffmpeg
             written = count_frames_and_secs(self.part)[0]
         except RuntimeError:
             written = 0
@@ -127,7 +127,7 @@ class Gif(Film):
             self.cut = True
             return
         if self.starts and self.seconds - self.starts[-1] < GIF_SHORTEST:
-            if seconds >= GIF_SHORTEST:  # one to be looked at takes the place of the one before it
+            if seconds >= GIF_SHORTEST:  # a frame that is held replaces a frame that would be too short
                 self.images[-1] = _small(image)
         else:
             self.images.append(_small(image))
@@ -162,7 +162,7 @@ def has_mp4() -> bool:
 
 
 def require_mp4() -> None:
-    """Raise ConfigError, naming the extra, where no .mp4 can be written."""
+    """Raise ConfigError with the name of the extra if no .mp4 can be written."""
     if not has_mp4():
         raise ConfigError(
             "an .mp4 needs the extra video: pip install 'deep-learning-lab[video]', in a checkout '.[video]'; "

@@ -1,4 +1,4 @@
-"""Frames of a film: the environment's picture, made large enough to be seen, under a line of text."""
+"""Frames of a film: the environment's picture, enlarged if it is small, under a line of text."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ BAND, OVER, TEXT = (24, 26, 32), (20, 83, 45), (240, 240, 240)  # the band is gr
 def frame(picture: np.ndarray[Any, Any], text: str, *, over: bool = False, most: int = MOST) -> Image.Image:
     """Return `picture` `(H, W, 3)`, or `(H, W)` in grey, uint8, under a band with `text`.
 
-    Its size depends on that of the picture alone, whose longer side becomes at most `most` pixels. Both sides are even,
-    as H.264 wants them.
+    The size of the frame depends only on the size of the picture. The longer side of the picture becomes at most `most`
+    pixels. Both sides of the frame are even, as H.264 requires.
     """
     image = Image.fromarray(np.asarray(picture)).convert("RGB")
     longer = max(image.size)
@@ -48,7 +48,7 @@ def title(like: Image.Image, text: str) -> Image.Image:
 
 
 def number(value: float) -> str:
-    """A return as a person reads it."""
+    """Return a return as text: without decimals if it is a whole number."""
     return f"{value:.0f}" if value == round(value) else f"{value:.2f}"
 
 

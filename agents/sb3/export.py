@@ -31,7 +31,7 @@ CHECKED = 64  # random observations on which both agents must agree
 def export_sb3(agent: Agent, settings: EnvSettings, path: Path) -> list[str]:
     """Write `path`, for `PPO.load` or `DQN.load`, and beside it a description as `.json`; return notes for the user.
 
-    Raises ConfigError for what plain SB3 has no words for, and LabError if the copy would act otherwise.
+    Raises ConfigError if plain SB3 cannot express the agent, and LabError if the copy does not act the same.
     """
     name, plain = plain_agent(agent)
     norm = agent.norm
@@ -70,7 +70,7 @@ def export_sb3(agent: Agent, settings: EnvSettings, path: Path) -> list[str]:
 
 
 def beyond(agent: Agent) -> dict[str, bool]:
-    """What plain SB3's training has no words for, and whether this agent's has it."""
+    """Return parts of training that plain SB3 does not have, and whether this agent uses them."""
     return {
         "double Q-learning": isinstance(agent, DQN) and agent.double,
         "prioritized replay": agent.replay is not None and agent.replay.priorities is not None,
@@ -79,7 +79,7 @@ def beyond(agent: Agent) -> dict[str, bool]:
 
 
 def _require_same(agent: Agent, plain: Any, norm: RunningNorm | None) -> None:
-    """Compare both on random observations: what this file does not know of, a subclass may have changed."""
+    """Compare both on random observations, because a subclass of an encoder may compute something else."""
     space = copy.deepcopy(agent.observation_space)
     space.seed(0)
     observations = np.stack([space.sample() for _ in range(CHECKED)])
@@ -95,7 +95,7 @@ def _require_same(agent: Agent, plain: Any, norm: RunningNorm | None) -> None:
 
 @torch.no_grad()
 def _outputs(policy: Any, observations: np.ndarray[Any, Any]) -> Tensor:
-    """What the policy computes, as one tensor: Q-values; or values, log-probabilities of random actions, entropies."""
+    """Return the outputs of a policy as one tensor: Q-values; or values, log-probabilities and entropies."""
     policy.set_training_mode(False)
     tensor, _ = policy.obs_to_tensor(observations)
     if isinstance(policy, DQNPolicy):

@@ -1,4 +1,4 @@
-"""An agent rebuilt from Stable-Baselines3's own policies, in which nothing of the lab is left.
+"""An agent rebuilt from Stable-Baselines3's own policies, without any class of the lab.
 
 The weights are copied: an `MLP` encoder becomes the first layers of `net_arch`, a `Conv` of the right shape SB3's
 `NatureCNN`.
@@ -31,7 +31,7 @@ from lab.errors import ConfigError
 def plain_agent(agent: Agent) -> tuple[str, BaseAlgorithm]:
     """Return the name of SB3's algorithm and an instance of it that acts as `agent` does, on the CPU.
 
-    Raises ConfigError for what plain SB3 has no words for.
+    Raises ConfigError if plain SB3 cannot express the agent.
     """
     for algorithm, policy, build in (
         (stable_baselines3.PPO, ActorCritic, _ppo),
@@ -40,14 +40,14 @@ def plain_agent(agent: Agent) -> tuple[str, BaseAlgorithm]:
         if isinstance(agent, algorithm) and type(agent.acting_policy) is policy:
             return algorithm.__name__, build(agent, copy.deepcopy(agent.acting_policy).cpu().eval())
     raise ConfigError(
-        f"{PLAIN} can hold what its own PPO and DQN policies can, and {type(agent).__name__} has a "
+        f"{PLAIN} can only load its own PPO and DQN policies, and {type(agent).__name__} has a "
         f"{type(agent.acting_policy).__name__}"
     )
 
 
 @dataclass(frozen=True)
 class Trunk:
-    """What stands for an encoder in SB3: a features extractor's layers, and the first layers of `net_arch`."""
+    """An encoder in SB3's terms: the layers of a features extractor, and the first layers of `net_arch`."""
 
     extractor: list[nn.Module]
     dense: list[nn.Module]
@@ -138,14 +138,14 @@ def _set_up(plain: Any, agent: Agent) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """A number without the type that checked it as a setting: whoever loads the file may not have that."""
+    """Return a number as plain int or float: the types of settings belong to the lab, and are not there at loading."""
     if isinstance(value, int) and not isinstance(value, bool):
         return int(value)
     return float(value) if isinstance(value, float) else value
 
 
 def unseeded(space: spaces.Space[Any]) -> Any:
-    """Return a copy of a space that has drawn nothing."""
+    """Return a copy of a space without its random generator."""
     plain: Any = copy.deepcopy(space)
     plain._np_random = None  # the run's generator holds its seed, which was a setting
     return plain
@@ -185,5 +185,5 @@ def _nature_cnn(encoder: Conv, agent: Agent) -> Trunk:
 
 
 def _highest(schedule: Callable[[float], float]) -> float:
-    """A schedule is a function of the lab's, and cannot travel: its highest value stands for it."""
+    """Return the highest value of a schedule, which replaces it: the function belongs to the lab and is not saved."""
     return float(max(schedule(remaining / 100) for remaining in range(101)))
