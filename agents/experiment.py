@@ -30,7 +30,7 @@ from agents.trained import TrainedAgent
 from agents.trial import Turns, other_vectorizations
 from lab.config.roles import Roles
 from lab.config.types import PositiveInt
-from lab.console.progress import notice
+from lab.console.notices import notice
 from lab.data.base import DatasetInfo
 from lab.encoders.files import save_encoder
 from lab.errors import ConfigError

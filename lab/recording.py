@@ -12,7 +12,7 @@ import torch
 import yaml
 
 from lab.capabilities import capabilities_of
-from lab.console.progress import notice
+from lab.console.notices import notice
 from lab.errors import ConfigError, DivergedError, Interrupted
 from lab.job import Job, exactness
 from lab.needs import keep_copies

@@ -16,7 +16,7 @@ import yaml
 
 from lab.config.files import setting
 from lab.configuration import Config, load
-from lab.console.progress import notice
+from lab.console.notices import notice
 from lab.errors import CheckpointError, ConfigError
 from lab.job import exactness, prepare
 from lab.needs import COPIES, needs_of

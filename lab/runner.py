@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.configuration import Config, load
-from lab.console.progress import notice
+from lab.console.notices import notice
 from lab.errors import DivergedError, SavingError
 from lab.experiment import Experiment, RunContext
 from lab.job import Job, prepare

@@ -18,7 +18,7 @@ from agents.buffers.replay import Replay
 from agents.core.agent import Agent
 from agents.environments.vector import Environments
 from agents.spaces.observations import at, each, put, to_device
-from lab.console.progress import notice
+from lab.console.notices import notice
 
 HURRIED_START = 100
 """Most steps of random play before training in a fast-dev run."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from lab.console.progress import notice
+from lab.console.notices import notice
 
 
 def close(env: Any) -> None:

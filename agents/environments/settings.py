@@ -26,7 +26,7 @@ from agents.environments.workers import AsyncEnvs
 from agents.spaces.images import turned_images
 from lab.config.roles import Roles
 from lab.config.types import PositiveFloat, PositiveInt
-from lab.console.progress import notice
+from lab.console.notices import notice
 from lab.errors import ConfigError, EnvironmentFailedError
 from lab.system.cores import usable_cores
 

@@ -7,7 +7,7 @@ from PIL import Image
 from agents.core.agent import Agent
 from agents.environments.settings import EnvSettings
 from agents.evaluation.episodes import film
-from lab.console.progress import notice
+from lab.console.notices import notice
 from lab.system.randomness import kept_randomness
 
 FILM, SHORT_FILM = 250, 40

@@ -19,7 +19,7 @@ from agents.networks.extractor import RecurrentState
 from agents.spaces.observations import stack
 from lab.config.roles import Roles
 from lab.config.types import PositiveInt
-from lab.console.progress import notice
+from lab.console.notices import notice
 
 SIDE_BY_SIDE = 20
 """Environments that are open at the same time. A heavy simulator takes hundreds of megabytes for each."""

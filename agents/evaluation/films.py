@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from PIL import Image
 
-from lab.console.progress import notice
+from lab.console.notices import notice
 from lab.errors import ConfigError, SavingError
 from lab.system.files import write_atomic
 

@@ -20,7 +20,7 @@ from agents.evaluation.episodes import caption, draw_into_memory, frames_per_sec
 from agents.evaluation.films import FILMS, Film, has_mp4, require_mp4
 from agents.evaluation.frames import frame, title
 from lab.capabilities import Episode, Showing
-from lab.console.progress import notice
+from lab.console.notices import notice
 from lab.errors import ConfigError, EnvironmentFailedError
 
 HOLD = 1.0  # seconds that the last frame of an episode stays

@@ -31,7 +31,7 @@ def unbroken() -> Any:
 
 def stderr() -> Any:
     """Return the console for what is said while working."""
-    from lab.console.progress import console
+    from lab.console.notices import console
 
     return console
 

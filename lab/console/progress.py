@@ -9,44 +9,18 @@ from dataclasses import asdict, dataclass, field
 from types import TracebackType
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
-from rich.text import Text
+
+from lab.console.notices import console
 
 PLAIN_LINE_EVERY = 5.0  # seconds
 BAR_REFRESH_EVERY = 0.25  # seconds
 
 BAR_COLUMNS = 58  # columns of the terminal for everything but the metrics
 
-
-class _Console(Console):
-    """Prints nothing more once its terminal or pipe is closed: that must not end a run."""
-
-    def print(self, *objects: Any, **options: Any) -> None:
-        try:
-            super().print(*objects, **options)
-        except OSError:
-            self.quiet = True
-
-    def on_broken_pipe(self) -> None:
-        self.quiet = True
-
-
-console = _Console(stderr=True, highlight=False)
-"""Messages and progress go to stderr; stdout carries results alone."""
-
-
-NOTICE = "! "
-"""Beginning of a notice."""
-
 listener: Callable[[dict[str, Any]], None] | None = None
 """Called with the run's `folder` and with each `Update`, where another process shows them instead of this one."""
-
-
-def notice(text: str) -> None:
-    """Print one line that stands out."""
-    console.print(Text(f"{NOTICE}{text}", style="bold yellow"), soft_wrap=True)  # a Text: brackets in it are no markup
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import TypeVar
 
-from lab.console.progress import notice
+from lab.console.notices import notice
 from lab.data.catalog import lookup
 from lab.data.download import UnavailableError
 from lab.errors import ConfigError, DataError, nearest

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from lab.console.progress import NOTICE, Update
+from lab.console.notices import NOTICE
+from lab.console.progress import Update
 from lab.seeds.vary import named
 
 MARK = b"\x1e"

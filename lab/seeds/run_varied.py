@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from lab.configuration import Config, load
-from lab.console.progress import notice
+from lab.console.notices import notice
 from lab.errors import ConfigError, DivergedError, Interrupted
 from lab.runner import find_needs
 from lab.runs.folder import at_work

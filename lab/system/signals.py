@@ -54,7 +54,7 @@ class Stop:
             raise Interrupted(number)
         signal.signal(signal.SIGALRM, lambda *_: self.raise_if_requested())
         signal.setitimer(signal.ITIMER_REAL, GRACE)
-        from lab.console.progress import notice  # `lab --help` does not need it
+        from lab.console.notices import notice  # `lab --help` does not need it
 
         notice(f"{signal.Signals(number).name}: saving, then ending; a second signal ends the run at once")
 

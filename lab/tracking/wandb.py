@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lab.console.progress import notice
+from lab.console.notices import notice
 from lab.tracking.destination import quiet, trial
 from lab.tracking.journal import MEDIA, METRICS, read_in_order
 from lab.tracking.redact import redact

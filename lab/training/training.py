@@ -10,7 +10,8 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import EarlyStopping as LightningEarlyStopping
 
-from lab.console.progress import Unseen, notice
+from lab.console.notices import notice
+from lab.console.progress import Unseen
 from lab.data.base import DataModule, DatasetInfo
 from lab.data.loader import testing_batches, training_batches, validation_batches
 from lab.errors import CheckpointError, ConfigError

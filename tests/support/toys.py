@@ -13,7 +13,7 @@ import torch
 
 from lab.config.roles import Roles
 from lab.config.types import PositiveInt
-from lab.console.progress import notice
+from lab.console.notices import notice
 from lab.data.base import DatasetInfo
 from lab.errors import DivergedError, EnvironmentFailedError
 from lab.experiment import Experiment, RunContext, State, Throughput

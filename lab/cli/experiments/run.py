@@ -62,8 +62,9 @@ def announce(record: Summary) -> None:
     """Say which run begins, to the terminal or to the process that shows this run's progress."""
     from lab.cli.views.panel import announcement
     from lab.console import progress
+    from lab.console.notices import console
 
-    progress.console.print(announcement(record))
+    console.print(announcement(record))
     if progress.listener:
         progress.listener({"folder": record.run_dir})
 

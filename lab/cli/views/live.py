@@ -14,7 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from lab.cli.views.several import HOW
-from lab.console.progress import Update, console, fitting, notice
+from lab.console.notices import console, notice
+from lab.console.progress import Update, fitting
 from lab.console.tables import plain
 from lab.console.wording import duration
 from lab.errors import ConfigError

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lab.config.types import NonNegativeInt, PositiveInt
-from lab.console.progress import notice
+from lab.console.notices import notice
 from lab.data.augment import Augment
 from lab.data.base import Batches, DataModule, DatasetInfo
 from lab.data.batch import Batch
