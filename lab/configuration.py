@@ -1,6 +1,6 @@
-"""From a config file and overrides to a typed experiment; the one place of the lab that imports by name.
+"""Reads a config file and overrides, and returns a checked config.
 
-The `experiment` key names an Experiment class, and the class's own signature is the schema.
+The key `experiment` names a subclass of Experiment; the parameters of its constructor are the settings.
 """
 
 from __future__ import annotations
@@ -79,12 +79,15 @@ class Config:
     def __init__(self, parser: ArgumentParser, values: Namespace, experiment: type[Experiment]) -> None:
         self.parser, self.values, self.experiment = parser, values, experiment
         self.notes: list[str] = []
-        """What the person who wrote the overrides should know, once it is clear that they are right."""
+        """Notes for the user about the overrides; printed when everything has been checked."""
         self.instantiate({})
 
     def instantiate(self, replacements: Mapping[str, Any]) -> None:
-        """Make the classes that the config names, with other values for some settings (by place, with `init_args`) than
-        are recorded. They stay factories: no weights, data or environments yet."""
+        """Turn the classes that the config names into factories. No weights, data or environments are created.
+
+        Args:
+            replacements: values to use instead of the recorded ones, by dotted name with `init_args`.
+        """
         values = self.values.clone()
         for place, value in replacements.items():
             values[place] = value
@@ -100,20 +103,22 @@ class Config:
         return self.experiment(**{key: value for key, value in self._built.items() if key not in COMMON})
 
     def as_dict(self) -> dict[str, Any]:
-        """All settings as plain values, nulls too: written to YAML, they are a config that repeats the run."""
+        """Return all settings as plain values, nulls included. Written as YAML, they repeat the run."""
         dumped = self.parser.dump(self.values, format="json", skip_validation=True, skip_unset=False)
         return {"experiment": public_name(self.experiment), **json.loads(dumped)}
 
     def roles(self) -> Roles:
-        """The roles of all settings, by dotted names, as the classes that the config names declare them."""
+        """Return the roles of all settings by dotted name, as declared by the classes that the config names."""
         return Common.roles | roles_of(self.experiment, self.as_dict())
 
 
 def load(name: str, overrides: Mapping[str, Any] | Sequence[str] = ()) -> Config:
-    """Read the experiment called `name` (or the YAML file of that path) and lay the overrides over it.
+    """Return the config of the experiment `name`, or of the YAML file at that path, with the overrides applied.
 
-    `overrides` is a mapping of dotted names to values, or command-line words (`--a.b=c`). Raises ConfigError, one
-    sentence, for anything that does not fit.
+    Args:
+        overrides: a mapping of dotted names to values, or command-line words (`--a.b=c`).
+
+    Raises ConfigError if a key, a value or a class is wrong.
     """
     path = find(name)
     import_from_here()
@@ -185,7 +190,7 @@ def _word(value: Any) -> str:
 
 
 def _known_keys(cls: type, values: dict[str, Any]) -> set[str]:
-    """Names of all settings of the experiment and of the classes its config names: candidates for a typing slip."""
+    """Return the names of all settings of the experiment and of the classes in its config, to find the nearest one."""
     classes = [cls, Common, *(import_class(one["class_path"], key) for key, one in named_classes(values))]
     known: set[str] = set()
     while classes:
