@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from lab.data.base import DataModule
+from lab.data.batch import Batch
 from lab.data.loader import testing_batches, training_batches
+from lab.nn.spectrogram import LogMelSpectrogram
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
@@ -21,7 +25,8 @@ CPU = torch.device("cpu")
 def simple_classifiers(data: DataModule, metrics: Callable[[], Mapping[str, Metric]]) -> dict[str, dict[str, float]]:
     """Fit simple classifiers to the training split and return their test metrics, by the name of the method.
 
-    Where the inputs are not single float tensors of one size, only the most frequent class is tried.
+    Sounds are described by the mean and the deviation of each band of their log-mel spectrogram over time. Where the
+    inputs are neither sounds nor single float tensors of one size, only the most frequent class is tried.
 
     Args:
         data: prepared, with one class for each example.
@@ -34,12 +39,14 @@ def simple_classifiers(data: DataModule, metrics: Callable[[], Mapping[str, Metr
     train = list(training_batches(data, CPU, seed=0))
     test = list(testing_batches(data, CPU))
     y_train, y_test = (torch.cat([labels for _, labels in split]) for split in (train, test))
-    inputs = [x for x, _ in (*train, *test)]
-    plain = all(isinstance(x, Tensor) and x.is_floating_point() for x in inputs) and all(
-        batch.mask is None for batch in (*train, *test)
+    rate = getattr(data.spec.input, "sample_rate", None)
+    plain = all(
+        isinstance(batch.inputs, Tensor) and batch.inputs.is_floating_point() and (rate or batch.mask is None)
+        for batch in (*train, *test)
     )
+    describe = partial(described, rate=rate) if rate else flat
     x_train, x_test = (
-        torch.cat([x.flatten(1) for x, _ in split]).numpy() if plain else torch.zeros(sum(map(len, split)), 1).numpy()
+        torch.cat([describe(batch) for batch in split]).numpy() if plain else np.zeros((sum(map(len, split)), 1))
         for split in (train, test)
     )
     methods: dict[str, Any] = {"most frequent class": DummyClassifier(strategy="most_frequent")}
@@ -55,3 +62,20 @@ def simple_classifiers(data: DataModule, metrics: Callable[[], Mapping[str, Metr
             metric.update(predicted, y_test)
         found[name] = {f"test/{key}": float(metric.compute()) for key, metric in measured.items()}
     return found
+
+
+def flat(batch: Batch) -> Tensor:
+    """Return the inputs as vectors, `(B, F)`."""
+    assert isinstance(batch.inputs, Tensor)
+    return batch.inputs.flatten(1)
+
+
+def described(batch: Batch, rate: int) -> Tensor:
+    """Return the mean and the deviation of each mel band over time, `(B, 2 * mels)`, for sounds of `rate` samples per
+    second."""
+    frames, real = LogMelSpectrogram(rate, normalise="none")(batch.inputs, batch.mask)
+    kept = frames.new_ones(frames.shape[:2]) if real is None else real.to(frames.dtype)
+    weights = (kept / kept.sum(1, keepdim=True)).unsqueeze(2)
+    mean = (frames * weights).sum(1)
+    deviation = ((frames - mean.unsqueeze(1)).square() * weights).sum(1).sqrt()
+    return torch.cat([mean, deviation], 1)

@@ -26,12 +26,15 @@ from lab.training import Model
 from lab.training.optimization import ParameterGroup
 from lab.training.pictures import confusion_matrix, grid
 from supervised.baselines import simple_classifiers
+from supervised.sounds import Judged, heard, judged, spectrograms, spread
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from PIL.Image import Image
     from torchmetrics import Metric
+
+    from lab.data.sound import Sound
 
 MOST_MISTAKES = 100  # that are drawn
 
@@ -67,7 +70,11 @@ class Classifier(Model):
         self.head = nn.Linear(self.encoder.features_dim, self.classes)
         self.label_smoothing, self.encoder_rate = label_smoothing, encoder_rate
         self.confusion: MulticlassConfusionMatrix | None = None
-        self.mistakes: list[Tensor] = []
+        names = getattr(spec.target, "names", ())
+        self.names: Sequence[str] = names or [str(number) for number in range(self.classes)]
+        self.rate = getattr(spec.input, "sample_rate", None)
+        """Samples per second, where the inputs are sounds."""
+        self.mistakes: list[Judged] = []
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return logits `(B, classes)` for inputs `(B, *spec.input.shape)` and, for sequences, a mask `(B, T)`."""
@@ -94,7 +101,8 @@ class Classifier(Model):
         if self.confusion is not None:
             self.confusion.update(predicted, labels)
             if isinstance(batch.inputs, Tensor):
-                self.mistakes.append(batch.inputs[predicted != labels])
+                wrong = (predicted != labels).nonzero()[: MOST_MISTAKES - len(self.mistakes), 0]
+                self.mistakes += judged(batch, predicted, wrong)
         return {"loss": F.cross_entropy(logits, labels)}
 
     def on_test_epoch_start(self) -> None:
@@ -112,15 +120,26 @@ class Classifier(Model):
 
     def predict(self, inputs: Tensor) -> list[Prediction]:
         """Return the most probable class of each input and its probability, for `(B, *spec.input.shape)`."""
-        names = getattr(self.spec.target, "names", ()) or [str(number) for number in range(self.classes)]
         with self.at_rest(seed=0):
             probability, label = self(inputs.to(self.device)).softmax(1).max(1)
-        return [Prediction(names[i], p) for i, p in zip(label.tolist(), probability.tolist(), strict=True)]
+        return [Prediction(self.names[i], p) for i, p in zip(label.tolist(), probability.tolist(), strict=True)]
 
     def pictures(self, batch: Batch) -> dict[str, Image]:
-        """The confusion matrix of the test, and misclassified images."""
+        """The confusion matrix of the test, and misclassified images or sounds. Of sounds, some that were classified
+        too."""
         if self.confusion is None:
             return {}
         drawn = {"confusion_matrix": confusion_matrix(self.confusion.compute())}
-        wrong = torch.cat(self.mistakes)[:MOST_MISTAKES] if self.mistakes else torch.empty(0)
-        return drawn | ({"mistakes": grid(wrong)} if wrong.ndim == 4 and len(wrong) else {})
+        wrong = self.mistakes
+        if self.rate:
+            predicted = self(batch.inputs, batch.mask).argmax(1)
+            drawn["spectrograms"] = spectrograms(judged(batch, predicted, spread(len(batch))), self.rate, self.names)
+            if wrong:
+                drawn["mistakes"] = spectrograms(wrong, self.rate, self.names)
+        elif wrong and wrong[0].input.ndim == 3:
+            drawn["mistakes"] = grid(torch.stack([one.input for one in wrong]))
+        return drawn
+
+    def sounds(self, batch: Batch) -> dict[str, Sound]:
+        """Misclassified sounds of the test."""
+        return heard(self.mistakes, self.rate, self.names) if self.rate else {}

@@ -9,6 +9,7 @@ from lab.system.lazy import lazily
 if TYPE_CHECKING:
     from lab.data.base import Batches, DataModule, DatasetInfo
     from lab.data.batch import Batch
+    from lab.data.sets.audio import Sounds
     from lab.data.sets.images import Images
     from lab.data.spec import DataSpec, InputSpec
 
@@ -20,6 +21,7 @@ __all__ = [
     "DatasetInfo",
     "Images",
     "InputSpec",
+    "Sounds",
 ]
 
 __getattr__ = lazily(
@@ -32,5 +34,6 @@ __getattr__ = lazily(
         "DatasetInfo": "lab.data.base",
         "Images": "lab.data.sets.images",
         "InputSpec": "lab.data.spec",
+        "Sounds": "lab.data.sets.audio",
     },
 )

@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     from lab.encoders.combined import Combined
     from lab.encoders.networks.by_shape import ByShape
     from lab.encoders.networks.conv import Conv, ConvStage
+    from lab.encoders.networks.log_mel import LogMel
     from lab.encoders.networks.mlp import MLP
     from lab.encoders.networks.recurrent import Recurrent
     from lab.encoders.networks.resnet import ResNet
+    from lab.encoders.networks.temporal_conv import TemporalConv
     from lab.encoders.networks.transformer import Transformer
     from lab.encoders.pretrained import Pretrained
 
@@ -28,10 +30,12 @@ __all__ = [
     "EncoderFactory",
     "EncoderSource",
     "InputSpec",
+    "LogMel",
     "Pretrained",
     "Recurrent",
     "RecurrentEncoder",
     "ResNet",
+    "TemporalConv",
     "Transformer",
 ]
 
@@ -46,11 +50,13 @@ __getattr__ = lazily(
         "EncoderFactory": "lab.encoders.base",
         "EncoderSource": "lab.encoders.base",
         "InputSpec": "lab.data.spec",
+        "LogMel": "lab.encoders.networks.log_mel",
         "MLP": "lab.encoders.networks.mlp",
         "Pretrained": "lab.encoders.pretrained",
         "Recurrent": "lab.encoders.networks.recurrent",
         "RecurrentEncoder": "lab.encoders.base",
         "ResNet": "lab.encoders.networks.resnet",
+        "TemporalConv": "lab.encoders.networks.temporal_conv",
         "Transformer": "lab.encoders.networks.transformer",
     },
 )

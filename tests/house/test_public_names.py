@@ -15,8 +15,9 @@ NAMES = {
     "lab.encoders": (
         *("Encoder", "EncoderFactory", "InputSpec", "Pretrained", "Combined"),
         *("ByShape", "Conv", "ConvStage", "MLP", "Recurrent", "RecurrentEncoder", "ResNet", "Transformer"),
+        *("LogMel", "TemporalConv"),
     ),
-    "lab.data": ("Batch", "Batches", "DataModule", "DataSpec", "DatasetInfo", "Images", "InputSpec"),
+    "lab.data": ("Batch", "Batches", "DataModule", "DataSpec", "DatasetInfo", "Images", "InputSpec", "Sounds"),
     "lab.model": ("Model",),
     "lab.training": ("Model", "Training"),
     "lab.experiment": ("Experiment", "RunContext", "Throughput"),
