@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from lab.data.batch import Batch
     from lab.data.sets.audio import Sounds
     from lab.data.sets.images import Images
+    from lab.data.sets.pairs import Ratings
     from lab.data.spec import DataSpec, InputSpec
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "DatasetInfo",
     "Images",
     "InputSpec",
+    "Ratings",
     "Sounds",
 ]
 
@@ -34,6 +36,7 @@ __getattr__ = lazily(
         "DatasetInfo": "lab.data.base",
         "Images": "lab.data.sets.images",
         "InputSpec": "lab.data.spec",
+        "Ratings": "lab.data.sets.pairs",
         "Sounds": "lab.data.sets.audio",
     },
 )

@@ -43,7 +43,7 @@ def obtain(name: str, fallback: str, loaders: Mapping[str, Callable[[], Loaded]]
             raise DataError(f"{error}, and data.fallback is none") from error
         notice(
             f"{error}. This run uses {other} instead ({lookup(other).title}): its figures say nothing about {name}, "
-            "and it gets no verdict."
+            "and get no verdict on what is published for it."
         )
         return loaders[other](), other, str(error)
 

@@ -167,7 +167,7 @@ def test_fallback_is_announced(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     assert data.info.fallback == "mnist could not be downloaded (127.0.0.1:9: no connection)"
     said = capsys.readouterr().err
     assert "uses digits instead (1,797 handwritten digits" in said
-    assert "its figures say nothing about mnist, and it gets no verdict" in said
+    assert "its figures say nothing about mnist, and get no verdict on what is published for it" in said
 
 
 def test_no_fallback_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
