@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
 import lab
+from lab.cli.main import main
 from lab.data import Batch, Sounds
+from lab.data.sets.audio import load_tones
+from lab.data.sound import Sound
 from lab.nn.spectrogram import LogMelSpectrogram
 from supervised.baselines import described
 from supervised.sounds import Judged, heard, judged, spectrograms
@@ -22,7 +27,7 @@ SMALL = {
 }
 
 
-def test_classifier_learns_tones() -> None:
+def test_classifier_learns_tones(capsys: pytest.CaptureFixture[str]) -> None:
     run = lab.run("speech-digits", SMALL, runs_dir="runs")
     assert (run.metrics["test/accuracy"] or 0) > 0.9
     assert set(run.baselines) == {"most frequent class", "nearest centroid", "ridge regression"}
@@ -30,6 +35,12 @@ def test_classifier_learns_tones() -> None:
     assert run.baselines["ridge regression"]["test/accuracy"] > 0.3
     names = {path.name.rsplit("-", 1)[0] for path in (run.dir / "media").iterdir()}
     assert {"confusion_matrix", "spectrograms"} <= names
+    capsys.readouterr()
+    for digit in (3, 7):
+        clip = next(one for one in load_tones().clips if one.label == digit)
+        Path(f"{digit}.wav").write_bytes(Sound(clip.samples / 32_767, 8_000).wav())
+    assert main(["predict", str(run.dir), "3.wav", "7.wav"]) == 0
+    assert [line[:8] for line in capsys.readouterr().out.splitlines()] == ["3.wav: 3", "7.wav: 7"]
 
 
 def test_padding_does_not_change_a_baseline() -> None:

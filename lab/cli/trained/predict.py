@@ -31,17 +31,14 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
         if not Path(name).is_file():
             raise ConfigError(f"there is no file {name}")
     _, model = trained(options, "predict")
-    import torch
-
     from lab.data.reading import read_input
 
-    inputs = []
+    found: list[Prediction] = []
     for name in options.inputs:
         tensor, notes = read_input(Path(name), model.spec.input)
-        inputs.append(tensor)
+        found += model.predict(tensor[None])  # one at a time: sounds have different lengths
         for note in notes:
             say(note)
-    found = model.predict(torch.stack(inputs))
     rows = [{"input": name} | _columns(one) for name, one in zip(options.inputs, found, strict=True)]
     if options.output:
         _write(rows, Path(options.output))
