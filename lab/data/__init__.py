@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from lab.data.sets.audio import Sounds
     from lab.data.sets.images import Images
     from lab.data.sets.pairs import Ratings
+    from lab.data.sets.texts import Text
     from lab.data.spec import DataSpec, InputSpec
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "InputSpec",
     "Ratings",
     "Sounds",
+    "Text",
 ]
 
 __getattr__ = lazily(
@@ -38,5 +40,6 @@ __getattr__ = lazily(
         "InputSpec": "lab.data.spec",
         "Ratings": "lab.data.sets.pairs",
         "Sounds": "lab.data.sets.audio",
+        "Text": "lab.data.sets.texts",
     },
 )

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import InitVar, dataclass
+from typing import TYPE_CHECKING
 
 from lab.errors import ConfigError
+
+if TYPE_CHECKING:
+    from lab.data.sets.tokenizers import Tokenizer
 
 
 @dataclass(frozen=True)
@@ -133,11 +137,13 @@ class Tokens:
         vocab: number of token ids.
         length: of the longest sequence.
         pad: the id that fills a sequence up; no loss is taken there.
+        tokenizer: turns ids into texts and back; None where they stand for no text.
     """
 
     vocab: int
     length: int
     pad: int
+    tokenizer: Tokenizer | None = None
 
 
 Target = Classes | Values | Tokens
@@ -172,8 +178,16 @@ class DataSpec:
         """Return the number of classes. Raises ConfigError where the targets are not classes."""
         if isinstance(self.target, Classes):
             return self.target.n
-        received = type(self.target).__name__.lower() if self.target else "no targets"
-        raise ConfigError(f"{who} needs examples that each have a class, but this data set has {received}")
+        raise ConfigError(f"{who} needs examples that each have a class, but this data set has {self._targets()}")
+
+    def require_tokens(self, who: str) -> Tokens:
+        """Return the form of the targets. Raises ConfigError where they are not sequences of token ids."""
+        if isinstance(self.target, Tokens):
+            return self.target
+        raise ConfigError(f"{who} needs sequences of token ids as targets, but this data set has {self._targets()}")
+
+    def _targets(self) -> str:
+        return type(self.target).__name__.lower() if self.target else "no targets"
 
 
 def _count(vocab: int | None) -> str:

@@ -12,8 +12,6 @@ from lab.nn.positions import RotaryPositions
 
 # Dimensions: B examples, T steps.
 
-DEVIATION = 0.02
-"""Standard deviation of the initial weights."""
 EXPANSION = 4
 """Hidden units of a block's MLP for each of its features, as in the paper."""
 
@@ -64,8 +62,8 @@ class TransformerBlock(nn.Module):
 class TransformerBlocks(nn.Module):
     """Blocks one on top of the other, and a last norm.
 
-    Weights are drawn as in GPT-2 (Radford et al. 2019, section 2.3): from N(0, 0.02^2), those that end a shortcut
-    divided by the square root of their number. Biases are 0.
+    Weights are drawn from N(0, 2 / (5 width)) (Nguyen & Salazar 2019, section 2.2), and those that end a shortcut are
+    divided by the square root of the number of shortcuts (Radford et al. 2019, section 2.3). Biases are 0.
 
     Args:
         width: features of a step.
@@ -94,11 +92,12 @@ class TransformerBlocks(nn.Module):
             for _ in range(layers)
         )
         self.norm = nn.LayerNorm(width, bias=bias)
+        deviation = math.sqrt(2 / (5 * width))
         for name, parameter in self.blocks.named_parameters():
             if name.endswith(("attention.output.weight", "mlp.2.weight")):
-                nn.init.normal_(parameter, std=DEVIATION / math.sqrt(2 * layers))
+                nn.init.normal_(parameter, std=deviation / math.sqrt(2 * layers))
             elif parameter.ndim > 1:
-                nn.init.normal_(parameter, std=DEVIATION)
+                nn.init.normal_(parameter, std=deviation)
             elif name.endswith("bias"):
                 nn.init.zeros_(parameter)
 

@@ -27,6 +27,7 @@ NAMES = {
         "InputSpec",
         "Ratings",
         "Sounds",
+        "Text",
     ),
     "lab.model": ("Model",),
     "lab.training": ("Model", "Training"),

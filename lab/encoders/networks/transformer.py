@@ -13,7 +13,10 @@ from lab.errors import ConfigError
 from lab.nn.attention import KeysValues
 from lab.nn.pooling import SequencePool, pool_sequence
 from lab.nn.positions import LearnedPositions, Positions, RotaryPositions, SinusoidalPositions
-from lab.nn.transformer import DEVIATION, TransformerBlocks
+from lab.nn.transformer import TransformerBlocks
+
+DEVIATION = 0.02
+"""Standard deviation of the initial vectors of tokens and positions, as in GPT-2 (Radford et al. 2019)."""
 
 
 class Transformer(Encoder):

@@ -1,0 +1,171 @@
+"""The language model: an encoder that sees no later token, and a linear layer (Bengio et al. 2003; Radford 2018)."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchmetrics import MeanMetric
+from torchmetrics.text import Perplexity
+
+from generative.autoregressive.generation import generate
+from generative.autoregressive.ngrams import ngram_baselines
+from lab.config.roles import Roles
+from lab.config.types import PositiveFloat, PositiveInt
+from lab.data.base import DataModule
+from lab.data.batch import Batch
+from lab.data.sets.tokenizers import Tokenizer
+from lab.data.spec import DataSpec, InputSpec
+from lab.encoders.base import Encoder, EncoderFactory
+from lab.encoders.contract import build_encoder
+from lab.errors import ConfigError
+from lab.training.model import Model
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from torchmetrics import Metric
+
+# Dimensions: B sequences, T tokens, V token ids.
+
+SHOWN = 3  # samples that are drawn while a model trains
+LINE = "\n" + "-" * 60 + "\n"
+
+
+class LanguageModel(Model):
+    """Predicts each token from the tokens before it, by cross-entropy.
+
+    Args:
+        encoder: with features at each step that depend on no later one: a causal Transformer, or a Recurrent.
+        tie_weights: use the encoder's token vectors as the last layer too (Press & Wolf 2017; Inan et al. 2017); they
+            must be as wide as its features.
+        sample_length: tokens of a sample, after the prompt.
+        temperature: of samples: the logits are divided by it. Less than 1 makes probable tokens more probable.
+    """
+
+    family = "generative"
+    roles = Roles(indifferent=("sample_length", "temperature"))
+
+    def __init__(
+        self,
+        spec: DataSpec,
+        *,
+        encoder: EncoderFactory,
+        tie_weights: bool = True,
+        sample_length: PositiveInt = 500,
+        temperature: PositiveFloat = 0.8,
+    ) -> None:
+        super().__init__(spec)
+        tokens = spec.require_tokens("LanguageModel")
+        self.pad, self.tokenizer = tokens.pad, tokens.tokenizer
+        self.block = spec.require_one_input("LanguageModel")
+        self.encoder = build_encoder(encoder, self.block)
+        _require_causal(self.encoder, self.block)
+        self.head: nn.Linear | None = None
+        if tie_weights:
+            _require_embedding(self.encoder, tokens.vocab)
+        else:
+            self.head = nn.Linear(self.encoder.features_dim, tokens.vocab)
+        self.sample_length, self.temperature = sample_length, temperature
+        window = f"in windows of {tokens.length} that do not overlap"
+        self.descriptions = {
+            "test/loss": f"nats per token over the whole test split, {window}",
+            "test/bits_per_token": "the same in bits",
+            "test/perplexity": "exponential of the nats per token",
+        }
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return logits of each next token, `(B, T, V)`, for `x` `(B, T)` and a mask `(B, T)`."""
+        return self.logits(self.encoder.features(x, mask) if mask is not None else self.encoder.features(x))
+
+    def logits(self, features: Tensor) -> Tensor:
+        """Return logits `(..., V)` for features `(..., F)`."""
+        if self.head is not None:
+            return self.head(features)  # type: ignore[no-any-return]
+        return F.linear(features, self.encoder.embedding.weight)  # type: ignore[union-attr, arg-type]
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        return {"loss": self._cross_entropy(self(batch.inputs, batch.mask), batch)}
+
+    def metrics(self) -> dict[str, Metric]:
+        return {"bits_per_token": MeanMetric(), "perplexity": Perplexity(ignore_index=self.pad)}
+
+    def measure(self, batch: Batch, metrics: Mapping[str, Metric]) -> dict[str, Tensor]:
+        logits = self(batch.inputs, batch.mask)
+        loss = self._cross_entropy(logits, batch)
+        metrics["bits_per_token"].update(loss / math.log(2), batch.weight)
+        metrics["perplexity"].update(logits, batch.targets)
+        return {"loss": loss}
+
+    def baselines(self, data: DataModule) -> Mapping[str, Mapping[str, float]]:
+        return ngram_baselines(data)
+
+    def artifacts(self) -> Mapping[str, Callable[[Path], None]]:
+        tokenizer = {"tokenizer": self.tokenizer.save} if self.tokenizer else {}
+        return {**super().artifacts(), **tokenizer}
+
+    def sample(self, count: int, *, prompt: str | None = None, seed: int = 0) -> list[str]:
+        """Return `count` texts that begin with `prompt`; without one, they follow the first token of the vocabulary,
+        which among characters is the end of a line.
+
+        Raises ConfigError if the vocabulary lacks a character of the prompt, or if tokens stand for no text.
+        """
+        tokenizer = self._tokenizer()
+        start = tokenizer.encode(prompt) if prompt else [0]
+        with self.at_rest(seed):
+            first = torch.tensor(start, device=self.device).expand(count, -1)
+            new = generate(self.encoder, self.logits, first, self.sample_length, temperature=self.temperature)
+        return [(prompt or "") + tokenizer.decode(one) for one in new.tolist()]
+
+    def texts(self, batch: Batch) -> dict[str, str]:
+        """A few samples; the same seed each time, so that one sees them change."""
+        return {"samples": LINE.join(self.sample(SHOWN))} if self.tokenizer else {}
+
+    def _cross_entropy(self, logits: Tensor, batch: Batch) -> Tensor:
+        """Return the mean over all real tokens of the batch, in nats."""
+        assert isinstance(batch.targets, Tensor)
+        return F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), ignore_index=self.pad)
+
+    def _tokenizer(self) -> Tokenizer:
+        if self.tokenizer is None:
+            raise ConfigError("only a model of texts can be sampled, but the tokens of this data set stand for no text")
+        return self.tokenizer
+
+
+def _require_causal(encoder: Encoder, spec: InputSpec) -> None:
+    """Raise ConfigError where the encoder has no features at each step, or where they depend on later steps."""
+    who = type(encoder).__name__
+    tokens = torch.zeros(1, *spec.shape, dtype=torch.int64)
+    changed = tokens.clone()
+    changed[:, -1] = 1
+    training = encoder.training
+    with torch.no_grad():
+        encoder.eval()
+        before, after = encoder.features(tokens), encoder.features(changed)
+        encoder.train(training)
+    wanted = (1, *spec.shape, encoder.features_dim)
+    if before.shape != wanted:
+        raise ConfigError(
+            f"LanguageModel needs an encoder with features at each step, {wanted} for one sequence, but {who} has "
+            f"{tuple(before.shape)}"
+        )
+    if not torch.equal(before[:, :-1], after[:, :-1]):
+        raise ConfigError(
+            f"LanguageModel needs an encoder whose features depend on no later token, but those of {who} do; "
+            "a Transformer needs causal: true"
+        )
+
+
+def _require_embedding(encoder: Encoder, vocab: int) -> None:
+    """Raise ConfigError where the encoder's token vectors cannot be used as the last layer."""
+    embedding, wanted = getattr(encoder, "embedding", None), (vocab, encoder.features_dim)
+    if not isinstance(embedding, nn.Embedding) or embedding.weight.shape != wanted:
+        found = f"{tuple(embedding.weight.shape)}" if isinstance(embedding, nn.Embedding) else "none"
+        raise ConfigError(
+            f"tie_weights needs an encoder with token vectors of shape {wanted} as its embedding, but "
+            f"{type(encoder).__name__} has {found}; give them the width of its features, or set tie_weights to false"
+        )

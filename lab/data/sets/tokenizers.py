@@ -1,0 +1,70 @@
+"""How a text becomes token ids, and token ids a text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol, Self
+
+from lab.errors import ConfigError
+from lab.system.files import write_json
+
+FILE = "tokenizer.json"
+
+
+class Tokenizer(Protocol):
+    """Turns texts into token ids and back."""
+
+    def __len__(self) -> int:
+        """Return the number of token ids."""
+
+    def encode(self, text: str) -> list[int]:
+        """Return the token ids of a text. Raises ConfigError where the vocabulary lacks a part of it."""
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Return the text of token ids."""
+
+    def save(self, folder: Path) -> None:
+        """Write it into `folder`, as `tokenizer.json`."""
+
+
+@dataclass(frozen=True)
+class Characters:
+    """Each character is a token.
+
+    Args:
+        known: the characters, in the order of their token ids.
+    """
+
+    known: str
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """Return the characters of a text, sorted."""
+        return cls("".join(sorted(set(text))))
+
+    def __len__(self) -> int:
+        return len(self.known)
+
+    def encode(self, text: str) -> list[int]:
+        """Return the token ids of a text. Raises ConfigError for characters that are not in the vocabulary."""
+        if unknown := sorted(set(text) - self._ids.keys()):
+            raise ConfigError(
+                f"the vocabulary has no {', '.join(map(repr, unknown))}; its {len(self)} characters are {self.known!r}"
+            )
+        return [self._ids[character] for character in text]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Return the text of token ids."""
+        return "".join(self.known[i] for i in ids)
+
+    def save(self, folder: Path) -> None:
+        """Write `tokenizer.json` into `folder`, which is made where it is missing."""
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / FILE, {"schema": 1, "kind": "characters", "known": self.known})
+
+    @cached_property
+    def _ids(self) -> dict[str, int]:
+        return {character: i for i, character in enumerate(self.known)}
