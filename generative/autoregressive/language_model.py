@@ -62,18 +62,22 @@ class LanguageModel(Model):
         super().__init__(spec)
         tokens = spec.require_tokens("LanguageModel")
         self.pad, self.tokenizer = tokens.pad, tokens.tokenizer
-        self.block = spec.require_one_input("LanguageModel")
-        self.encoder = build_encoder(encoder, self.block)
-        _require_causal(self.encoder, self.block)
+        sequence = spec.require_one_input("LanguageModel")
+        if sequence.vocab != tokens.vocab:
+            raise ConfigError(
+                "LanguageModel predicts tokens of the kind that it is given, but its inputs have "
+                f"{sequence.vocab or 'no'} token ids and its targets {tokens.vocab}"
+            )
+        self.encoder = build_encoder(encoder, sequence)
+        _require_causal(self.encoder, sequence, tokens.vocab)
         self.head: nn.Linear | None = None
         if tie_weights:
             _require_embedding(self.encoder, tokens.vocab)
         else:
             self.head = nn.Linear(self.encoder.features_dim, tokens.vocab)
         self.sample_length, self.temperature = sample_length, temperature
-        window = f"in windows of {tokens.length} that do not overlap"
         self.descriptions = {
-            "test/loss": f"nats per token over the whole test split, {window}",
+            "test/loss": f"nats per token over the whole test split, in sequences of at most {tokens.length} tokens",
             "test/bits_per_token": "the same in bits",
             "test/perplexity": "exponential of the nats per token",
         }
@@ -136,12 +140,12 @@ class LanguageModel(Model):
         return self.tokenizer
 
 
-def _require_causal(encoder: Encoder, spec: InputSpec) -> None:
+def _require_causal(encoder: Encoder, spec: InputSpec, vocab: int) -> None:
     """Raise ConfigError where the encoder has no features at each step, or where they depend on later steps."""
     who = type(encoder).__name__
     tokens = torch.zeros(1, *spec.shape, dtype=torch.int64)
     changed = tokens.clone()
-    changed[:, -1] = 1
+    changed[:, -1] = vocab - 1
     training = encoder.training
     with torch.no_grad():
         encoder.eval()

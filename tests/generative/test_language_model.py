@@ -138,6 +138,8 @@ def test_unfit_encoders_are_refused(encoder: Any, message: str) -> None:
 def test_unfit_data_is_refused() -> None:
     with pytest.raises(ConfigError, match="needs sequences of token ids as targets, but this data set has classes"):
         LanguageModel(DataSpec(INPUT, Classes(2)), encoder=SMALL)
+    with pytest.raises(ConfigError, match="its inputs have no token ids and its targets 4"):
+        LanguageModel(DataSpec(InputSpec((8, 3)), SPEC.target), encoder=SMALL)
 
 
 class Forgetful(Transformer):

@@ -11,6 +11,7 @@ from lab.cli.using import trained
 from lab.errors import ConfigError
 
 SUMMARY = "draw samples from a trained model"
+BETWEEN = "\n" + "-" * 60 + "\n"  # texts may have many lines
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -37,8 +38,8 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
 
     samples = model.sample(options.count, prompt=options.prompt, seed=options.seed)
     texts = [one for one in samples if isinstance(one, str)]
-    for text in texts:
-        print(text)
+    if texts:
+        print(BETWEEN.join(texts))
     if options.output or len(texts) < len(samples):
         folder = Path(options.output or f"samples-{record.run_id}").expanduser().absolute()
         with writing(folder):
