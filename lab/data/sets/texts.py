@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lab.config.types import NonNegativeInt, PositiveInt
-from lab.console.progress import notice
+from lab.console.notices import notice
 from lab.data.base import Batches, DataModule, DatasetInfo
 from lab.data.batch import Batch
 from lab.data.batches import CutBatches, Options
