@@ -19,9 +19,12 @@ from lab.config.roles import Roles
 from lab.config.types import PositiveFloat, Probability
 from lab.data.base import DataModule
 from lab.data.batch import Batch
+from lab.data.loader import training_batches
 from lab.data.spec import DataSpec
 from lab.encoders.base import EncoderFactory
 from lab.encoders.contract import build_encoder
+from lab.errors import ConfigError
+from lab.nn.scaling import Standardize
 from lab.training import Model
 from lab.training.optimization import ParameterGroup
 from lab.training.pictures import confusion_matrix, grid
@@ -46,10 +49,12 @@ class Classifier(Model):
         encoder: the trunk.
         label_smoothing: probability mass spread evenly over all classes (Szegedy et al. 2016, section 7).
         encoder_rate: factor on the encoder's learning rate; below 1 to fine-tune a pretrained encoder.
+        scale: whether inputs are shifted and scaled to mean 0 and deviation 1 over the training examples, each column
+            (the last axis) by itself. The numbers for that are saved with the weights.
     """
 
     family = "supervised"
-    roles = Roles(added={"encoder_rate": 1.0})
+    roles = Roles(added={"encoder_rate": 1.0, "scale": False})
     descriptions = {
         "test/accuracy": "share of all test examples that are classified correctly",
         "test/recall": "mean over the classes of the share found (macro recall)",
@@ -63,9 +68,11 @@ class Classifier(Model):
         encoder: EncoderFactory,
         label_smoothing: Probability = 0.0,
         encoder_rate: PositiveFloat = 1.0,
+        scale: bool = False,
     ) -> None:
         super().__init__(spec)
-        self.classes = spec.require_classes("Classifier")
+        self.classes = spec.require_classes(type(self).__name__)
+        self.scaling = Standardize(_columns(spec)) if scale else None
         self.encoder = build_encoder(encoder, spec.input)
         self.head = nn.Linear(self.encoder.features_dim, self.classes)
         self.label_smoothing, self.encoder_rate = label_smoothing, encoder_rate
@@ -78,7 +85,14 @@ class Classifier(Model):
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return logits `(B, classes)` for inputs `(B, *spec.input.shape)` and, for sequences, a mask `(B, T)`."""
+        x = self.scaling(x) if self.scaling else x
         return self.head(self.encoder(x, mask) if mask is not None else self.encoder(x))  # type: ignore[no-any-return]
+
+    def adapt(self, data: DataModule) -> None:
+        if self.scaling:
+            # (N, F): the rows of all examples, or the real steps of all sequences.
+            batches = training_batches(data, self.device, seed=0)
+            self.scaling.fit(torch.cat([_rows(batch) for batch in batches]))
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         logits, (_, labels) = self(batch.inputs, batch.mask), batch
@@ -129,7 +143,7 @@ class Classifier(Model):
         too."""
         if self.confusion is None:
             return {}
-        drawn = {"confusion_matrix": confusion_matrix(self.confusion.compute())}
+        drawn = {"confusion_matrix": confusion_matrix(self.confusion.compute(), self.names)}
         wrong = self.mistakes
         if self.rate:
             predicted = self(batch.inputs, batch.mask).argmax(1)
@@ -143,3 +157,21 @@ class Classifier(Model):
     def sounds(self, batch: Batch) -> dict[str, Sound]:
         """Misclassified sounds of the test."""
         return heard(self.mistakes, self.rate, self.names) if self.rate else {}
+
+
+def _columns(spec: DataSpec) -> int:
+    """Return the length of the last axis. Raises ConfigError where the inputs are not numbers with columns."""
+    form = spec.require_one_input("model.scale")
+    if form.dtype != "float32" or len(form.shape) not in (1, 2):
+        raise ConfigError(
+            f"model.scale is for vectors (F,) and sequences (T, F) of float32, but the input is {form.dtype} of shape "
+            f"{form.shape}"
+        )
+    return form.shape[-1]
+
+
+def _rows(batch: Batch) -> Tensor:
+    """Return the real rows of a batch of vectors or sequences, `(n, F)`."""
+    x, mask = batch.inputs, batch.mask
+    assert isinstance(x, Tensor)
+    return x[mask] if isinstance(mask, Tensor) else x.flatten(0, -2)

@@ -105,6 +105,20 @@ class Model(pl.LightningModule, ABC):
         """
         return {}
 
+    def adapt(self, data: DataModule) -> None:
+        """Take from the training examples what the model needs before it trains, such as numbers that scale its inputs.
+
+        Called when the model is built, on the CPU. What it sets must follow from `data` alone, and must be in the state
+        dict, so that it is saved.
+        """
+
+    def settle(self, data: DataModule) -> None:
+        """Choose what depends on the trained weights, such as a threshold, by training or validation examples.
+
+        Called after training with the weights that are judged, before they are saved. What it sets must be in the state
+        dict.
+        """
+
     def prepare_test(self, data: DataModule, device: torch.device, *, fast_dev_run: bool = False) -> None:
         """Called before the test, for example to compute statistics of the data that the test needs."""
 

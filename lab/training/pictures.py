@@ -1,13 +1,18 @@
-"""Pictures that models show: grids of images and confusion matrices."""
+"""Pictures that models show: grids of images, confusion matrices, and figures of matplotlib's."""
 
 from __future__ import annotations
 
 import io
 import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from PIL import Image
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SCALE = 3  # screen pixels per image pixel: 28x28 is too small to judge
 
@@ -34,17 +39,34 @@ def pictures(images: Tensor) -> list[Image.Image]:
     return [Image.fromarray(one.squeeze(-1).numpy()) for one in pixels]
 
 
-def confusion_matrix(counts: Tensor) -> Image.Image:
-    """Draw `(classes, classes)` counts, true class down and predicted class across; colour shows the mistakes."""
+def canvas(width: float, height: float) -> Figure:
+    """Return an empty figure of so many inches. It belongs to no window, and to no global state of matplotlib."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    figure = Figure(figsize=(width, height), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def rendered(figure: Figure) -> Image.Image:
+    """Return a figure as a picture."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return Image.open(buffer).convert("RGB")
+
+
+def confusion_matrix(counts: Tensor, names: Sequence[str] = ()) -> Image.Image:
+    """Draw `(classes, classes)` counts, true class down and predicted class across; colour shows the mistakes.
+
+    `names` are those of the classes, in order; by default their numbers.
+    """
     counts = counts.cpu()
     classes = len(counts)
     share = counts / counts.sum(1, keepdim=True).clamp(min=1)
     mistakes = share.clone().fill_diagonal_(0)
-    figure = Figure(figsize=(1.5 + 0.55 * classes, 1.2 + 0.55 * classes), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
+    names = names or [str(number) for number in range(classes)]
+    figure = canvas(max(4.5, 1.5 + 0.55 * classes), max(3.5, 1.2 + 0.55 * classes))
     axes = figure.add_subplot()
     drawn = axes.imshow(100 * mistakes.numpy(), cmap="Reds", vmin=0, vmax=max(1.0, 100 * float(mistakes.max())))
     for i in range(classes):
@@ -56,10 +78,10 @@ def confusion_matrix(counts: Tensor) -> Image.Image:
                 axes.text(
                     j, i, f"{int(counts[i, j])}", ha="center", va="center", color=colour, weight=weight, fontsize=9
                 )
-    axes.set(xlabel="predicted", ylabel="true", xticks=range(classes), yticks=range(classes))
+    axes.set(xlabel="predicted", ylabel="true")
+    axes.set_xticks(range(classes), names, rotation=45 if classes > 3 and max(map(len, names)) > 3 else 0)
+    axes.set_yticks(range(classes), names)
     accuracy = float(counts.diagonal().sum() / counts.sum().clamp(min=1))
     axes.set_title(f"{int(counts.sum()):,} examples, {accuracy:.2%} correct")
     figure.colorbar(drawn, label="mistakes, % of the true class", shrink=0.8)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return Image.open(buffer).convert("RGB")
+    return rendered(figure)

@@ -68,6 +68,7 @@ class Training(Experiment):
         self.data.prepare()
         self.notes = self.data.notes
         self.model = self.model_factory(self.data.spec)
+        self.model.adapt(self.data)
         self.family = self.model.family  # type: ignore[misc]
         self.batches = training_batches(self.data, device, seed)
         self.validation = validation_batches(self.data, device)
@@ -132,7 +133,8 @@ class Training(Experiment):
         return Throughput(reporter.examples, "examples")
 
     def _choose(self, best: Best | None, averaging: Averaging | None) -> None:
-        """Load the weights that are evaluated and exported, and print which they are."""
+        """Load the weights that are evaluated and exported, let the model settle, and print which they are."""
+        self.model.settle(self.data)
         if best is None and averaging is None:
             return
         self.others["last"] = copied(self.model.state_dict())
@@ -143,6 +145,8 @@ class Training(Experiment):
             notice(f"{best.metric} was never a finite number: the last weights are evaluated and exported")
         elif best:
             self.model.load_state_dict(best.weights)  # type: ignore[arg-type]
+        self.model.settle(self.data)
+        if best and best.weights:
             self.others["best"] = copied(self.model.state_dict())
             kind = self.judged or "weights"
             self.judged = f"{kind} of the best epoch by {best.metric} (epoch {best.epoch}, {best.value:.4g})"

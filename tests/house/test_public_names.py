@@ -27,6 +27,7 @@ NAMES = {
         "InputSpec",
         "Ratings",
         "Sounds",
+        "Table",
         "Text",
     ),
     "lab.model": ("Model",),
@@ -40,6 +41,7 @@ NAMES = {
     "generative.gan": ("GAN",),
     "generative.vae": ("VAE",),
     "supervised.classifier": ("Classifier",),
+    "supervised.screening": ("Screening",),
 }
 """Modules, each with the names that it hands out."""
 

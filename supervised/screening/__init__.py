@@ -1,0 +1,14 @@
+"""Screening: a classifier that raises an alarm for one class, and what it is measured and compared by."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lab.system.lazy import lazily
+
+if TYPE_CHECKING:
+    from supervised.screening.screening import Screening
+
+__all__ = ["Screening"]
+
+__getattr__ = lazily(__name__, {"Screening": "supervised.screening.screening"})

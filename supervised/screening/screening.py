@@ -1,0 +1,129 @@
+"""A classifier that raises an alarm for one class, at a threshold that finds nearly all of its examples."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lab.capabilities import Prediction
+from lab.config.types import PositiveFloat, Probability
+from lab.data.base import DataModule
+from lab.data.batch import Batch
+from lab.data.loader import validation_batches
+from lab.data.spec import Classes, DataSpec
+from lab.encoders.base import EncoderFactory
+from lab.errors import ConfigError, nearest
+from supervised.classifier import Classifier
+from supervised.screening.baselines import logistic_regression
+from supervised.screening.curves import precision_recall
+from supervised.screening.scores import Scored, choose_threshold, screening_metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from PIL.Image import Image
+    from torchmetrics import Metric
+
+
+class Screening(Classifier):
+    """A classifier with an alarm: an example is flagged where the probability of one class reaches a threshold.
+
+    The threshold is chosen after training, on the validation examples of that class, as `choose_threshold` says. It is
+    saved with the weights, and `predict` uses it. The accuracy is that of the most probable class, without it.
+
+    Args:
+        positive: name of the class to find.
+        recall: share of that class that is to be found.
+        encoder, label_smoothing, encoder_rate, scale: see `Classifier`.
+    """
+
+    threshold: Tensor
+
+    def __init__(
+        self,
+        spec: DataSpec,
+        *,
+        encoder: EncoderFactory,
+        positive: str,
+        recall: Probability = 0.98,
+        label_smoothing: Probability = 0.0,
+        encoder_rate: PositiveFloat = 1.0,
+        scale: bool = False,
+    ) -> None:
+        super().__init__(spec, encoder=encoder, label_smoothing=label_smoothing, encoder_rate=encoder_rate, scale=scale)
+        names = spec.target.names if isinstance(spec.target, Classes) else ()
+        if positive not in names:
+            known = f"one of {', '.join(names)}" if names else "the name of a class, but the classes have no names"
+            raise ConfigError(f"model.positive must be {known}, received {positive!r}{nearest(positive, names)}")
+        self.positive, self.recall = names.index(positive), recall
+        self.register_buffer("threshold", torch.tensor(0.5))
+        self.tested: list[Scored] = []
+        """The batches of the test."""
+        self.descriptions = {
+            "test/accuracy": "share of all test examples whose most probable class is the true one",
+            "test/recall": f"share of the {positive} test examples that are flagged, at a threshold that was chosen on "
+            f"validation examples to flag {recall:.3g} of them",
+            "test/precision": f"share of the flagged test examples that are {positive}, at the same threshold",
+            "test/auroc": f"probability that a {positive} test example has a higher score than another one",
+        }
+
+    def metrics(self) -> dict[str, Metric]:
+        return screening_metrics(self.classes)
+
+    def measure(self, batch: Batch, metrics: Mapping[str, Metric]) -> dict[str, Tensor]:
+        logits, (_, labels) = self(batch.inputs, batch.mask), batch
+        scored = Scored(logits.softmax(1), labels, self.positive)
+        scored.update(metrics, float(self.threshold))
+        if self.confusion is not None:
+            self.confusion.update(scored.predicted, labels)
+            self.tested.append(scored)
+        return {"loss": F.cross_entropy(logits, labels)}
+
+    def on_test_epoch_start(self) -> None:
+        super().on_test_epoch_start()
+        self.tested = []
+
+    def adapt(self, data: DataModule) -> None:
+        super().adapt(data)
+        for batch in validation_batches(data, self.device) or ():
+            if (batch.targets == self.positive).any():  # type: ignore[union-attr]
+                return
+        raise ConfigError(
+            f"Screening needs validation examples of {self.names[self.positive]} for its threshold, received none"
+        )
+
+    def settle(self, data: DataModule) -> None:
+        scores = []
+        with self.at_rest(seed=0):
+            for batch in validation_batches(data, self.device) or ():
+                x, labels = batch
+                scores.append(self(x, batch.mask).softmax(1)[labels == self.positive, self.positive])
+        self.threshold.fill_(choose_threshold(torch.cat(scores), self.recall))
+
+    def baselines(self, data: DataModule) -> Mapping[str, Mapping[str, float]]:
+        return logistic_regression(data, self.positive, self.recall)
+
+    def predict(self, inputs: Tensor) -> list[Prediction]:
+        """Return the class to find where it is flagged, else the most probable other class, each with its probability,
+        for `(B, *spec.input.shape)`."""
+        with self.at_rest(seed=0):
+            probabilities = self(inputs.to(self.device)).softmax(1)
+        flagged = probabilities[:, self.positive] >= self.threshold
+        others = probabilities.clone()
+        others[:, self.positive] = -1
+        labels = torch.where(flagged, self.positive, others.argmax(1))
+        chosen = probabilities.gather(1, labels[:, None])[:, 0]
+        return [Prediction(self.names[i], p) for i, p in zip(labels.tolist(), chosen.tolist(), strict=True)]
+
+    def pictures(self, batch: Batch) -> dict[str, Image]:
+        """The confusion matrix of the test, without the threshold, and the precision-recall curve with it."""
+        drawn = super().pictures(batch)
+        if self.tested:
+            probabilities = torch.cat([one.probabilities for one in self.tested])
+            everything = Scored(probabilities, torch.cat([one.labels for one in self.tested]), self.positive)
+            name = self.names[self.positive]
+            drawn["precision_recall"] = precision_recall(everything, float(self.threshold), name)
+        return drawn
