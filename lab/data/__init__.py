@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from lab.data.sets.audio import Sounds
     from lab.data.sets.images import Images
     from lab.data.sets.pairs import Ratings
+    from lab.data.sets.series import Series
     from lab.data.sets.tables import Table
     from lab.data.sets.texts import Text
     from lab.data.spec import DataSpec, InputSpec
@@ -25,6 +26,7 @@ __all__ = [
     "Images",
     "InputSpec",
     "Ratings",
+    "Series",
     "Sounds",
     "Table",
     "Text",
@@ -41,6 +43,7 @@ __getattr__ = lazily(
         "Images": "lab.data.sets.images",
         "InputSpec": "lab.data.spec",
         "Ratings": "lab.data.sets.pairs",
+        "Series": "lab.data.sets.series",
         "Sounds": "lab.data.sets.audio",
         "Table": "lab.data.sets.tables",
         "Text": "lab.data.sets.texts",

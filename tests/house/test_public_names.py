@@ -26,6 +26,7 @@ NAMES = {
         "Images",
         "InputSpec",
         "Ratings",
+        "Series",
         "Sounds",
         "Table",
         "Text",
@@ -41,6 +42,7 @@ NAMES = {
     "generative.gan": ("GAN",),
     "generative.vae": ("VAE",),
     "supervised.classifier": ("Classifier",),
+    "supervised.forecasting": ("DLinear", "Forecaster"),
     "supervised.screening": ("Screening",),
 }
 """Modules, each with the names that it hands out."""

@@ -1,0 +1,129 @@
+"""Forecasts learn, are in the unit of the data, and stand beside baselines that are computed right."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import lab
+from lab.data import Series, Table
+from lab.data.spec import DataSpec, Values
+from lab.encoders import InputSpec, Recurrent
+from lab.errors import ConfigError
+from supervised.forecasting import DLinear, Forecaster
+from supervised.forecasting.baselines import least_squares
+from supervised.forecasting.dlinear import moving_average
+
+CPU = torch.device("cpu")
+GRU = partial(Recurrent, cell="gru", width=4)
+
+
+def data(**settings: Any) -> Series:
+    series = Series(**{"name": "seasonal", "past": 26, "val_size": 0, **settings})
+    series.prepare()
+    return series
+
+
+def test_dlinear_beats_persistence() -> None:
+    run = lab.run(
+        "forecast-airline",
+        {"data.name": "seasonal", "trainer.max_steps": 90, "trainer.optimizer.lr": 0.03},
+        runs_dir="runs",
+    )
+    assert (run.metrics["test/rmse"] or 0) < 0.5 * run.baselines["persistence"]["test/rmse"]
+    (picture,) = (run.dir / "media").iterdir()
+    assert picture.name.startswith("forecast-")
+    assert run.verdict == "none"
+    assert run.target["verdict"] == "not-comparable"
+    assert lab.evaluate(run.dir).metrics == run.metrics
+
+
+@pytest.mark.parametrize(("lags", "log"), [((), False), ((12, 1), True)])
+def test_first_forecast_is_the_mean_change(lags: tuple[int, ...], log: bool) -> None:
+    """The last layer begins with zeros, so that training can only improve on what the differences say."""
+    series = data(horizon=3)
+    model = Forecaster(series.spec, encoder=GRU, lags=lags, log=log)
+    model.adapt(series)
+    ((x, _),) = series.test(CPU)
+    changes = model.scaling.standardize.mean.expand(len(x), 3, 1)
+    assert torch.allclose(model(x), model.scaling.integrate(changes, x))
+    if not lags:
+        assert torch.allclose(model(x), series.training_part.mean().expand(len(x), 3, 1))
+
+
+def test_loss_is_of_standardized_changes() -> None:
+    """Without lags and logarithm that is the error in deviations of the training part, as papers report it."""
+    series = data(horizon=2)
+    model = DLinear(series.spec)
+    model.adapt(series)
+    (batch,) = series.test(CPU)
+    metrics = model.metrics()
+    with torch.no_grad():
+        loss = model.measure(batch, metrics)["loss"]
+    deviation = series.training_part.std(correction=0)
+    assert float(metrics["rmse"].compute()) == pytest.approx(float(loss.sqrt() * deviation), rel=1e-4)
+
+
+def test_columns_keep_to_themselves() -> None:
+    model = DLinear(DataSpec(InputSpec((8, 3)), Values((2, 3), ("a", "b", "c"))), kernel=3)
+    x = torch.randn(4, 8, 3)
+    changed = x.clone()
+    changed[..., 1] += 1
+    same = (model(changed) == model(x)).all(0).all(0)
+    assert same.tolist() == [True, False, True]
+
+
+def test_moving_average_by_hand() -> None:
+    x = torch.tensor([[[0.0, 3.0, 6.0, 3.0]]])
+    assert moving_average(x, 3).flatten().tolist() == [1, 3, 4, 4]
+    assert moving_average(x, 25).shape == x.shape
+
+
+def test_baselines_by_hand() -> None:
+    series = data()
+    x, when = series.values[:, 0].double(), torch.arange(96, 144)
+    logs = x.log()
+    found = DLinear(series.spec, log=True).baselines(series)
+
+    def rmse(forecast: Tensor) -> float:
+        return float((forecast - x[when]).square().mean().sqrt())
+
+    assert found["persistence"]["test/rmse"] == pytest.approx(rmse(x[when - 1]), rel=1e-5)
+    drift = (logs[when - 12] + logs[when - 1] - logs[when - 13]).exp()
+    assert found["seasonal naive with drift on logs"]["test/rmse"] == pytest.approx(rmse(drift), rel=1e-5)
+    design = torch.stack([*(logs[13 - k : 96 - k] for k in range(1, 14)), torch.ones(83)], 1)
+    weights = torch.linalg.pinv(design) @ logs[13:96]
+    ahead = torch.stack([*(logs[when - k] for k in range(1, 14)), torch.ones(48)], 1) @ weights
+    assert found["AR(13) on logs"]["test/rmse"] == pytest.approx(rmse(ahead.exp()), rel=1e-4)
+
+
+def test_autoregression_finds_its_weights() -> None:
+    series = torch.ones(50, 1, dtype=torch.float64)
+    for t in range(2, 50):
+        series[t] = 0.5 * series[t - 1] - 0.9 * series[t - 2] + 2
+    assert torch.allclose(least_squares(series, 2).flatten(), torch.tensor([-0.9, 0.5, 2.0]).double())
+
+
+def test_predictions_are_numbers() -> None:
+    series = data()
+    model = Forecaster(series.spec, encoder=GRU, lags=(12, 1), log=True)
+    model.adapt(series)
+    ((x, _),) = series.test(CPU)
+    assert [one.value for one in model.predict(x)] == model.eval()(x).flatten().tolist()
+    two = DLinear(DataSpec(InputSpec((8, 2)), Values((3, 2), ("a", "b"))))
+    assert [len(one.value) for one in two.predict(torch.randn(4, 8, 2)) if isinstance(one.value, list)] == [6] * 4
+
+
+def test_what_cannot_be_forecast_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"data\.past must be more than 13, the sum of model\.lags, received 13"):
+        DLinear(data(past=13).spec, lags=(12, 1))
+    with pytest.raises(ConfigError, match=r"model\.kernel must be odd, .* received 4"):
+        DLinear(data().spec, kernel=4)
+    with pytest.raises(ConfigError, match=r"needs a series, lab\.data\.Series, received Table"):
+        DLinear(data().spec).adapt(Table())
+    with pytest.raises(ConfigError, match=r"needs steps .* to predict, but the data has other targets"):
+        DLinear(DataSpec(InputSpec((8, 2)), Values((2,))))
