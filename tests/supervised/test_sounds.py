@@ -21,7 +21,6 @@ SMALL = {
     "data.augment": None,
     "model.encoder.encoder.channels": [16, 24],
     "data.batch_size": 16,
-    "model.encoder.normalise": "example",
     "trainer.max_epochs": 2,
     "threads": 1,
 }
