@@ -60,6 +60,7 @@ class Dataset:
         archive: to download, where the files are in one; None otherwise.
         package: that embeds the data set.
         stand_in: name of the embedded data set that is used where this one cannot be downloaded.
+        place: folder of its files in the data folder, which data sets of one publisher may share; "" for its own name.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Dataset:
     archive: RemoteArchive | None = None
     package: str = ""
     stand_in: str = ""
+    place: str = ""
 
     @property
     def size(self) -> int:
@@ -84,7 +86,7 @@ class Dataset:
     @property
     def folder(self) -> Path:
         """Where its files are, or will be."""
-        return data_dir() / self.name
+        return data_dir() / (self.place or self.name)
 
     @property
     def sha256(self) -> str:

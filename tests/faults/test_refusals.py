@@ -131,16 +131,22 @@ def test_other_threads_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.fault(10)
 @pytest.mark.parametrize(
-    ("kind", "word"),
-    [("vae", "--model.encoder.hidden=[16]"), ("ppo", "--env.num_envs=4"), ("dqn", "--agent.buffer_size=9000")],
+    ("kind", "word", "code", "sentence"),
+    [
+        ("vae", "--model.encoder.hidden=[16]", 5, "does not fit the settings"),
+        ("ppo", "--env.num_envs=4", 2, "env.num_envs must stay 8 when a run is resumed, received 4"),
+        ("dqn", "--agent.buffer_size=9000", 5, "a buffer can be made smaller, not larger"),
+    ],
 )
-def test_unfitting_forced_settings_are_refused(kind: str, word: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unfitting_forced_settings_are_refused(
+    kind: str, word: str, code: int, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = run_killed(kind, 11 if kind == "dqn" else 5)
     if word.startswith("--env"):
         word += " --agent.batch_size=128"
-    assert main(["resume", str(folder), *word.split(), "--force"]) == 5
+    assert main(["resume", str(folder), *word.split(), "--force"]) == code
     err = capsys.readouterr().err
-    assert "does not fit the settings" in err or "a buffer can be made smaller, not larger" in err
+    assert sentence in err
     assert "Traceback" not in err
 
 

@@ -42,9 +42,10 @@ def _fetch(names: list[str]) -> int:
 
 def _list(options: argparse.Namespace) -> int:
     from lab.console.tables import table
+    from lab.console.wording import size
     from lab.data.catalog import data_dir, entries
 
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "name": dataset.name,
             "title": dataset.title,
@@ -59,7 +60,10 @@ def _list(options: argparse.Namespace) -> int:
     if options.json:
         print_json(rows)
         return 0
-    told = [(row["name"], row["title"], _size(row), row["licence"], _where(row)) for row in rows]
+    told = [
+        (row["name"], row["title"], size(row["size"]) if row["size"] else "-", row["licence"], _where(row))
+        for row in rows
+    ]
     stdout().print(table(("data set", "what", "size", "licence", "where"), told))
     print(f"data folder: {data_dir()} (set LAB_DATA_DIR to change it)")
     return 0
@@ -71,7 +75,3 @@ def _where(row: dict[str, Any]) -> str:
     if row["present"]:
         return str(row["folder"])
     return f"not here; `lab data fetch {row['name']}` downloads it to {row['folder']}"
-
-
-def _size(row: dict[str, Any]) -> str:
-    return f"{row['size'] / 1e6:.1f} MB" if row["size"] else "-"
