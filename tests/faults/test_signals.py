@@ -203,7 +203,7 @@ def press_stop_twice():
         time.sleep(0.5)
 
 threading.Thread(target=press_stop_twice, daemon=True).start()
-more = {"agent.n_steps": 65_536, "agent.batch_size": 8_192, "env.num_envs": 8, "threads": 1}
+more = {"agent.n_steps": 8_192, "agent.batch_size": 8_192, "env.num_envs": 8, "threads": 1}
 try:
     lab.run("ppo", more | {"total_timesteps": 50_000_000}, runs_dir="runs")
 except KeyboardInterrupt:
@@ -214,7 +214,7 @@ assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 @pytest.mark.fault(3)
 def test_python_session_outlives_two_interrupts() -> None:
-    """Stop is pressed twice in a rollout of many seconds, where nothing can be saved."""
+    """Stop is pressed twice in a rollout of seconds, where nothing can be saved."""
     done = subprocess.run([sys.executable, "-c", SESSION], capture_output=True, text=True, timeout=90)
     assert (done.returncode, done.stdout.strip()) == (0, "the session lives"), done.stderr
     (folder,) = Path("runs").glob("*/*")

@@ -18,6 +18,7 @@ from lab.runs.designs import budget, design, differing, kind, repeat, repeat_nam
 from lab.runs.groups import by_kind
 from lab.runs.select import Run, choose, flat
 from lab.runs.summary import read_summary
+from tests.house.small import one_of_each_kind
 from tests.support.recorded import recorded
 
 ROOT = Path(lab.__file__).parents[1]
@@ -80,11 +81,10 @@ def test_former_roles_are_still_declared(name: str) -> None:
 def test_lab_names_no_family_setting() -> None:
     """No text in `lab`, docstrings aside, is the dotted name of a family's setting."""
     theirs: set[str] = set()
-    for path in (ROOT / "configs").glob("*/*.yaml"):
-        if path.parent.name != "sweeps":
-            config = load(path.stem)
-            own = {"trainer", "data", "checkpoint", "reference", "target"}
-            theirs |= {name for name in flat(config.as_dict()) if "." in name and name.partition(".")[0] not in own}
+    own = {"trainer", "data", "checkpoint", "reference", "target"}
+    for name in one_of_each_kind():
+        settings = flat(load(name).as_dict())
+        theirs |= {setting for setting in settings if "." in setting and setting.partition(".")[0] not in own}
     assert "evaluation.episodes" in theirs
     for path in LAB:
         tree = ast.parse(path.read_text())
