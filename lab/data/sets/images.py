@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lab.config.roles import Roles
 from lab.config.types import NonNegativeInt, PositiveInt
 from lab.console.notices import notice
 from lab.data.augment import Augment
@@ -24,7 +25,7 @@ from lab.data.catalog import lookup
 from lab.data.download import fetch
 from lab.data.obtain import STAND_IN, obtain, require_known
 from lab.data.spec import Classes, DataSpec, InputSpec
-from lab.errors import DataError
+from lab.errors import ConfigError, DataError
 
 VALIDATION = 5_000  # images held out where the config does not say
 
@@ -56,8 +57,12 @@ class Images(DataModule):
         eval_batch_size: images per validation and test batch.
         val_size: training images held out for validation, from the end of the published order. Where
             that is more than half of them, a tenth is held out.
+        train_size: training images that are used, equally many of each class; null for all.
+        subset: which random choice of `train_size` images.
         augment: random changes of training images; null for none.
     """
+
+    roles = Roles(repeats=("subset",), task=("train_size",), added={"train_size": None, "subset": 0})
 
     def __init__(
         self,
@@ -67,11 +72,14 @@ class Images(DataModule):
         batch_size: PositiveInt = 128,
         eval_batch_size: PositiveInt = 500,
         val_size: NonNegativeInt = VALIDATION,
+        train_size: PositiveInt | None = None,
+        subset: NonNegativeInt = 0,
         augment: Augment | None = None,
     ) -> None:
         require_known(name, fallback, LOADERS)
         self.name, self.fallback = name, fallback
         self.batch_size, self.eval_batch_size, self.val_size = batch_size, eval_batch_size, val_size
+        self.train_size, self.subset = train_size, subset
         self.augment = augment
 
     def prepare(self) -> None:
@@ -80,6 +88,8 @@ class Images(DataModule):
         images, labels = loaded.train
         kept = len(images) - self._held_out(len(images))
         self._train, self._validation = Split(images[:kept], labels[:kept]), Split(images[kept:], labels[kept:])
+        if self.train_size:
+            self._train = balanced(self._train, self.train_size, len(loaded.classes), self.subset)
         self._test = loaded.test
         self.spec = DataSpec(InputSpec(tuple(images.shape[1:])), Classes(len(loaded.classes), loaded.classes))
 
@@ -107,6 +117,20 @@ class Images(DataModule):
                 f"data.val_size is {self.val_size:,} of {count:,} training images; {count // 10:,} are held out"
             ]
         return count // 10
+
+
+def balanced(split: Split, size: int, classes: int, seed: int) -> Split:
+    """Return `size` random examples, equally many of each class. Raises ConfigError where there are too few."""
+    each, rest = divmod(size, classes)
+    fewest = int(torch.bincount(split.labels, minlength=classes).min())
+    if rest or each > fewest:
+        raise ConfigError(
+            f"data.train_size must be a multiple of the {classes} classes and at most {fewest * classes:,}, as the "
+            f"rarest class has {fewest:,} training images; received {size:,}"
+        )
+    order = torch.randperm(len(split.labels), generator=torch.Generator().manual_seed(seed))
+    chosen = torch.cat([order[split.labels[order] == label][:each] for label in range(classes)])
+    return Split(split.images[chosen], split.labels[chosen])
 
 
 def unit_floats(batch: Batch, generator: torch.Generator) -> Batch:

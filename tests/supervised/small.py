@@ -1,0 +1,16 @@
+"""Gives an experiment that needs another run's encoder a small one instead. Its classes stay."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+ENCODER = Path(__file__).parents[1] / "fixtures/encoder"
+"""Of images of shape (1, 28, 28): an MLP of width 2 with random weights."""
+
+
+def small(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return overrides for an experiment on an encoder of another run, given what its YAML says; none for others."""
+    encoder = ((config.get("model") or {}).get("init_args") or {}).get("encoder") or {}
+    return {"model.encoder.path": str(ENCODER)} if "path" in encoder.get("init_args", {}) else {}
