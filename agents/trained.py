@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -94,13 +95,19 @@ class TrainedAgent:
     def _limited(self) -> EnvSettings:
         return self.settings.limited(self.evaluation.longest)
 
+    @cached_property
+    def _turned_images(self) -> tuple[ChannelsFirst | None, gym.Space[Any]]:
+        """Return what turns images, and the space of what it takes; None where the lab turns none."""
+        env = self.environment()
+        close(env)
+        return (env, env.env.observation_space) if isinstance(env, ChannelsFirst) else (None, env.observation_space)
+
     def _fitting(self, observation: Any) -> Any:
         space = self.agent.observation_space
         wrong = misfit(space, observation)
         if wrong is None:
             return fitted(space, observation)
-        env = self.environment()
-        close(env)
-        if isinstance(env, ChannelsFirst) and misfit(env.env.observation_space, observation) is None:
-            return fitted(space, env.observation(fitted(env.env.observation_space, observation)))
+        turned, given = self._turned_images
+        if turned is not None and misfit(given, observation) is None:
+            return fitted(space, turned.observation(fitted(given, observation)))
         raise ConfigError(f"the agent of {self.settings.id} was given an observation {wrong}")

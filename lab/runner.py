@@ -6,7 +6,6 @@ import errno
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +94,7 @@ def carry_out(job: Job, record: Summary, wandb_mode: str, restored: Checkpoint |
     wandb = _follow(job, record, journal, wandb_mode)
     tracker = Trackers([journal, wandb])
     clock = TrainingTime(restored.meta["train_seconds"] if restored else 0.0)
-    meta = partial(_checkpoint_meta, job, record, journal, clock)
+    meta = _checkpoint_meta(job, record, journal, clock)
     saver: Saver | None = None
     try:
         with signals_as_exceptions() as stop:
@@ -140,15 +139,14 @@ def _follow(job: Job, record: Summary, journal: Journal, mode: str) -> WandbFoll
     )
 
 
-def _checkpoint_meta(job: Job, record: Summary, journal: Journal, clock: TrainingTime) -> dict[str, Any]:
-    """Return what a checkpoint holds besides the state."""
-    return {
+def _checkpoint_meta(job: Job, record: Summary, journal: Journal, clock: TrainingTime) -> Callable[[], dict[str, Any]]:
+    """Return a function that gives what a checkpoint holds besides the state. Most of it is computed once."""
+    fixed = {
         "run_id": record.run_id,
         "config": redact(job.config.as_dict()),
         "surroundings": surroundings(job.device),
-        "journal": journal.position(),
-        "train_seconds": clock.seconds,
     }
+    return lambda: fixed | {"journal": journal.position(), "train_seconds": clock.seconds}
 
 
 def _train(experiment: Experiment, context: RunContext, record: Summary, stop: Stop, clock: TrainingTime) -> None:

@@ -14,7 +14,7 @@ from lab.data.loader import testing_batches, training_batches, validation_batche
 from lab.data.spec import DataSpec
 from lab.encoders.base import EncoderFactory
 from lab.errors import ConfigError
-from lab.system.devices import own_randomness
+from lab.system.randomness import own_randomness
 from lab.training.optimization import ParameterGroup
 from supervised.classifier import Classifier
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,6 +11,7 @@ from torch import Tensor
 from lab.data.batch import Batch
 from lab.data.sound import Sound
 from lab.nn.spectrogram import LogMelSpectrogram
+from lab.training.pictures import canvas, rendered
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -40,15 +40,10 @@ def judged(batch: Batch, predicted: Tensor, chosen: Tensor) -> list[Judged]:
 def spectrograms(examples: Sequence[Judged], rate: int, names: Sequence[str]) -> Image:
     """Draw up to 12 sounds as log-mel spectrograms, one second and more to the right and high bands on top; `rate` is
     in samples per second. The title of a mistake is red."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-    from PIL import Image
-
     examples = examples[:MOST_DRAWN]
     spectrogram = LogMelSpectrogram(rate, normalise="none")
     rows, columns = -(-len(examples) // COLUMNS), min(COLUMNS, len(examples))
-    figure = Figure(figsize=(2.6 * columns + 0.6, 2.1 * rows + 0.5), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = canvas(2.6 * columns + 0.6, 2.1 * rows + 0.5)
     longest = max(len(one.input) for one in examples) / rate
     for axes, one in zip(figure.subplots(rows, columns, squeeze=False).flat, examples, strict=False):
         frames, _ = spectrogram(one.input.detach().float().cpu()[None])
@@ -63,9 +58,7 @@ def spectrograms(examples: Sequence[Judged], rate: int, names: Sequence[str]) ->
         axes.set_visible(False)
     figure.supxlabel("seconds", fontsize=9)
     figure.supylabel(f"frequency, 0 to {rate // 2:,} Hz in mel", fontsize=9)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return Image.open(buffer).convert("RGB")
+    return rendered(figure)
 
 
 def heard(mistakes: Sequence[Judged], rate: int, names: Sequence[str]) -> dict[str, Sound]:

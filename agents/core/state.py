@@ -68,13 +68,8 @@ def load_agent_state(agent: Agent, state: dict[str, Any]) -> list[int]:
 def _is_last(agent: Agent, i: int, seen: Any) -> bool:
     if isinstance(seen, Strayed):
         return False
-    same = each(_equal, seen, at(agent._last_obs, i))
+    same = each(np.array_equal, seen, at(agent._last_obs, i))
     return all(same.values()) if isinstance(same, dict) else bool(same)
-
-
-def _equal(seen: Any, last: Any) -> bool:
-    """Compare after a cast: some environments return another type than that of their space."""
-    return np.array_equal(np.asarray(seen).astype(last.dtype), last)
 
 
 def load_randomness(agent: Agent, state: dict[str, Any]) -> None:

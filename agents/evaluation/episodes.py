@@ -26,7 +26,7 @@ SIDE_BY_SIDE = 20
 
 FILM_SIDE = 320  # pixels
 
-LONGEST_EPISODE = 27_000
+LONGEST_EPISODE = MOST_REPLAYED
 """Steps after which an episode is cut off if the environment has no time limit. The Arcade Learning Environment ends
 its games after as many: 108,000 frames, four in each step."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
@@ -19,9 +19,10 @@ class ChannelsFirst(gym.ObservationWrapper[Any, Any, Any]):
     def __init__(self, env: gym.Env[Any, Any]) -> None:
         super().__init__(env)
         self.observation_space = _turned(env.observation_space)
+        self.turns = _turns(env.observation_space)
 
     def observation(self, observation: Any) -> Any:
-        return _turn(observation, self.env.observation_space)
+        return _turn(observation, self.turns)
 
 
 def has_channels_last(space: spaces.Space[Any]) -> bool:
@@ -64,20 +65,31 @@ def _turned(space: spaces.Space[Any]) -> spaces.Space[Any]:
     return spaces.Box(0, 1, (channels, height, width), np.float32)
 
 
-def _turn(observation: Any, space: spaces.Space[Any]) -> Any:
+class _Turn(NamedTuple):
+    """How an image is turned: its shape before, and what its values are divided by; None where they are bytes."""
+
+    shape: tuple[int, ...]
+    divisor: float | None
+
+
+def _turns(space: spaces.Space[Any]) -> Any:
+    """Return a `_Turn` for an image whose channels are last and None for anything else; a dict of these for a Dict.
+    Looking at all bounds takes longer than turning an image, so it is done once."""
     if isinstance(space, spaces.Dict):
-        return {key: _turn(observation[key], part) for key, part in space.spaces.items()}
-    if not has_channels_last(space) or not _fits(observation, space):
-        return observation
+        return {key: _turns(part) for key, part in space.spaces.items()}
+    if not has_channels_last(space):
+        return None
     assert isinstance(space, spaces.Box)
+    return _Turn(space.shape, None if _as_bytes(space) else float(space.high.max()))
+
+
+def _turn(observation: Any, turn: Any) -> Any:
+    if isinstance(turn, dict):
+        return {key: _turn(observation[key], part) for key, part in turn.items()}
+    if turn is None or np.shape(observation) != turn.shape:  # others are refused later, in one sentence
+        return observation
     image = np.ascontiguousarray(observation.transpose(2, 0, 1))
-    if _as_bytes(space):
-        return image
-    return (image / space.high.max()).astype(np.float32)
-
-
-def _fits(observation: Any, space: spaces.Space[Any]) -> bool:
-    return bool(np.shape(observation) == space.shape)  # others are refused later, in one sentence
+    return image if turn.divisor is None else (image / turn.divisor).astype(np.float32)
 
 
 def _as_bytes(space: spaces.Box) -> bool:

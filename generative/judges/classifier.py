@@ -20,7 +20,7 @@ from lab.data.loader import testing_batches, training_batches
 from lab.data.spec import DataSpec
 from lab.encoders import Conv, ConvStage
 from lab.errors import ConfigError
-from lab.system.devices import own_randomness
+from lab.system.randomness import own_randomness
 
 STEPS, BATCH, LEARNING_RATE, FEATURES = 1_404, 128, 2e-3, 64  # three epochs of MNIST
 CLASS_SAMPLES = 1_000  # samples whose classes are counted

@@ -38,10 +38,10 @@ def members(dataset: Dataset, announce: Callable[[str], None] = lambda line: Non
         _verify(archive, found, unpacked[0].parent, dataset)
         return found
     path = folder / archive.name
-    if here := path.is_file():
-        _verify_archive(archive, path, dataset)
-    else:
+    if not (here := path.is_file()):
         download(dataset, archive.name, archive.size, f"md5:{archive.md5}" if archive.md5 else None, announce)
+    elif archive.md5:
+        _verify_archive(archive, path, dataset)
     try:
         found = read_archive(path, archive.members)
         _verify(archive, found, path, dataset)
@@ -114,7 +114,7 @@ def _verify(archive: RemoteArchive, found: Mapping[str, bytes], where: Path, dat
 def _verify_archive(archive: RemoteArchive, path: Path, dataset: Dataset) -> None:
     with path.open("rb") as file:
         received = hashlib.file_digest(file, "md5").hexdigest()
-    if archive.md5 and received != archive.md5:
+    if received != archive.md5:
         raise DamagedDataError(
             f"{path} is damaged: expected md5 {archive.md5}, received {received}; delete it and run "
             f"`lab data fetch {dataset.name}`"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,16 +52,22 @@ class Batch:
         if self._is_on(torch.device(device)):
             return self
 
-        def moved(tensors: Tensors | None) -> Any:
-            if isinstance(tensors, dict):
-                return {key: tensor.to(device, non_blocking=non_blocking) for key, tensor in tensors.items()}
-            return None if tensors is None else tensors.to(device, non_blocking=non_blocking)
+        def moved(tensor: Tensor) -> Tensor:
+            return tensor.to(device, non_blocking=non_blocking)
 
-        return Batch(moved(self.inputs), moved(self.targets), moved(self.mask), self.weight)
+        return Batch(mapped(self.inputs, moved), mapped(self.targets, moved), mapped(self.mask, moved), self.weight)
 
     def _is_on(self, device: torch.device) -> bool:
         parts = (self.inputs, self.targets, self.mask)
-        return all(part is None or (isinstance(part, Tensor) and part.device == device) for part in parts)
+        tensors = (one for part in parts for one in (part.values() if isinstance(part, dict) else (part,)))
+        return all(tensor is None or tensor.device == device for tensor in tensors)
+
+
+def mapped(tensors: Tensors | None, change: Callable[[Tensor], Tensor]) -> Any:
+    """Return what `change` makes of a tensor, or of each of several; None for None."""
+    if isinstance(tensors, dict):
+        return {key: change(tensor) for key, tensor in tensors.items()}
+    return None if tensors is None else change(tensors)
 
 
 def as_batch(given: Any) -> Batch:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from typing import Any, NotRequired, TypedDict, Unpack
+from typing import NotRequired, TypedDict, Unpack
 
 import torch
 from torch import Tensor
 
-from lab.data.batch import Batch, Tensors
+from lab.data.batch import Batch, Tensors, mapped
 from lab.data.resumable import ResumableBatches
 from lab.errors import ConfigError
 from lab.system.randomness import derived_seed
@@ -96,21 +96,28 @@ class TensorBatches(CutBatches):
     """Batches of examples that all have the same shape.
 
     Args:
-        inputs: `(N, ...)` on the training device, in the type they are stored in; or several of these by name.
+        inputs: `(N, ...)`, in the type they are stored in; or several of these by name.
         targets: the same for the targets; None for none.
+        device: where the examples are moved to; None leaves them where they are.
         options: see `Options`.
     """
 
-    def __init__(self, inputs: Tensors, targets: Tensors | None = None, **options: Unpack[Options]) -> None:
-        self.examples = Batch(inputs, targets)
-        first = next(iter(inputs.values())) if isinstance(inputs, dict) else inputs
-        super().__init__(len(first), first.device, **options)
+    def __init__(
+        self,
+        inputs: Tensors,
+        targets: Tensors | None = None,
+        *,
+        device: torch.device | None = None,
+        **options: Unpack[Options],
+    ) -> None:
+        given = Batch(inputs, targets)
+        self.examples = given if device is None else given.to(device)
+        inputs = self.examples.inputs
+        where = next(iter(inputs.values())) if isinstance(inputs, dict) else inputs
+        super().__init__(len(self.examples), where.device, **options)
 
     def take(self, chosen: Tensor) -> Batch:
-        return Batch(_rows(self.examples.inputs, chosen), _rows(self.examples.targets, chosen))
+        def rows(tensor: Tensor) -> Tensor:
+            return tensor[chosen]
 
-
-def _rows(tensors: Tensors | None, chosen: Tensor) -> Any:
-    if isinstance(tensors, dict):
-        return {key: tensor[chosen] for key, tensor in tensors.items()}
-    return None if tensors is None else tensors[chosen]
+        return Batch(mapped(self.examples.inputs, rows), mapped(self.examples.targets, rows))

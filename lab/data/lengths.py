@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Literal, Unpack
 
 import torch
@@ -77,13 +76,10 @@ class LengthBatches(CutBatches):
         mask = places < lengths[:, None]  # (B, T)
         found = (self.starts[chosen, None] + places).clamp(max=len(self.steps) - 1)
         inputs = _padded(self.steps[found], mask, self.pad)
-        if self.targets is None:
-            batch = Batch(inputs, mask=mask)
-        elif self.long_targets:
-            batch = Batch(inputs, _padded(self.targets[found], mask, self.pad_target), mask)
-        else:
-            batch = Batch(inputs, self.targets[chosen], mask)
-        return replace(batch, weight=int(lengths.sum())) if self.weigh == "steps" else batch
+        targets = self.targets
+        if targets is not None:
+            targets = _padded(targets[found], mask, self.pad_target) if self.long_targets else targets[chosen]
+        return Batch(inputs, targets, mask, int(lengths.sum()) if self.weigh == "steps" else len(chosen))
 
 
 def _padded(steps: Tensor, mask: Tensor, value: float) -> Tensor:

@@ -13,7 +13,7 @@ from lab.data.base import Batches, DataModule
 from lab.data.batch import Batch, as_batch
 from lab.data.resumable import ResumableBatches
 from lab.errors import ConfigError
-from lab.system.randomness import derived_seed, random_state, restore_random_state, seed_everything
+from lab.system.randomness import derived_seed, kept_randomness, seed_everything
 
 
 def training_batches(data: DataModule, device: torch.device, seed: int, *, batch_size: int | None = None) -> Batches:
@@ -100,12 +100,9 @@ class LoaderBatches(ResumableBatches):
     @contextmanager
     def _drawing(self, *place: int) -> Iterator[None]:
         """Seed all generators from this place inside the block, and restore their states after it."""
-        before = random_state(self.device)
-        seed_everything(derived_seed(*place))
-        try:
+        with kept_randomness(self.device):
+            seed_everything(derived_seed(*place))
             yield
-        finally:
-            restore_random_state(before, self.device)
 
 
 class _OnDevice:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from lab.console.notices import notice
+from lab.data.base import DatasetInfo
 from lab.data.catalog import lookup
 from lab.data.download import UnavailableError
 from lab.errors import ConfigError, DataError, nearest
@@ -13,7 +14,15 @@ from lab.errors import ConfigError, DataError, nearest
 STAND_IN = "stand-in"
 """The setting that takes the data set that the entry in the catalog names."""
 
-Loaded = TypeVar("Loaded")
+
+class Hashed(Protocol):
+    """What a loader returns: the data, in any form, with a hash of all of it."""
+
+    @property
+    def sha256(self) -> str: ...
+
+
+Loaded = TypeVar("Loaded", bound=Hashed)
 
 
 def require_known(name: str, fallback: str, loaders: Collection[str]) -> None:
@@ -23,8 +32,8 @@ def require_known(name: str, fallback: str, loaders: Collection[str]) -> None:
     _require("data.fallback", fallback, (STAND_IN, "none", *embedded))
 
 
-def obtain(name: str, fallback: str, loaders: Mapping[str, Callable[[], Loaded]]) -> tuple[Loaded, str, str | None]:
-    """Return the data, the name of its data set, and why that is not `name`; None where it is.
+def obtain(name: str, fallback: str, loaders: Mapping[str, Callable[[], Loaded]]) -> tuple[Loaded, DatasetInfo]:
+    """Return the data, and which data set it is.
 
     Args:
         name: of the data set.
@@ -36,7 +45,8 @@ def obtain(name: str, fallback: str, loaders: Mapping[str, Callable[[], Loaded]]
     Raises DataError where there is no data to use.
     """
     try:
-        return loaders[name](), name, None
+        loaded = loaders[name]()
+        return loaded, DatasetInfo(name, loaded.sha256)
     except UnavailableError as error:
         other = lookup(name).stand_in if fallback == STAND_IN else fallback
         if other == "none":
@@ -45,7 +55,8 @@ def obtain(name: str, fallback: str, loaders: Mapping[str, Callable[[], Loaded]]
             f"{error}. This run uses {other} instead ({lookup(other).title}): its figures say nothing about {name}, "
             "and get no verdict on what is published for it."
         )
-        return loaders[other](), other, str(error)
+        loaded = loaders[other]()
+        return loaded, DatasetInfo(other, loaded.sha256, str(error))
 
 
 def _require(setting: str, name: str, known: Collection[str]) -> None:

@@ -66,6 +66,12 @@ class InputSpec:
         channels, height, width = self.shape
         return channels, height, width
 
+    def require_vocab(self, who: str) -> int:
+        """Return the number of token ids. Raises ConfigError where the spec lacks it."""
+        if self.vocab is None:
+            raise ConfigError(f"{who} needs the number of token ids as the spec's vocab, received none")
+        return self.vocab
+
 
 Spec = InputSpec | dict[str, InputSpec]
 """The form of one input, or of several by name."""

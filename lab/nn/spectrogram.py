@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from lab.errors import ConfigError
 
 FLOOR = 1e-5
-"""Is added to energies before the logarithm: about the noise of 16-bit samples."""
+"""Is added to energies before the logarithm, so that all silence has one level. It is far above the rounding of 16-bit
+samples."""
 
 Normalise = Literal["bands", "example", "none"]
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Literal
 
 import torch
@@ -65,19 +63,6 @@ def flush_denormals() -> None:
     numbers is ten times slower. Weights are too large to be affected.
     """
     torch.set_flush_denormal(True)
-
-
-@contextmanager
-def own_randomness(device: torch.device, seed: int) -> Iterator[None]:
-    """Seed torch with `seed` inside the block, and restore the state of its generators afterwards."""
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        mps = torch.mps.get_rng_state() if device.type == "mps" else None  # fork_rng does not save this one
-        torch.manual_seed(seed)
-        try:
-            yield
-        finally:
-            if mps is not None:
-                torch.mps.set_rng_state(mps)
 
 
 def _mps() -> bool:

@@ -34,6 +34,14 @@ def kept_randomness(device: torch.device | None = None) -> Iterator[None]:
         restore_random_state(before, device)
 
 
+@contextmanager
+def own_randomness(device: torch.device, seed: int) -> Iterator[None]:
+    """Seed torch with `seed` inside the block, and restore the global generators afterwards."""
+    with kept_randomness(device):
+        torch.manual_seed(seed)
+        yield
+
+
 def accelerator() -> torch.device:
     """Return the device whose generator `torch.manual_seed` seeds as well; the CPU if no other is in use."""
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]

@@ -21,7 +21,7 @@ from lab.data.spec import DataSpec
 from lab.encoders.base import Encoder
 from lab.encoders.files import save_encoder
 from lab.errors import DivergedError
-from lab.system.devices import own_randomness
+from lab.system.randomness import own_randomness
 from lab.training.optimization import Optimization, ParameterGroup
 
 if TYPE_CHECKING:

@@ -76,21 +76,26 @@ class Forecasting(Model):
         return self.scaling.inverse(self.predict_changes(self.scaling(x)), x)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        x, y = batch
-        z = self.scaling(torch.cat([x, y], 1))  # (B, C + H, F)
-        return {"loss": F.mse_loss(self.predict_changes(z[:, : self.changes]), z[:, self.changes :])}
+        return {"loss": self._loss_and_changes(batch)[0]}
 
     def metrics(self) -> dict[str, Metric]:
         return {"rmse": MeanSquaredError(squared=False), "mae": MeanAbsoluteError()}
 
     def measure(self, batch: Batch, metrics: Mapping[str, Metric]) -> dict[str, Tensor]:
         x, y = batch
-        predicted = self(x)
+        loss, changes = self._loss_and_changes(batch)
+        predicted = self.scaling.inverse(changes, x)
         for metric in metrics.values():
             metric.update(predicted.flatten(), y.flatten())
         if self.times:
             self.tested.append((predicted, y))
-        return self.losses(batch)
+        return {"loss": loss}
+
+    def _loss_and_changes(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the mean squared error on the scale of the changes, and the predicted changes `(B, H, F)`."""
+        z = self.scaling(torch.cat(list(batch), 1))  # (B, C + H, F)
+        predicted = self.predict_changes(z[:, : self.changes])
+        return F.mse_loss(predicted, z[:, self.changes :]), predicted
 
     def on_test_epoch_start(self) -> None:
         super().on_test_epoch_start()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
-
 import torch
 from PIL import Image
 from torch import Tensor
+
+from lab.training.pictures import canvas, rendered
 
 EDGES = (0, 5, 10, 20, 50, 100, 200)
 """Fewest training ratings of an item in each group."""
@@ -20,14 +20,10 @@ def by_popularity(counts: Tensor, model: Tensor, means: Tensor) -> Image.Image:
         model: squared errors of the model, `(N,)`.
         means: squared errors of the items' mean ratings, `(N,)`.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     counts, model, means = counts.cpu(), model.cpu(), means.cpu()
     group = torch.bucketize(counts, torch.tensor(EDGES[1:], dtype=counts.dtype), right=True)
     there = [number for number in range(len(EDGES)) if (group == number).any()]
-    figure = Figure(figsize=(8, 4.5), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = canvas(8, 4.5)
     axes = figure.add_subplot()
     for shift, label, colour, errors in (
         (-0.2, "mean rating of the item", "#b0b0b0", means),
@@ -41,9 +37,7 @@ def by_popularity(counts: Tensor, model: Tensor, means: Tensor) -> Image.Image:
     axes.margins(y=0.15)
     axes.set_title(f"{len(counts):,} test ratings: RMSE {float(model.mean().sqrt()):.3f}")
     axes.legend(loc="upper right")
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return Image.open(buffer).convert("RGB")
+    return rendered(figure)
 
 
 def _named(group: int) -> str:

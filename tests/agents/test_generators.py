@@ -17,7 +17,6 @@ from agents.environments.settings import EnvSettings, Plan
 from lab.configuration import load
 from lab.job import prepare
 from lab.system.randomness import random_state
-from tests.support.tasks import Identity
 
 ID = "tests.agents.test_generators:LabTest{}-v0"
 
@@ -115,7 +114,6 @@ def test_other_environments_stay_as_they_are() -> None:
     for id in ("CartPole-v1", "tests.support.tasks:Recite-v0"):
         settings = EnvSettings(id)
         assert settings.with_own_generators() is settings
-    assert not hasattr(Identity(spaces.Discrete(2)), "generators")
 
 
 def test_own_generators_are_outermost_and_announced(capsys: pytest.CaptureFixture[str]) -> None:

@@ -194,6 +194,8 @@ SESSION = """
 import os, signal, threading, time
 import lab
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever started the tests may ignore it, and so would lab
+
 def press_stop_twice():
     while not any(os.path.exists(os.path.join(top, "metrics.jsonl")) for top, *_ in os.walk("runs")):
         time.sleep(0.05)

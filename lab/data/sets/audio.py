@@ -16,8 +16,8 @@ from torch import Tensor
 
 from lab.config.types import NonNegativeInt, PositiveInt
 from lab.console.notices import notice
-from lab.data.archive import content_hash, members
-from lab.data.base import Batches, DataModule, DatasetInfo
+from lab.data.archive import members
+from lab.data.base import Batches, DataModule
 from lab.data.batch import Batch
 from lab.data.batches import Transform
 from lab.data.catalog import lookup
@@ -84,8 +84,7 @@ class Sounds(DataModule):
         self.fold, self.augment = fold, augment
 
     def prepare(self) -> None:
-        loaded, name, reason = obtain(self.name, self.fallback, LOADERS)
-        self.info = DatasetInfo(name, loaded.sha256, reason)
+        loaded, self.info = obtain(self.name, self.fallback, LOADERS)
         clips = loaded.clips
         if self.fold is None:
             tested = [clip for clip in clips if clip.number in TESTED]
@@ -132,7 +131,8 @@ def unit_samples(batch: Batch, generator: torch.Generator) -> Batch:
 def load_fsdd() -> Recordings:
     """The spoken digits: 50 recordings of each digit by each of six speakers, at 8,000 Hz. Raises UnavailableError or
     DamagedDataError."""
-    files = members(lookup("fsdd"), announce=notice)
+    entry = lookup("fsdd")
+    files = members(entry, announce=notice)
     clips, rates = [], set()
     for name, content in files.items():
         parts = re.fullmatch(r"recordings/(\d)_([a-z]+)_(\d+)\.wav", name)
@@ -143,7 +143,7 @@ def load_fsdd() -> Recordings:
         rates.add(rate)
     if len(rates) != 1:
         raise DataError(f"all recordings must have one sample rate, received {sorted(rates)}")
-    return Recordings(sorted(clips, key=lambda clip: clip[1:]), rates.pop(), content_hash(files))
+    return Recordings(sorted(clips, key=lambda clip: clip[1:]), rates.pop(), entry.sha256)
 
 
 ROWS, COLUMNS = (697, 770, 852, 941), (1209, 1336, 1477)
@@ -183,6 +183,7 @@ def _batches(
     seed: int | None = None,
     transform: Transform = unit_samples,
 ) -> Batches:
-    sounds = [clip.samples.to(device) for clip in clips]
+    lengths = [len(clip.samples) for clip in clips]
+    sounds = torch.cat([clip.samples for clip in clips]).to(device).split(lengths)  # type: ignore[no-untyped-call]
     labels = torch.tensor([clip.label for clip in clips], device=device)
     return LengthBatches(sounds, labels, batch_size=batch_size, seed=seed, transform=transform)

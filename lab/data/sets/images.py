@@ -18,7 +18,7 @@ from lab.config.roles import Roles
 from lab.config.types import NonNegativeInt, PositiveInt
 from lab.console.notices import notice
 from lab.data.augment import Augment
-from lab.data.base import Batches, DataModule, DatasetInfo
+from lab.data.base import Batches, DataModule
 from lab.data.batch import Batch
 from lab.data.batches import TensorBatches, Transform
 from lab.data.catalog import lookup
@@ -83,8 +83,7 @@ class Images(DataModule):
         self.augment = augment
 
     def prepare(self) -> None:
-        loaded, name, reason = obtain(self.name, self.fallback, LOADERS)
-        self.info = DatasetInfo(name, loaded.sha256, reason)
+        loaded, self.info = obtain(self.name, self.fallback, LOADERS)
         images, labels = loaded.train
         kept = len(images) - self._held_out(len(images))
         self._train, self._validation = Split(images[:kept], labels[:kept]), Split(images[kept:], labels[kept:])
@@ -181,5 +180,4 @@ def read_idx(path: Path) -> Tensor:
 def _batches(
     split: Split, device: torch.device, batch_size: int, seed: int | None = None, transform: Transform = unit_floats
 ) -> Batches:
-    images, labels = (part.to(device) for part in split)
-    return TensorBatches(images, labels, batch_size=batch_size, seed=seed, transform=transform)
+    return TensorBatches(*split, device=device, batch_size=batch_size, seed=seed, transform=transform)

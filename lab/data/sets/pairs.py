@@ -16,7 +16,7 @@ from torch import Tensor
 from lab.config.types import NonNegativeInt, PositiveInt
 from lab.console.notices import notice
 from lab.data.archive import content_hash, members
-from lab.data.base import Batches, DataModule, DatasetInfo
+from lab.data.base import Batches, DataModule
 from lab.data.batches import TensorBatches
 from lab.data.catalog import lookup
 from lab.data.obtain import STAND_IN, obtain, require_known
@@ -111,8 +111,8 @@ class Ratings(DataModule):
 
     def prepare(self) -> None:
         loaders = {name: partial(loader, self.fold) for name, loader in LOADERS.items()}
-        loaded, name, reason = obtain(self.name, self.fallback, loaders)
-        self.info, self.generator = DatasetInfo(name, loaded.sha256, reason), loaded.generator
+        loaded, self.info = obtain(self.name, self.fallback, loaders)
+        self.generator = loaded.generator
         count = len(loaded.train.ratings)
         if self.val_size >= count:
             raise ConfigError(
@@ -136,8 +136,8 @@ class Ratings(DataModule):
 
 
 def _batches(split: Pairs, device: torch.device, batch_size: int, seed: int | None = None) -> Batches:
-    users, items, ratings = (column.to(device) for column in split)
-    return TensorBatches({"user": users, "item": items}, ratings, batch_size=batch_size, seed=seed, drop_last=False)
+    ids = {"user": split.users, "item": split.items}
+    return TensorBatches(ids, split.ratings, device=device, batch_size=batch_size, seed=seed, drop_last=False)
 
 
 def load_movielens(fold: int) -> Rated:
@@ -158,8 +158,9 @@ def read_movielens(files: Mapping[str, bytes], fold: int) -> Rated:
             ) from error
         return Pairs(torch.from_numpy(users - 1), torch.from_numpy(items - 1), torch.from_numpy(ratings).float())
 
-    every, train, test = (table(name) for name in ("u.data", f"u{fold}.base", f"u{fold}.test"))
-    return Rated(train, test, int(every.users.max()) + 1, int(every.items.max()) + 1, content_hash(files))
+    train, test = table(f"u{fold}.base"), table(f"u{fold}.test")  # together they are the rows of u.data
+    users, items = (1 + int(max(one.max(), other.max())) for one, other in zip(train[:2], test[:2], strict=True))
+    return Rated(train, test, users, items, content_hash(files))
 
 
 USERS, ITEMS, RATINGS, FEWEST = 943, 1682, 100_000, 20

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lab.config.types import NonNegativeInt, PositiveInt
 from lab.console.notices import notice
-from lab.data.base import Batches, DataModule, DatasetInfo
+from lab.data.base import Batches, DataModule
 from lab.data.batch import Batch
 from lab.data.batches import CutBatches, Options
 from lab.data.catalog import lookup
@@ -81,8 +81,7 @@ class Series(DataModule):
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
 
     def prepare(self) -> None:
-        recording, name, reason = obtain(self.name, self.fallback, LOADERS)
-        self.info = DatasetInfo(name, recording.sha256, reason)
+        recording, self.info = obtain(self.name, self.fallback, LOADERS)
         chosen = [_column(column, recording.columns) for column in self.columns or recording.columns]
         self.values, self.times, self.period = recording.values[:, chosen], recording.times, recording.period
         count = len(self.values)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lab.config.types import NonNegativeInt, PositiveInt, Probability
-from lab.data.base import Batches, DataModule, DatasetInfo
+from lab.data.base import Batches, DataModule
 from lab.data.batches import TensorBatches
 from lab.data.obtain import STAND_IN, obtain, require_known
 from lab.data.spec import Classes, DataSpec, InputSpec
@@ -73,8 +73,7 @@ class Table(DataModule):
         self.val_size, self.batch_size, self.eval_batch_size = val_size, batch_size, eval_batch_size
 
     def prepare(self) -> None:
-        rows, name, reason = obtain(self.name, self.fallback, LOADERS)
-        self.info = DatasetInfo(name, rows.sha256, reason)
+        rows, self.info = obtain(self.name, self.fallback, LOADERS)
         fewest = int(rows.labels.bincount().min())
         if self.folds > fewest:
             raise ConfigError(
@@ -136,5 +135,4 @@ LOADERS: dict[str, Callable[[], Rows]] = {"cancer": load_cancer}
 def _batches(
     part: Part, device: torch.device, batch_size: int, seed: int | None = None, *, drop_last: bool = False
 ) -> Batches:
-    values, labels = (one.to(device) for one in part)
-    return TensorBatches(values, labels, batch_size=batch_size, seed=seed, drop_last=drop_last)
+    return TensorBatches(*part, device=device, batch_size=batch_size, seed=seed, drop_last=drop_last)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import replace
 from typing import NamedTuple, Unpack
 
 import torch
@@ -12,7 +11,7 @@ from torch import Tensor
 
 from lab.config.types import NonNegativeInt, PositiveInt
 from lab.console.notices import notice
-from lab.data.base import Batches, DataModule, DatasetInfo
+from lab.data.base import Batches, DataModule
 from lab.data.batch import Batch
 from lab.data.batches import CutBatches, Options
 from lab.data.catalog import lookup
@@ -70,9 +69,8 @@ class Text(DataModule):
         self.batch_size, self.eval_batch_size, self.val_size = batch_size, eval_batch_size, val_size
 
     def prepare(self) -> None:
-        loaded, name, reason = obtain(self.name, self.fallback, LOADERS)
-        self.info = DatasetInfo(name, loaded.sha256, reason)
-        if name == "topics":
+        loaded, self.info = obtain(self.name, self.fallback, LOADERS)
+        if self.info.name == "topics":
             self.notes = ["the text of topics belongs to the version of Python: figures of two versions do not compare"]
         tokenizer = Characters.of(loaded.text)
         ids = torch.tensor(tokenizer.encode(loaded.text))
@@ -126,8 +124,7 @@ class Windows(CutBatches):
 
     def take(self, chosen: Tensor) -> Batch:
         windows = self.ids[chosen[:, None] + self.places]  # (B, block + 1)
-        batch = Batch(windows[:, :-1], windows[:, 1:])
-        return replace(batch, weight=len(batch) * self.block)
+        return Batch(windows[:, :-1], windows[:, 1:], weight=len(chosen) * self.block)
 
 
 def load_tinyshakespeare() -> Loaded:

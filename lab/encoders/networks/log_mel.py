@@ -49,10 +49,13 @@ class LogMel(Encoder):
         self.pretrained = self.encoder.pretrained
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        frames, real = self.spectrogram(x, mask)
-        return self.encoder(frames, real) if real is not None else self.encoder(frames)  # type: ignore[no-any-return]
+        return self.encoder(*self._frames(x, mask))  # type: ignore[no-any-return]
 
     def features(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the features that the inner encoder has of the frames."""
+        return self.encoder.features(*self._frames(x, mask))
+
+    def _frames(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, ...]:
+        """Return the spectrogram, and which frames are real; without a mask, the spectrogram alone."""
         frames, real = self.spectrogram(x, mask)
-        return self.encoder.features(frames, real) if real is not None else self.encoder.features(frames)
+        return (frames,) if real is None else (frames, real)

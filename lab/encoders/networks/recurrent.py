@@ -64,9 +64,7 @@ class Recurrent(RecurrentEncoder):
         self.takes_masks = self.sequence
         self.embedding: nn.Embedding | None = None
         if step.dtype == "int64":
-            if step.vocab is None:
-                raise ConfigError("Recurrent needs the number of token ids as the spec's vocab, received none")
-            self.embedding = nn.Embedding(step.vocab, embedding)
+            self.embedding = nn.Embedding(step.require_vocab("Recurrent"), embedding)
             step = InputSpec((embedding,))
         self.trunk: Encoder | None = None
         if trunk is not None:

@@ -57,9 +57,7 @@ class Transformer(Encoder):
         self.embedding: nn.Embedding | None = None
         self.projection: nn.Linear | None = None
         if spec.dtype == "int64" and len(spec.shape) == 1:
-            if spec.vocab is None:
-                raise ConfigError("Transformer needs the number of token ids as the spec's vocab, received none")
-            self.embedding = nn.Embedding(spec.vocab, width)
+            self.embedding = nn.Embedding(spec.require_vocab("Transformer"), width)
             nn.init.normal_(self.embedding.weight, std=DEVIATION)
         elif spec.dtype == "float32" and len(spec.shape) == 2:
             self.projection = nn.Linear(spec.shape[1], width)
