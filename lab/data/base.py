@@ -22,11 +22,13 @@ class DatasetInfo:
         name: as in the catalog.
         sha256: of its files, or of its tensors for an embedded data set; None where nothing can be hashed.
         fallback: why `name` is not the data set of the config; None when it is.
+        path: of the user's own file or folder, after which it is named; None for a data set of the catalog.
     """
 
     name: str
     sha256: str | None = None
     fallback: str | None = None
+    path: str | None = None
 
 
 class Batches(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from lab.console.notices import notice
@@ -57,6 +58,22 @@ def obtain(name: str, fallback: str, loaders: Mapping[str, Callable[[], Loaded]]
         )
         loaded = loaders[other]()
         return loaded, DatasetInfo(other, loaded.sha256, str(error))
+
+
+def own(path: str, read: Callable[[Path], Loaded]) -> tuple[Loaded, DatasetInfo]:
+    """Return the user's own data, and what they are. No published figure compares with them.
+
+    Args:
+        path: of the file or folder, as `data.path` has it.
+        read: returns the data at a path that exists.
+
+    Raises ConfigError where there is nothing at the path, DataError where it cannot be read as data of this kind.
+    """
+    place = Path(path).expanduser().resolve()
+    if not place.exists():
+        raise ConfigError(f"data.path: there is no file or folder {path}")
+    loaded = read(place)
+    return loaded, DatasetInfo(place.name, loaded.sha256, path=str(place))
 
 
 def _require(setting: str, name: str, known: Collection[str]) -> None:

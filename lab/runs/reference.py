@@ -99,6 +99,8 @@ def verdict_on(
         return "none", "no published figure for this experiment"
     if fast_dev_run:
         return "not-comparable", "a fast-dev run only shows that everything works"
+    if dataset.path:
+        return "not-comparable", f"the {measure.kind} is for {measure.dataset}, this run used {dataset.path}"
     if dataset.name != measure.dataset:
         return "not-comparable", f"the {measure.kind} is for {measure.dataset}, this run used {dataset.name}"
     for name, expected in measure.requires.items():

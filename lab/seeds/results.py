@@ -100,7 +100,7 @@ class Outcome:
             verdict, reason = verdict_on(
                 standard,
                 {standard.metric: group.spread.mean if group and group.spread else None} if standard else {},
-                dataset=DatasetInfo(str(used.get("name")), used.get("sha256"), used.get("fallback")),
+                dataset=DatasetInfo(str(used.get("name")), used.get("sha256"), used.get("fallback"), used.get("path")),
                 settings=self.config.as_dict(),
                 fast_dev_run=self.fast_dev_run,
             )

@@ -55,6 +55,10 @@ def test_other_tasks_are_not_comparable() -> None:
         "not-comparable",
         "the reference is for mnist, this run used digits",
     )
+    own = verdict_on(
+        reference(), metrics, dataset=DatasetInfo("mnist", path="/home/ada/mnist"), settings={}, fast_dev_run=False
+    )
+    assert own == ("not-comparable", "the reference is for mnist, this run used /home/ada/mnist")
     assert verdict(reference(requires={"total_timesteps": 100, "model.samples": 50}))[0] == "met"
     assert verdict(reference(requires={"model.samples": 5000})) == (
         "not-comparable",
