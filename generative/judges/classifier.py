@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from generative.judges.frechet import frechet_distance
 from lab.console.progress import Progress
-from lab.data.base import DataModule
+from lab.data.base import Batches, DataModule
 from lab.data.batch import Batch
 from lab.data.loader import testing_batches, training_batches
 from lab.data.spec import DataSpec
@@ -24,7 +24,7 @@ from lab.system.randomness import own_randomness
 
 STEPS, BATCH, LEARNING_RATE, FEATURES = 1_404, 128, 2e-3, 64  # three epochs of MNIST
 CLASS_SAMPLES = 1_000  # samples whose classes are counted
-RARE = 0.03  # of the samples: a class with a smaller share does not count as found
+RARE = 0.3  # of an equal share of the samples: a class with less does not count as found
 CHUNK = 500  # images at a time
 
 
@@ -46,6 +46,7 @@ class Judge(nn.Module):
             raise ConfigError(f"model.fid_samples must be at least {2 * FEATURES}, received {samples}")
         self.spec, self.samples = spec, samples
         classes = spec.require_classes("the judge of a generator")
+        self.rare = RARE / classes
         stages = (ConvStage(16, kernel=5, stride=2), ConvStage(32, stride=2))
         self.encoder = Conv(spec.require_one_input("the judge of a generator"), stages=stages, hidden=(FEATURES,))
         self.head = nn.Linear(FEATURES, classes)
@@ -62,8 +63,8 @@ class Judge(nn.Module):
             "test/classifier_fid": f"Fréchet distance between samples and test images, at most {self.samples:,} of "
             "each, in the features of the lab's own small classifier: lower is better; not the published Inception FID",
             "test/classifier_fid_real": "the same between real training and test images: what a perfect generator gets",
-            "test/classes_found": f"classes that make up at least {RARE:.0%} of {CLASS_SAMPLES:,} samples, by that "
-            "classifier",
+            "test/classes_found": f"classes whose share of {CLASS_SAMPLES:,} samples is at least {self.rare:.2g}, by "
+            "that classifier",
             "test/rarest_class": "share of the rarest class among these samples",
             "test/judge_accuracy": "accuracy of that classifier on the test images",
         }
@@ -76,7 +77,7 @@ class Judge(nn.Module):
     def learn(self, data: DataModule, device: torch.device, *, limit: int | None = None) -> None:
         """Train on the training images by Adam with a linearly falling learning rate, for `limit` steps at most."""
         self.requires_grad_(True)
-        batches = training_batches(data, device, seed=0, batch_size=BATCH)
+        batches = _batches(data, device, seed=0, size=BATCH)
         steps = limit or STEPS
         optimizer = torch.optim.Adam(self.parameters(), LEARNING_RATE)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
@@ -120,7 +121,7 @@ class Judge(nn.Module):
         return {
             "classifier_fid": frechet_distance(features[: len(real)], real),
             "classifier_fid_real": frechet_distance(self.training_features, real),
-            "classes_found": (shares >= RARE).sum().float(),
+            "classes_found": (shares >= self.rare).sum().float(),
             "rarest_class": shares.min(),
             "judge_accuracy": torch.cat(self.real_correct).float().mean(),
         }
@@ -142,10 +143,16 @@ class Judge(nn.Module):
             return {name: {"test/classifier_fid": distance} for name, distance in distances.items()}
 
     def _training_images(self, data: DataModule, device: torch.device) -> list[Tensor]:
-        batches = training_batches(data, device, seed=1, batch_size=CHUNK)
+        batches = _batches(data, device, seed=1, size=CHUNK)
         return [x for x, _ in itertools.islice(batches, -(-self.samples // CHUNK))]
 
     @torch.no_grad()
     def _features(self, images: list[Tensor]) -> Tensor:
         """Features `(N, 64)` of at most `samples` images."""
         return torch.cat([self(part)[0] for x in images for part in torch.split(x, CHUNK)])[: self.samples]
+
+
+def _batches(data: DataModule, device: torch.device, *, seed: int, size: int) -> Batches:
+    """Return training batches of `size`, or of all training images where there are fewer."""
+    count = len(training_batches(data, device, seed, batch_size=1))
+    return training_batches(data, device, seed, batch_size=min(size, count))

@@ -1,12 +1,14 @@
-"""Number types for settings: whole or real numbers within bounds.
+"""Types for settings: whole or real numbers within bounds, and paths that are absolute.
 
-For a type checker they are plain `int` and `float`. At run time they refuse NaN, infinities and numbers out of bounds.
+For a type checker they are plain `int`, `float` and `str`. At run time numbers refuse NaN, infinities and what is out
+of bounds, and a path is recorded so that the run finds it from any folder.
 """
 
 from __future__ import annotations
 
 import math
 import operator
+import os
 from typing import TYPE_CHECKING, Any
 
 COMPARISONS = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
@@ -45,7 +47,22 @@ def _number(name: str, base: type[int] | type[float], *bounds: tuple[str, float]
     return made
 
 
+def _path() -> Any:
+    """Return a class of paths that are absolute, which jsonargparse takes as the type of a setting."""
+    from jsonargparse.typing import register_type
+
+    def new(cls: Any, value: Any) -> Any:
+        if not isinstance(value, str | os.PathLike) or not str(value):
+            raise BadNumberError("the path of a file or folder", repr(value))
+        return str.__new__(cls, os.path.abspath(os.path.expanduser(value)))
+
+    made = type("DataPath", (str,), {"__new__": new, "__module__": __name__})
+    register_type(made, str)
+    return made
+
+
 if TYPE_CHECKING:
+    DataPath = str
     PositiveInt = int
     NonNegativeInt = int
     PositiveFloat = float
@@ -54,6 +71,7 @@ if TYPE_CHECKING:
     Probability = float
     Seed = int
 else:
+    DataPath = _path()
     PositiveInt = _number("PositiveInt", int, (">", 0))
     NonNegativeInt = _number("NonNegativeInt", int, (">=", 0))
     PositiveFloat = _number("PositiveFloat", float, (">", 0), ("<", math.inf))
@@ -64,6 +82,7 @@ else:
 
 __all__ = [
     "BadNumberError",
+    "DataPath",
     "Fraction",
     "NonNegativeFloat",
     "NonNegativeInt",

@@ -181,8 +181,11 @@ class DataSpec:
         return require_one_input(self.input, who)
 
     def require_classes(self, who: str) -> int:
-        """Return the number of classes. Raises ConfigError where the targets are not classes."""
+        """Return the number of classes. Raises ConfigError where the targets are not classes, or there is only one."""
         if isinstance(self.target, Classes):
+            if self.target.n < 2:
+                name = f": {self.target.names[0]}" if self.target.names else ""
+                raise ConfigError(f"{who} needs examples of at least two classes, but this data set has only one{name}")
             return self.target.n
         raise ConfigError(f"{who} needs examples that each have a class, but this data set has {self._targets()}")
 

@@ -13,8 +13,9 @@ import torch
 from lab.data.augment import Augment
 from lab.data.batches import TensorBatches
 from lab.data.catalog import entries, lookup
+from lab.data.own.idx import read_idx
 from lab.data.sets import images as images_module
-from lab.data.sets.images import Images, read_idx, unit_floats
+from lab.data.sets.images import Images, unit_floats
 from lab.data.spec import Classes, InputSpec
 from lab.errors import ConfigError, DataError
 

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
 from lab.config.roles import Roles
-from lab.config.types import NonNegativeInt, PositiveInt
+from lab.config.types import DataPath, NonNegativeInt, PositiveInt
 from lab.console.notices import notice
 from lab.data.augment import Augment
 from lab.data.base import Batches, DataModule
@@ -23,27 +19,15 @@ from lab.data.batch import Batch
 from lab.data.batches import TensorBatches, Transform
 from lab.data.catalog import lookup
 from lab.data.download import fetch
-from lab.data.obtain import STAND_IN, obtain, require_known
+from lab.data.obtain import STAND_IN, obtain, own, require_known
+from lab.data.own.examples import Labelled, Split
+from lab.data.own.idx import read_idx
+from lab.data.own.images import read_images
+from lab.data.own.splits import Examples, held_out
 from lab.data.spec import Classes, DataSpec, InputSpec
-from lab.errors import ConfigError, DataError
+from lab.errors import ConfigError
 
 VALIDATION = 5_000  # images held out where the config does not say
-
-
-class Split(NamedTuple):
-    """Images `(N, C, H, W)`, uint8, and their classes `(N,)`, int64."""
-
-    images: Tensor
-    labels: Tensor
-
-
-class Labelled(NamedTuple):
-    """What a loader returns: both splits, the names of the classes, and a hash of all that."""
-
-    train: Split
-    test: Split
-    classes: tuple[str, ...]
-    sha256: str
 
 
 class Images(DataModule):
@@ -55,14 +39,22 @@ class Images(DataModule):
             names, and `none` makes that an error.
         batch_size: images per training batch.
         eval_batch_size: images per validation and test batch.
-        val_size: training images held out for validation, from the end of the published order. Where
-            that is more than half of them, a tenth is held out.
+        val_size: training images held out for validation, from the end of the published order; of the user's own
+            images an equal share of each class. Where that is more than half of them, a tenth is held out.
         train_size: training images that are used, equally many of each class; null for all.
         subset: which random choice of `train_size` images.
         augment: random changes of training images; null for none.
+        path: the user's own images: a folder with a folder for each class (and `train` and `test` around these, where
+            the user has chosen what is tested), or with four IDX files; null for the data set of `name`.
+        image_size: that the user's own images are resized to: the side of a square, or height and width; null for the
+            size that most of them have.
     """
 
-    roles = Roles(repeats=("subset",), task=("train_size",), added={"train_size": None, "subset": 0})
+    roles = Roles(
+        repeats=("subset",),
+        task=("train_size", "image_size"),
+        added={"train_size": None, "subset": 0, "path": None, "image_size": None},
+    )
 
     def __init__(
         self,
@@ -75,18 +67,26 @@ class Images(DataModule):
         train_size: PositiveInt | None = None,
         subset: NonNegativeInt = 0,
         augment: Augment | None = None,
+        path: DataPath | None = None,
+        image_size: PositiveInt | tuple[PositiveInt, PositiveInt] | None = None,
     ) -> None:
         require_known(name, fallback, LOADERS)
+        if image_size is not None and path is None:
+            raise ConfigError(f"data.image_size is for images of your own, in data.path; {name} has its own size")
         self.name, self.fallback = name, fallback
         self.batch_size, self.eval_batch_size, self.val_size = batch_size, eval_batch_size, val_size
         self.train_size, self.subset = train_size, subset
-        self.augment = augment
+        self.augment, self.path = augment, path
+        self.image_size = (image_size, image_size) if isinstance(image_size, int) else image_size
 
     def prepare(self) -> None:
-        loaded, self.info = obtain(self.name, self.fallback, LOADERS)
-        images, labels = loaded.train
-        kept = len(images) - self._held_out(len(images))
-        self._train, self._validation = Split(images[:kept], labels[:kept]), Split(images[kept:], labels[kept:])
+        if self.path:
+            loaded, self.info = own(self.path, lambda place: read_images(place, self.image_size))
+        else:
+            loaded, self.info = obtain(self.name, self.fallback, LOADERS)
+        self.notes = loaded.notes
+        images, _ = loaded.train
+        self._train, self._validation = self._divided(loaded)
         if self.train_size:
             self._train = balanced(self._train, self.train_size, len(loaded.classes), self.subset)
         self._test = loaded.test
@@ -107,15 +107,32 @@ class Images(DataModule):
     def test(self, device: torch.device) -> Batches:
         return _batches(self._test, device, self.eval_batch_size)
 
+    def _divided(self, loaded: Labelled) -> tuple[Split, Split]:
+        """Return what is trained on, and what is held out for validation."""
+        if loaded.validation is not None:
+            return loaded.train, loaded.validation
+        images, labels = loaded.train
+        size = self._held_out(len(images))
+        if not loaded.contents:
+            kept = len(images) - size
+            return Split(images[:kept], labels[:kept]), Split(images[kept:], labels[kept:])
+        chosen = torch.tensor(held_out(Examples(labels.tolist(), loaded.contents, loaded.classes), size))
+        if size:
+            self._tell(f"{int(chosen.sum()):,} of {len(images):,} training images are held out for validation")
+        return Split(images[~chosen], labels[~chosen]), Split(images[chosen], labels[chosen])
+
     def _held_out(self, count: int) -> int:
         """Return how many of `count` training images are for validation."""
+        if self.path and self.val_size == VALIDATION:
+            return min(VALIDATION, count // 10)
         if self.val_size <= count // 2:
             return self.val_size
         if self.val_size != VALIDATION:
-            self.notes = [
-                f"data.val_size is {self.val_size:,} of {count:,} training images; {count // 10:,} are held out"
-            ]
+            self._tell(f"data.val_size is {self.val_size:,} of {count:,} training images; {count // 10:,} are held out")
         return count // 10
+
+    def _tell(self, sentence: str) -> None:
+        self.notes = [*self.notes, sentence]
 
 
 def balanced(split: Split, size: int, classes: int, seed: int) -> Split:
@@ -164,17 +181,6 @@ def load_digits() -> Labelled:
 
 
 LOADERS: dict[str, Callable[[], Labelled]] = {"mnist": load_mnist, "digits": load_digits}
-
-
-def read_idx(path: Path) -> Tensor:
-    """Read a gzipped IDX file of bytes: two zeros, the type 8, the number of axes, their lengths, the data."""
-    with gzip.open(path) as file:
-        content = file.read()
-    axes = content[3] if len(content) > 3 else 0
-    shape = np.frombuffer(content, ">u4", count=axes, offset=4)
-    if content[:3] != b"\0\0\x08" or len(content) != 4 + 4 * axes + np.prod(shape, dtype=np.int64):
-        raise DataError(f"{path} is not an IDX file of bytes")
-    return torch.from_numpy(np.frombuffer(content, np.uint8, offset=4 + 4 * axes).reshape(shape.tolist()).copy())
 
 
 def _batches(

@@ -1,0 +1,1 @@
+"""Reads the data that a user has: files and folders in common formats. The data sets of the catalog are in `sets`."""

@@ -1,0 +1,64 @@
+"""How much memory is free, on the computer and on its accelerator, and whether data fit into it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+
+from lab.console.wording import size
+from lab.errors import DataError
+
+CPU = torch.device("cpu")
+GROUPS = (  # of processes, whose memory a container or a batch system limits: what they may use, and what they use
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+)
+
+
+def free_memory(device: torch.device = CPU) -> int | None:
+    """Return the free bytes on the device; None where the system does not say."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        # What torch has reserved and does not use is free for it.
+        return int(free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device))
+    if device.type == "mps":
+        return int(torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory())
+    limits = [_limit(Path(most), Path(used)) for most, used in GROUPS]
+    found = [limit for limit in (_available(), *limits) if limit is not None]
+    return min(found) if found else None
+
+
+def require_memory(needed: int, what: str, device: torch.device = CPU, *, hint: str = "") -> None:
+    """Raise DataError, with both sizes, where data need more memory than is free.
+
+    Args:
+        needed: bytes.
+        what: needs them, with its verb: `the images need`.
+        device: where they are to lie.
+        hint: what to do about it, after the sentence.
+    """
+    free = free_memory(device)
+    if free is not None and needed > free:
+        where = "this machine" if device.type == "cpu" else str(device)
+        raise DataError(f"{what} {size(needed)} of memory, but {where} has {size(free)} free{hint and f'; {hint}'}")
+
+
+def _available() -> int | None:
+    """Return what Linux would give to a new process; elsewhere all memory there is."""
+    said = Path("/proc/meminfo")
+    try:
+        for line in said.read_text().splitlines() if said.exists() else ():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError):
+        return None
+
+
+def _limit(most: Path, used: Path) -> int | None:
+    try:
+        return int(most.read_text()) - int(used.read_text())
+    except (OSError, ValueError):  # no such group, or one without a limit: "max"
+        return None
