@@ -22,6 +22,7 @@ from lab.needs import COPIES, needs_of
 from lab.recording import timed
 from lab.runs import summary
 from lab.runs.artifacts import artifact_at
+from lab.runs.own_data import require_place, require_same
 from lab.runs.summary import Summary
 from lab.saving.checkpoint import load as load_checkpoint
 from lab.saving.saver import RESULTS
@@ -114,7 +115,9 @@ def _borrowed(values: Mapping[str, Any]) -> tuple[str, bool] | None:
 
 def _restore(folder: Path, record: Summary, config: Config, checkpoint: CheckpointName) -> Job:
     needs = needs_of(config, folder.parent.parent, own=folder, fast_dev_run=record.fast_dev_run)
+    require_place(record, config.as_dict())
     job = prepare(config, needs, fast_dev_run=record.fast_dev_run)
+    require_same(record, job.experiment.dataset)
     states = {name: load_checkpoint(path).state for name in RESULTS if (path := folder / "checkpoints" / name).is_dir()}
     if "final" not in states:
         raise CheckpointError(f"{folder} has no final checkpoint: training did not finish; `lab resume` finishes it")

@@ -6,7 +6,7 @@ import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,6 +23,7 @@ from lab.needs import COPIES, needs_of
 from lab.runner import carry_out
 from lab.runs import summary
 from lab.runs.folder import locked
+from lab.runs.own_data import moved, require_place, require_same
 from lab.runs.summary import Summary
 from lab.saving import checkpoint
 from lab.saving.checkpoint import SEGMENTS, Checkpoint
@@ -30,6 +31,7 @@ from lab.saving.cut_back import cut_back
 from lab.saving.saver import newest_valid, position
 from lab.saving.surroundings import differences, surroundings
 from lab.system.devices import describe
+from lab.system.files import write_atomic
 from lab.tracking import MEDIA, METRICS
 from lab.tracking.destination import chosen_mode
 from lab.tracking.redact import BLANK, redact
@@ -60,7 +62,8 @@ def resume(
         restored = _newest(folder)
         config = load(str(folder / "config.yaml"), overrides)
         before = _trained_with(restored) if restored else redact(load(str(folder / "config.yaml")).as_dict())
-        changes = list(differences(before, redact(config.as_dict())))
+        every = list(differences(before, redact(config.as_dict())))
+        changes = [change for change in every if not moved(record, change)]
         if not changes and record.status == "completed":
             lengths = config.experiment.lengths
             given = next((name for name in lengths if _length(before, name) is not None), lengths[0])
@@ -68,7 +71,9 @@ def resume(
         if BLANK in str(config.as_dict()):
             raise ConfigError(f"{folder}/config.yaml has a blanked secret ({BLANK}); give that setting again")
         needs = needs_of(config, folder.parent.parent, own=folder, fast_dev_run=record.fast_dev_run)
+        require_place(record, config.as_dict())
         job = prepare(config, needs, fast_dev_run=record.fast_dev_run)
+        require_same(record, job.experiment.dataset)
         others = list(differences(restored.meta["surroundings"], surroundings(job.device))) if restored else []
         _refuse(folder, changes, before, config, others, force=force)
         total = job.experiment.total_steps
@@ -94,6 +99,9 @@ def resume(
             record, restored = _fork(record, restored, config)
             notice(f"{'; '.join(changes)}: a new run continues from step {position(restored.folder):,} of {parent}")
             held.enter_context(locked(record.dir))
+        if changes != every:  # the data lie elsewhere now, which later commands need to know
+            record.dataset = asdict(job.experiment.dataset)
+            write_atomic(record.dir / "config.yaml", _as_yaml(config).encode())
         cut_back(record.dir, restored)
         forced = [*record.resume.get("forced", []), *others]
         record.resume |= exactness(job) | {"sessions": record.resume.get("sessions", 0) + 1}
@@ -158,6 +166,11 @@ def _refuse(
         )
 
 
+def _as_yaml(config: Config) -> str:
+    text: str = yaml.safe_dump(redact(config.as_dict()), sort_keys=False, allow_unicode=True)
+    return text
+
+
 def _length(settings: Mapping[str, Any], name: str) -> float | None:
     found = setting(settings, name)
     return found if isinstance(found, int | float) else None
@@ -170,7 +183,7 @@ def _fork(record: Summary, restored: Checkpoint, config: Config) -> tuple[Summar
     checkpoints = folder / "checkpoints"
     (checkpoints / SEGMENTS).mkdir(parents=True)
     settings = redact(config.as_dict())
-    (folder / "config.yaml").write_text(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    (folder / "config.yaml").write_text(_as_yaml(config), encoding="utf-8")
     for name in (METRICS, MEDIA):
         shutil.copyfile(record.dir / name, folder / name)
     for name in ("media", COPIES):
