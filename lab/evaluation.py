@@ -22,9 +22,9 @@ from lab.needs import COPIES, needs_of
 from lab.recording import timed
 from lab.runs import summary
 from lab.runs.artifacts import artifact_at
-from lab.runs.own_data import require_place, require_same
 from lab.runs.summary import Summary
 from lab.saving.checkpoint import load as load_checkpoint
+from lab.saving.own_data import require_place, require_same
 from lab.saving.saver import RESULTS
 from lab.system.devices import describe
 from lab.system.randomness import seed_everything

@@ -23,11 +23,11 @@ from lab.needs import COPIES, needs_of
 from lab.runner import carry_out
 from lab.runs import summary
 from lab.runs.folder import locked
-from lab.runs.own_data import moved, require_place, require_same
 from lab.runs.summary import Summary
 from lab.saving import checkpoint
 from lab.saving.checkpoint import SEGMENTS, Checkpoint
 from lab.saving.cut_back import cut_back
+from lab.saving.own_data import moved, require_place, require_same
 from lab.saving.saver import newest_valid, position
 from lab.saving.surroundings import differences, surroundings
 from lab.system.devices import describe

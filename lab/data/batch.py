@@ -47,6 +47,11 @@ class Batch:
         yield self.inputs
         yield self.targets
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all its tensors."""
+        return sum(tensor.nbytes for tensor in self._tensors())
+
     def to(self, device: Any, non_blocking: bool = False) -> Batch:
         """Return the batch on `device`. Lightning calls this."""
         if self._is_on(torch.device(device)):
@@ -58,9 +63,14 @@ class Batch:
         return Batch(mapped(self.inputs, moved), mapped(self.targets, moved), mapped(self.mask, moved), self.weight)
 
     def _is_on(self, device: torch.device) -> bool:
-        parts = (self.inputs, self.targets, self.mask)
-        tensors = (one for part in parts for one in (part.values() if isinstance(part, dict) else (part,)))
-        return all(tensor is None or tensor.device == device for tensor in tensors)
+        return all(tensor.device == device for tensor in self._tensors())
+
+    def _tensors(self) -> Iterator[Tensor]:
+        for part in (self.inputs, self.targets, self.mask):
+            if isinstance(part, dict):
+                yield from part.values()
+            elif part is not None:
+                yield part
 
 
 def mapped(tensors: Tensors | None, change: Callable[[Tensor], Tensor]) -> Any:

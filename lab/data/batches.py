@@ -12,6 +12,7 @@ from torch import Tensor
 from lab.data.batch import Batch, Tensors, mapped
 from lab.data.resumable import ResumableBatches
 from lab.errors import ConfigError
+from lab.system.memory import require_memory
 from lab.system.randomness import derived_seed
 
 Transform = Callable[[Batch, torch.Generator], Batch]
@@ -111,6 +112,8 @@ class TensorBatches(CutBatches):
         **options: Unpack[Options],
     ) -> None:
         given = Batch(inputs, targets)
+        if device is not None and device.type != "cpu":
+            require_memory(given.nbytes, "the examples need", device)
         self.examples = given if device is None else given.to(device)
         inputs = self.examples.inputs
         where = next(iter(inputs.values())) if isinstance(inputs, dict) else inputs
