@@ -16,7 +16,8 @@ from lab.errors import ConfigError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-    from torch import Tensor
+
+    from lab.data.batch import Tensors
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Prediction:
     """The prediction for one input.
 
     Args:
-        label: name of the most probable class; None for values.
+        label: name of the most probable class, or the most probable next token; None for values.
         probability: of that class, from 0 to 1.
         value: the predicted number or numbers; None for classes.
     """
@@ -95,8 +96,9 @@ class Samples(Protocol):
 class Predicts(Protocol):
     """Predicts classes or values."""
 
-    def predict(self, inputs: Tensor) -> list[Prediction]:
-        """Return one prediction for each of `inputs`, `(B, *spec.input.shape)`. Images are in [0, 1]."""
+    def predict(self, inputs: Tensors) -> list[Prediction]:
+        """Return one prediction for each of `inputs`, `(B, *spec.input.shape)`, or a dict of them. Images are in
+        [0, 1]."""
 
 
 @runtime_checkable

@@ -13,6 +13,7 @@ from torchmetrics.text import Perplexity
 
 from generative.autoregressive.generation import generate
 from generative.autoregressive.ngrams import ngram_baselines
+from lab.capabilities import Prediction
 from lab.config.roles import Roles
 from lab.config.types import PositiveFloat, PositiveInt
 from lab.data.base import DataModule
@@ -125,6 +126,14 @@ class LanguageModel(Model):
             new = generate(self.encoder, self.logits, first, self.sample_length, temperature=self.temperature)
         return [(prompt or "") + tokenizer.decode(one) for one in new.tolist()]
 
+    def predict(self, inputs: Tensor) -> list[Prediction]:
+        """Return the most probable token after each of `(B, T)` token ids and its probability, T at most that of the
+        spec. Raises ConfigError where tokens stand for no text."""
+        tokenizer = self._tokenizer()
+        with self.at_rest(seed=0):
+            probability, token = self(inputs.to(self.device))[:, -1].softmax(1).max(1)
+        return [Prediction(tokenizer.decode([i]), p) for i, p in zip(token.tolist(), probability.tolist(), strict=True)]
+
     def texts(self, batch: Batch) -> dict[str, str]:
         """A few samples; the same seed each time, so that one sees them change."""
         return {"samples": LINE.join(self.sample(SHOWN))} if self.tokenizer else {}
@@ -136,7 +145,7 @@ class LanguageModel(Model):
 
     def _tokenizer(self) -> Tokenizer:
         if self.tokenizer is None:
-            raise ConfigError("only a model of texts can be sampled, but the tokens of this data set stand for no text")
+            raise ConfigError("the tokens of this data set stand for no text, but a sample or a prediction is one")
         return self.tokenizer
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import InitVar, dataclass
+from dataclasses import InitVar, dataclass, field
 from typing import TYPE_CHECKING
 
 from lab.errors import ConfigError
 
 if TYPE_CHECKING:
+    from lab.data.inputs.given import Reader
     from lab.data.sets.tokenizers import Tokenizer
 
 
@@ -164,11 +165,13 @@ class DataSpec:
         input: the form of the inputs.
         target: the form of the targets; None where examples have none.
         classes: short for `target=Classes(classes)`.
+        reader: reads a user's file as such inputs, for `lab predict`; None for images and sounds, whose spec is enough.
     """
 
     input: Spec
     target: Target | None = None
     classes: InitVar[int | None] = None
+    reader: Reader | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self, classes: int | None) -> None:
         if classes is not None:

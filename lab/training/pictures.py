@@ -11,6 +11,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from lab.console.wording import shown
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -56,6 +58,11 @@ def rendered(figure: Figure) -> Image.Image:
     return Image.open(buffer).convert("RGB")
 
 
+def literal(name: str, longest: int = 24) -> str:
+    """Return a name as matplotlib shows it: shortened, and with dollars that do not begin a formula."""
+    return shown(name, longest).replace("$", r"\$")
+
+
 def confusion_matrix(counts: Tensor, names: Sequence[str] = ()) -> Image.Image:
     """Draw `(classes, classes)` counts, true class down and predicted class across; colour shows the mistakes.
 
@@ -65,7 +72,7 @@ def confusion_matrix(counts: Tensor, names: Sequence[str] = ()) -> Image.Image:
     classes = len(counts)
     share = counts / counts.sum(1, keepdim=True).clamp(min=1)
     mistakes = share.clone().fill_diagonal_(0)
-    names = names or [str(number) for number in range(classes)]
+    names = [literal(name) for name in names] or [str(number) for number in range(classes)]
     figure = canvas(max(4.5, 1.5 + 0.55 * classes), max(3.5, 1.2 + 0.55 * classes))
     axes = figure.add_subplot()
     drawn = axes.imshow(100 * mistakes.numpy(), cmap="Reds", vmin=0, vmax=max(1.0, 100 * float(mistakes.max())))

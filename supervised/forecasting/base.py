@@ -102,7 +102,9 @@ class Forecasting(Model):
         self.tested = []
 
     def adapt(self, data: DataModule) -> None:
-        self.scaling.fit(require_series(data, type(self).__name__).training_part)
+        series = require_series(data, type(self).__name__)
+        self._require_positive(series.values)
+        self.scaling.fit(series.training_part)
 
     def prepare_test(self, data: DataModule, device: torch.device, *, fast_dev_run: bool = False) -> None:
         series = require_series(data, type(self).__name__)
@@ -113,10 +115,20 @@ class Forecasting(Model):
 
     def predict(self, inputs: Tensor) -> list[Prediction]:
         """Return the next H steps of each window, `(B, T, F)` in the unit of the data: a number where H and F are 1,
-        else all columns of the first step, then those of the second, and so on."""
+        else all columns of the first step, then those of the second, and so on.
+
+        Raises ConfigError where the model takes logarithms and a step is not above 0.
+        """
+        self._require_positive(inputs)
         with self.at_rest(seed=0):
             steps = self(inputs.to(self.device)).flatten(1).tolist()
         return [Prediction(value=one if len(one) > 1 else one[0]) for one in steps]
+
+    def _require_positive(self, steps: Tensor) -> None:
+        """Raise ConfigError where a logarithm is to be taken of what is not above 0."""
+        if self.scaling.log and not (steps > 0).all():
+            least = float(steps.min())
+            raise ConfigError(f"model.log needs a series above 0, but its least value is {least:g}; set it to false")
 
     def pictures(self, batch: Batch) -> dict[str, Image]:
         """The forecasts of the test beside what came, for the first columns."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from lab.training.pictures import canvas, rendered
+from lab.training.pictures import canvas, literal, rendered
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -35,7 +35,7 @@ def forecast_chart(predicted: Tensor, came: Tensor, times: Sequence[str], names:
         levels, errors = rows[2 * column : 2 * column + 2]
         levels.plot(truth[:, column], color="black", linewidth=1.2, label="what came")
         levels.plot(ahead[:, column], color="tab:orange", linewidth=1.2, label="forecast")
-        levels.set_ylabel(name)
+        levels.set_ylabel(literal(name))
         levels.legend(loc="upper left")
         error = ahead[:, column] - truth[:, column]
         errors.bar(range(len(error)), error, color="tab:orange")
@@ -45,5 +45,5 @@ def forecast_chart(predicted: Tensor, came: Tensor, times: Sequence[str], names:
         errors.grid(alpha=0.3)
         levels.set_title(f"{horizon} {'step' if horizon == 1 else 'steps'} ahead, RMSE {(error**2).mean() ** 0.5:.4g}")
     every = max(1, len(truth) // TICKS)
-    rows[-1].set_xticks(range(0, len(truth), every), [times[at] for at in range(0, len(truth), every)])
+    rows[-1].set_xticks(range(0, len(truth), every), [literal(times[at]) for at in range(0, len(truth), every)])
     return rendered(figure)

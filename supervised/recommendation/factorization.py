@@ -10,9 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchmetrics.regression import MeanAbsoluteError, MeanSquaredError
 
+from lab.capabilities import Prediction
 from lab.config.types import PositiveFloat, PositiveInt
 from lab.data.base import DataModule
 from lab.data.batch import Batch
+from lab.data.loader import training_batches
 from lab.data.spec import DataSpec, InputSpec, Values
 from lab.errors import ConfigError
 from lab.training import Model
@@ -90,11 +92,26 @@ class Factorization(Model):
             self.tested.append(torch.stack([count, (clipped - ratings).square(), (mean - ratings).square()]))
         return {"loss": F.mse_loss(predicted, ratings)}
 
+    def adapt(self, data: DataModule) -> None:
+        ratings = torch.cat([ratings for _, ratings in training_batches(data, self.device, seed=0)])
+        low, high = float(ratings.min()), float(ratings.max())
+        if low < self.low or high > self.high:
+            raise ConfigError(
+                f"model.scale must hold all ratings, which are from {low:g} to {high:g}, received [{self.low:g}, "
+                f"{self.high:g}]; set --model.scale=[{low:g},{high:g}]"
+            )
+
     def prepare_test(self, data: DataModule, device: torch.device, *, fast_dev_run: bool = False) -> None:
         self.means, self.tested = item_means(tables(data, device)[0]), []
 
     def baselines(self, data: DataModule) -> Mapping[str, Mapping[str, float]]:
         return baselines(data, self.low, self.high)
+
+    def predict(self, inputs: Mapping[str, Tensor]) -> list[Prediction]:
+        """Return the rating of each pair of ids, `user` and `item`, `(B,)` each, clipped to the scale."""
+        with self.at_rest(seed=0):
+            ratings = self(**{key: ids.to(self.device) for key, ids in inputs.items()}).clamp(self.low, self.high)
+        return [Prediction(value=rating) for rating in ratings.tolist()]
 
     def pictures(self, batch: Batch) -> dict[str, Image]:
         """The test error by the popularity of items, beside that of item means."""

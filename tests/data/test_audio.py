@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from lab.data import Batch, InputSpec, Sounds
+from lab.data import Batch, DataSpec, InputSpec, Sounds
 from lab.data.catalog import lookup
-from lab.data.reading import read_input
+from lab.data.inputs.given import Given
+from lab.data.inputs.reading import reader_of
 from lab.data.sets.audio import load_tones
 from lab.data.sets.audio_changes import AugmentSound, change_speed, silence
 from lab.data.sound import Sound, read_wav
@@ -69,14 +70,19 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
         read_wav(wav([]), "a.wav")
 
 
-def test_input_is_cut_to_the_longest(tmp_path: Path) -> None:
-    path = tmp_path / "a.wav"
-    path.write_bytes(wav([16_384] * 400).getvalue())
-    assert read_input(path, InputSpec((500,), sample_rate=8_000))[0].tolist() == [0.5] * 400
-    samples, notes = read_input(path, InputSpec((100,), sample_rate=8_000))
-    assert (len(samples), notes) == (100, ["a.wav was cut to its first 0.0125 of 0.05 seconds"])
+def test_input_is_cut_to_the_longest() -> None:
+    content = wav([16_384] * 400).getvalue()
+
+    def read(longest: int, rate: int = 8_000) -> Given:
+        return reader_of(DataSpec(InputSpec((longest,), sample_rate=rate))).read(content, "a.wav")
+
+    whole, cut = read(500), read(100)
+    assert isinstance(whole.inputs, Tensor)
+    assert isinstance(cut.inputs, Tensor)
+    assert whole.inputs.tolist() == [[0.5] * 400]
+    assert (len(cut.inputs[0]), cut.notes) == (100, ["a.wav was cut to its first 0.0125 of 0.05 seconds"])
     with pytest.raises(ConfigError, match=r"a\.wav: the model takes 16000 samples per second, received 8000"):
-        read_input(path, InputSpec((500,), sample_rate=16_000))
+        read(500, 16_000)
 
 
 def test_tones_are_always_the_same() -> None:

@@ -10,7 +10,7 @@ from sklearn.model_selection import StratifiedKFold
 from torch import Tensor
 
 from lab.data import Table
-from lab.data.sets.tables import split
+from lab.data.sets.folds import split
 from lab.data.spec import Classes, InputSpec
 from lab.errors import ConfigError
 

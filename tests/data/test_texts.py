@@ -11,8 +11,9 @@ from torch import Tensor
 
 from lab.data import Text
 from lab.data.batch import Batch
+from lab.data.own.passages import Written
 from lab.data.sets import texts
-from lab.data.sets.texts import Loaded, Windows
+from lab.data.sets.texts import Windows
 from lab.data.sets.tokenizers import Characters
 from lab.data.spec import InputSpec, Tokens
 from lab.errors import ConfigError
@@ -23,7 +24,7 @@ WRITTEN = "".join(chr(ord("a") + i * i % 26) for i in range(1003))
 
 @pytest.fixture
 def written(monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setitem(texts.LOADERS, "topics", lambda: Loaded(WRITTEN, "hash"))
+    monkeypatch.setitem(texts.LOADERS, "topics", lambda: Written(WRITTEN, "hash"))
     return WRITTEN
 
 
@@ -119,7 +120,7 @@ def test_resumes_at_the_next_window(consumed: int) -> None:
 
 @pytest.mark.parametrize("settings", [{"val_size": 890}, {"block": 500}])
 def test_too_little_to_train_on(settings: dict[str, int], written: str) -> None:
-    with pytest.raises(ConfigError, match="there are only 902 characters to train on"):
+    with pytest.raises(ConfigError, match=r"need a text of at least 1,\d\d\d characters, .* has 1,003"):
         prepared(**settings)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,48 +15,68 @@ from lab.errors import ConfigError
 
 if TYPE_CHECKING:
     from lab.capabilities import Prediction
+    from lab.data.batch import Tensors
 
 SUMMARY = "predict classes or values for files of your own"
+TAKES_OVERRIDES = True
+EPILOG = "If the data of a run lie elsewhere now, --data.path=PATH says where: it has the names of classes and columns."
+
+MOST = 1_000  # rows of a table that go through the model at once
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     shared.of_run(parser)
-    parser.add_argument("inputs", metavar="INPUT", nargs="+", help="files of the kind that the run was trained on")
+    parser.add_argument(
+        "inputs",
+        metavar="INPUT",
+        nargs="+",
+        help="a file of the kind that the run was trained on (image, wav, csv, text), a folder of them, or - for "
+        "standard input",
+    )
     parser.add_argument("-o", "--output", metavar="FILE.csv", help="write the predictions as a table")
-    shared.as_json(parser, "print the predictions as JSON")
+    shared.as_json(parser, "print the predictions as one JSON list")
 
 
 def run(options: argparse.Namespace, rest: list[str]) -> int:
     if options.output and Path(options.output).suffix != ".csv":
         raise ConfigError(f"predictions are written as a file that ends in .csv, received {options.output}")
-    for name in options.inputs:  # before PyTorch is loaded
-        if not Path(name).is_file():
-            raise ConfigError(f"there is no file {name}")
-    _, model = trained(options, "predict")
-    from lab.data.reading import read_input
+    _require_named(options.inputs)  # before PyTorch is loaded
+    _, model = trained(options, "predict", rest)
+    from lab.cli.views.predictions import line_of, rows_of
+    from lab.data.inputs.reading import read_inputs, reader_of
 
-    found: list[Prediction] = []
-    for name in options.inputs:
-        tensor, notes = read_input(Path(name), model.spec.input)
-        found += model.predict(tensor[None])  # one at a time: sounds have different lengths
-        for note in notes:
+    given = read_inputs(options.inputs, reader_of(model.spec))
+    rows: list[dict[str, Any]] = []
+    for name, one in given:
+        for note in one.notes:
             say(note)
-    rows = [{"input": name} | _columns(one) for name, one in zip(options.inputs, found, strict=True)]
+        for label, prediction in zip(one.labels, _predictions(model, one.inputs), strict=True):
+            rows += rows_of(prediction, {"input": name, **label}, model.spec.target)
     if options.output:
         _write(rows, Path(options.output))
     if options.json:
         print_json(rows)
     else:
         for row in rows:
-            probability = f", probability {row['probability']:.4g}" if "probability" in row else ""
-            print(f"{row['input']}: {row.get('label', row.get('value'))}{probability}")
+            print(line_of(row, model.spec.target))
     return 0
 
 
-def _columns(prediction: Prediction) -> dict[str, Any]:
-    """Return what the prediction has: a label with its probability, or a value."""
-    every = {"label": prediction.label, "probability": prediction.probability, "value": prediction.value}
-    return {name: value for name, value in every.items() if value is not None}
+def _require_named(words: list[str]) -> None:
+    """Raise ConfigError where a word names no file, no folder and not standard input, or the latter twice."""
+    for word in words:
+        if word != "-" and not Path(word).exists():
+            raise ConfigError(f"there is no file {word}")
+    if words.count("-") > 1:
+        raise ConfigError("standard input, -, can be read once")
+
+
+def _predictions(model: Any, inputs: Tensors) -> Iterator[Prediction]:
+    from lab.data.batch import Batch, mapped
+
+    for start in range(0, len(Batch(inputs)), MOST):
+        rows = slice(start, start + MOST)
+        yield from model.predict(mapped(inputs, itemgetter(rows)))
 
 
 def _write(rows: list[dict[str, Any]], path: Path) -> None:

@@ -13,17 +13,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lab.config.types import NonNegativeInt, PositiveInt
+from lab.config.roles import Roles
+from lab.config.types import DataPath, NonNegativeInt, PositiveInt
 from lab.console.notices import notice
 from lab.data.archive import content_hash, members
 from lab.data.base import Batches, DataModule
 from lab.data.batches import TensorBatches
 from lab.data.catalog import lookup
-from lab.data.obtain import STAND_IN, obtain, require_known
+from lab.data.files.csv import read_sheet
+from lab.data.obtain import STAND_IN, obtain, own, require_known
+from lab.data.own.ratings import Ids, ratings_of
 from lab.data.spec import DataSpec, InputSpec, Values
 from lab.errors import ConfigError, DataError
 
 FOLDS = 5
+VALIDATION = 4000  # ratings held out where the config does not say
 
 
 class Pairs(NamedTuple):
@@ -87,8 +91,12 @@ class Ratings(DataModule):
             `u5`.
         batch_size: ratings per training batch.
         eval_batch_size: ratings per validation and test batch.
-        val_size: training ratings held out for validation, chosen at random once and for all.
+        val_size: training ratings held out for validation, chosen at random once and for all. Of fewer than 80,000
+            ratings of the user's own, the default holds out a twentieth.
+        path: of the user's own csv file with the columns user, item and rating; null for the data set of `name`.
     """
+
+    roles = Roles(added={"path": None})
 
     generator: Generator | None = None
     """What generated the ratings, for baselines that know it; None for ratings by people."""
@@ -101,35 +109,54 @@ class Ratings(DataModule):
         fold: PositiveInt = 1,
         batch_size: PositiveInt = 4000,
         eval_batch_size: PositiveInt = 5000,
-        val_size: NonNegativeInt = 4000,
+        val_size: NonNegativeInt = VALIDATION,
+        path: DataPath | None = None,
     ) -> None:
         require_known(name, fallback, LOADERS)
         if fold > FOLDS:
             raise ConfigError(f"data.fold must be from 1 to {FOLDS}, received {fold}")
         self.name, self.fallback, self.fold = name, fallback, fold
         self.batch_size, self.eval_batch_size, self.val_size = batch_size, eval_batch_size, val_size
+        self.path = path
 
     def prepare(self) -> None:
-        loaders = {name: partial(loader, self.fold) for name, loader in LOADERS.items()}
-        loaded, self.info = obtain(self.name, self.fallback, loaders)
+        loaded, ids = self._obtain()
         self.generator = loaded.generator
         count = len(loaded.train.ratings)
-        if self.val_size >= count:
-            raise ConfigError(
-                f"data.val_size must be less than the {count:,} training ratings, received {self.val_size}"
-            )
+        held_out = self.val_size
+        if self.path and held_out == VALIDATION:
+            held_out = min(VALIDATION, count // 20)
+        if held_out >= count:
+            raise ConfigError(f"data.val_size must be less than the {count:,} training ratings, received {held_out}")
         order = torch.from_numpy(np.random.RandomState(0).permutation(count))  # the files are sorted by user
-        self._train = loaded.train.rows(order[: count - self.val_size])
-        self._validation = loaded.train.rows(order[count - self.val_size :])
+        self._train = loaded.train.rows(order[: count - held_out])
+        self._validation = loaded.train.rows(order[count - held_out :])
         self._test = loaded.test
         sizes = {"user": loaded.users, "item": loaded.items}
-        self.spec = DataSpec({key: InputSpec((), "int64", vocab=size) for key, size in sizes.items()}, Values(()))
+        self.spec = DataSpec(
+            {key: InputSpec((), "int64", vocab=size) for key, size in sizes.items()}, Values(()), reader=ids
+        )
+
+    def _obtain(self) -> tuple[Rated, Ids]:
+        """Return the ratings, and what users and items are called."""
+        if self.path is None:
+            loaders = {name: partial(loader, self.fold) for name, loader in LOADERS.items()}
+            loaded, self.info = obtain(self.name, self.fallback, loaders)
+            users, items = (tuple(str(i + 1) for i in range(size)) for size in (loaded.users, loaded.items))
+            return loaded, Ids(users, items)
+        sheet, self.info = own(self.path, read_sheet)
+        found = ratings_of(sheet, self.fold, FOLDS)
+        self.notes = found.notes
+        every = Pairs(found.users, found.items, found.ratings)
+        trained = torch.ones(len(every.ratings), dtype=torch.bool).index_fill_(0, found.tested, value=False)
+        sizes = (len(found.ids.users), len(found.ids.items))
+        return Rated(every.rows(trained), every.rows(found.tested), *sizes, sheet.sha256), found.ids
 
     def train(self, device: torch.device, seed: int, *, batch_size: int | None = None) -> Batches:
         return _batches(self._train, device, batch_size or self.batch_size, seed)
 
     def validation(self, device: torch.device) -> Batches | None:
-        return _batches(self._validation, device, self.eval_batch_size) if self.val_size else None
+        return _batches(self._validation, device, self.eval_batch_size) if len(self._validation.ratings) else None
 
     def test(self, device: torch.device) -> Batches:
         return _batches(self._test, device, self.eval_batch_size)

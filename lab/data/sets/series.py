@@ -11,14 +11,17 @@ from typing import NamedTuple, Unpack
 import torch
 from torch import Tensor
 
-from lab.config.types import NonNegativeInt, PositiveInt
+from lab.config.roles import Roles
+from lab.config.types import DataPath, NonNegativeInt, PositiveInt
 from lab.console.notices import notice
 from lab.data.base import Batches, DataModule
 from lab.data.batch import Batch
 from lab.data.batches import CutBatches, Options
 from lab.data.catalog import lookup
 from lab.data.download import fetch
-from lab.data.obtain import STAND_IN, obtain, require_known
+from lab.data.files.csv import read_sheet
+from lab.data.obtain import STAND_IN, obtain, own, require_known
+from lab.data.own.steps import History, steps_of
 from lab.data.spec import DataSpec, InputSpec, Values
 from lab.errors import ConfigError, DataError, nearest
 
@@ -59,7 +62,10 @@ class Series(DataModule):
         val_size: steps before these, held out for validation.
         batch_size: windows per training batch; the last one of an epoch may be smaller.
         eval_batch_size: windows per validation and test batch.
+        path: of the user's own csv file, with a row for each step, the earliest first; null for the data set of `name`.
     """
+
+    roles = Roles(added={"path": None})
 
     def __init__(
         self,
@@ -73,15 +79,17 @@ class Series(DataModule):
         val_size: NonNegativeInt = 12,
         batch_size: PositiveInt = 32,
         eval_batch_size: PositiveInt = 1_000,
+        path: DataPath | None = None,
     ) -> None:
         require_known(name, fallback, LOADERS)
         self.name, self.fallback = name, fallback
         self.past, self.horizon, self.columns = past, horizon, columns
         self.test_size, self.val_size = test_size, val_size
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
+        self.path = path
 
     def prepare(self) -> None:
-        recording, self.info = obtain(self.name, self.fallback, LOADERS)
+        recording = self._obtain()
         chosen = [_column(column, recording.columns) for column in self.columns or recording.columns]
         self.values, self.times, self.period = recording.values[:, chosen], recording.times, recording.period
         count = len(self.values)
@@ -90,14 +98,25 @@ class Series(DataModule):
         least = self.past + self.horizon
         if self.bounds[1] < least:
             raise ConfigError(
-                f"data.past and data.horizon need {least} steps to train on, but of {count} steps {self.bounds[1]} are "
-                "left by data.test_size and data.val_size"
+                f"data.past and data.horizon need {least} steps to train on, but of {count} steps "
+                f"{max(0, self.bounds[1])} are left by data.test_size and data.val_size, {self.test_size} and "
+                f"{self.val_size}"
             )
         for setting, size in (("test_size", self.test_size), ("val_size", self.val_size)):
             if 0 < size < self.horizon:
                 raise ConfigError(f"data.{setting} must be at least data.horizon, {self.horizon}, received {size}")
         names = tuple(recording.columns[i] for i in chosen)
-        self.spec = DataSpec(InputSpec((self.past, len(chosen))), Values((self.horizon, len(chosen)), names))
+        form = InputSpec((self.past, len(chosen)))
+        self.spec = DataSpec(form, Values((self.horizon, len(chosen)), names), reader=History(self.past, names))
+
+    def _obtain(self) -> Recording:
+        if self.path is None:
+            recording, self.info = obtain(self.name, self.fallback, LOADERS)
+            return recording
+        sheet, self.info = own(self.path, read_sheet)
+        steps = steps_of(sheet, self.columns)
+        self.notes = steps.notes
+        return Recording(steps.values, steps.columns, steps.times, steps.period, steps.sha256)
 
     @property
     def training_part(self) -> Tensor:

@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from lab.config.types import NonNegativeInt, PositiveInt, Probability
+from lab.config.roles import Roles
+from lab.config.types import DataPath, NonNegativeInt, PositiveInt, Probability
 from lab.data.base import Batches, DataModule
 from lab.data.batches import TensorBatches
-from lab.data.obtain import STAND_IN, obtain, require_known
+from lab.data.files.csv import Sheet, read_sheet
+from lab.data.obtain import STAND_IN, obtain, own, require_known
+from lab.data.own.columns import Columns, found_columns, of_numbers
+from lab.data.own.labels import classes_of, copies_of, groups_of
+from lab.data.sets.folds import Parts, split
 from lab.data.spec import Classes, DataSpec, InputSpec
 from lab.errors import ConfigError
 
-PARTITION = 0
-"""Seed of the folds. It is the same in every run, so that the folds of all runs are."""
-
 
 class Rows(NamedTuple):
-    """What a loader returns: `(N, F)` float32, the classes `(N,)` int64, their names, and a hash of all that."""
+    """What a loader returns: `(N, F)` float32, the classes `(N,)` int64, their names, a hash of all that, and the names
+    of the columns."""
 
     values: Tensor
     labels: Tensor
     classes: tuple[str, ...]
     sha256: str
+    columns: tuple[str, ...]
 
 
 class Part(NamedTuple):
@@ -42,6 +46,10 @@ class Table(DataModule):
     The rows are shuffled and cut into folds that have the classes in equal shares, as scikit-learn's StratifiedKFold
     does with random_state 0. One fold is the test split. `lab run NAME --vary data.fold=0-9` tests each row once.
 
+    A table of the user's own is a csv file with a header. Its columns are numbers or categories, which become a number
+    each, 1 or 0. Where values are missing, `lab.data.own.columns` says how they are filled. Rows that are identical, or
+    that have the same `group`, are in the same part, as scikit-learn's StratifiedGroupKFold cuts them.
+
     Args:
         name: `cancer`.
         fallback: data set to use where `name` cannot be downloaded; `stand-in` is the one that its entry in the catalog
@@ -51,7 +59,13 @@ class Table(DataModule):
         val_size: share of the other folds that is held out for validation, with the classes in equal shares.
         batch_size: rows per training batch; the last one of an epoch may be smaller.
         eval_batch_size: rows per validation and test batch.
+        path: of the user's own csv file; null for the data set of `name`.
+        target: column of that file with the classes; null for the last one.
+        group: column of that file whose rows with the same text stay in one part of the split, such as a patient; null
+            for none.
     """
+
+    roles = Roles(added={"path": None, "target": None, "group": None})
 
     def __init__(
         self,
@@ -63,6 +77,9 @@ class Table(DataModule):
         val_size: Probability = 0.2,
         batch_size: PositiveInt = 32,
         eval_batch_size: PositiveInt = 1_000,
+        path: DataPath | None = None,
+        target: str | None = None,
+        group: str | None = None,
     ) -> None:
         require_known(name, fallback, LOADERS)
         if folds < 2:
@@ -71,18 +88,50 @@ class Table(DataModule):
             raise ConfigError(f"data.fold must be from 0 to {folds - 1}, received {fold}")
         self.name, self.fallback, self.fold, self.folds = name, fallback, fold, folds
         self.val_size, self.batch_size, self.eval_batch_size = val_size, batch_size, eval_batch_size
+        self.path, self.target, self.group = path, target, group
+        for setting, column in (("target", target), ("group", group)):
+            if column is not None and path is None:
+                raise ConfigError(f"data.{setting} names a column of the file data.path, but there is no data.path")
 
     def prepare(self) -> None:
-        rows, self.info = obtain(self.name, self.fallback, LOADERS)
-        fewest = int(rows.labels.bincount().min())
-        if self.folds > fewest:
-            raise ConfigError(
-                f"data.folds must be at most {fewest}, the rows of the rarest class, so that each fold has one; "
-                f"received {self.folds}"
+        if self.path:
+            sheet, self.info = own(self.path, read_sheet)
+            values, labels, classes, columns, parts = self._own(sheet)
+        else:
+            rows, self.info = obtain(self.name, self.fallback, LOADERS)
+            values, labels, classes = rows.values, rows.labels, rows.classes
+            parts = self._split(labels, classes)
+            columns = of_numbers(rows.columns, values[parts[0]])
+        self._train, self._validation, self._test = (Part(values[i], labels[i]) for i in parts)
+        self.spec = DataSpec(InputSpec((values.shape[1],)), Classes(len(classes), classes), reader=columns)
+
+    def _own(self, sheet: Sheet) -> tuple[Tensor, Tensor, tuple[str, ...], Columns, Parts]:
+        """Return the rows `(N, F)` of the user's own table, their classes `(N,)`, the names of the classes, the columns
+        and the split."""
+        target = sheet.names[-1] if self.target is None else self.target
+        labels, classes = classes_of(sheet, target)
+        groups = groups_of(sheet, self.group, target) if self.group is not None else None
+        columns, self.notes = found_columns(sheet, [target, *([self.group] if self.group is not None else [])])
+        if groups is None and (groups := copies_of(sheet, [one.name for one in columns.columns])) is not None:
+            copies = len(groups) - int(groups.max()) - 1
+            self.notes.append(
+                f"{copies} of {len(groups)} rows of {sheet.file} have the same inputs as another: they stay in one "
+                "part of the split"
             )
-        parts = split(rows.labels, self.fold, self.folds, self.val_size)
-        self._train, self._validation, self._test = (Part(rows.values[i], rows.labels[i]) for i in parts)
-        self.spec = DataSpec(InputSpec((rows.values.shape[1],)), Classes(len(rows.classes), rows.classes))
+        parts = self._split(labels, classes, groups)
+        columns = columns.filled_from(sheet, parts[0].tolist())
+        return columns.encode(sheet), labels, classes, columns, parts
+
+    def _split(self, labels: Tensor, classes: Sequence[str], groups: Tensor | None = None) -> Parts:
+        counts = labels.bincount()
+        fewest = int(counts.min())
+        if self.folds > fewest:
+            rarest = classes[int(counts.argmin())]
+            raise ConfigError(
+                f"data.folds must be at most {fewest}, the rows of the rarest class, {rarest}, so that each fold has "
+                f"one; received {self.folds}"
+            )
+        return split(labels, self.fold, self.folds, self.val_size, groups)
 
     def train(self, device: torch.device, seed: int, *, batch_size: int | None = None) -> Batches:
         size = batch_size or self.batch_size
@@ -98,27 +147,6 @@ class Table(DataModule):
         return _batches(self._test, device, self.eval_batch_size)
 
 
-def split(labels: Tensor, fold: int, folds: int, val_size: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the indices of the rows to train on, to validate on and to test on, each in the order of the table.
-
-    Args:
-        labels: `(N,)`, int64.
-        fold: that is tested.
-        folds: into which the rows are cut.
-        val_size: share of the rows of the other folds that is validated on; each class has that share, rounded.
-    """
-    from sklearn.model_selection import StratifiedKFold, train_test_split
-
-    classes = labels.numpy()
-    partition = StratifiedKFold(folds, shuffle=True, random_state=PARTITION).split(classes, classes)
-    rest, test = list(partition)[fold]
-    held_out = rest[:0]
-    if val_size:
-        rest, held_out = train_test_split(rest, test_size=val_size, stratify=classes[rest], random_state=fold)
-    train, validation, test = (torch.from_numpy(part).sort().values for part in (rest, held_out, test))
-    return train, validation, test
-
-
 def load_cancer() -> Rows:
     """The Wisconsin diagnostic breast cancer data: class 0 is malignant (212 rows), class 1 benign (357)."""
     from sklearn.datasets import load_breast_cancer
@@ -126,7 +154,9 @@ def load_cancer() -> Rows:
     bunch = load_breast_cancer()
     digest = hashlib.sha256(bunch.data.astype("<f8").tobytes() + bunch.target.astype("u1").tobytes())
     values, labels = torch.from_numpy(bunch.data).float(), torch.from_numpy(bunch.target).long()
-    return Rows(values, labels, tuple(str(name) for name in bunch.target_names), digest.hexdigest())
+    return Rows(
+        values, labels, tuple(map(str, bunch.target_names)), digest.hexdigest(), tuple(map(str, bunch.feature_names))
+    )
 
 
 LOADERS: dict[str, Callable[[], Rows]] = {"cancer": load_cancer}

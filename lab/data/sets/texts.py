@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable
-from typing import NamedTuple, Unpack
+from typing import Unpack
 
 import torch
 from torch import Tensor
 
-from lab.config.types import NonNegativeInt, PositiveInt
+from lab.config.roles import Roles
+from lab.config.types import DataPath, NonNegativeInt, PositiveInt
 from lab.console.notices import notice
 from lab.data.base import Batches, DataModule
 from lab.data.batch import Batch
@@ -17,7 +19,8 @@ from lab.data.batches import CutBatches, Options
 from lab.data.catalog import lookup
 from lab.data.download import fetch
 from lab.data.lengths import LengthBatches
-from lab.data.obtain import STAND_IN, obtain, require_known
+from lab.data.obtain import STAND_IN, obtain, own, require_known
+from lab.data.own.passages import Passage, Written, read_text
 from lab.data.sets.tokenizers import Characters
 from lab.data.spec import DataSpec, InputSpec, Tokens
 from lab.errors import ConfigError
@@ -25,13 +28,6 @@ from lab.errors import ConfigError
 VALIDATION = 50_000  # characters held out where the config does not say
 TEST = 0.1  # of the text, from its end, as in nanoGPT
 PAD = -1  # fills up the targets of a shorter last window; no character has it
-
-
-class Loaded(NamedTuple):
-    """What a loader returns: the text and its hash."""
-
-    text: str
-    sha256: str
 
 
 class Text(DataModule):
@@ -52,7 +48,10 @@ class Text(DataModule):
         batch_size: windows per training batch.
         eval_batch_size: windows per validation and test batch.
         val_size: characters held out for validation, from the end of the training part.
+        path: of the user's own text, a file or a folder of `.txt` files, as UTF-8; null for the data set of `name`.
     """
+
+    roles = Roles(added={"path": None})
 
     def __init__(
         self,
@@ -63,28 +62,33 @@ class Text(DataModule):
         batch_size: PositiveInt = 12,
         eval_batch_size: PositiveInt = 128,
         val_size: NonNegativeInt = VALIDATION,
+        path: DataPath | None = None,
     ) -> None:
         require_known(name, fallback, LOADERS)
         self.name, self.fallback, self.block = name, fallback, block
         self.batch_size, self.eval_batch_size, self.val_size = batch_size, eval_batch_size, val_size
+        self.path = path
 
     def prepare(self) -> None:
-        loaded, self.info = obtain(self.name, self.fallback, LOADERS)
-        if self.info.name == "topics":
+        loaded, self.info = own(self.path, read_text) if self.path else obtain(self.name, self.fallback, LOADERS)
+        self.notes = loaded.notes
+        if self.info.name == "topics" and not self.path:
             self.notes = ["the text of topics belongs to the version of Python: figures of two versions do not compare"]
         tokenizer = Characters.of(loaded.text)
         ids = torch.tensor(tokenizer.encode(loaded.text))
         training = int(len(ids) * (1 - TEST))
         kept = training - self.val_size
         if kept < 2 * self.block:
+            least = math.ceil((2 * self.block + self.val_size) / (1 - TEST))
             raise ConfigError(
-                f"data.val_size is {self.val_size:,} and data.block {self.block:,}, but there are only {training:,} "
-                "characters to train on"
+                f"data.val_size of {self.val_size:,} and data.block of {self.block:,} need a text of at least "
+                f"{least:,} characters, a tenth of them for the test, but {self.info.name} has {len(ids):,}"
             )
         self._train, self._validation, self._test = ids[:kept], ids[kept:training], ids[training:]
         self.spec = DataSpec(
             InputSpec((self.block,), "int64", vocab=len(tokenizer)),
             Tokens(len(tokenizer), self.block, PAD, tokenizer),
+            reader=Passage(self.block, tokenizer),
         )
 
     def train(self, device: torch.device, seed: int, *, batch_size: int | None = None) -> Batches:
@@ -127,19 +131,19 @@ class Windows(CutBatches):
         return Batch(windows[:, :-1], windows[:, 1:], weight=len(chosen) * self.block)
 
 
-def load_tinyshakespeare() -> Loaded:
+def load_tinyshakespeare() -> Written:
     """The plays as Karpathy's char-rnn has them. Raises UnavailableError or DamagedDataError."""
     dataset = lookup("tinyshakespeare")
     (path,) = fetch(dataset, announce=notice).values()
-    return Loaded(path.read_text(encoding="utf-8"), dataset.sha256)
+    return Written(path.read_text(encoding="utf-8"), dataset.sha256)
 
 
-def load_topics() -> Loaded:
+def load_topics() -> Written:
     """Python's help topics in alphabetical order, an empty line between them."""
     from pydoc_data.topics import topics
 
     text = "\n\n".join(topics[name].strip() for name in sorted(topics))
-    return Loaded(text, hashlib.sha256(text.encode()).hexdigest())
+    return Written(text, hashlib.sha256(text.encode()).hexdigest())
 
 
-LOADERS: dict[str, Callable[[], Loaded]] = {"tinyshakespeare": load_tinyshakespeare, "topics": load_topics}
+LOADERS: dict[str, Callable[[], Written]] = {"tinyshakespeare": load_tinyshakespeare, "topics": load_topics}

@@ -1,0 +1,45 @@
+"""Predictions as rows of a table, and as lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lab.capabilities import Prediction
+from lab.console.tables import plain
+from lab.data.spec import Target, Tokens, Values
+
+Row = dict[str, Any]
+
+
+def rows_of(prediction: Prediction, told: Mapping[str, Any], target: Target | None) -> Iterator[Row]:
+    """Yield a row for each label or number that was predicted for one input.
+
+    Args:
+        prediction: for the input.
+        told: what tells the input from others, such as `{"input": "a.csv", "row": 3}`.
+        target: what is predicted; steps of a series become a row for each step and column.
+    """
+    value = prediction.value
+    if isinstance(target, Values) and len(target.shape) == 2 and value is not None:
+        steps, columns = target.shape
+        numbers = value if isinstance(value, list) else [value]
+        names = target.names or [str(number + 1) for number in range(columns)]
+        for i in range(steps * columns):
+            yield {**told, "step": i // columns + 1, "column": names[i % columns], "value": numbers[i]}
+        return
+    every = {"label": prediction.label, "probability": prediction.probability, "value": value}
+    yield {**told, **{name: one for name, one in every.items() if one is not None}}
+
+
+def line_of(row: Row, target: Target | None) -> str:
+    """Return the row as a line: `rows.csv, row 3: malignant, probability 0.93`."""
+    predicted = {name: row[name] for name in ("label", "probability", "value") if name in row}
+    where = [str(row["input"]), *(f"{name} {one}" for name, one in row.items() if name not in {"input", *predicted})]
+    label, value = predicted.get("label"), predicted.get("value")
+    said = f"{value:.6g}" if isinstance(value, float) else str(value)
+    if label is not None:
+        said = f"next {label!r}" if isinstance(target, Tokens) else str(label)
+    if "probability" in predicted:
+        said += f", probability {predicted['probability']:.4g}"
+    return plain(f"{', '.join(where)}: {said}")

@@ -1,0 +1,163 @@
+"""A csv file as a sheet of texts: its delimiter, its header and its lines. What the columns mean is said elsewhere."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from lab.console.tables import plain
+from lab.console.wording import count, some
+from lab.data.files.text import decoded
+from lab.errors import ConfigError, DataError, nearest
+
+DELIMITERS = "\t;,"  # where several fit, the first: a comma may stand inside numbers
+MISSING = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "null", "?"})
+"""What stands for a missing value, in lower case."""
+SHOWN = 12  # names of columns in a sentence
+SNIFFED = 100  # rows that the delimiter is chosen by
+
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
+
+
+class Sheet(NamedTuple):
+    """The cells of a csv file, without spaces around them.
+
+    Args:
+        file: its name, for messages.
+        names: of the columns.
+        rows: the cells of each row, as many as there are columns.
+        lines: where each row begins in the file, from 1.
+        comma: whether numbers may have a decimal comma; not where a comma separates the cells.
+        sha256: hash of the file.
+        headless: whether the file has no header.
+        notes: what its user should know, one sentence each.
+    """
+
+    file: str
+    names: tuple[str, ...]
+    rows: Sequence[Sequence[str]]
+    lines: Sequence[int]
+    comma: bool
+    sha256: str
+    headless: bool = False
+    notes: tuple[str, ...] = ()
+
+    def place(self, setting: str, name: str) -> int:
+        """Return the number of a column. Raises ConfigError where there is none of this name."""
+        if name not in self.names:
+            raise ConfigError(
+                f"{setting} must be a column of {self.file} ({named(self.names)}), received {name!r}"
+                f"{nearest(name, self.names)}"
+            )
+        return self.names.index(name)
+
+    def require(self, names: Sequence[str]) -> None:
+        """Raise ConfigError where there is no column of one of these names."""
+        if missing := [name for name in names if name not in self.names]:
+            others = [name for name in self.names if name not in names]
+            raise ConfigError(
+                f"{self.file} has no column {named(missing)}; expected {named(names)}{nearest(missing[0], others)}"
+            )
+
+    def cells(self, column: int) -> list[str]:
+        """Return the cells of a column, from top to bottom."""
+        return [row[column] for row in self.rows]
+
+    def number(self, cell: str) -> float | None:
+        """Return the number that a cell holds; None where it holds none."""
+        if self.comma and cell.count(",") == 1 and "." not in cell:
+            cell = cell.replace(",", ".")
+        return float(cell) if _NUMBER.fullmatch(cell) else None
+
+
+def is_missing(cell: str) -> bool:
+    """Return whether a cell stands for a missing value."""
+    return cell.lower() in MISSING
+
+
+def named(names: Sequence[str]) -> str:
+    """Return names of columns with commas between them; of very many, the first and how many more there are."""
+    return some(names, most=SHOWN)
+
+
+def read_sheet(path: Path) -> Sheet:
+    """Read a csv file. Raises ConfigError for a folder, DataError where the file cannot be read as a table."""
+    if not path.is_file():
+        raise ConfigError(f"data.path: expected a csv file, but {path} is a folder")
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from error
+    return parse_sheet(content, path.name)
+
+
+def parse_sheet(content: bytes, file: str) -> Sheet:
+    """Return what the bytes of a csv file hold: UTF-8, with `,`, `;` or tabs between cells, and a header.
+
+    Where a cell of the first line is a number, there is no header, and columns are named `column 1` and so on.
+
+    Raises DataError where a line has more or fewer cells than the header, where two columns have one name, or where the
+    file is empty or not UTF-8.
+    """
+    text = decoded(content, file, "a csv")
+    delimiter = _delimiter(text)
+    records = _records(text, delimiter, file)
+    start, first = next(records)
+    comma = delimiter != ","
+    names, notes = tuple(first), list[str]()
+    sheet = Sheet(file, names, [], [], comma, hashlib.sha256(content).hexdigest())
+    headless = any(sheet.number(cell) is not None for cell in first)
+    if headless:
+        names = tuple(f"column {i + 1}" for i in range(len(first)))
+        notes.append(
+            f"the first line of {file} has numbers, so it is read as data: columns are named {names[0]!r} to "
+            f"{names[-1]!r}"
+        )
+    names = tuple(plain(" ".join(name.split())) or f"column {i + 1}" for i, name in enumerate(names))
+    if twice := [name for name, often in Counter(names).items() if often > 1]:
+        raise DataError(f"{file} has two columns named {twice[0]!r}; give each a name of its own")
+    rows, lines = ([first], [start]) if headless else ([], [])
+    for line, row in records:
+        if len(row) != len(names):
+            raise DataError(f"{file}: line {line} has {count(len(row), 'cell')}, but the first line has {len(names)}")
+        rows.append(row)
+        lines.append(line)
+    if not rows:
+        raise DataError(f"{file} has a header and no rows")
+    return sheet._replace(names=names, rows=rows, lines=lines, headless=headless, notes=tuple(notes))
+
+
+def _records(text: str, delimiter: str, file: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield for each row the line that it begins in, and its cells. Empty lines are left out."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True)
+    line = 1
+    try:
+        for row in reader:
+            if any(row):
+                yield line, [cell.strip() for cell in row]
+            line = reader.line_num + 1
+    except csv.Error as error:
+        reason = "a quote is not closed" if "unexpected end" in str(error) else str(error)
+        raise DataError(f"{file} cannot be read as a csv from line {line} on: {reason}") from error
+
+
+def _delimiter(text: str) -> str:
+    """Return the delimiter by which most rows have as many cells as the first, which has at least two."""
+
+    def fit(delimiter: str) -> float:
+        try:
+            reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
+            widths = [len(row) for row in islice(filter(any, reader), SNIFFED)]
+        except csv.Error:
+            return 0
+        return widths.count(widths[0]) / len(widths) if widths and widths[0] > 1 else 0
+
+    best = max(DELIMITERS, key=fit)  # the first of equals
+    return best if fit(best) else ","

@@ -1,0 +1,40 @@
+"""What a user gives a trained model to predict from, and what reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from lab.data.batch import Tensors
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """Inputs that were read from one file.
+
+    Args:
+        inputs: `(B, *spec.input.shape)`, or a dict of such tensors. A sequence may be shorter.
+        labels: for each of the B what tells it from the others, such as `{"row": 3}`.
+        notes: what was done to make them fit, one sentence each.
+    """
+
+    inputs: Tensors
+    labels: Sequence[Mapping[str, Any]]
+    notes: Sequence[str] = ()
+
+
+class Reader(Protocol):
+    """Reads files as inputs of a model, by what is known of the data that it was trained on."""
+
+    @property
+    def suffixes(self) -> Sequence[str]:
+        """Endings of the files that it reads, such as `.csv`: those of a folder that are taken."""
+
+    def read(self, content: bytes, name: str) -> Given:
+        """Return the inputs in a file. Raises ConfigError or DataError where it is damaged, or does not fit.
+
+        Args:
+            content: of the file.
+            name: of the file, for messages.
+        """

@@ -1,0 +1,38 @@
+"""Reads images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+
+from lab.data.files.picture import ENDINGS, grey, header, pixels, written
+from lab.data.inputs.given import Given
+from lab.data.spec import InputSpec
+from lab.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Images:
+    """Reads images, `(1, C, H, W)` in [0, 1]; those of another size are resized."""
+
+    spec: InputSpec
+    suffixes: ClassVar = ENDINGS
+
+    def read(self, content: bytes, name: str) -> Given:
+        """Return the image in a file. Raises DataError where it is none, ConfigError where the model takes no images of
+        one or three channels."""
+        channels, *size = self.spec.shape
+        if channels not in (1, 3):
+            raise ConfigError(f"{name}: the model takes images of {channels} channels, which no picture has")
+        found, wanted = header(content, name).size, (size[0], size[1])
+        image = pixels(content, name, size=wanted)
+        notes = [] if found == wanted else [f"{name} was resized from {written(found)} to {written(wanted)}"]
+        if channels == 1:
+            image = grey(image)[..., None]
+        elif image.ndim == 2:
+            image = np.stack([image] * 3, -1)
+        scaled = torch.from_numpy(image.astype(np.float32) / 255)  # (H, W, C)
+        return Given(scaled.permute(2, 0, 1).contiguous()[None], [{}], notes)

@@ -1,0 +1,75 @@
+"""Reads what a user names, files, folders or standard input, by the spec of the data that a model was trained on."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from lab.data.inputs.given import Given, Reader
+from lab.data.inputs.images import Images
+from lab.data.inputs.sounds import Sounds
+from lab.data.spec import DataSpec, InputSpec
+from lab.errors import ConfigError, DataError, LabError
+
+STANDARD_INPUT = "-"
+
+
+def reader_of(spec: DataSpec) -> Reader:
+    """Return what reads files as such inputs. Raises ConfigError where nothing does."""
+    if spec.reader is not None:
+        return spec.reader
+    form = spec.input
+    if isinstance(form, InputSpec) and form.sample_rate:
+        return Sounds(form, form.sample_rate)
+    if isinstance(form, InputSpec) and len(form.shape) == 3:
+        return Images(form)
+    raise ConfigError("this model takes inputs that no file has; from Python: lab.load(RUN).predict(inputs)")
+
+
+def read_inputs(words: Sequence[str], reader: Reader) -> list[tuple[str, Given]]:
+    """Return what each file holds, with its name; `-` is standard input, and a folder all files of the kind in it.
+
+    Raises LabError with a sentence for each file that cannot be read.
+    """
+    found, errors = list[tuple[str, Given]](), list[str]()
+    names = [name for word in words for name in _files(word, reader)]
+    for name in names:
+        try:
+            content, told = _content(name)
+            found.append((told, reader.read(content, told)))
+        except LabError as error:
+            errors.append(str(error))
+    if len(errors) > 1:
+        raise DataError(f"{len(errors)} of {len(names)} inputs cannot be read: {'; '.join(errors)}")
+    if errors:
+        raise DataError(errors[0])
+    return found
+
+
+def _files(word: str, reader: Reader) -> Iterator[str]:
+    """Yield the files that a word names: of a folder, those of the kind, in the order of their names, but no hidden
+    ones."""
+    folder = Path(word)
+    if word == STANDARD_INPUT or not folder.is_dir():
+        yield word
+        return
+    try:
+        inside = sorted(one for one in folder.iterdir() if one.is_file() and not one.name.startswith("."))
+    except OSError as error:
+        raise ConfigError(f"{folder} cannot be read: {error.strerror}") from error
+    files = [one for one in inside if one.suffix.lower() in reader.suffixes]
+    if not files:
+        kinds = ", ".join(reader.suffixes)
+        raise ConfigError(f"the folder {word} has no file that ends in {kinds}; the folders in it are not searched")
+    yield from map(str, files)
+
+
+def _content(name: str) -> tuple[bytes, str]:
+    """Return the content of a file, and what it is called."""
+    if name == STANDARD_INPUT:
+        return sys.stdin.buffer.read(), "standard input"
+    try:
+        return Path(name).read_bytes(), name
+    except OSError as error:
+        raise DataError(f"{name} cannot be read: {error.strerror}") from error

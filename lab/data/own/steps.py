@@ -1,0 +1,162 @@
+"""A series in a csv file: a row for each step of time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import Tensor
+
+from lab.console.wording import shown
+from lab.data.files.csv import Sheet, is_missing, named, parse_sheet
+from lab.data.inputs.given import Given
+from lab.errors import ConfigError, DataError
+
+SEASONS = ((timedelta(hours=1), 24), (timedelta(days=1), 7), (timedelta(days=30), 12), (timedelta(days=91), 4))
+"""Steps of so much time, within a tenth, with the steps of one season: a day, a week, a year and a year."""
+
+
+class Steps(NamedTuple):
+    """The steps of a series.
+
+    Args:
+        values: `(N, F)`, float32.
+        columns: names of the F columns.
+        times: a label for each of the N steps.
+        period: steps of one season; 1 where the times do not tell.
+        sha256: hash of the file.
+        notes: what its user should know, one sentence each.
+    """
+
+    values: Tensor
+    columns: tuple[str, ...]
+    times: tuple[str, ...]
+    period: int
+    sha256: str
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class History:
+    """Reads the last steps of a csv as the past of a forecast, `(1, T, F)`, by the names in its header.
+
+    Args:
+        past: T.
+        columns: names of the F columns.
+    """
+
+    past: int
+    columns: tuple[str, ...]
+    suffixes: ClassVar = (".csv", ".tsv")
+
+    def read(self, content: bytes, name: str) -> Given:
+        """Return the last `past` steps. Raises ConfigError where a column or steps are missing, DataError for gaps."""
+        sheet = parse_sheet(content, name)
+        sheet.require(self.columns)
+        if len(sheet.rows) < self.past:
+            raise ConfigError(f"{name} has {len(sheet.rows)} steps, but the model looks back on {self.past}")
+        left_out = len(sheet.rows) - self.past
+        notes = [*sheet.notes]
+        times, at = _times(sheet)
+        _require_order(sheet, times)
+        if left_out:
+            notes.append(f"{name}: the forecast follows its last {self.past} steps; the {left_out} before are not used")
+        if extra := [one for place, one in enumerate(sheet.names) if one not in self.columns and place != at]:
+            notes.append(f"{name}: not used: {named(extra)}")
+        last = sheet._replace(rows=sheet.rows[left_out:], lines=sheet.lines[left_out:])
+        return Given(_values(last, self.columns)[None], [{} if at is None else {"after": times[-1]}], notes)
+
+
+def steps_of(sheet: Sheet, columns: Sequence[str] | None) -> Steps:
+    """Return the series in a sheet, whose first column may be times: texts, or numbers that grow by equal steps.
+
+    Args:
+        sheet: with a row for each step, the earliest first.
+        columns: names of the columns to use; None for all that are numbers.
+
+    Raises ConfigError where there is no such column, DataError where a step has no number, or where dates are not in
+    order.
+    """
+    times, at = _times(sheet)
+    left_out = []
+    if columns:
+        names = [sheet.names[sheet.place("data.columns", name)] for name in columns]
+    else:
+        others = [name for place, name in enumerate(sheet.names) if place != at]
+        left_out = [name for name in others if not _has_numbers(sheet, name)]
+        names = [name for name in others if name not in left_out]
+        if not names:
+            raise DataError(f"{sheet.file} has no column of numbers: {named(sheet.names)}")
+    notes = list(sheet.notes)
+    if left_out:
+        notes.append(f"columns of {sheet.file} that are left out, as they are texts: {named(left_out)}")
+    values, (period, uneven) = _values(sheet, names), _require_order(sheet, times)
+    if uneven:
+        notes.append(uneven)
+    return Steps(values, tuple(names), times, period, sheet.sha256, tuple(notes))
+
+
+def _times(sheet: Sheet) -> tuple[tuple[str, ...], int | None]:
+    """Return a label for each step, and the number of the column that they are from; None where there is none."""
+    cells = sheet.cells(0)
+    numbers = [number for cell in cells if (number := sheet.number(cell)) is not None]
+    if not numbers and len(sheet.names) > 1:
+        return tuple(cells), 0
+    growth = {round(after - before, 9) for before, after in pairwise(numbers)}
+    if len(sheet.names) > 1 and len(numbers) == len(cells) > 2 and len(growth) == 1 and growth.pop() > 0:
+        return tuple(cells), 0
+    return tuple(f"step {i + 1}" for i in range(len(cells))), None
+
+
+def _has_numbers(sheet: Sheet, name: str) -> bool:
+    return any(sheet.number(cell) is not None for cell in sheet.cells(sheet.names.index(name)))
+
+
+def _values(sheet: Sheet, names: Sequence[str]) -> Tensor:
+    """Return the numbers of columns, `(N, F)`. Raises DataError where there is none."""
+    columns = []
+    for name in names:
+        cells = sheet.cells(sheet.names.index(name))
+        numbers = [sheet.number(cell) for cell in cells]
+        if None in numbers:
+            row = numbers.index(None)
+            what = "is missing" if is_missing(cells[row]) else f"is {shown(cells[row])!r}"
+            raise DataError(
+                f"{sheet.file}: {name} {what} in line {sheet.lines[row]}; a series needs a number at each step"
+            )
+        columns.append(numbers)
+    values = torch.tensor(columns, dtype=torch.float32).T.contiguous()
+    if not values.isfinite().all():
+        row, column = (~values.isfinite()).nonzero()[0].tolist()
+        raise DataError(f"{sheet.file}: {names[column]} in line {sheet.lines[row]} is too large for float32")
+    return values
+
+
+def _require_order(sheet: Sheet, times: Sequence[str]) -> tuple[int, str | None]:
+    """Return the steps of one season, and a sentence where steps are not equally long; 1 and None where times are no
+    ISO dates. Raises DataError where a date is not after the one before."""
+    try:
+        dates = [datetime.fromisoformat(time if len(time) != 7 else f"{time}-01") for time in times]
+        lengths = [after - before for before, after in pairwise(dates)]
+    except (ValueError, TypeError):  # TypeError: some with a time zone, some without
+        return 1, None
+    for row, length in enumerate(lengths, 1):
+        if length <= timedelta(0):
+            raise DataError(
+                f"{sheet.file}: line {sheet.lines[row]} is {times[row]}, which is not after {times[row - 1]} in the "
+                "row before; expected a row for each step, the earliest first"
+            )
+    usual = sorted(lengths)[len(lengths) // 2] if lengths else timedelta(0)
+    period = next((count for step, count in SEASONS if abs(usual - step) <= 0.1 * step), 1)
+    longer = [row for row, length in enumerate(lengths, 1) if length > 1.5 * usual]
+    if not longer:
+        return period, None
+    row = longer[0]
+    return period, (
+        f"{sheet.file}: line {sheet.lines[row]} is {lengths[row - 1]} after the row before, where most are {usual}: "
+        "all steps are taken as equally long"
+    )

@@ -1,0 +1,143 @@
+"""`lab predict` reads csv and text files, folders and standard input, and refuses before it predicts."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lab
+from lab.cli.main import main
+from lab.runs.summary import Summary
+
+COMMON = {"device": "cpu", "threads": 1}
+
+
+def trained(name: str, settings: dict[str, Any], runs: Path) -> Summary:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WANDB_MODE", "disabled")
+        return lab.run(name, COMMON | settings, runs_dir=runs)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("own")
+
+
+@pytest.fixture(scope="module")
+def table(folder: Path) -> Summary:
+    """A classifier of people: the class is who is tall, in text columns and numbers with gaps."""
+    draw = random.Random(0)
+    rows = ["name,height,shoes,tall"]
+    for i in range(120):
+        height, shoes = draw.gauss(170, 10), draw.choice(["boots", "flat"])
+        tall = height + 5 * (shoes == "boots") > 172
+        rows.append(f"p{i},{'' if i % 10 == 3 else round(height, 1)},{shoes},{'yes' if tall else 'no'}")
+    (folder / "people.csv").write_text("\n".join(rows))
+    settings = {"data.path": str(folder / "people.csv"), "model.positive": "yes", "trainer.max_epochs": 15}
+    return trained("cancer-mlp", settings, folder / "runs")
+
+
+@pytest.fixture(scope="module")
+def series(folder: Path) -> Summary:
+    rows = [f"{1990 + t // 12}-{t % 12 + 1:02d},{10 + t},{200 - t}" for t in range(100)]
+    (folder / "sales.csv").write_text("\n".join(["month,up,down", *rows]))
+    settings = {"data.path": str(folder / "sales.csv"), "data.horizon": 2, "trainer.max_steps": 100, "model.lags": [1]}
+    return trained("forecast-airline", settings | {"model.log": False}, folder / "runs")
+
+
+@pytest.fixture(scope="module")
+def language(folder: Path) -> Summary:
+    (folder / "abc.txt").write_text("abcd" * 300)
+    settings = {"data.path": str(folder / "abc.txt"), "data.block": 8, "trainer.max_steps": 60}
+    small = {"model.encoder.width": 8, "model.encoder.layers": 1, "model.encoder.heads": 1}
+    return trained("gpt-shakespeare", settings | small, folder / "runs")
+
+
+def predicted(capsys: pytest.CaptureFixture[str], run: Summary, *words: str) -> tuple[list[dict[str, Any]], str]:
+    capsys.readouterr()
+    assert main(["predict", str(run.dir), *words, "--json"]) == 0
+    out, err = capsys.readouterr()
+    return json.loads(out), err
+
+
+def test_rows_of_a_csv_are_predicted(table: Summary, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("new.csv").write_text("shoes;extra;height\nflat;1;150,5\nboots;2;190\nclogs;3;\n")
+    rows, err = predicted(capsys, table, "new.csv", "-o", "out.csv")
+    assert [(row["input"], row["row"]) for row in rows] == [("new.csv", 1), ("new.csv", 2), ("new.csv", 3)]
+    assert [row["label"] for row in rows[:2]] == ["no", "yes"]
+    assert "new.csv: not used: extra" in err
+    assert "shoes is 'clogs' in row 3, which training had not: taken as none of boots, flat" in err
+    written = list(csv.DictReader(Path("out.csv").read_text().splitlines()))
+    assert [row["label"] for row in written] == [row["label"] for row in rows]
+    assert main(["predict", str(table.dir), "new.csv"]) == 0
+    assert capsys.readouterr().out.startswith("new.csv, row 1: no, probability 0.")
+
+
+def test_standard_input_is_a_file(
+    table: Summary, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"height,shoes\n190,boots\n")))
+    rows, _ = predicted(capsys, table, "-")
+    assert [(row["input"], row["label"]) for row in rows] == [("standard input", "yes")]
+
+
+def test_folder_is_all_files_of_the_kind(table: Summary, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("new").mkdir()
+    for name in ("b.csv", "a.csv", ".c.csv", "d.md"):
+        (Path("new") / name).write_text("height,shoes\n190,boots\n")
+    rows, _ = predicted(capsys, table, "new")
+    assert [row["input"] for row in rows] == ["new/a.csv", "new/b.csv"]
+
+
+def test_steps_have_column_and_number(series: Summary, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("history.csv").write_text("\n".join(["down,up", *(f"{180 - t},{30 + t}" for t in range(20))]))
+    rows, err = predicted(capsys, series, "history.csv")
+    assert [(row["step"], row["column"]) for row in rows] == [(1, "up"), (1, "down"), (2, "up"), (2, "down")]
+    assert [row["value"] for row in rows] == pytest.approx([50, 160, 51, 159], abs=1)
+    assert "history.csv: the forecast follows its last 14 steps; the 6 before are not used" in err
+
+
+def test_next_character_is_predicted(language: Summary, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("start.txt").write_text("abcdabcdab")
+    rows, err = predicted(capsys, language, "start.txt")
+    assert (rows[0]["label"], rows[0]["probability"] > 0.25) == ("c", True)
+    assert "follows its last 8 tokens" in err
+    assert main(["predict", str(language.dir), "start.txt"]) == 0
+    assert capsys.readouterr().out.startswith("start.txt: next 'c', probability 0.")
+
+
+def test_all_bad_files_are_named(table: Summary, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, text in (("good", "height,shoes\n190,flat"), ("bad", "hight,shoes\n1,2"), ("empty", "")):
+        Path(f"{name}.csv").write_text(text)
+    Path("void").mkdir()
+    for words, sentence in (
+        (["good.csv", "bad.csv"], "bad.csv has no column height; expected height, shoes; did you mean 'hight'?"),
+        (["good.csv", "bad.csv", "empty.csv"], "2 of 3 inputs cannot be read: bad.csv has no column height; "),
+        (["void"], "the folder void has no file that ends in .csv, .tsv"),
+        (["none.csv"], "there is no file none.csv"),
+        (["-", "-"], "standard input, -, can be read once"),
+    ):
+        assert main(["predict", str(table.dir), *words, "-o", "out.csv"]) == 2
+        out, err = capsys.readouterr()
+        assert sentence in err
+        assert not out
+    assert not Path("out.csv").exists()
+
+
+def test_moved_data_are_named_again(table: Summary, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("new.csv").write_text("height,shoes\n190,boots\n")
+    before, _ = predicted(capsys, table, "new.csv")
+    moved = (folder / "people.csv").rename(folder / "moved.csv")
+    try:
+        assert main(["predict", str(table.dir), "new.csv"]) == 2
+        assert "people.csv" in capsys.readouterr().err
+        after, _ = predicted(capsys, table, "new.csv", f"--data.path={moved}")
+        assert before == after
+    finally:
+        moved.rename(folder / "people.csv")

@@ -1,0 +1,91 @@
+"""A csv of steps becomes a series; gaps and steps out of order are refused with their line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from lab.data import Series
+from lab.data.files.csv import parse_sheet
+from lab.data.own.steps import History, Steps, steps_of
+from lab.errors import ConfigError, DataError
+
+MONTHS = [f"{2010 + t // 12}-{t % 12 + 1:02d}" for t in range(60)]
+SALES = "month,shop,units,price\n" + "".join(f"{month},north,{t + 1},{t / 2}\n" for t, month in enumerate(MONTHS))
+
+
+def steps(text: str, columns: list[str] | None = None) -> Steps:
+    return steps_of(parse_sheet(text.encode(), "own.csv"), columns)
+
+
+def test_columns_of_numbers_are_taken() -> None:
+    found = steps(SALES)
+    assert found.columns == ("units", "price")
+    assert (found.times[0], found.period) == ("2010-01", 12)
+    assert found.values[2].tolist() == [3, 1]
+    assert found.notes == ("columns of own.csv that are left out, as they are texts: shop",)
+    assert steps(SALES, ["price"]).values[:3].tolist() == [[0], [0.5], [1]]
+
+
+def test_times_are_optional() -> None:
+    assert steps("x\n3\n1\n2\n").times == ("step 1", "step 2", "step 3")
+    years = steps("year,x\n2001,3\n2002,1\n2003,2\n")
+    assert (years.columns, years.times) == (("x",), ("2001", "2002", "2003"))
+    assert steps("a,b\n5,3\n1,1\n2,2\n").columns == ("a", "b")
+
+
+def test_seasons_follow_from_dates() -> None:
+    days = "".join(f"2020-01-{t + 1:02d},{t}\n" for t in range(20))
+    hours = "".join(f"2020-01-01T{t:02d}:00,{t}\n" for t in range(20))
+    assert [steps(f"t,x\n{one}").period for one in (days, hours, "mon,1\ntue,2\n")] == [7, 24, 1]
+    weekdays = days.replace("2020-01-04,3\n2020-01-05,4\n", "")
+    (note,) = steps(f"t,x\n{weekdays}").notes
+    assert note.startswith("own.csv: line 5 is 3 days, 0:00:00 after the row before, where most are 1 day")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            SALES.replace("north,7,3.0", "north,,3.0"),
+            "units is missing in line 8; a series needs a number",
+        ),
+        (SALES.replace("north,7,3.0", "north,seven,3.0"), "units is 'seven' in line 8"),
+        ("t,x\n2020-02-01,1\n2020-01-01,2\n", "line 3 is 2020-01-01, which is not after 2020-02-01"),
+        ("t,x\n2020-02-01,1\n2020-02-01,2\n", "line 3 is 2020-02-01, which is not after 2020-02-01"),
+        ("t,x\na,b\nc,d\n", "has no column of numbers: t, x"),
+        ("x,y\n1,1e39\n3,4\n", "y in line 2 is too large for float32"),
+    ],
+)
+def test_gaps_are_one_sentence(text: str, sentence: str) -> None:
+    with pytest.raises(DataError, match=sentence):
+        steps(text)
+
+
+def test_own_series_is_prepared(tmp_path: Path) -> None:
+    (tmp_path / "own.csv").write_text(SALES)
+    data = Series(path=str(tmp_path / "own.csv"), columns=["units"], past=14, test_size=12, val_size=0)
+    data.prepare()
+    assert data.values[:, 0].tolist() == list(range(1, 61))
+    assert (data.info.name, data.period) == ("own.csv", 12)
+    with pytest.raises(ConfigError, match=r"data\.columns must be a column of own\.csv .*'unit'; did you mean 'units'"):
+        Series(path=str(tmp_path / "own.csv"), columns=["unit"]).prepare()
+    with pytest.raises(ConfigError, match=r"of 60 steps 0 are left by data\.test_size and data\.val_size, 70 and 0"):
+        Series(path=str(tmp_path / "own.csv"), test_size=70, val_size=0).prepare()
+
+
+def test_history_is_the_last_steps() -> None:
+    given = History(3, ("price", "units")).read(SALES.encode(), "own.csv")
+    assert isinstance(given.inputs, torch.Tensor)
+    assert given.inputs.tolist() == [[[28.5, 58], [29, 59], [29.5, 60]]]
+    assert given.labels == [{"after": "2014-12"}]
+    assert given.notes == [
+        "own.csv: the forecast follows its last 3 steps; the 57 before are not used",
+        "own.csv: not used: shop",
+    ]
+    with pytest.raises(ConfigError, match=r"own\.csv has 60 steps, but the model looks back on 61"):
+        History(61, ("units",)).read(SALES.encode(), "own.csv")
+    with pytest.raises(ConfigError, match=r"no column unit; expected unit; did you mean 'units'"):
+        History(3, ("unit",)).read(SALES.encode(), "own.csv")
