@@ -10,8 +10,7 @@ from torch import Tensor
 
 from lab.data.batch import Batch
 from lab.data.sound import Sound
-from lab.nn.spectrogram import LogMelSpectrogram
-from lab.training.pictures import canvas, rendered
+from lab.training.pictures import canvas, draw_spectrogram, labels, rendered
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -41,18 +40,16 @@ def spectrograms(examples: Sequence[Judged], rate: int, names: Sequence[str]) ->
     """Draw up to 12 sounds as log-mel spectrograms, one second and more to the right and high bands on top; `rate` is
     in samples per second. The title of a mistake is red."""
     examples = examples[:MOST_DRAWN]
-    spectrogram = LogMelSpectrogram(rate, normalise="none")
+    names = labels(names)
     rows, columns = -(-len(examples) // COLUMNS), min(COLUMNS, len(examples))
     figure = canvas(2.6 * columns + 0.6, 2.1 * rows + 0.5)
     longest = max(len(one.input) for one in examples) / rate
     for axes, one in zip(figure.subplots(rows, columns, squeeze=False).flat, examples, strict=False):
-        frames, _ = spectrogram(one.input.detach().float().cpu()[None])
-        seconds = len(one.input) / rate
-        axes.imshow(frames[0].T.numpy(), origin="lower", aspect="auto", cmap="magma", extent=(0, seconds, 0, 40))
+        draw_spectrogram(axes, one.input, rate)
         wrong = one.label != one.predicted
         told = f"true {names[one.label]}, predicted {names[one.predicted]}"
         axes.set_title(told, fontsize=9, color="firebrick" if wrong else "black")
-        axes.set(xlim=(0, longest), yticks=())
+        axes.set_xlim(0, longest)
         axes.tick_params(labelsize=7)
     for axes in figure.axes[len(examples) :]:
         axes.set_visible(False)

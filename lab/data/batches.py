@@ -119,6 +119,11 @@ class TensorBatches(CutBatches):
         where = next(iter(inputs.values())) if isinstance(inputs, dict) else inputs
         super().__init__(len(self.examples), where.device, **options)
 
+    @property
+    def targets(self) -> Tensors | None:
+        """Those of all examples, in their own order."""
+        return self.examples.targets
+
     def take(self, chosen: Tensor) -> Batch:
         def rows(tensor: Tensor) -> Tensor:
             return tensor[chosen]

@@ -12,11 +12,19 @@ from PIL import Image
 from torch import Tensor
 
 from lab.console.wording import shown
+from lab.errors import ConfigError
+from lab.nn.spectrogram import LogMelSpectrogram
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 SCALE = 3  # screen pixels per image pixel: 28x28 is too small to judge
+WIDEST = 2_400  # screen pixels of a grid, where its images are not larger themselves
+LARGEST_MATRIX, READABLE = 16.0, 0.4
+"""Inches of a confusion matrix, and of a cell that has room for its count."""
+MOST_TICKS = 60
+LETTER = 0.09  # inches of a letter in a name
 
 
 def grid(images: Tensor, columns: int | None = None) -> Image.Image:
@@ -32,7 +40,8 @@ def grid(images: Tensor, columns: int | None = None) -> Image.Image:
         sheet[:, top : top + height, left : left + width] = image
     pixels = sheet.mul(255).round().to(torch.uint8).expand(3, -1, -1).permute(1, 2, 0).numpy()
     picture = Image.fromarray(pixels)
-    return picture.resize((picture.width * SCALE, picture.height * SCALE), Image.Resampling.NEAREST)
+    scale = max(1, min(SCALE, WIDEST // picture.width))
+    return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
 
 
 def pictures(images: Tensor) -> list[Image.Image]:
@@ -63,6 +72,33 @@ def literal(name: str, longest: int = 24) -> str:
     return shown(name, longest).replace("$", r"\$")
 
 
+def labels(names: Sequence[str]) -> list[str]:
+    """Return the names of classes as matplotlib shows them, and as `class 3` where its font lacks their letters."""
+    from matplotlib import font_manager
+
+    known = font_manager.get_font(font_manager.findfont("DejaVu Sans")).get_charmap()
+    shown = [literal(name) for name in names]
+    return [name if all(ord(letter) in known for letter in name) else f"class {i}" for i, name in enumerate(shown)]
+
+
+def draw_spectrogram(axes: Axes, samples: Tensor, rate: int) -> None:
+    """Draw one sound `(T,)` of `rate` samples per second as a log-mel spectrogram: time in seconds to the right, high
+    bands on top."""
+    bands = next((n for n in (40, 20, 10, 5) if _wide_enough(n, rate)), 2)
+    frames, _ = LogMelSpectrogram(rate, mels=bands, normalise="none")(samples.detach().float().cpu()[None])
+    extent = (0, len(samples) / rate, 0, bands)
+    axes.imshow(frames[0].T.numpy(), origin="lower", aspect="auto", cmap="magma", extent=extent)
+    axes.set_yticks(())
+
+
+def _wide_enough(bands: int, rate: int) -> bool:
+    try:
+        LogMelSpectrogram(rate, mels=bands)
+    except ConfigError:
+        return False
+    return True
+
+
 def confusion_matrix(counts: Tensor, names: Sequence[str] = ()) -> Image.Image:
     """Draw `(classes, classes)` counts, true class down and predicted class across; colour shows the mistakes.
 
@@ -72,13 +108,17 @@ def confusion_matrix(counts: Tensor, names: Sequence[str] = ()) -> Image.Image:
     classes = len(counts)
     share = counts / counts.sum(1, keepdim=True).clamp(min=1)
     mistakes = share.clone().fill_diagonal_(0)
-    names = [literal(name) for name in names] or [str(number) for number in range(classes)]
-    figure = canvas(max(4.5, 1.5 + 0.55 * classes), max(3.5, 1.2 + 0.55 * classes))
+    names = labels(names or [str(number) for number in range(classes)])
+    cell = min(0.55, LARGEST_MATRIX / classes)  # in inches
+    longest = LETTER * max(map(len, names))
+    turned = longest > cell
+    room = max(0.0, longest - 0.5)  # for names at the left, and below where they are turned
+    figure = canvas(max(4.5, 1.5 + cell * classes) + room, max(3.5, 1.2 + cell * classes) + turned * 0.7 * room)
     axes = figure.add_subplot()
     drawn = axes.imshow(100 * mistakes.numpy(), cmap="Reds", vmin=0, vmax=max(1.0, 100 * float(mistakes.max())))
     for i in range(classes):
         for j in range(classes):
-            if counts[i, j]:
+            if counts[i, j] and cell >= READABLE:
                 dark = mistakes[i, j] > 0.6 * mistakes.max()
                 weight = "bold" if i == j else "normal"
                 colour = "white" if dark and i != j else "black"
@@ -86,8 +126,13 @@ def confusion_matrix(counts: Tensor, names: Sequence[str] = ()) -> Image.Image:
                     j, i, f"{int(counts[i, j])}", ha="center", va="center", color=colour, weight=weight, fontsize=9
                 )
     axes.set(xlabel="predicted", ylabel="true")
-    axes.set_xticks(range(classes), names, rotation=45 if classes > 3 and max(map(len, names)) > 3 else 0)
-    axes.set_yticks(range(classes), names)
+    places = range(0, classes, -(-classes // MOST_TICKS))
+    shown = [names[i] for i in places]
+    axes.set_xticks(places, shown)
+    axes.set_yticks(places, shown)
+    if turned:
+        for told in axes.get_xticklabels():
+            told.set(rotation=45, ha="right", rotation_mode="anchor")
     accuracy = float(counts.diagonal().sum() / counts.sum().clamp(min=1))
     axes.set_title(f"{int(counts.sum()):,} examples, {accuracy:.2%} correct")
     figure.colorbar(drawn, label="mistakes, % of the true class", shrink=0.8)

@@ -1,29 +1,71 @@
-"""`lab data`: the data sets, where they lie, and their download."""
+"""`lab data`: the data sets, where they lie, their download, and what is in one, or in the user's own files."""
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from lab.cli.options import as_json
-from lab.cli.output import print_json, say, stdout
+from lab.cli.output import loading, print_json, say, stdout, writing
 from lab.errors import ConfigError
 
-SUMMARY = "list the data sets, or download them"
+SUMMARY = "list the data sets, download them, or show what is in one or in files of your own"
+TAKES_OVERRIDES = True
+EPILOG = "`lab data show` also takes settings of the data, such as --data.image_size=64."
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("what", choices=("list", "fetch"))
-    parser.add_argument("names", nargs="*", metavar="NAME", help="data sets to fetch (default: all)")
+    parser.add_argument("what", choices=("list", "fetch", "show"))
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME|PATH", help="data sets to fetch (default: all), or what to show"
+    )
+    parser.add_argument(
+        "-o", "--output", metavar="FILE.png", help="picture that `show` writes (default: NAME-data.png)"
+    )
     as_json(parser)
 
 
 def run(options: argparse.Namespace, rest: list[str]) -> int:
+    if options.what == "show":
+        return _show(options, rest)
+    if rest or options.output:
+        raise ConfigError(f"`lab data {options.what}` does not take {rest[0] if rest else '--output'}")
     if options.what == "fetch":
         return _fetch(options.names)
     if options.names:
         raise ConfigError("`lab data list` takes no names")
     return _list(options)
+
+
+def _show(options: argparse.Namespace, rest: list[str]) -> int:
+    if len(options.names) != 1:
+        raise ConfigError(f"`lab data show` takes one data set, file or folder, received {len(options.names)}")
+    if options.output and Path(options.output).suffix.lower() != ".png":
+        raise ConfigError(f"the picture is written as a file that ends in .png, received {options.output}")
+    loading(options.names[0])
+    from lab.cli.data.finding import find_data
+    from lab.cli.views.datasets import described, print_dataset
+    from lab.cli.views.examples import picture
+
+    found, reasons = find_data(options.names[0], rest)
+    told = [described(one) for one in found]
+    drawn = None if options.json and not options.output else picture(found[0].data)
+    if options.json:
+        print_json(told)
+    else:
+        for one in told:
+            print_dataset(one)
+        for reason in reasons:
+            say(reason)
+    if drawn is not None:
+        path = Path(options.output or f"{told[0]['name']}-data.png")
+        with writing(path):
+            drawn.save(path)
+        say(f"wrote {path}")
+    elif options.output:
+        say("there is no picture of such data")
+    return 0
 
 
 def _fetch(names: list[str]) -> int:

@@ -67,12 +67,13 @@ def require_kind(place: Path, *wanted: Kind) -> Kind:
     if place.is_file() and not {"csv", "text"} & set(wanted):
         raise ConfigError(f"data.path: expected a folder that holds {expected}, but {place} is a file{hint}")
     if kind not in wanted:
-        found = _unknown(place) if kind is None else f"holds {KINDS[kind]}"
+        found = unknown(place) if kind is None else f"holds {KINDS[kind]}"
         raise ConfigError(f"data.path: {place} {found}; this experiment takes {expected}{hint}")
     return kind
 
 
-def _unknown(place: Path) -> str:
+def unknown(place: Path) -> str:
+    """Return what can be said of a path that holds no kind of data, as the end of a sentence."""
     if place.is_file():
         return f"ends in {place.suffix}" if place.suffix else "has no ending that says what it is"
     try:

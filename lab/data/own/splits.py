@@ -1,6 +1,6 @@
 """Which of the user's examples are trained on and which are tested, by the hash of what is in them.
 
-An example stays on its side when others are added, renamed or removed, and copies of one example are on one side.
+Copies of one example are on one side, whatever they are called, and no split depends on names or order.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from lab.errors import DataError
 
 TESTED = 0.2
 """Share of the examples that are tested, where no folder says which."""
-DIGITS = 12
-TEST, VALIDATION = slice(DIGITS), slice(DIGITS, 2 * DIGITS)
+TEST, VALIDATION = slice(16), slice(16, 32)
 """Digits of the hash by which each is chosen. They differ, so that the choices do not depend on each other."""
 
 
@@ -68,15 +67,14 @@ def divided(folder: Folder, contents: Sequence[str], what: str) -> tuple[list[Si
 
 def by_hash(test: int, total: int, what: str) -> str:
     """Return the sentence that says which examples are tested."""
-    return f"{test:,} of {count(total, what)} are tested: about a fifth of each class, chosen by what is in them"
+    return f"{test:,} of {count(total, what)} are tested: a fifth of each class, chosen by what is in them"
 
 
 def to_test(examples: Examples, what: str) -> list[bool]:
-    """Return for each example whether it is tested: about a fifth, and of every class at least one.
+    """Return for each example whether it is tested: a fifth of each class, and one at least.
 
     Raises DataError where a class has fewer than two different examples, so that it cannot be trained and tested.
     """
-    chosen = {content for content in examples.contents if _place(content, TEST) < TESTED}
     for label, contents in _by_class(examples).items():
         if len(contents) < 2:
             copies = sum(contents.values())
@@ -85,32 +83,30 @@ def to_test(examples: Examples, what: str) -> list[bool]:
                 f"the class {examples.classes[label]} has {told}; each class needs two different ones at least, one to "
                 "train on and one to test"
             )
-        order = sorted(contents, key=lambda one: _place(one, TEST))
-        chosen.add(order[0])
-        if all(content in chosen for content in order):
-            chosen.discard(order[-1])
-    return [content in chosen for content in examples.contents]
+    return _chosen(examples, max(1, round(TESTED * len(examples.labels))), TEST)
 
 
 def held_out(examples: Examples, size: int) -> list[bool]:
-    """Return for each training example whether it is held out for validation: `size` in all, and as equal a share of
-    each class as its copies and a rest of one training example allow."""
-    by_class = _by_class(examples)
-    total = len(examples.labels)
+    """Return for each training example whether it is held out for validation: `size` in all, and the same share of
+    each class."""
+    return _chosen(examples, size, VALIDATION)
+
+
+def _chosen(examples: Examples, size: int, digits: slice) -> list[bool]:
+    """Choose `size` examples, those of each class in the order of some digits of their hash: the same share of each
+    class and one at least, but never all of it. Copies are chosen together."""
     chosen: set[str] = set()
-    # The classes get whole numbers that add up to `size`: each class's share is rounded with what is left from before.
+    # The classes get whole numbers that add up to `size`: what rounding leaves of one share is added to the next.
     seen = given = 0
-    for contents in by_class.values():
-        number = sum(contents.values())
-        seen += number
-        wanted = round(size * seen / total) - given
+    for contents in _by_class(examples).values():
+        seen += sum(contents.values())
+        wanted = round(size * seen / len(examples.labels)) - given
         given += wanted
         left = max(wanted, min(1, size))
-        for content in sorted(contents, key=lambda one: _place(one, VALIDATION))[: max(0, len(contents) - 1)]:
-            if left <= 0:
-                break
-            chosen.add(content)
-            left -= contents[content]
+        for content in sorted(contents, key=lambda one: one[digits])[:-1]:
+            if left > 0:
+                chosen.add(content)
+                left -= contents[content]
     return [content in chosen for content in examples.contents]
 
 
@@ -132,8 +128,3 @@ def conflicts(examples: Examples) -> list[tuple[int, int]]:
         if examples.labels[other] != label:
             found.setdefault(content, (other, i))
     return list(found.values())
-
-
-def _place(content: str, digits: slice) -> float:
-    """Return where the hash of an example lies, from 0 to below 1."""
-    return int(content[digits], 16) / 16.0**DIGITS

@@ -1,0 +1,47 @@
+"""The experiments that take some data, each as the command that runs it on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+
+from lab.cli.data.finding import Found
+from lab.cli.data.tally import tally
+from lab.config.files import read
+from lab.config.shipped import shipped
+from lab.console.wording import word
+from lab.data.spec import Classes
+
+STEPS = 8
+"""Batches of an epoch that are wished for where there are fewer examples than in one batch."""
+
+
+def commands(found: Found) -> list[str]:
+    """Return the commands that run the shipped experiments on the data."""
+    return [
+        " ".join(["lab run", word(name), *_settings(found, data.get("init_args") or {})])
+        for name, path in shipped().items()
+        if (data := read(path).get("data")) and _same(data, found)
+    ]
+
+
+def _same(data: Mapping[str, Any], found: Found) -> bool:
+    cls = type(found.data)
+    return str(data.get("class_path", "")).rpartition(".")[2] == cls.__name__
+
+
+def _settings(found: Found, wanted: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the settings that name the data, and those by which an experiment fits so few examples."""
+    if found.settings != (f"--data.name={wanted.get('name')}",):
+        yield from found.settings
+    told = " ".join(found.settings)
+    counts = tally(found.data)["train"]
+    if wanted.get("batch_size", 1) > sum(counts) and "--data.batch_size" not in told:
+        yield f"--data.batch_size={2 ** max(0, int(torch.tensor(sum(counts) / STEPS).log2()))}"
+    target, size = found.data.spec.target, wanted.get("train_size")
+    if not size or not isinstance(target, Classes) or "--data.train_size" in told:
+        return
+    if size % target.n or size > target.n * min(counts):
+        yield "--data.train_size=null"

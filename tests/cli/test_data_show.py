@@ -1,0 +1,75 @@
+"""`lab data show`: what is in a data set, or in the user's own files."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lab.cli.main import main
+from lab.configuration import load
+from tests.data.test_own_images import folder
+from tests.data.test_own_sounds import folder as sound_folder
+
+
+def test_own_images_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = folder(tmp_path / "my pets", each=10, classes=("cats", "dogs"))
+    assert main(["data", "show", str(place), "--data.image_size=[12,10]"]) == 0
+    told = capsys.readouterr().out
+    for part in ("images of 10x12 pixels, 3 channels", "2 classes", "20 of 20 images were resized", "sha256"):
+        assert part in told
+    assert told.split("all")[-1].split()[:3] == ["14", "2", "4"], "training, validation, test"
+    command = next(line for line in told.splitlines() if line.startswith("lab run cnn-mnist"))
+    settings = load("cnn-mnist", shlex.split(command)[3:]).as_dict()["data"]["init_args"]
+    assert (settings["path"], settings["image_size"]) == (str(place), [12, 10])
+    assert settings["batch_size"] < 14
+    picture = np.asarray(Image.open("my pets-data.png").convert("RGB"))
+    assert picture.std(axis=(0, 1)).min() > 20, "it shows something"
+
+
+def test_own_sounds_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = sound_folder(tmp_path / "calls", each=5)
+    assert main(["data", "show", str(place), "--json", "-o", "calls.png"]) == 0
+    (told,) = json.loads(capsys.readouterr().out)
+    assert told["input"] == "sounds of 8,000 samples per second"
+    assert told["examples"] == {"train": 8, "test": 2}
+    assert told["classes"]["high"] == {"train": 4, "test": 1}
+    assert told["commands"][0].startswith("lab run speech-digits --data.path=")
+    with Image.open("calls.png") as picture:
+        assert picture.width > 500
+
+
+def test_published_data_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "show", "digits", "--json"]) == 0
+    (told,) = json.loads(capsys.readouterr().out)
+    assert (told["examples"]["test"], told["path"]) == (500, None)
+    assert "lab run cnn-mnist --data.name=digits" in told["commands"]
+    assert not list(Path().glob("*.png")), "with --json a picture is drawn where one is wished for"
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["digts"], "there is no file or folder digts, and no data set of this name; .*did you mean 'digits'"),
+        (["mnist"], "mnist is not here; `lab data fetch mnist` downloads it"),
+        ([], "takes one data set, file or folder, received 0"),
+        (["digits", "-o", "a.jpg"], r"a file that ends in \.png, received a\.jpg"),
+        (["digits", "--model.x=1"], r"takes settings of the data alone, --data\.NAME=VALUE, received --model\.x"),
+        (["digits", "--data.val_sise=1"], r"unknown key 'data\.val_sise'; did you mean 'data\.val_size'"),
+        (["digits", "--data.val_size=x"], r"data\.val_size must be a number"),
+        (["empty"], "empty is empty"),
+    ],
+)
+def test_mistakes_are_named(
+    words: list[str], sentence: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("LAB_DATA_DIR", str(tmp_path / "none"))
+    Path("empty").mkdir()
+    assert main(["data", "show", *words]) == 2
+    assert re.search(sentence, capsys.readouterr().err)
+    assert not list(Path().glob("*.png"))
