@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lab.console.wording import count
 from lab.training.pictures import canvas, literal, rendered
 from supervised.screening.scores import Scored
 
@@ -29,7 +30,7 @@ def precision_recall(scored: Scored, threshold: float, name: str) -> Image:
     axes.axhline(share, linestyle=":", color="grey", label=f"flag all: {share:.2f}")
     axes.set(xlabel=f"recall: share of the {name} that is flagged", xlim=(-0.02, 1.02), ylim=(0, 1.05))
     axes.set_ylabel(f"precision: share of the flagged that is {name}")
-    axes.set_title(f"at the threshold: {found} of {there} {name} found, {alarms - found} false alarms")
+    axes.set_title(f"at the threshold: {found} of {there} {name} found, {count(alarms - found, 'false alarm')}")
     axes.legend(loc="lower left")
     axes.grid(alpha=0.3)
     return rendered(figure)

@@ -57,7 +57,10 @@ class Screening(Classifier):
         names = spec.target.names if isinstance(spec.target, Classes) else ()
         if positive not in names:
             known = f"one of {', '.join(names)}" if names else "the name of a class, but the classes have no names"
-            raise ConfigError(f"model.positive must be {known}, received {positive!r}{nearest(positive, names)}")
+            raise ConfigError(
+                f"model.positive is the class to find and must be {known}, received {positive!r}"
+                f"{nearest(positive, names)}; supervised.classifier.Classifier needs none"
+            )
         self.positive, self.recall = names.index(positive), recall
         self.register_buffer("threshold", torch.tensor(0.5))
         self.tested: list[Scored] = []

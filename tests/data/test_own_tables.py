@@ -106,7 +106,7 @@ def test_identical_rows_stay_together(prepared: Prepared) -> None:
     data = prepared(rows)
     parts = [{float(x) for batch, _ in part for x in batch[:, 0]} for part in split(data)]
     assert sum(map(len, parts)) == 20
-    assert any("40 of 60 rows of own.csv have the same inputs as another" in note for note in data.notes)
+    assert any("40 of 60 repeat another" in note for note in data.notes)
     assert any("n (counts the rows)" in note for note in data.notes)
 
 

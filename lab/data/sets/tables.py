@@ -115,8 +115,8 @@ class Table(DataModule):
         if groups is None and (groups := copies_of(sheet, [one.name for one in columns.columns])) is not None:
             copies = len(groups) - int(groups.max()) - 1
             self.notes.append(
-                f"{copies} of {len(groups)} rows of {sheet.file} have the same inputs as another: they stay in one "
-                "part of the split"
+                f"rows of {sheet.file} with the same inputs stay in one part of the split: {copies:,} of "
+                f"{len(groups):,} repeat another"
             )
         parts = self._split(labels, classes, groups)
         columns = columns.filled_from(sheet, parts[0].tolist())
