@@ -72,13 +72,16 @@ def literal(name: str, longest: int = 24) -> str:
     return shown(name, longest).replace("$", r"\$")
 
 
-def labels(names: Sequence[str]) -> list[str]:
-    """Return the names of classes as matplotlib shows them, and as `class 3` where its font lacks their letters."""
+def labels(names: Sequence[str], what: str = "class") -> list[str]:
+    """Return names as matplotlib shows them: as `class 3` where its font lacks their letters, and with a number before
+    them where two are the same once they are shortened. `what` they are names of."""
     from matplotlib import font_manager
 
     known = font_manager.get_font(font_manager.findfont("DejaVu Sans")).get_charmap()
-    shown = [literal(name) for name in names]
-    return [name if all(ord(letter) in known for letter in name) else f"class {i}" for i, name in enumerate(shown)]
+    short = [literal(name) for name in names]
+    if len(set(short)) < len(short):
+        short = [f"{i}: {name}" for i, name in enumerate(short)]
+    return [name if all(ord(letter) in known for letter in name) else f"{what} {i}" for i, name in enumerate(short)]
 
 
 def draw_spectrogram(axes: Axes, samples: Tensor, rate: int) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from lab.training.pictures import canvas, literal, rendered
+from lab.training.pictures import canvas, labels, literal, rendered
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -31,11 +31,11 @@ def forecast_chart(predicted: Tensor, came: Tensor, times: Sequence[str], names:
     ahead, truth = (steps[::horizon].flatten(0, 1).numpy() for steps in (predicted, came))  # (n, F)
     figure = canvas(9, 1 + 3.4 * columns)
     rows = figure.subplots(2 * columns, 1, sharex=True, squeeze=False, height_ratios=[3, 1] * columns)[:, 0]
-    for column, name in enumerate(names[:columns]):
+    for column, name in enumerate(labels(names[:columns], "column")):
         levels, errors = rows[2 * column : 2 * column + 2]
         levels.plot(truth[:, column], color="black", linewidth=1.2, label="what came")
         levels.plot(ahead[:, column], color="tab:orange", linewidth=1.2, label="forecast")
-        levels.set_ylabel(literal(name))
+        levels.set_ylabel(name)
         levels.legend(loc="upper left")
         error = ahead[:, column] - truth[:, column]
         errors.bar(range(len(error)), error, color="tab:orange")

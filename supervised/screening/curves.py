@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lab.console.wording import count
-from lab.training.pictures import canvas, literal, rendered
+from lab.training.pictures import canvas, labels, rendered
 from supervised.screening.scores import Scored
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def precision_recall(scored: Scored, threshold: float, name: str) -> Image:
     precision, recall, _ = binary_precision_recall_curve(scored.scores.cpu(), scored.truth.cpu())
     flagged, truth = scored.scores >= threshold, scored.truth.bool()
     found, there, alarms = (int(part.sum()) for part in (flagged & truth, truth, flagged))
-    name = literal(name)
+    (name,) = labels([name])
     figure = canvas(6, 5)
     axes = figure.add_subplot()
     # From one threshold to the next recall falls before precision changes: a staircase, as in average precision.

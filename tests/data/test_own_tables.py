@@ -62,7 +62,7 @@ def test_columns_become_numbers(prepared: Prepared) -> None:
     assert reader(data).features == ("age", "age missing", "colour=blue", "colour=red", "colour missing")
     assert data.spec.target == Classes(2, ("no", "yes"))
     assert data.notes[:2] == [
-        "columns of own.csv that are left out: name (40 different texts in 40 rows)",
+        "columns of own.csv that are left out: name (40 different texts in 40 rows, such as 'p0')",
         "missing values in age (4 of 40 rows), colour (13 of 40 rows): numbers are filled by the median, and a column "
         "of their own says where",
     ]

@@ -108,7 +108,7 @@ def test_baseline_is_that_of_scikit_learn() -> None:
 
 
 def test_what_cannot_be_screened_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"model\.positive is the class to find and must be one of malignant, benign, .*mean 'malignant'"):
+    with pytest.raises(ConfigError, match=r"to find and must be one of malignant, benign, .*mean 'malignant'"):
         Screening(SPEC, encoder=MLP, positive="malignat")
     with pytest.raises(ConfigError, match="needs validation examples of malignant for its threshold, received none"):
         screening().adapt(table(val_size=0.0))

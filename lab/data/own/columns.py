@@ -37,12 +37,13 @@ class Column:
         own = tuple(f"{self.name}={category}" for category in self.categories) or (self.name,)
         return (*own, f"{self.name} missing") if self.gaps else own
 
-    def encode(self, sheet: Sheet, cells: Sequence[str]) -> Tensor:
-        """Return the numbers of its cells, `(N, features)`, float32. An unknown category is none of the categories.
+    def encode(self, sheet: Sheet) -> Tensor:
+        """Return what its cells become, `(N, features)`, float32. An unknown category is none of the categories.
 
         Raises DataError where a cell is no number.
         """
-        gaps = torch.tensor([is_missing(cell) for cell in cells])
+        place = sheet.names.index(self.name)
+        cells = sheet.cells(place)
         if self.median is None:
             places = {category: i for i, category in enumerate(self.categories)}
             own = torch.zeros(len(cells), len(places))
@@ -50,10 +51,14 @@ class Column:
                 if cell in places:
                     own[row, places[cell]] = 1
         else:
-            numbers = [self.median if is_missing(cell) else sheet.number(cell) for cell in cells]
-            _require_numbers(sheet, self.name, numbers, cells)
-            own = torch.tensor(numbers, dtype=torch.float32)[:, None]
-        return torch.cat([own, gaps.float()[:, None]], 1) if self.gaps else own
+            numbers = sheet.numbers(place)
+            if None in numbers:
+                pairs = zip(numbers, cells, strict=True)
+                numbers = [self.median if one is None and is_missing(cell) else one for one, cell in pairs]
+            own = _floats(sheet, self.name, numbers, cells)[:, None]
+        if not self.gaps:
+            return own
+        return torch.cat([own, torch.tensor([[float(is_missing(cell))] for cell in cells])], 1)
 
     def surprises(self, sheet: Sheet, cells: Sequence[str]) -> list[str]:
         """Return what there was no example of in training, one sentence each."""
@@ -99,15 +104,15 @@ class Columns:
         def fitted(column: Column) -> Column:
             if column.median is None:
                 return column
-            cells = sheet.cells(sheet.names.index(column.name))
-            numbers = [number for row in training if (number := sheet.number(cells[row])) is not None]
+            every = sheet.numbers(sheet.names.index(column.name))
+            numbers = [number for row in training if (number := every[row]) is not None]
             return replace(column, median=statistics.median(numbers)) if numbers else column
 
         return replace(self, columns=tuple(map(fitted, self.columns)))
 
     def encode(self, sheet: Sheet) -> Tensor:
         """Return the numbers of each row, `(N, F)`, float32. The sheet has all columns, in any order."""
-        return torch.cat([one.encode(sheet, sheet.cells(sheet.names.index(one.name))) for one in self.columns], 1)
+        return torch.cat([one.encode(sheet) for one in self.columns], 1)
 
     def read(self, content: bytes, name: str) -> Given:
         """Return the rows of a csv, `(N, F)`. Raises ConfigError where a column is missing, DataError for bad cells."""
@@ -146,7 +151,7 @@ def found_columns(sheet: Sheet, aside: Sequence[str]) -> tuple[Columns, list[str
         cells = sheet.cells(place)
         there = [cell for cell in cells if not is_missing(cell)]
         reason = _useless(sheet, there, complete=len(there) == len(cells))
-        column = None if reason else _column(sheet, name, cells)
+        column = None if reason else _column(sheet, place, cells, there)
         if not isinstance(column, Column):
             left_out.append(f"{name} ({reason or column})")
             continue
@@ -182,11 +187,10 @@ def _useless(sheet: Sheet, there: Sequence[str], *, complete: bool) -> str | Non
     return "counts the rows" if counted and len(there) > 2 else None
 
 
-def _column(sheet: Sheet, name: str, cells: Sequence[str]) -> Column | str:
-    """Return a column of numbers or of categories, or why it is neither."""
-    there = [cell for cell in cells if not is_missing(cell)]
-    gaps = len(there) < len(cells)
-    numbers = [sheet.number(cell) for cell in cells]
+def _column(sheet: Sheet, place: int, cells: Sequence[str], there: Sequence[str]) -> Column | str:
+    """Return a column of numbers or of categories, or why it is neither. `there` are the cells that are not missing."""
+    name, gaps = sheet.names[place], len(there) < len(cells)
+    numbers = sheet.numbers(place)
     known = [number for number in numbers if number is not None]
     if len(known) == len(there):
         return Column(name, statistics.median(known), gaps=gaps)
@@ -198,18 +202,22 @@ def _column(sheet: Sheet, name: str, cells: Sequence[str]) -> Column | str:
             "it, or leave it empty where the number is not known"
         )
     if len(different) > MOST_CATEGORIES or len(different) == len(there) > 2:
-        return f"{len(different)} different texts in {len(there)} rows"
+        return f"{len(different):,} different texts in {len(there):,} rows, such as {shown(there[0], 20)!r}"
     return Column(name, categories=tuple(different), gaps=gaps)
 
 
-def _require_numbers(sheet: Sheet, name: str, numbers: Sequence[float | None], cells: Sequence[str]) -> None:
-    """Raise DataError where a cell is no number, or none that float32 has."""
-    for row, number in enumerate(numbers):
-        if number is None or abs(number) > torch.finfo(torch.float32).max:
-            what = "no number" if number is None else "too large for float32"
-            raise DataError(
-                f"{sheet.file}: column {name} has {shown(cells[row])!r} in line {sheet.lines[row]}, which is {what}"
-            )
+def _floats(sheet: Sheet, name: str, numbers: Sequence[float | None], cells: Sequence[str]) -> Tensor:
+    """Return the numbers, `(N,)`, float32. Raises DataError where a cell is no number, or none that float32 has."""
+    what = "no number"
+    if None in numbers:
+        row = numbers.index(None)
+    else:
+        found = torch.tensor(numbers, dtype=torch.float32)
+        if bool(found.isfinite().all()):
+            return found
+        row, what = int((~found.isfinite()).nonzero()[0]), "too large for float32"
+    line = sheet.lines[row]
+    raise DataError(f"{sheet.file}: column {name} has {shown(cells[row])!r} in line {line}, which is {what}")
 
 
 def _rows(rows: Sequence[int]) -> str:

@@ -23,8 +23,8 @@ def classes_of(sheet: Sheet, target: str) -> tuple[Tensor, tuple[str, ...]]:
     Raises ConfigError where there is no such column, DataError where a row has no class, where all have one, where a
     class has a single row, or where the values are no classes: too many different numbers or texts.
     """
-    cells = _complete(sheet, sheet.place("data.target", target), f"the target {target}")
-    numbers = [sheet.number(cell) for cell in cells]
+    place = sheet.place("data.target", target)
+    cells, numbers = _complete(sheet, place, f"the target {target}"), sheet.numbers(place)
     numeric = [number for number in numbers if number is not None]
     if len(numeric) == len(cells):
         different = sorted(set(numeric))

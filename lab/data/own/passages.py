@@ -12,9 +12,13 @@ import torch
 from lab.data.files.text import decoded
 from lab.data.inputs.given import Given
 from lab.errors import DataError, LabError
+from lab.system.memory import require_memory
 
 if TYPE_CHECKING:
     from lab.data.sets.tokenizers import Tokenizer
+
+
+TOKENS = 20  # bytes of memory for each character: the text, a list of token ids, and a tensor of them
 
 
 class Written(NamedTuple):
@@ -77,6 +81,7 @@ class Passage:
 def _passage(path: Path) -> tuple[str, str]:
     """Return the text of a file and its hash."""
     try:
+        require_memory(TOKENS * path.stat().st_size, f"the characters of {path.name} need")
         content = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error

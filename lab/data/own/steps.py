@@ -103,7 +103,7 @@ def steps_of(sheet: Sheet, columns: Sequence[str] | None) -> Steps:
 def _times(sheet: Sheet) -> tuple[tuple[str, ...], int | None]:
     """Return a label for each step, and the number of the column that they are from; None where there is none."""
     cells = sheet.cells(0)
-    numbers = [number for cell in cells if (number := sheet.number(cell)) is not None]
+    numbers = [number for number in sheet.numbers(0) if number is not None]
     if not numbers and len(sheet.names) > 1:
         return tuple(cells), 0
     growth = {round(after - before, 9) for before, after in pairwise(numbers)}
@@ -113,15 +113,14 @@ def _times(sheet: Sheet) -> tuple[tuple[str, ...], int | None]:
 
 
 def _has_numbers(sheet: Sheet, name: str) -> bool:
-    return any(sheet.number(cell) is not None for cell in sheet.cells(sheet.names.index(name)))
+    return any(number is not None for number in sheet.numbers(sheet.names.index(name)))
 
 
 def _values(sheet: Sheet, names: Sequence[str]) -> Tensor:
     """Return the numbers of columns, `(N, F)`. Raises DataError where there is none."""
     columns = []
     for name in names:
-        cells = sheet.cells(sheet.names.index(name))
-        numbers = [sheet.number(cell) for cell in cells]
+        cells, numbers = sheet.cells(sheet.names.index(name)), sheet.numbers(sheet.names.index(name))
         if None in numbers:
             row = numbers.index(None)
             what = "is missing" if is_missing(cells[row]) else f"is {shown(cells[row])!r}"
