@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from lab.data.base import DataModule
@@ -20,13 +21,15 @@ if TYPE_CHECKING:
     from torchmetrics import Metric
 
 CPU = torch.device("cpu")
+MOST_PIXELS = 32  # along a side of an image
 
 
 def simple_classifiers(data: DataModule, metrics: Callable[[], Mapping[str, Metric]]) -> dict[str, dict[str, float]]:
     """Fit simple classifiers to the training split and return their test metrics, by the name of the method.
 
-    Sounds are described by the mean and the deviation of each band of their log-mel spectrogram over time. Where the
-    inputs are neither sounds nor single float tensors of one size, only the most frequent class is tried.
+    Sounds are described by the mean and the deviation of each band of their log-mel spectrogram over time. Images are
+    shrunk to at most 32x32 pixels. Where the inputs are neither sounds nor single float tensors of one size, only the
+    most frequent class is tried.
 
     Args:
         data: prepared, with one class for each example.
@@ -65,9 +68,17 @@ def simple_classifiers(data: DataModule, metrics: Callable[[], Mapping[str, Metr
 
 
 def flat(batch: Batch) -> Tensor:
-    """Return the inputs as vectors, `(B, F)`."""
+    """Return the inputs as vectors, `(B, F)`. Large images are shrunk first."""
     assert isinstance(batch.inputs, Tensor)
-    return batch.inputs.flatten(1)
+    return shrunk(batch.inputs).flatten(1)
+
+
+def shrunk(x: Tensor) -> Tensor:
+    """Return images `(B, C, H, W)` with sides of at most 32 pixels, by averages; other inputs as they are. Linear
+    methods need the square of the number of pixels."""
+    if x.ndim != 4 or max(x.shape[2:]) <= MOST_PIXELS:
+        return x
+    return F.adaptive_avg_pool2d(x, (min(x.shape[2], MOST_PIXELS), min(x.shape[3], MOST_PIXELS)))
 
 
 def described(batch: Batch, rate: int) -> Tensor:

@@ -16,6 +16,7 @@ from lab.encoders.base import EncoderFactory
 from lab.errors import ConfigError
 from lab.system.randomness import own_randomness
 from lab.training.optimization import ParameterGroup
+from supervised.baselines import shrunk
 from supervised.classifier import Classifier
 
 PENALTIES = (1.0, 0.1, 0.01)
@@ -50,7 +51,7 @@ class LinearProbe(Classifier):
         with own_randomness(self.device, seed=0):
             random = type(self.encoder)(self.encoder.spec, **self.encoder.settings).to(self.device).eval()
         return {
-            "logistic regression on inputs": self._logistic_regression(data, lambda x: x.flatten(1)),
+            "logistic regression on inputs": self._logistic_regression(data, lambda x: shrunk(x).flatten(1)),
             "logistic regression on random features": self._logistic_regression(data, random),
         }
 

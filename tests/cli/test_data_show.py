@@ -44,6 +44,22 @@ def test_own_sounds_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         assert picture.width > 500
 
 
+def test_own_csv_is_shown_as_all_that_it_may_be(capsys: pytest.CaptureFixture[str]) -> None:
+    """With a picture of a table's columns, and of a series."""
+    rows = [f"{i % 7},{i * 5 % 11},{'ill' if i % 3 else 'well'}" for i in range(150)]
+    Path("t.csv").write_text("\n".join(["age,dose,outcome", *rows]))
+    assert main(["data", "show", "t.csv"]) == 0
+    told = capsys.readouterr()
+    assert "csv as a table" in told.out
+    assert "csv as a series" in told.out
+    assert "not read as ratings" in told.err
+    Path("s.csv").write_text("\n".join(["sales", *(str(i % 12 + i / 7) for i in range(150))]))
+    assert main(["data", "show", "s.csv"]) == 0
+    for name in ("t.csv-data.png", "s.csv-data.png"):
+        with Image.open(name) as picture:
+            assert np.asarray(picture.convert("L")).std() > 10
+
+
 def test_published_data_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "show", "digits", "--json"]) == 0
     (told,) = json.loads(capsys.readouterr().out)

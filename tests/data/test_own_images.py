@@ -7,6 +7,7 @@ import hashlib
 import struct
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lab.configuration import load
-from lab.data import Images, InputSpec
+from lab.data import Batches, Images, InputSpec
+from lab.data.batches import TensorBatches
 from lab.data.files.picture import header, pixels
 from lab.data.own.splits import Examples, held_out, to_test
 from lab.data.spec import Classes
@@ -40,8 +42,8 @@ def folder(place: Path, *, each: int = 10, classes: Sequence[str] = ("cats", "do
     return place
 
 
-def prepared(place: Path, **settings: object) -> Images:
-    data = Images(path=str(place), batch_size=1, **settings)  # type: ignore[arg-type]
+def prepared(place: Path, **settings: Any) -> Images:
+    data = Images(path=str(place), batch_size=1, **settings)
     data.prepare()
     return data
 
@@ -59,6 +61,17 @@ def test_spec_and_splits_are_found(tmp_path: Path) -> None:
     every = {split: labels(data, split) for split in ("train", "validation", "test")}
     assert all(set(found) == {0, 1} for found in every.values()), "each class is in each split"
     assert sum(map(len, every.values())) == 40
+
+
+def _first(split: Batches) -> list[int]:
+    _, labels = next(iter(split))
+    return [int(label) for label in labels]
+
+
+def test_first_batch_has_all_classes(tmp_path: Path) -> None:
+    """It is what a run draws, and the folders are sorted by class."""
+    data = prepared(folder(tmp_path / "pets", each=60), eval_batch_size=8)
+    assert all(set(_first(split)) == {0, 1} for split in (data.test(CPU), data.validation(CPU)) if split)
 
 
 def test_split_follows_content_alone() -> None:
@@ -261,3 +274,11 @@ def test_bad_idx_files_are_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(DataError, match=r"train-images-idx3-ubyte\.gz cannot be read as an IDX file: it is damaged"):
         prepared(place)
+
+
+def test_data_that_exceed_the_device_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "free_memory", lambda device: 1_000 if device.type == "meta" else 10**9)
+    images, labels = torch.zeros(500, 1, 2, 2, dtype=torch.uint8), torch.zeros(500, dtype=torch.uint8)
+    assert len(TensorBatches(images, labels, device=CPU, batch_size=50, seed=None)) == 10
+    with pytest.raises(DataError, match=r"the examples need 2\.5 kB of memory, but meta has 1\.0 kB free"):
+        TensorBatches(images, labels, device=torch.device("meta"), batch_size=50, seed=None)

@@ -14,10 +14,12 @@ from torch import Tensor
 from lab.cli.data.tally import CPU
 from lab.data.base import DataModule
 from lab.data.batch import Batch
-from lab.data.spec import Classes, InputSpec
-from lab.training.pictures import canvas, draw_spectrogram, labels, rendered
+from lab.data.spec import Classes, InputSpec, Values
+from lab.training.pictures import canvas, draw_spectrogram, labels, literal, rendered
 
 MOST_CLASSES, EACH, SOUNDS_EACH = 20, 10, 3
+MOST_COLUMNS, MOST_LINES, MOST_WINDOWS = 12, 4, 8
+ACROSS = 4  # histograms or windows beside each other
 LOOKED_AT = 20_000  # examples, in search of all classes
 SIDE = 64  # screen pixels that the longer side of an image has at least
 
@@ -30,7 +32,8 @@ class Example(NamedTuple):
 
 
 def picture(data: DataModule) -> Image.Image | None:
-    """Draw examples of prepared data: images, or sounds as waveforms and spectrograms. None for other inputs."""
+    """Draw examples of prepared data: images, sounds as waveforms and spectrograms, the columns of a table as
+    histograms, windows of a series as lines. None for other inputs."""
     form = data.spec.input
     if not isinstance(form, InputSpec) or form.dtype != "float32":
         return None
@@ -38,6 +41,10 @@ def picture(data: DataModule) -> Image.Image | None:
         return _sounds(_chosen(data, SOUNDS_EACH), _names(data), form.sample_rate)
     if len(form.shape) == 3 and form.shape[0] in (1, 3):
         return _images(_chosen(data, EACH), _names(data))
+    if len(form.shape) == 1 and isinstance(data.spec.target, Classes):
+        return _histograms(data, _names(data))
+    if len(form.shape) == 2 and isinstance(data.spec.target, Values):
+        return _windows(data, data.spec.target)
     return None
 
 
@@ -102,7 +109,6 @@ def _sounds(chosen: Mapping[int, Sequence[Example]], names: Sequence[str], rate:
     """Draw sounds in a row for each class, each as its waveform above its spectrogram."""
     columns = max(map(len, chosen.values()))
     longest = max(len(one.input) for examples in chosen.values() for one in examples) / rate
-    loudest = max(float(one.input.abs().max()) for examples in chosen.values() for one in examples) or 1.0
     figure = canvas(3.0 * columns + 1.2, 1.9 * len(chosen) + 0.6)
     rows = figure.subplots(
         2 * len(chosen), columns, squeeze=False, sharex=True, gridspec_kw={"height_ratios": [1, 2] * len(chosen)}
@@ -116,11 +122,55 @@ def _sounds(chosen: Mapping[int, Sequence[Example]], names: Sequence[str], rate:
                 continue
             samples = examples[column].input
             wave.plot(np.arange(len(samples)) / rate, samples.numpy(), linewidth=0.5, color="black")
+            loudest = float(samples.abs().max()) or 1.0
             wave.set(ylim=(-loudest, loudest), yticks=())
             draw_spectrogram(bands, samples, rate)
             bands.set_xlim(0, longest)
             for axes in (wave, bands):
                 axes.tick_params(labelsize=7)
         rows[2 * row + 1][0].set_ylabel(names[label], fontsize=9, rotation=0, ha="right", va="center")
-    figure.supxlabel(f"seconds; waveform above, frequencies from 0 to {rate // 2:,} Hz in mel below", fontsize=9)
+    told = f"seconds; waveforms, each at its own scale, above frequencies from 0 to {rate // 2:,} Hz in mel"
+    figure.supxlabel(told, fontsize=9)
+    return rendered(figure)
+
+
+def _histograms(data: DataModule, names: Sequence[str]) -> Image.Image:
+    """Draw how the numbers of each column are distributed over the training examples, in each class by itself."""
+    batches = list(islice(data.train(CPU, 0, batch_size=1), LOOKED_AT))
+    x, y = (torch.cat(parts) for parts in zip(*batches, strict=True))
+    titles = getattr(data.spec.reader, "features", ()) or [f"column {i + 1}" for i in range(x.shape[1])]
+    count = min(len(titles), MOST_COLUMNS)
+    figure = canvas(2.8 * min(count, ACROSS), 2.1 * -(-count // ACROSS) + 0.6)
+    every = figure.subplots(-(-count // ACROSS), min(count, ACROSS), squeeze=False).flat
+    shown = range(min(len(names), 10))
+    for i, axes in enumerate(every):
+        if i >= count:
+            axes.set_visible(False)
+            continue
+        edges = np.histogram_bin_edges(x[:, i].numpy(), bins=20)
+        for label in shown:
+            axes.hist(x[y == label, i].numpy(), edges, histtype="step", label=names[label])
+        axes.set_title(literal(titles[i]), fontsize=9)
+        axes.tick_params(labelsize=7)
+    lines, told = figure.axes[0].get_legend_handles_labels()
+    figure.legend(lines, told, loc="outside lower center", ncols=min(len(told), 6), fontsize=8)
+    return rendered(figure)
+
+
+def _windows(data: DataModule, target: Values) -> Image.Image:
+    """Draw what a model sees of a series, and after it what it is to predict, at some places of the training part."""
+    examples = list(islice(data.train(CPU, 0, batch_size=1), MOST_WINDOWS))
+    columns = range(min(MOST_LINES, target.shape[-1]))
+    titles = [literal(name) for name in target.names] or [f"column {i + 1}" for i in columns]
+    figure = canvas(2.8 * min(len(examples), ACROSS), 2.1 * -(-len(examples) // ACROSS) + 0.6)
+    every = figure.subplots(-(-len(examples) // ACROSS), min(len(examples), ACROSS), squeeze=False).flat
+    for axes, (past, future) in zip(every, examples, strict=False):
+        steps = len(past[0])
+        for i in columns:
+            (line,) = axes.plot(range(1 - steps, 1), past[0, :, i], linewidth=1, label=titles[i])
+            axes.plot(range(1, 1 + len(future[0])), future[0, :, i], "o", markersize=3, color=line.get_color())
+        axes.tick_params(labelsize=7)
+    figure.supxlabel("steps; dots are to be predicted", fontsize=9)
+    lines, told = figure.axes[0].get_legend_handles_labels()
+    figure.legend(lines, told, loc="outside upper center", ncols=len(told), fontsize=8)
     return rendered(figure)

@@ -49,8 +49,8 @@ def panel(run: Summary) -> RenderableType:
 
 def _metrics(run: Summary) -> Table:
     """One row per metric, with columns for the published figure, our own target and each baseline where there are
-    any."""
-    columns = {"published": _figures(run.reference), "target": _figures(run.target)}
+    any. Beside figures of the user's own data there is none but baselines."""
+    columns = {} if run.dataset.get("path") else _measures(run)
     columns |= {name: {metric: f"{value:.5g}" for metric, value in one.items()} for name, one in run.baselines.items()}
     shown = {name: one for name, one in columns.items() if one}
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -61,6 +61,10 @@ def _metrics(run: Summary) -> Table:
         beside = (one.get(name, "") for one in shown.values())
         table.add_row(escape(name), "not finite" if value is None else f"{value:.5g}", *beside)
     return table
+
+
+def _measures(run: Summary) -> dict[str, dict[str, str]]:
+    return {"published": _figures(run.reference), "target": _figures(run.target)}
 
 
 def _figures(measure: dict[str, Any]) -> dict[str, str]:

@@ -60,7 +60,9 @@ def _read_folder(place: Path, size: Size | None) -> Labelled:
     kept = torch.from_numpy(images if coloured else images[:, :1].copy())
     sides, notes = divided(folder, contents, "image")
     labels = torch.tensor([file.label for file in folder.files])
-    at = {side: [i for i, one in enumerate(sides) if one == side] for side in ("train", "validation", "test")}
+    # Their own order is that of the classes, and the first examples of a split are drawn: the hash mixes them.
+    order = sorted(range(len(contents)), key=contents.__getitem__)
+    at = {side: [i for i in order if sides[i] == side] for side in ("train", "validation", "test")}
     return Labelled(
         Split(kept[at["train"]], labels[at["train"]]),
         Split(kept[at["test"]], labels[at["test"]]),

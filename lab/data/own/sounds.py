@@ -6,6 +6,7 @@ import hashlib
 import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from pathlib import Path
 
 from lab.console.wording import count, some
@@ -52,6 +53,8 @@ def read_sounds(place: Path, rate: int | None = None) -> Recordings:
         clips.append(Clip(resampled(samples, own, chosen), file.label, "", numbers[file.label], side))
         numbers[file.label] += 1
     notes = [*folder.notes, *_changes(rates, chosen, given=rate is not None), *notes]
+    # Their own order is that of the classes, and the first examples of a split are drawn: the hash mixes them.
+    clips = [clip for _, clip in sorted(zip(contents, clips, strict=True), key=itemgetter(0))]
     return Recordings(clips, chosen, folder.classes, content_hash(folder.files, contents), notes)
 
 

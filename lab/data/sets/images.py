@@ -117,7 +117,7 @@ class Images(DataModule):
             kept = len(images) - size
             return Split(images[:kept], labels[:kept]), Split(images[kept:], labels[kept:])
         chosen = torch.tensor(held_out(Examples(labels.tolist(), loaded.contents, loaded.classes), size))
-        if size:
+        if size and self.val_size in (size, VALIDATION):  # otherwise it has been said
             self._tell(f"{int(chosen.sum()):,} of {len(images):,} training images are held out for validation")
         return Split(images[~chosen], labels[~chosen]), Split(images[chosen], labels[chosen])
 
