@@ -117,7 +117,7 @@ def test_all_bad_files_are_named(table: Summary, capsys: pytest.CaptureFixture[s
         Path(f"{name}.csv").write_text(text)
     Path("void").mkdir()
     for words, sentence in (
-        (["good.csv", "bad.csv"], "bad.csv has no column height; expected height, shoes; did you mean 'hight'?"),
+        (["good.csv", "bad.csv"], "bad.csv has no column height; its columns are hight, shoes; did you mean 'hight'?"),
         (["good.csv", "bad.csv", "empty.csv"], "2 of 3 inputs cannot be read: bad.csv has no column height; "),
         (["void"], "the folder void has no file that ends in .csv, .tsv"),
         (["none.csv"], "there is no file none.csv"),

@@ -40,6 +40,8 @@ def test_headless_files_have_numbered_columns() -> None:
     assert sheet.names == ("column 1", "column 2", "column 3")
     assert len(sheet.rows) == 2
     assert "is read as data" in sheet.notes[0]
+    assert parse_sheet(b"size,2020\n3,4\n", "t.csv").names == ("size", "2020")
+    assert parse_sheet(b"0,1\n3,4\n", "t.csv").names == ("0", "1"), "pandas numbers columns without names"
     assert parse_sheet(b",a\n0,x\n", "t.csv").names == ("column 1", "a"), "pandas leaves the index without a name"
 
 

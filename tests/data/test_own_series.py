@@ -87,5 +87,5 @@ def test_history_is_the_last_steps() -> None:
     ]
     with pytest.raises(ConfigError, match=r"own\.csv has 60 steps, but the model looks back on 61"):
         History(61, ("units",)).read(SALES.encode(), "own.csv")
-    with pytest.raises(ConfigError, match=r"no column unit; expected unit; did you mean 'units'"):
+    with pytest.raises(ConfigError, match=r"no column unit; its columns are .*; did you mean 'units'"):
         History(3, ("unit",)).read(SALES.encode(), "own.csv")

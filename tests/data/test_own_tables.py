@@ -185,7 +185,7 @@ def test_impossible_settings_are_one_sentence(prepared: Prepared) -> None:
 
 def test_rows_that_do_not_fit_are_refused(prepared: Prepared) -> None:
     columns = reader(prepared(PEOPLE))
-    with pytest.raises(ConfigError, match=r"new\.csv has no column colour; expected age, colour; did you"):
+    with pytest.raises(ConfigError, match=r"new\.csv has no column colour; its columns are age, color; did"):
         columns.read(b"age,color\n1,red\n", "new.csv")
     with pytest.raises(DataError, match=r"new\.csv: column age has 'old' in line 3, which is no number"):
         columns.read(b"age,colour\n1,red\nold,blue\n", "new.csv")

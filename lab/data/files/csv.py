@@ -57,9 +57,10 @@ class Sheet(NamedTuple):
     def place(self, setting: str, name: str) -> int:
         """Return the number of a column. Raises ConfigError where there is none of this name."""
         if name not in self.names:
+            why = "; its first line has numbers, so it is read as data" if self.headless else ""
             raise ConfigError(
                 f"{setting} must be a column of {self.file} ({named(self.names)}), received {name!r}"
-                f"{nearest(name, self.names)}"
+                f"{nearest(name, self.names)}{why}"
             )
         return self.names.index(name)
 
@@ -68,7 +69,8 @@ class Sheet(NamedTuple):
         if missing := [name for name in names if name not in self.names]:
             others = [name for name in self.names if name not in names]
             raise ConfigError(
-                f"{self.file} has no column {named(missing)}; expected {named(names)}{nearest(missing[0], others)}"
+                f"{self.file} has no column {named(missing)}; its columns are {named(self.names)}"
+                f"{nearest(missing[0], others)}"
             )
 
     def cells(self, column: int) -> list[str]:
@@ -117,37 +119,50 @@ def read_sheet(path: Path) -> Sheet:
 def parse_sheet(content: bytes, file: str) -> Sheet:
     """Return what the bytes of a csv file hold: UTF-8, with `,`, `;` or tabs between cells, and a header.
 
-    Where a cell of the first line is a number, there is no header, and columns are named `column 1` and so on.
+    Where the first line has a number, and no text above a column of numbers, there is no header, and columns are named
+    `column 1` and so on. A line 0, 1, 2... is a header, as pandas writes where columns have no names.
 
     Raises DataError where a line has more or fewer cells than the header, where two columns have one name, or where the
     file is empty or not UTF-8.
     """
     text = decoded(content, file, "a csv")
     delimiter = _delimiter(text)
-    records = _records(text, delimiter, file)
-    start, first = next(records)
-    comma = delimiter != ","
-    names, notes = tuple(first), list[str]()
-    sheet = Sheet(file, names, [], [], comma, hashlib.sha256(content).hexdigest())
-    headless = any(sheet.number(cell) is not None for cell in first)
-    if headless:
+    records = [*_records(text, delimiter, file)]
+    first, notes = records[0][1], list[str]()
+    names = tuple(plain(" ".join(name.split())) or f"column {i + 1}" for i, name in enumerate(first))
+    for line, row in records:
+        if len(row) != len(first):
+            cells = count(len(row), "cell")
+            raise DataError(f"{file}: line {line} has {cells}, but the first line has {len(first)}")
+    lines, rows = [line for line, _ in records], [row for _, row in records]
+    sheet = Sheet(file, names, rows, lines, delimiter != ",", hashlib.sha256(content).hexdigest())
+    if headless := not _is_header(sheet):
         names = tuple(f"column {i + 1}" for i in range(len(first)))
         notes.append(
             f"the first line of {file} has numbers, so it is read as data: columns are named {names[0]!r} to "
             f"{names[-1]!r}"
         )
-    names = tuple(plain(" ".join(name.split())) or f"column {i + 1}" for i, name in enumerate(names))
-    if twice := [name for name, often in Counter(names).items() if often > 1]:
+    elif twice := [name for name, often in Counter(names).items() if often > 1]:
         raise DataError(f"{file} has two columns named {twice[0]!r}; give each a name of its own")
-    rows, lines = ([first], [start]) if headless else ([], [])
-    for line, row in records:
-        if len(row) != len(names):
-            raise DataError(f"{file}: line {line} has {count(len(row), 'cell')}, but the first line has {len(names)}")
-        rows.append(row)
-        lines.append(line)
-    if not rows:
+    elif len(rows) == 1:
         raise DataError(f"{file} has a header and no rows")
+    else:
+        rows, lines = rows[1:], lines[1:]
     return sheet._replace(names=names, rows=rows, lines=lines, headless=headless, notes=tuple(notes))
+
+
+def _is_header(sheet: Sheet) -> bool:
+    """Return whether the first row names the columns."""
+    first, below = sheet.rows[0], sheet.rows[1 : 1 + SNIFFED]
+    numbers = [sheet.number(cell) is not None for cell in first]
+    if not any(numbers) or first == [str(i) for i in range(len(first))]:
+        return True
+
+    def holds_numbers(column: int) -> bool:
+        there = [row[column] for row in below if not is_missing(row[column])]
+        return bool(there) and all(sheet.number(cell) is not None for cell in there)
+
+    return any(not number and not is_missing(first[i]) and holds_numbers(i) for i, number in enumerate(numbers))
 
 
 def _records(text: str, delimiter: str, file: str) -> Iterator[tuple[int, list[str]]]:

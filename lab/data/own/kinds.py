@@ -35,7 +35,7 @@ LAYOUT: dict[Kind, str] = {
 BY_ENDING: dict[str, Kind] = {
     **dict.fromkeys(ENDINGS, "images"),
     ".wav": "sounds",
-    **dict.fromkeys((".csv", ".tsv"), "csv"),
+    **dict.fromkeys((".csv", ".tsv", ".data"), "csv"),
     **dict.fromkeys((".txt", ".md"), "text"),
 }
 PACKED = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")

@@ -57,7 +57,7 @@ class Ids:
             if cell not in known:
                 raise DataError(
                     f"{sheet.file}: the {key} {shown(cell)!r} in line {line} has no ratings in training, so there is "
-                    f"nothing to predict from{nearest(cell, known)}"
+                    f"nothing to predict from{'' if cell.isdecimal() else nearest(cell, known)}"
                 )
         return torch.tensor([known[cell] for cell in cells])
 

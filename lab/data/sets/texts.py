@@ -47,7 +47,8 @@ class Text(DataModule):
         block: characters of a window.
         batch_size: windows per training batch.
         eval_batch_size: windows per validation and test batch.
-        val_size: characters held out for validation, from the end of the training part.
+        val_size: characters held out for validation, from the end of the training part. The default holds out at most a
+            tenth of a text of the user's own.
         path: of the user's own text, a file or a folder of `.txt` files, as UTF-8; null for the data set of `name`.
     """
 
@@ -77,11 +78,14 @@ class Text(DataModule):
         tokenizer = Characters.of(loaded.text)
         ids = torch.tensor(tokenizer.encode(loaded.text))
         training = int(len(ids) * (1 - TEST))
-        kept = training - self.val_size
+        held_out = self.val_size
+        if self.path and held_out == VALIDATION:
+            held_out = min(VALIDATION, training // 10)
+        kept = training - held_out
         if kept < 2 * self.block:
-            least = math.ceil((2 * self.block + self.val_size) / (1 - TEST))
+            least = math.ceil((2 * self.block + held_out) / (1 - TEST))
             raise ConfigError(
-                f"data.val_size of {self.val_size:,} and data.block of {self.block:,} need a text of at least "
+                f"data.val_size of {held_out:,} and data.block of {self.block:,} need a text of at least "
                 f"{least:,} characters, a tenth of them for the test, but {self.info.name} has {len(ids):,}"
             )
         self._train, self._validation, self._test = ids[:kept], ids[kept:training], ids[training:]
