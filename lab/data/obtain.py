@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -71,7 +72,8 @@ def own(path: str, read: Callable[[Path], Loaded]) -> tuple[Loaded, DatasetInfo]
     """
     place = Path(path).expanduser().resolve()
     if not place.exists():
-        raise ConfigError(f"data.path: there is no file or folder {path}")
+        beside = [one.name for one in place.parent.iterdir()] if os.access(place.parent, os.R_OK) else []
+        raise ConfigError(f"data.path: there is no file or folder {path}{nearest(place.name, beside)}")
     loaded = read(place)
     return loaded, DatasetInfo(place.name, loaded.sha256, path=str(place))
 

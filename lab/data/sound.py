@@ -67,7 +67,7 @@ def read_wav(file: Path | BinaryIO, name: str = "") -> tuple[Tensor, int]:
         raise DataError(f"there is no file {name}") from error
     except OSError as error:
         raise DataError(f"{name} cannot be read: {error.strerror}") from error
-    except (ValueError, struct.error, ArithmeticError, MemoryError, UnboundLocalError) as error:
+    except (ValueError, TypeError, struct.error, ArithmeticError, MemoryError, UnboundLocalError) as error:
         raise DataError(f"{name} cannot be read as a wav file: {_reason(content, error)}") from error
     if not levels.size:
         raise DataError(f"{name} has no samples")

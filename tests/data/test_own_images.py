@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import struct
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ from PIL import Image
 from lab.configuration import load
 from lab.data import Batches, Images, InputSpec
 from lab.data.batches import TensorBatches
-from lab.data.files.picture import header, pixels
+from lab.data.files.picture import header, pixels, quietly
 from lab.data.own.splits import Examples, held_out, to_test
 from lab.data.spec import Classes
 from lab.errors import ConfigError, DataError
@@ -122,9 +123,11 @@ def test_sizes_become_one(tmp_path: Path) -> None:
     assert data.spec.input == InputSpec((3, 8, 6))
     assert any("1 of 11 images were resized to 6x8 (10x30), the most common size" in note for note in data.notes)
     assert prepared(tmp_path, image_size=12).spec.input == InputSpec((3, 12, 12))
-    assert prepared(tmp_path, image_size=(4, 5)).spec.input == InputSpec((3, 4, 5))
+    assert prepared(tmp_path, image_size=[4, 5]).spec.input == InputSpec((3, 4, 5))
     with pytest.raises(ConfigError, match=r"data\.image_size is for images of your own"):
         Images(image_size=12)
+    with pytest.raises(ConfigError, match=r"data\.image_size must be one side, or \[height, width\], received \[4\]"):
+        Images(path=str(tmp_path), image_size=[4])
 
 
 def test_grey_images_have_one_channel(tmp_path: Path) -> None:
@@ -193,8 +196,8 @@ def test_bad_folders_are_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigError, match=r"empty is empty; this experiment takes images in a folder for each class"):
         prepared(tmp_path / "empty")
-    with pytest.raises(ConfigError, match=r"there is no file or folder .*gone"):
-        prepared(tmp_path / "gone")
+    with pytest.raises(ConfigError, match=r"there is no file or folder .*pest; did you mean 'pets'\?"):
+        prepared(tmp_path / "pest")
     (tmp_path / "empty" / "a.wav").touch()
     with pytest.raises(ConfigError, match=r"empty holds wav files; this experiment takes images"):
         prepared(tmp_path / "empty")
@@ -282,3 +285,24 @@ def test_data_that_exceed_the_device_are_refused(monkeypatch: pytest.MonkeyPatch
     assert len(TensorBatches(images, labels, device=CPU, batch_size=50, seed=None)) == 10
     with pytest.raises(DataError, match=r"the examples need 2\.5 kB of memory, but meta has 1\.0 kB free"):
         TensorBatches(images, labels, device=torch.device("meta"), batch_size=50, seed=None)
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "GIF", "BMP"])
+def test_damaged_pictures_are_read_or_refused(form: str) -> None:
+    """Whatever bytes are changed, nothing but DataError is raised."""
+    random = np.random.default_rng(1)
+    file = io.BytesIO()
+    picture = Image.fromarray(random.integers(0, 256, (8, 6, 3), np.uint8))
+    details = picture.getexif()
+    details[0x0112] = 6
+    picture.save(file, form, **({"exif": details} if form in ("PNG", "JPEG") else {}))
+    refused = 0
+    with quietly():
+        for _ in range(200):
+            content = np.frombuffer(file.getvalue(), np.uint8).copy()
+            content[random.integers(0, min(len(content), 120), 2)] = random.integers(0, 256, 2)
+            try:
+                pixels(content.tobytes(), "a", size=(4, 4))
+            except DataError:
+                refused += 1
+    assert refused > 10

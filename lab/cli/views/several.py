@@ -53,11 +53,12 @@ def _together(outcome: Outcome, *, alone: bool, seeds: bool) -> list[RenderableT
         figures.add_row("interquartile mean", f"{group.interquartile_mean:.5g}")
         for name, value in group.baselines.items():
             figures.add_row("baseline", f"{value:.5g}", Text(plain(shown(name)), style="dim"))
-        if "value" in outcome.reference:
+        own = any(trial.run and trial.run.dataset.get("path") for trial in outcome.trials)
+        if "value" in outcome.reference and not own:
             spread = outcome.reference.get("spread")
             published = f"{outcome.reference['value']:g}" + (f" ± {spread:g}" if spread is not None else "")
             figures.add_row("published", published, Text(outcome.reference["source"], style="dim"))
-        if outcome.target:
+        if outcome.target and not own:
             figures.add_row("target", f"{outcome.target['value']:g}", Text(outcome.target["why"], style="dim"))
         lines += [figures, Text()]
     lines.append(_verdict("the mean against the reference: ", outcome.reference))

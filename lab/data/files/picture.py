@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,12 @@ FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")
 MOST_PIXELS = 100_000_000  # of one picture: a small file can hold more than fits into memory
 SIDEWAYS = {5, 6, 7, 8}  # orientations in EXIF that exchange width and height
 ORIENTATION = 0x0112
+
+DAMAGED = (
+    *(OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError, struct.error),
+    Image.DecompressionBombError,
+)
+"""What Pillow raises for damaged files: found by changing bytes of good ones at random."""
 
 Size = tuple[int, int]
 """Height and width in pixels."""
@@ -110,5 +117,5 @@ def _opened(content: bytes, name: str) -> Iterator[Image.Image]:
             yield picture
     except UnidentifiedImageError as error:
         raise DataError(f"{name} cannot be read as an image: it is no PNG, JPEG, BMP, GIF or WebP") from error
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, Image.DecompressionBombError) as error:
+    except DAMAGED as error:
         raise DataError(f"{name} cannot be read as an image: {error}") from error

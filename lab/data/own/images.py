@@ -24,6 +24,7 @@ from lab.system.memory import require_memory
 
 HINT = "make the images smaller with --data.image_size=64"
 LARGEST = 512 * 512  # pixels of an image, unless a size is given: networks for more are not made by accident
+WORTH_THREADS = 100 * 100  # pixels of an image
 
 
 def read_images(place: Path, size: Size | None = None) -> Labelled:
@@ -41,7 +42,7 @@ def read_images(place: Path, size: Size | None = None) -> Labelled:
 def _read_folder(place: Path, size: Size | None) -> Labelled:
     folder = by_class(place, ENDINGS, "image")
     with quietly(), ThreadPoolExecutor() as pool:
-        headers = list(pool.map(lambda file: header(read_bytes(file.path), file.name), folder.files))
+        headers = [header(read_bytes(file.path), file.name) for file in folder.files]
         chosen = size or _most_common(headers)
         if not size and chosen[0] * chosen[1] > LARGEST:
             raise DataError(
@@ -53,7 +54,9 @@ def _read_folder(place: Path, size: Size | None) -> Labelled:
         require_memory(int(np.prod(shape)), f"{count(len(headers), 'image')} of {written(chosen)} need", hint=HINT)
         images, contents = np.empty(shape, np.uint8), list[str]()
         coloured = False
-        for i, (image, content) in enumerate(pool.map(lambda file: _decoded(file, chosen), folder.files)):
+        # Threads decode photos faster, but small images more slowly than one alone.
+        every = pool.map if _mean_pixels(headers) > WORTH_THREADS else map
+        for i, (image, content) in enumerate(every(lambda file: _decoded(file, chosen), folder.files)):
             images[i] = image if image.ndim == 2 else image.transpose(2, 0, 1)
             coloured = coloured or (image.ndim == 3 and bool((image != image[..., :1]).any()))
             contents.append(content)
@@ -78,6 +81,10 @@ def _decoded(file: File, size: Size) -> tuple[NDArray[np.uint8], str]:
     """Return `(H, W)` or `(H, W, 3)`, and the hash of the file."""
     content = read_bytes(file.path)
     return pixels(content, file.name, size=size), hashlib.sha256(content).hexdigest()
+
+
+def _mean_pixels(headers: Sequence[Header]) -> float:
+    return sum(one.size[0] * one.size[1] for one in headers) / len(headers)
 
 
 def _most_common(headers: Sequence[Header]) -> Size:

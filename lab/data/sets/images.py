@@ -68,7 +68,7 @@ class Images(DataModule):
         subset: NonNegativeInt = 0,
         augment: Augment | None = None,
         path: DataPath | None = None,
-        image_size: PositiveInt | tuple[PositiveInt, PositiveInt] | None = None,
+        image_size: PositiveInt | list[PositiveInt] | None = None,
     ) -> None:
         require_known(name, fallback, LOADERS)
         if image_size is not None and path is None:
@@ -77,7 +77,10 @@ class Images(DataModule):
         self.batch_size, self.eval_batch_size, self.val_size = batch_size, eval_batch_size, val_size
         self.train_size, self.subset = train_size, subset
         self.augment, self.path = augment, path
-        self.image_size = (image_size, image_size) if isinstance(image_size, int) else image_size
+        sides = [image_size] * 2 if isinstance(image_size, int) else image_size
+        if sides and len(sides) != 2:
+            raise ConfigError(f"data.image_size must be one side, or [height, width], received {image_size}")
+        self.image_size = (sides[0], sides[1]) if sides else None
 
     def prepare(self) -> None:
         if self.path:
