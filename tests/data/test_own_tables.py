@@ -173,8 +173,8 @@ def test_impossible_settings_are_one_sentence(prepared: Prepared) -> None:
         ({"target": "z"}, r"data\.target must be a column of own\.csv \(g, x, y\), received 'z'"),
         ({"group": "h"}, r"data\.group must be a column of own\.csv \(g, x, y\), received 'h'"),
         ({"group": "y"}, "data.group and data.target must be two columns, received 'y' for both"),
-        ({"group": "g"}, "data.folds must be at most 3, the groups with the rarest class"),
-        ({"group": "g", "folds": 3}, "data.val_size of 0.2, a part of 5, must be at most 2, the groups"),
+        ({"group": "g"}, "data.folds is 4, but only 3 of the groups"),
+        ({"group": "g", "folds": 3}, "data.val_size of 0.2 cuts the rest into 5 parts, but only 2 of the groups"),
         ({"val_size": 0.01}, "data.val_size must leave a row of each class to validate"),
     ):
         with pytest.raises(ConfigError, match=sentence):

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from lab.console.notices import notice
 from lab.data.inputs.given import Given, Reader
 from lab.data.inputs.images import Images
 from lab.data.inputs.sounds import Sounds
@@ -68,6 +69,8 @@ def _files(word: str, reader: Reader) -> Iterator[str]:
 def _content(name: str) -> tuple[bytes, str]:
     """Return the content of a file, and what it is called."""
     if name == STANDARD_INPUT:
+        if sys.stdin.isatty():
+            notice("reading standard input; Ctrl-D ends it")
         return sys.stdin.buffer.read(), "standard input"
     try:
         return Path(name).read_bytes(), name

@@ -53,15 +53,17 @@ def split(labels: Tensor, fold: int, folds: int, val_size: float, groups: Tensor
 
 def _grouped(classes: Any, groups: Any, fold: int, folds: int, val_size: float) -> tuple[Any, Any, Any]:
     """Return the same parts, unsorted, in which groups are whole."""
-    rest, test = _cut(classes, groups, np.arange(len(classes)), fold, folds, "data.folds")
+    rest, test = _cut(classes, groups, np.arange(len(classes)), fold, folds, f"data.folds is {folds}")
     if not val_size:
         return rest, rest[:0], test
     parts = max(2, round(1 / val_size))
-    train, validation = _cut(classes, groups, rest, 0, parts, f"data.val_size of {val_size:g}, a part of {parts},")
+    train, validation = _cut(
+        classes, groups, rest, 0, parts, f"data.val_size of {val_size:g} cuts the rest into {parts} parts"
+    )
     return train, validation, test
 
 
-def _cut(classes: Any, groups: Any, rows: Any, fold: int, folds: int, setting: str) -> tuple[Any, Any]:
+def _cut(classes: Any, groups: Any, rows: Any, fold: int, folds: int, asked: str) -> tuple[Any, Any]:
     """Cut some rows into folds; return the rows outside of one, and those in it."""
     from sklearn.model_selection import StratifiedGroupKFold
 
@@ -69,14 +71,13 @@ def _cut(classes: Any, groups: Any, rows: Any, fold: int, folds: int, setting: s
         there = len(np.unique(groups[rows][classes[rows] == number]))
         if there < folds:
             raise ConfigError(
-                f"{setting} must be at most {there}, the groups with the rarest class, so that each fold can have one; "
-                f"received {folds}"
+                f"{asked}, but only {there} of the groups of rows that stay in one part have the rarest class"
             )
     partition = StratifiedGroupKFold(folds, shuffle=True, random_state=PARTITION)
     rest, held_out = list(partition.split(rows, classes[rows], groups[rows]))[fold]
     if not len(held_out) or len(np.unique(classes[rows[rest]])) < len(np.unique(classes)):
         raise ConfigError(
-            f"the groups are too uneven to be cut into {folds} folds: fold {fold} leaves a class without rows to train "
-            "on, or has none itself; try fewer data.folds"
+            f"the groups of rows that stay in one part are too uneven for {folds} folds: fold {fold} leaves a class "
+            "without rows to train on, or has none itself; try fewer data.folds, or another data.fold"
         )
     return rows[rest], rows[held_out]

@@ -8,10 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol, Self
 
+from lab.console.wording import some
 from lab.errors import ConfigError
 from lab.system.files import write_json
 
 FILE = "tokenizer.json"
+SHOWN = 100  # characters of a vocabulary in a sentence
 
 
 class Tokenizer(Protocol):
@@ -51,9 +53,9 @@ class Characters:
     def encode(self, text: str) -> list[int]:
         """Return the token ids of a text. Raises ConfigError for characters that are not in the vocabulary."""
         if unknown := sorted(set(text) - self._ids.keys()):
-            raise ConfigError(
-                f"the vocabulary has no {', '.join(map(repr, unknown))}; its {len(self)} characters are {self.known!r}"
-            )
+            known = self.known if len(self) <= SHOWN else f"{self.known[:SHOWN]}..."
+            lacking = some([repr(one) for one in unknown], most=10)
+            raise ConfigError(f"the vocabulary has no {lacking}; its {len(self):,} characters are {known!r}")
         return [self._ids[character] for character in text]
 
     def decode(self, ids: Iterable[int]) -> str:
