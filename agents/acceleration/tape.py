@@ -63,13 +63,26 @@ class Tape(NamedTuple):
     outputs: Sequence[Tensor]
 
 
+class _Noted(NamedTuple):
+    """A call with the memory that it reads and writes, of which it fills `constant` with constants."""
+
+    call: Call
+    reads: frozenset[int]
+    writes: frozenset[int]
+    constant: frozenset[int]
+    always: bool
+    """Whether it does more than write into the tape's own memory: it changes a weight, or draws random numbers."""
+
+
 def record(function: Callable[..., Sequence[Tensor]], inputs: Sequence[Any]) -> Tape:
     """Run a function and note down what it does."""
     recorder = _Recorder()
     with _Watch(recorder), recorder:
         outputs = function(*inputs)
-    recorder.overwritten |= set(map(_place, outputs))  # by whoever gets them
-    return Tape(None if recorder.refused else recorder.calls, not recorder.otherwise, recorder.memory, outputs)
+    places = frozenset(map(_place, outputs))
+    recorder.overwritten |= places  # by whoever gets them
+    calls = None if recorder.refused else recorder.calls(places)
+    return Tape(calls, not recorder.otherwise, recorder.memory, outputs)
 
 
 class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -77,16 +90,23 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.noted: list[tuple[Call, frozenset[int]]] = []  # calls, and where they put constants
+        self.noted: list[_Noted] = []
         self.memory: list[Tensor] = []
+        self.own: set[int] = set()  # the same memory, by number
         self.constant: set[int] = set()  # memory that holds constants
         self.overwritten: set[int] = set()  # memory that held constants until something was written there
         self.refused, self.otherwise, self.copied = False, False, 0
 
-    @property
-    def calls(self) -> list[Call]:
-        """The calls to repeat: all but those that only give constants."""
-        return [call for call, places in self.noted if not places or places & self.overwritten]
+    def calls(self, outputs: frozenset[int]) -> list[Call]:
+        """Return the calls to repeat: all but those that only give constants, and those whose results nothing reads,
+        such as the value of a loss whose derivative is all that is wanted."""
+        read, found = set(outputs), []
+        for noted in reversed(self.noted):
+            fixed = bool(noted.constant) and not noted.constant & self.overwritten
+            if not fixed and (noted.always or noted.writes & read):
+                read |= noted.reads
+                found.append(noted.call)
+        return found[::-1]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         settings = kwargs or {}
@@ -107,23 +127,25 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _note(self, func: Any, args: Any, settings: dict[str, Any], results: list[Tensor | None]) -> None:
         read = _tensors([*args, *settings.values()])
-        given = {_place(x) for x in read}
+        given = frozenset(map(_place, read))
         new = [x for x in results if x is not None and _place(x) not in given]
         self.memory += new
-        if _writes(func):
-            for x in _written(func, args, settings):
-                self.overwritten |= {_place(x)} & self.constant
-                self.constant.discard(_place(x))
+        self.own |= set(map(_place, new))
+        changed = frozenset(map(_place, _written(func, args, settings) if _writes(func) else ()))
+        self.overwritten |= changed & self.constant
+        self.constant -= changed
+        always = not changed <= self.own or torch.Tag.nondeterministic_seeded in func.tags
         if not new:  # in place, or views of arguments, which need no repeating
-            if _writes(func):
-                self.noted.append((Call(func._op, args, settings), frozenset()))
+            if changed:
+                self.noted.append(_Noted(Call(func._op, args, settings), given, changed, frozenset(), always))
         elif func.overloadpacket not in EMPTY:
             in_place = _out_variant(func) is not None and not _writes(func) and len(new) == len(results)
             in_place = in_place and func.overloadpacket not in RESIZES
             call = (_into if in_place else _copied)(func, args, settings, results)
-            places = frozenset(map(_place, new)) if self._gives_constants(func, read) else frozenset()
-            self.constant |= places
-            self.noted.append((call, places))
+            written = frozenset(map(_place, new))
+            constant = written if self._gives_constants(func, read) else frozenset()
+            self.constant |= constant
+            self.noted.append(_Noted(call, given, written | changed, constant, always))
             self.copied += 0 if in_place and _computes_in_place(func) else sum(x.numel() for x in new)
             self.refused = self.refused or self.copied > MOST_COPIED
 

@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from gymnasium import spaces
 from stable_baselines3.common.callbacks import BaseCallback
 from torch import Tensor, nn
 
 from agents.acceleration.captured import MOST, MOST_RENEWED, PROOFS, Capture, Captured, Function
 from agents.acceleration.descent import Descent
+from agents.acceleration.tape import record
 from agents.ppo.losses import clipped_surrogate, value_loss
 from lab.encoders import MLP
 from lab.encoders.networks.conv import Conv, ConvStage
@@ -186,6 +188,35 @@ def test_overwritten_constants_are_recomputed() -> None:
         assert all(torch.equal(a, b) for a, b in zip(once(x), function(x), strict=True))
     (program,) = once.proven.values()
     assert len(program.calls) == 4, "ones, the sum, the product and the second output; all else is constant"  # type: ignore[union-attr]
+
+
+def test_unread_results_are_not_repeated() -> None:
+    net = nn.Linear(4, 3)
+
+    def gradient(x: Tensor) -> Sequence[Tensor]:
+        loss = F.huber_loss(net(x), torch.zeros(len(x), 3))
+        return torch.autograd.grad(loss, list(net.parameters()))
+
+    def with_loss(x: Tensor) -> Sequence[Tensor]:
+        loss = F.huber_loss(net(x), torch.zeros(len(x), 3))
+        return (loss.detach(), *torch.autograd.grad(loss, list(net.parameters())))
+
+    x = torch.rand(8, 4)
+    without, everything = (record(function, [x]).calls for function in (gradient, with_loss))
+    assert without is not None
+    assert everything is not None
+    assert len(without) < len(everything)
+
+
+def test_unread_random_numbers_are_drawn() -> None:
+    def draws(x: Tensor) -> Sequence[Tensor]:
+        torch.rand(3)
+        x.mul(2)
+        return (x + torch.rand(3),)
+
+    calls = record(draws, [torch.zeros(3)]).calls
+    assert calls is not None
+    assert len(calls) == 3, "both draws and the sum"
 
 
 def test_shapes_have_programs() -> None:
