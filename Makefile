@@ -17,7 +17,8 @@ test: $(VENV)/.test
 
 # The whole fault matrix, with 50 random kills for each kind of experiment, and a sweep's agent: about an hour.
 faults: $(VENV)/.test
-	$(BIN)/python -m pytest -q tests/faults tests/tracking/test_sweeps.py -m "slow or not slow" $(PARALLEL) $(ARGS)
+	$(BIN)/python -m pytest -q tests/faults tests/tracking/test_sweeps.py tests/house/test_earlier_versions.py \
+		-m "slow or not slow" $(PARALLEL) $(ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -80,6 +80,7 @@ class Config:
         self.parser, self.values, self.experiment = parser, values, experiment
         self.notes: list[str] = []
         """Notes for the user about the overrides; printed when everything has been checked."""
+        self._dumped: str | None = None
         self.instantiate({})
 
     def instantiate(self, replacements: Mapping[str, Any]) -> None:
@@ -104,8 +105,13 @@ class Config:
 
     def as_dict(self) -> dict[str, Any]:
         """Return all settings as plain values, nulls included. Written as YAML, they repeat the run."""
-        dumped = self.parser.dump(self.values, format="json", skip_validation=True, skip_unset=False)
-        return {"experiment": public_name(self.experiment), **json.loads(dumped)}
+        if self._dumped is None:  # dumping takes longer than reading what was dumped
+            self._dumped = self.parser.dump(self.values, format="json", skip_validation=True, skip_unset=False)
+        return {"experiment": public_name(self.experiment), **json.loads(self._dumped)}
+
+    def record(self, place: str, value: Any) -> None:
+        """Change a setting in the recorded config, by dotted name with `init_args`. What was built stays as it is."""
+        self.values[place], self._dumped = value, None
 
     def roles(self) -> Roles:
         """Return the roles of all settings by dotted name, as declared by the classes that the config names."""
@@ -155,7 +161,7 @@ def load(name: str, overrides: Mapping[str, Any] | Sequence[str] = ()) -> Config
     config = parse(words)
     if not re.fullmatch(r"[^/\\.][^/\\]*", config.common.name):
         raise ConfigError(f"name must be one folder's name, received {config.common.name!r}")
-    replaced = list(_replaced(parse(()).as_dict(), config.as_dict())) if words else []
+    replaced = list(_replaced(parse(()).as_dict(), config.as_dict())) if _may_name_class(given) else []
     notes = []
     for place, old, new in replaced:
         # jsonargparse would carry over what both classes know by name (Adam's weight_decay of 0 into AdamW).
@@ -181,6 +187,13 @@ def _refuse_functions(value: Any, key: str = "") -> None:
     elif isinstance(value, list | tuple):
         for inner in value:
             _refuse_functions(inner, key)
+
+
+def _may_name_class(value: Any) -> bool:
+    """Whether a class may be named in the values of overrides: a name has a dot or a capital letter."""
+    if isinstance(value, dict | list):
+        return any(map(_may_name_class, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, str) and ("." in value or not value.islower())
 
 
 def _word(value: Any) -> str:

@@ -81,7 +81,7 @@ def provide(config: Config, needs: Sequence[Need]) -> None:
     """Use the artifacts' folders when the config is built. The recorded config names the runs by their ids instead."""
     for need in needs:
         if isinstance(need.wanted, FromRun) and need.source is not None:
-            config.values[f"{need.place}.run"] = need.source.run_id
+            config.record(f"{need.place}.run", need.source.run_id)
     if needs:
         config.instantiate({need.place: str(need.folder) for need in needs})
 

@@ -6,6 +6,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+
+# NumPy's and SciPy's threads, which are counted when they are loaded, would fight the other test process for its core.
+os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
 import torch
 
 from lab.data.catalog import lookup

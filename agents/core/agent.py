@@ -184,6 +184,12 @@ AgentFactory = Callable[[VecEnv, int, torch.device], Agent]
 """How a config gives an agent: a class with settings, called with environments, seed and device."""
 
 
+def evaluating(policy: BasePolicy) -> None:
+    """Put a policy into eval mode, unless it is. Setting the mode takes as long as a pass through a small network."""
+    if policy.training:
+        policy.set_training_mode(False)
+
+
 def sb3_schedule(value: float, schedule: Schedule) -> Callable[[float], float]:
     """Return `value` under `schedule` as SB3 wants it: a function of the progress that remains, from 1 to 0."""
     return lambda remaining: value * schedule.factor(round(1e6 * (1 - remaining)), 1_000_000)

@@ -17,7 +17,7 @@ from torch import Tensor
 from agents.acceleration.captured import Capture, Captured
 from agents.acceleration.eager_adam import EagerAdam
 from agents.buffers.rollout import CutOff, Rollout, Transitions
-from agents.core.agent import Agent
+from agents.core.agent import Agent, evaluating
 from agents.environments.vector import Environments
 from agents.networks.actor_critic import ActorCritic
 from agents.networks.extractor import EncoderExtractor, RecurrentState, running_norm
@@ -206,7 +206,7 @@ class OnPolicy(Agent, OnPolicyAlgorithm):
         if memory is None:
             memory = tuple(part.to(self.device) for part in self.policy.initial_memory(rows))
         starts = torch.zeros(rows, device=self.device) if self.recurrent else None
-        self.policy.set_training_mode(False)
+        evaluating(self.policy)
         chosen, memory = self.policy.act(to_device(observations, self.device), memory, starts)
         actions = chosen.cpu().numpy()
         if isinstance(self.action_space, spaces.Box):

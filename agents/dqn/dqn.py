@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from agents.acceleration.captured import Capture
 from agents.acceleration.eager_adam import EagerAdam
 from agents.buffers.replay import Replay
-from agents.core.agent import sb3_schedule
+from agents.core.agent import evaluating, sb3_schedule
 from agents.core.off_policy import OffPolicy
 from agents.core.targets import follow
 from agents.dqn.batches import Following, Minibatch, minibatches
@@ -224,7 +224,7 @@ class DQN(OffPolicy, stable_baselines3.DQN):
 
     @torch.no_grad()
     def act(self, observations: Any, memory: RecurrentState | None = None) -> tuple[Any, RecurrentState | None]:
-        self.acting_policy.set_training_mode(False)
+        evaluating(self.acting_policy)
         return self.acting_policy.q_net.values(to_device(observations, self.device)).argmax(1).cpu().numpy(), None
 
     @property

@@ -107,6 +107,8 @@ class ActorCritic(ActorCriticPolicy):
     ) -> tuple[Tensor, RecurrentState]:
         """Return the likeliest actions `(B, ...)`, and the memory."""
         with torch.no_grad():
+            if not self.recurrent:
+                return self.distribution.mode(self.actor(observations)[0]), ()
             heads = self.heads(observations, memory, starts)
             return self.distribution.mode(heads.outputs), heads.memory
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from lab.runs.summary import Summary, local_runs
 from lab.saving.bitwise import run_differences
 from lab.saving.checkpoint import META
 from lab.saving.saver import rolling
+from lab.system.forking import Forked, ForkServer, can_fork
+
+Process = subprocess.Popen[bytes] | Forked
 
 ANYWHERE = 0.25  # share of kills at any moment of a process, startup included; the others come in or after training
 MOST_WAITS = 3
@@ -65,15 +69,16 @@ def verify(
     Each command is a process of its own. `folder` contains only these runs. It is removed unless something differs or
     fails. Raises VerificationError if a run fails without being killed.
     """
-    lab = _Lab(folder / "said.txt")
-    try:
-        found = _verify(lab, name, words, kills=kills, folder=folder, fast_dev_run=fast_dev_run, say=say)
-    except VerificationError:
-        raise
-    except BaseException:  # interrupted: leave neither a process nor a folder behind
-        lab.kill()
-        shutil.rmtree(folder)
-        raise
+    with ForkServer(name, words) if can_fork() else nullcontext() as server:
+        lab = _Lab(folder / "said.txt", server)
+        try:
+            found = _verify(lab, name, words, kills=kills, folder=folder, fast_dev_run=fast_dev_run, say=say)
+        except VerificationError:
+            raise
+        except BaseException:  # interrupted: leave neither a process nor a folder behind
+            lab.kill()
+            shutil.rmtree(folder)
+            raise
     if not found.differences:
         shutil.rmtree(folder)
     return found
@@ -92,8 +97,9 @@ def _verify(
     moments = random.Random(kills)
     start = ["run", name, *words, *(["--fast-dev-run"] if fast_dev_run else [])]
     say(f"{name}: one run undisturbed")
-    began = time.monotonic()
-    lab.finish(lab([*start, "--runs-dir", str(folder / "undisturbed")]))
+    alone = lab([*start, "--runs-dir", str(folder / "undisturbed")])
+    began = time.monotonic()  # the imports of the process that forks it are not part of its startup
+    lab.finish(alone)
     (undisturbed,) = local_runs(folder / "undisturbed")
     trained = sum(undisturbed.durations[stage] for stage in ("train", "evaluate"))
     startup = max(0.1, time.monotonic() - began - trained)
@@ -133,18 +139,20 @@ class _Lab:
     """Starts lab commands as processes of their own. Their messages go to a file."""
 
     said: Path
+    server: ForkServer | None
+    started: list[Process] = field(default_factory=list)
 
-    started: list[subprocess.Popen[bytes]] = field(default_factory=list)
-
-    def __call__(self, words: Sequence[str]) -> subprocess.Popen[bytes]:
+    def __call__(self, words: Sequence[str]) -> Process:
         self.said.parent.mkdir(parents=True, exist_ok=True)
-        with self.said.open("ab") as said:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "lab.cli", *words],
-                stdout=subprocess.DEVNULL,
-                stderr=said,
-                env={**os.environ, "WANDB_MODE": "disabled"},
-            )
+        with self.said.open("ab") as said, open(os.devnull, "r+b") as nothing:
+            environment = {**os.environ, "WANDB_MODE": "disabled"}
+            streams = (nothing.fileno(), nothing.fileno(), said.fileno())
+            process: Process
+            if self.server is not None:
+                process = self.server.start(("lab.cli.main", "entry"), words, streams, environment)
+            else:
+                command = [sys.executable, "-m", "lab.cli", *words]
+                process = subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=said, env=environment)
         self.started.append(process)
         return process
 
@@ -154,7 +162,7 @@ class _Lab:
             process.kill()
             process.wait()
 
-    def finish(self, process: subprocess.Popen[bytes]) -> None:
+    def finish(self, process: Process) -> None:
         """Wait until a process ends. Raises VerificationError if it fails."""
         if code := process.wait():
             said = " ".join(self.said.read_text(errors="replace").split())[-500:]
@@ -166,7 +174,7 @@ def _begin(start: Sequence[str], folder: Path) -> list[str]:
     return [*start, "--runs-dir", str(folder)]
 
 
-def _ends_within(process: subprocess.Popen[bytes], seconds: float) -> bool:
+def _ends_within(process: Process, seconds: float) -> bool:
     try:
         process.wait(seconds)
     except subprocess.TimeoutExpired:
@@ -174,7 +182,7 @@ def _ends_within(process: subprocess.Popen[bytes], seconds: float) -> bool:
     return True
 
 
-def _training(process: subprocess.Popen[bytes], folder: Path) -> bool:
+def _training(process: Process, folder: Path) -> bool:
     """Wait until the run has begun to train. Return whether the process has ended instead."""
     before = {(run.run_id, run.resume.get("sessions")) for run in local_runs(folder) if "setup" in run.durations}
     while process.poll() is None:
@@ -185,7 +193,7 @@ def _training(process: subprocess.Popen[bytes], folder: Path) -> bool:
     return True
 
 
-def _saved(process: subprocess.Popen[bytes], folder: Path) -> bool:
+def _saved(process: Process, folder: Path) -> bool:
     """Wait until the run has saved a checkpoint. Return whether the process has ended instead."""
     while process.poll() is None:
         if _checkpoint(folder):

@@ -12,11 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from lab.console.notices import NOTICE
 from lab.console.progress import Update
 from lab.seeds.vary import named
+from lab.system.forking import Forked, ForkServer
 
 MARK = b"\x1e"
 """Begins each line of progress, which is JSON. Nothing else that a run prints contains this character."""
@@ -25,6 +26,7 @@ PATIENCE = 60.0  # seconds for children that were asked to end: they save within
 POLL = 0.1  # seconds
 TAIL = 12  # lines of a log
 
+Process = subprocess.Popen[bytes] | Forked
 
 How = Literal["ran", "resumed", "there", "elsewhere"]
 """A new run; resumed; complete from before; being trained by another process."""
@@ -100,84 +102,113 @@ class Child:
         return []
 
 
-class Children:
-    """Runs the commands of some children, `jobs` of them at once."""
+class Running(NamedTuple):
+    """A running child.
 
-    def __init__(self, children: Sequence[Child], jobs: int) -> None:
-        self.children, self.jobs = children, jobs
-        self.processes: dict[int, subprocess.Popen[bytes]] = {}
-        """The running processes, by the place of their child in `children`."""
-        self.listeners: dict[int, threading.Thread] = {}
+    Args:
+        process: of the child.
+        lifeline: end of a pipe; the child ends when it is closed, as it is when this process ends.
+        listener: reads its output.
+    """
+
+    process: Process
+    lifeline: int
+    listener: threading.Thread
+
+
+class Children:
+    """Runs the commands of some children, `jobs` of them at once.
+
+    Args:
+        server: forks them; None, or one that has ended, for processes that begin from nothing.
+    """
+
+    def __init__(self, children: Sequence[Child], jobs: int, server: ForkServer | None = None) -> None:
+        self.children, self.jobs, self.server = children, jobs, server
+        self.running: dict[int, Running] = {}
+        """The running ones, by their place in `children`."""
 
     def step(self) -> bool:
         """Note which have ended and start as many as may run; return whether any are left."""
         self._look()
         for place, child in enumerate(self.children):
-            if child.state == "waiting" and len(self.processes) < self.jobs:
+            if child.state == "waiting" and len(self.running) < self.jobs:
                 self._start(place, child)
         return any(child.state != "ended" for child in self.children)
 
     def end(self, signal_number: int, wait: Callable[[], None]) -> None:
         """Pass a signal on to the running ones and give them time to save, calling `wait` meanwhile."""
         for place, child in enumerate(self.children):
-            child.asked = place in self.processes
-        for process in self.processes.values():
+            child.asked = place in self.running
+        for one in self.running.values():
             with suppress(OSError):
-                process.send_signal(signal_number) if os.name == "posix" else process.terminate()
+                one.process.send_signal(signal_number)
         until = time.monotonic() + PATIENCE
-        while self.processes and time.monotonic() < until:
+        while self.running and time.monotonic() < until:
             time.sleep(POLL)
             self._look()
             wait()
 
     def kill(self) -> None:
         """Kill those that are still running."""
-        for process in self.processes.values():
-            process.kill()
-        for place, process in list(self.processes.items()):
-            process.wait()
+        for one in self.running.values():
+            one.process.kill()
+        for place, one in list(self.running.items()):
+            one.process.wait()
             self._let_go(place)
 
     def _start(self, place: int, child: Child) -> None:
         try:
-            process = self._process(child)
+            self.running[place] = self._run(child)
         except OSError as error:  # no memory, too many processes, a full disk: others may still start
             child.state, child.code, child.problem = "ended", 1, f"could not be started: {error.strerror}"
             return
-        self.processes[place] = process
         child.state, child.began = "running", time.monotonic()
-        self.listeners[place] = threading.Thread(target=_hear, args=(process, child), daemon=True)
-        self.listeners[place].start()
 
-    def _process(self, child: Child) -> subprocess.Popen[bytes]:
-        with child.log.open("ab") as log:  # append: this process writes to it as well
-            return subprocess.Popen(
-                # -P: not the script's folder, where a module is called `config`.
-                [sys.executable, "-P", str(Path(__file__).with_name("child.py")), *child.words],
-                stdin=subprocess.PIPE,  # never written to: its end is the child's
-                stdout=subprocess.PIPE,
-                stderr=log,
-                # Ctrl-C reaches all of a terminal's group: a child is told once, by this process, and saves.
-                start_new_session=True,
-            )
+    def _run(self, child: Child) -> Running:
+        held, lifeline = os.pipe()
+        said, output = os.pipe()
+        try:
+            with child.log.open("ab") as log:  # append: this process writes to it as well
+                process = self._process(child.words, (held, output, log.fileno()))
+        except OSError:
+            os.close(lifeline)
+            os.close(said)
+            raise
+        finally:
+            os.close(held)
+            os.close(output)
+        listener = threading.Thread(target=_hear, args=(said, child), daemon=True)
+        listener.start()
+        return Running(process, lifeline, listener)
+
+    def _process(self, words: Sequence[str], streams: tuple[int, int, int]) -> Process:
+        if self.server is not None:
+            try:
+                return self.server.start(("lab.seeds.child", "main"), words, streams)
+            except OSError:
+                self.server = None
+        stdin, stdout, stderr = streams
+        # -P: not the script's folder, where a module is called `config`.
+        command = [sys.executable, "-P", str(Path(__file__).with_name("child.py")), *words]
+        # Ctrl-C reaches all of a terminal's group: a child is told once, by this process, and saves.
+        return subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=stderr, start_new_session=True)
 
     def _look(self) -> None:
-        for place, process in list(self.processes.items()):
+        for place, one in list(self.running.items()):
             child = self.children[place]
             child.seconds = time.monotonic() - child.began
-            if (code := process.poll()) is not None:
+            if (code := one.process.poll()) is not None:
                 self._let_go(place)
                 child.state, child.code = "ended", code if code >= 0 else 128 - code
 
     def _let_go(self, place: int) -> None:
-        process = self.processes.pop(place)
-        if process.stdin:
-            process.stdin.close()
-        self.listeners.pop(place).join(1)  # its last output; a helper that lives on may hold the pipe open
+        one = self.running.pop(place)
+        os.close(one.lifeline)
+        one.listener.join(1)  # its last output; a helper that lives on may hold the pipe open
 
 
-def _hear(process: subprocess.Popen[bytes], child: Child) -> None:
-    assert process.stdout is not None
-    with process.stdout as pipe, suppress(OSError, ValueError):
+def _hear(said: int, child: Child) -> None:
+    with open(said, "rb") as pipe, suppress(OSError, ValueError):
         for line in pipe:
             child.hear(line)

@@ -6,7 +6,7 @@ import re
 import tempfile
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from lab.seeds.results import Outcome, Trial, Trials
 from lab.seeds.vary import SEED, Settings, as_words, combinations, named
 from lab.system.cores import usable_cores
 from lab.system.devices import DEFAULT_THREADS, select_device
+from lab.system.forking import ForkServer, can_fork
 from lab.system.signals import Stop, signals_as_exceptions
 
 BUSY = 1
@@ -86,7 +87,10 @@ def run_varied(
             for one, there in zip(chosen, before, strict=True):
                 log = place / _log_name(one, len(children))
                 children.append(_child(one, there, ["run", str(files[_key(one)]), *more], log))
-            _carry_out(children, at_once, watch, stop)
+            todo = [child for child in children if child.words]
+            first = str(next(iter(files.values())))
+            with ForkServer(first) if len(todo) > 1 and can_fork() else nullcontext() as server:
+                _carry_out(Children(children, at_once, server), watch, stop)
         finally:
             if place:
                 _tidy(place, [child.log for child in children if child.failed])
@@ -197,17 +201,16 @@ def _child(settings: Settings, before: Summary | None, start: Sequence[str], log
     return Child(settings, "resumed", ["resume", str(before.dir), "--json"], log, before.dir)
 
 
-def _carry_out(children: Sequence[Child], at_once: int, watch: Watch, stop: Stop) -> None:
-    crew = Children(children, at_once)
+def _carry_out(crew: Children, watch: Watch, stop: Stop) -> None:
     try:
         with stop.deferred():
             while crew.step():
-                watch(children)
+                watch(crew.children)
                 stop.raise_if_requested()
                 time.sleep(POLL)
-        watch(children)
+        watch(crew.children)
     except Interrupted as error:
-        crew.end(error.exit_code - 128, lambda: watch(children))
+        crew.end(error.exit_code - 128, lambda: watch(crew.children))
         raise
     finally:
         crew.kill()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -62,9 +62,9 @@ def canvas(width: float, height: float) -> Figure:
 
 def rendered(figure: Figure) -> Image.Image:
     """Return a figure as a picture."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return Image.open(buffer).convert("RGB")
+    drawing: Any = figure.canvas
+    drawing.draw()  # `savefig` would draw it twice
+    return Image.fromarray(np.asarray(drawing.buffer_rgba())[..., :3].copy())
 
 
 def literal(name: str, longest: int = 24) -> str:

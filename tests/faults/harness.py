@@ -7,9 +7,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from lab.resuming import resume
 from lab.runs.summary import Summary, read_summary
 from lab.saving.bitwise import run_differences
 from lab.saving.saver import Saver
+from lab.system.forking import ForkServer, can_fork
 
 IMAGES = {"data.name": "digits", "checkpoint.steps": 4, "trainer.log_every": 3, "trainer.pictures_every": 2}
 SMALL = [{"channels": 8, "max_pool": 2}]
@@ -166,8 +169,55 @@ def differences(a: Path, b: Path) -> list[str]:
     return list(run_differences(a, b))
 
 
-def lab_process(arguments: Sequence[str], prelude: str = "", **options: Any) -> subprocess.Popen[str]:
-    """Start `lab` with these words in a process of its own, which first executes `prelude`."""
+class Started:
+    """A forked `lab`, with its output: as much of `subprocess.Popen` as the tests use."""
+
+    def __init__(self, words: Sequence[str], environment: dict[str, str]) -> None:
+        pipes = [os.pipe() for _ in range(2)]
+        self.stdout, self.stderr = (open(read, encoding="utf-8") for read, _ in pipes)  # noqa: SIM115
+        with open(os.devnull, "rb") as nothing:
+            streams = nothing.fileno(), pipes[0][1], pipes[1][1]
+            self.process = _server().start(("tests.support.forked", "lab_after_prelude"), words, streams, environment)
+        for _, write in pipes:
+            os.close(write)
+        self.pid, self.poll, self.wait = self.process.pid, self.process.poll, self.process.wait
+        self.kill, self.send_signal = self.process.kill, self.process.send_signal
+
+    @property
+    def returncode(self) -> int | None:
+        return self.process.returncode
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        """Wait for the end; return what was written to both streams since they were read last."""
+        read: dict[str, str] = {}
+        streams = {"out": self.stdout, "err": self.stderr}
+        threads = [
+            threading.Thread(target=lambda name=name, stream=stream: read.update({name: stream.read()}))
+            for name, stream in streams.items()
+            if not stream.closed
+        ]
+        for thread in threads:
+            thread.start()
+        self.wait(timeout)
+        for thread in threads:
+            thread.join()
+        for stream in streams.values():
+            stream.close()
+        return read.get("out", ""), read.get("err", "")
+
+
+@cache
+def _server() -> ForkServer:
+    """It ends with this process."""
+    return ForkServer("cnn-mnist")
+
+
+def lab_process(arguments: Sequence[str], prelude: str = "", **options: Any) -> Any:
+    """Start `lab` with these words in a process of its own, which first executes `prelude`: a `Started`, or a
+    `subprocess.Popen` with `options`."""
+    if can_fork() and options.keys() <= {"env", "start_new_session"}:  # a forked one begins a session anyway
+        environment = {**options.get("env", os.environ), "OMP_NUM_THREADS": "1"}
+        return Started([prelude, *arguments], environment)
     # Background jobs of a shell ignore SIGINT, and nohup ignores SIGHUP. Restore the usual handlers.
     usual = "import signal, sys\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
     usual += "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
@@ -191,7 +241,7 @@ def lab_command(arguments: Sequence[str], prelude: str = "", **options: Any) -> 
     return process.returncode, out + err
 
 
-def wait_for(condition: Any, process: subprocess.Popen[str], seconds: float = 120) -> None:
+def wait_for(condition: Any, process: Any, seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert process.poll() is None, process.communicate()
@@ -204,6 +254,6 @@ def checkpoints(folder: str | Path) -> list[Path]:
     return sorted(path for path in Path(folder).rglob("step-*") if path.is_dir() and path.suffix != ".tmp")
 
 
-def kill(process: subprocess.Popen[str]) -> None:
+def kill(process: Any) -> None:
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()

@@ -179,11 +179,11 @@ def test_hidden_difference_is_found(
 
 
 def test_verify_prints_first_difference(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A `sitecustomize.py` on the path makes the resumed processes leave the generators out."""
+    """A `sitecustomize.py` on the path makes resumed runs leave the generators out."""
     Path("sitecustomize.py").write_text(
         "import sys\n"
         "from pathlib import Path\n"
-        "if 'resume' in sys.argv:\n"
+        "if sys.argv[0].endswith('fork_server.py') or 'resume' in sys.argv:\n"
         "    import agents.core.state\n"
         f"    called = Path({str(Path.cwd() / 'called')!r})\n"
         "    agents.core.state.load_randomness = lambda agent, state: called.touch()\n"

@@ -23,6 +23,7 @@ from lab.training.loop.saving import Saving
 from tests.faults.harness import (
     FIVE,
     KINDS,
+    SLOW,
     differences,
     run_killed,
     run_undisturbed,
@@ -40,8 +41,12 @@ LONGER: dict[str, dict[str, Any]] = {
 }
 
 
+OFTEN = ("ppo", "dqn", "gan", "accumulating", "choosing", "replay", "workers", "recurrent")
+"""Kinds that `make test` kills; the others keep no state that these or tests/house/test_configs.py do not cover."""
+
+
 @pytest.mark.fault(1, 26)
-@pytest.mark.parametrize("kind", [k for k in KINDS if k != "boundary"])
+@pytest.mark.parametrize("kind", [pytest.param(k, marks=() if k in OFTEN else SLOW) for k in KINDS if k != "boundary"])
 def test_killed_five_times_is_exact(kind: str) -> None:
     """Kills come at safe points. Some come before the session has saved any progress."""
     undisturbed = run_undisturbed(kind)
@@ -92,6 +97,7 @@ def test_verify_prints_exact(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.fault(1)
+@pytest.mark.slow
 def test_verify_prints_undecided(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verification, "_checkpoint", lambda folder: None)
     assert main(["verify", "ppo-cartpole", "--fast-dev-run", "--kills", "1", "--runs-dir", "runs"]) == 1

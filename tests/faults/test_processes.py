@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 from collections.abc import Iterator
@@ -78,6 +79,7 @@ def failed(kind: str, match: str, **more: Any) -> Path:
 
 @pytest.mark.fault(16)
 def test_killed_data_worker_is_reported() -> None:
+    multiprocessing.set_forkserver_preload([__name__])  # or each worker would import PyTorch anew
     data: dict[str, Any] = {"data": {"class_path": f"{__name__}.LoadedImages", "init_args": {"name": "digits"}}}
     name, overrides = settings("classifier")
     overrides = {k: v for k, v in overrides.items() if k != "data.name"} | data | {"trainer.max_epochs": 1}

@@ -86,7 +86,7 @@ def test_signal_saves_exactly(kind: str, name: str) -> None:
 @pytest.mark.fault(3, 25)
 def test_closed_terminal_still_saves() -> None:
     """Ctrl-C in `lab run 2>&1 | tee log`: the pipe is closed before the run says that it saves."""
-    process = lab_process(["run", *words("vae"), "--runs-dir", "runs"], SLOWED)
+    process = lab_process(["run", *words("ppo", total_timesteps=20_000), "--runs-dir", "runs"], SLOWED)
     try:
         wait_for(has_logged, process)
         assert process.stderr is not None
@@ -158,7 +158,7 @@ def test_ctrl_c_saves() -> None:
 @pytest.mark.fault(4)
 def test_second_ctrl_c_ends() -> None:
     hang = "import time, lab.saving.saver as s\ns.Saver.safe_point = lambda *a, **k: time.sleep(1)\n"
-    code, err, folder, seconds = signalled("classifier", signal.SIGINT, signal.SIGINT, prelude=hang)
+    code, err, folder, seconds = signalled("ppo", signal.SIGINT, signal.SIGINT, prelude=hang)
     assert code == -signal.SIGINT, err  # which a shell reports as 130
     assert seconds < 4
     assert read_summary(folder).status == "running"

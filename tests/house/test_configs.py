@@ -155,7 +155,7 @@ def check_summary(run: Summary) -> None:
     assert written["schema"] == run.schema
     assert written["metrics"] == run.metrics
     assert written["versions"]["torch"]
-    assert set(written["dataset"]) == {"name", "sha256", "fallback"}
+    assert set(written["dataset"]) == {"name", "sha256", "fallback", "path"}
     assert all(value is not None for value in run.metrics.values())
     for name, metrics in run.baselines.items():
         assert metrics, f"the baseline {name} has no metric"
