@@ -138,7 +138,8 @@ def test_run_survives_wandb_dying(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         for child in (task / "children").read_text().split():
             if "wandb" in Path(f"/proc/{child}/cmdline").read_text():
                 os.kill(int(child), signal.SIGKILL)
-    for process in [one for one in gc.get_objects() if type(one) is subprocess.Popen]:
+    processes = [one for one in gc.get_objects() if type(one) is subprocess.Popen and "wandb" in str(one.args)]
+    for process in processes:
         process.wait(10)  # W&B's client does not wait for a process that died
     for step in range(2000):
         both.log({"train/loss": 1.0}, axis="global_step", at=step)
