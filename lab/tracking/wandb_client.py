@@ -39,6 +39,7 @@ def start_run(
         "x_disable_stats": True,
         "x_disable_meta": True,
         "x_disable_machine_info": True,
+        "x_save_requirements": False,  # takes as long as a small network's training; the summary has the versions
         "host": "",
         "program": "lab",  # the default is its path on this machine
         "x_transaction_log_flush_interval": 1,
