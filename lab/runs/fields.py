@@ -11,6 +11,7 @@ from typing import Any
 from lab.config.files import setting
 from lab.errors import ConfigError, nearest
 from lab.runs.select import Run, flat
+from lab.runs.summary import Summary
 from lab.system.disk import disk
 
 SETTING = "config."
@@ -21,7 +22,11 @@ MEAN = "_mean"
 
 def result_metric(run: Run) -> str:
     """Return the metric that says how a run did: of its reference, else of its target, else the first; "" for none."""
-    record = run.record
+    return metric_of(run.record)
+
+
+def metric_of(record: Summary) -> str:
+    """Return the same for the summary of a run."""
     return str(record.reference.get("metric") or record.target.get("metric") or next(iter(record.metrics), ""))
 
 

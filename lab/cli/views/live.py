@@ -19,6 +19,7 @@ from lab.console.progress import Update, fitting
 from lab.console.tables import plain
 from lab.console.wording import duration
 from lab.errors import ConfigError
+from lab.runs.fields import metric_of
 from lab.runs.summary import Summary, read_summary
 from lab.seeds.children import Child
 
@@ -128,6 +129,7 @@ def _summary(child: Child) -> Summary | None:
 def _result(run: Summary | None) -> str:
     if run is None:
         return "no run"
-    metric = run.reference.get("metric") or next(iter(run.metrics), "")
+    metric = metric_of(run)
     figure = run.metrics.get(metric)
-    return f"{metric} {figure:.5g}, {run.verdict}" if figure is not None else run.status
+    verdict = run.target_verdict if run.target and not run.reference.get("metric") else run.verdict
+    return f"{metric} {figure:.5g}, {verdict}" if figure is not None else run.status
