@@ -4,8 +4,9 @@ VENV ?= .venv
 EXPERIMENT ?= ppo-cartpole
 ARGS ?=
 BIN := $(VENV)/bin
-# A process for each CPU, of which a test uses one; `make test ARGS=-n0` runs them in turn.
-PARALLEL := --numprocesses logical --maxprocesses 4 --dist worksteal
+# A process for each CPU, of which a test uses one, and one more, because some tests wait; `make test ARGS=-n0` runs them
+# in turn.
+PARALLEL = --numprocesses $(shell $(BIN)/python -c "import os; print(min(4, os.cpu_count() or 1) + 1)") --dist worksteal
 
 .PHONY: run test faults check bench docs clean
 

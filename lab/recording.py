@@ -17,7 +17,7 @@ from lab.errors import ConfigError, DivergedError, Interrupted
 from lab.job import Job, exactness
 from lab.needs import keep_copies
 from lab.runs.reference import Reference, Target, verdict_on
-from lab.runs.summary import Status, Summary, new_run_id
+from lab.runs.summary import Status, Summary, git_state, new_run_id
 from lab.system.devices import describe
 from lab.tracking.redact import redact
 
@@ -39,6 +39,7 @@ def new_record(job: Job, runs: Path) -> Summary:
         reference=asdict(common.reference) if common.reference else {},
         target=asdict(common.target) if common.target else {},
         fast_dev_run=job.fast_dev_run,
+        git=git_state(),
         roles=config.roles().as_dict(),
         can=capabilities_of(job.experiment.trained),
         resume=exactness(job) | {"sessions": 1},

@@ -52,6 +52,8 @@ def read(path: Path, chain: tuple[Path, ...] = ()) -> dict[str, Any]:
     _rename(content)
     if "extends" not in content:
         return content
+    if (path.parent / "summary.json").exists():  # it may be somebody else's, and name a file of yours
+        raise ConfigError(f"{path} is the config of a run, which has all settings and extends nothing")
     parent = content.pop("extends")
     if not isinstance(parent, str):
         raise ConfigError(f"extends in {path} must be a file or an experiment's name, received {parent!r}")

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import platform
+import re
 import secrets
 import subprocess
 import time
@@ -15,7 +16,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
-from lab.config.imports import present_name
+from lab.config.imports import present_name, within_run
 from lab.errors import ConfigError, nearest
 from lab.system.files import write_json
 
@@ -67,7 +68,7 @@ class Summary:
     throughput: dict[str, Any] | None = None
     started: str = field(default_factory=lambda: time.strftime("%Y-%m-%dT%H:%M:%S%z"))
     versions: dict[str, str] = field(default_factory=lambda: versions())
-    git: dict[str, Any] | None = field(default_factory=lambda: git_state())
+    git: dict[str, Any] | None = None
     wandb: dict[str, Any] | None = None
     resume: dict[str, Any] = field(default_factory=dict)
     """Whether a resumed run is exact or why not, how many sessions it took, the newest checkpoint's step."""
@@ -120,6 +121,8 @@ def read_summary(folder: Path) -> Summary:
             raise TypeError("figures must be finite numbers")
         if not all(isinstance(values.get(name, ""), str) for name in TEXTS):
             raise TypeError(f"{', '.join(TEXTS)} must be texts")
+        if not all(re.fullmatch(r"[^/\\.][^/\\]*", values[name]) for name in ("name", "run_id")):
+            raise TypeError("name and run_id must be names of folders: files are named after them")
         objects = [values.get(name, {}) for name in OBJECTS] + [values.get(name) or {} for name in OBJECTS_OR_NONE]
         if not all(isinstance(value, dict) for value in objects):
             raise TypeError(f"{', '.join((*OBJECTS, *OBJECTS_OR_NONE))} must be objects")
@@ -170,12 +173,19 @@ def versions() -> dict[str, str]:
 
 
 def git_state() -> dict[str, Any] | None:
-    """Return the commit of the working directory and whether it has changes; None outside a repository."""
+    """Return the commit of the working directory and whether it has changes; None outside a repository.
+
+    None in the folder of a run too: it may be somebody else's, and git runs commands that a repository's settings name.
+    """
+    if within_run(Path.cwd()):
+        return None
     try:
-        commit, changes = (
-            subprocess.run(["git", *words], capture_output=True, text=True, timeout=5, check=True).stdout.strip()
-            for words in (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
-        )
+        commit, changes = (_git("rev-parse", "HEAD"), _git("status", "--porcelain", "--untracked-files=no"))
     except (OSError, subprocess.SubprocessError):
         return None
     return {"commit": commit, "dirty": bool(changes)}
+
+
+def _git(*words: str) -> str:
+    command = ["git", "-c", "core.fsmonitor=false", *words]  # no command that the repository's settings name
+    return subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()

@@ -177,7 +177,9 @@ class Started:
         self.stdout, self.stderr = (open(read, encoding="utf-8") for read, _ in pipes)  # noqa: SIM115
         with open(os.devnull, "rb") as nothing:
             streams = nothing.fileno(), pipes[0][1], pipes[1][1]
-            self.process = _server().start(("tests.support.forked", "lab_after_prelude"), words, streams, environment)
+            self.process = shared_server().start(
+                ("tests.support.forked", "lab_after_prelude"), words, streams, environment
+            )
         for _, write in pipes:
             os.close(write)
         self.pid, self.poll, self.wait = self.process.pid, self.process.poll, self.process.wait
@@ -207,8 +209,8 @@ class Started:
 
 
 @cache
-def _server() -> ForkServer:
-    """It ends with this process."""
+def shared_server() -> ForkServer:
+    """Return what forks processes for all tests of this process, with which it ends."""
     return ForkServer("cnn-mnist")
 
 

@@ -78,6 +78,7 @@ def failed(kind: str, match: str, **more: Any) -> Path:
 
 
 @pytest.mark.fault(16)
+@pytest.mark.slow
 def test_killed_data_worker_is_reported() -> None:
     multiprocessing.set_forkserver_preload([__name__])  # or each worker would import PyTorch anew
     data: dict[str, Any] = {"data": {"class_path": f"{__name__}.LoadedImages", "init_args": {"name": "digits"}}}

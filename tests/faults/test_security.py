@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import re
@@ -20,8 +21,10 @@ from lab.configuration import load
 from lab.encoders.files import load_encoder
 from lab.errors import ConfigError, LabError
 from lab.job import prepare
+from lab.runs.summary import git_state, read_summary
 from lab.tracking.sync import sync
 from tests.faults.harness import SLOW, run_killed, run_undisturbed
+from tests.support.recorded import recorded
 
 CANARY = "canary"
 
@@ -231,3 +234,46 @@ def test_wrappers_that_write_are_refused(wrapper: str, settings: dict[str, Any])
     with pytest.raises(ConfigError, match=r"env\.wrappers: .* writes files"):
         prepare(load("ppo-cartpole", {"env.wrappers": wrappers}), fast_dev_run=True)
     assert not Path("theirs").exists()
+
+
+def test_git_runs_no_command_of_a_run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    run = recorded(Path("runs").absolute())
+    text = json.loads((run.dir / "summary.json").read_text())
+    del text["git"]
+    (run.dir / "summary.json").write_text(json.dumps(text))
+    (run.dir / "metrics.jsonl").touch()
+    for words in (["init", "-q"], ["config", "core.fsmonitor", f"touch {run.dir / CANARY}; false"]):
+        subprocess.run(["git", *words], cwd=run.dir, check=True)
+    monkeypatch.chdir(run.dir)
+    assert main(["runs", "--runs-dir", str(run.dir.parent.parent)]) == 0
+    assert git_state() is None
+    assert not (run.dir / CANARY).exists()
+    monkeypatch.chdir(run.dir.parent.parent)
+    subprocess.run(["git", "init", "-q"], check=True)
+    subprocess.run(["git", "config", "core.fsmonitor", f"touch {run.dir / CANARY}; false"], check=True)
+    git_state()
+    assert not (run.dir / CANARY).exists()
+
+
+@pytest.mark.parametrize("field", ["name", "run_id"])
+@pytest.mark.parametrize("value", ["../elsewhere", "/etc/passwd", "..", "a/b", "", ".hidden"])
+def test_summary_names_no_path(field: str, value: str) -> None:
+    """`lab export` and `lab sample` name files after a run."""
+    run = recorded(Path("runs").absolute())
+    written = json.loads((run.dir / "summary.json").read_text()) | {field: value}
+    (run.dir / "summary.json").write_text(json.dumps(written))
+    with pytest.raises(ConfigError, match="is not a run"):
+        read_summary(run.dir)
+
+
+def test_config_of_a_run_extends_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """A stranger's run could bring a file of the reader's into reports that he passes on."""
+    run = recorded(Path("runs").absolute())
+    Path("private.yaml").write_text("note: my private note\n")
+    with (run.dir / "config.yaml").open("a") as config:
+        config.write(f"\nextends: {Path('private.yaml').absolute()}\n")
+    with pytest.raises(ConfigError, match="extends nothing"):
+        load(str(run.dir / "config.yaml"))
+    assert main(["runs", "--json", "--columns", "run,config.note"]) in (0, 2)
+    assert main(["report", "-o", "report.html"]) == 0
+    assert "my private note" not in capsys.readouterr().out + Path("report.html").read_text()

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ import torch
 import yaml
 
 import lab
+import lab.seeds.run_varied
 from lab.cli.main import main
 from lab.configuration import load
 from lab.errors import ConfigError
@@ -33,7 +34,8 @@ from lab.seeds.existing import recorded
 from lab.seeds.run_varied import run_seeds, run_varied, simultaneous
 from lab.seeds.vary import combinations, read_vary
 from lab.statistics import interquartile_mean, spread
-from tests.faults.harness import lab_process, wait_for
+from lab.system.forking import can_fork
+from tests.faults.harness import lab_process, shared_server, wait_for
 from tests.support.toys import SLOW
 
 RUNS = Path("runs")
@@ -47,6 +49,8 @@ def toy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(tempfile, "tempdir", None)  # or it would be remembered
     monkeypatch.setenv("LAB_RUNS_DIR", "runs")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    if can_fork():  # in processes of their own, commands start a server of their own
+        monkeypatch.setattr(lab.seeds.run_varied, "ForkServer", lambda name: nullcontext(shared_server()))
     config = {"experiment": "tests.support.toys.Toy", "device": "cpu", "threads": 1, "reference": REFERENCE}
     Path("toy.yaml").write_text(yaml.safe_dump(config))
 
