@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,6 +35,16 @@ def stderr() -> Any:
     from lab.console.notices import console
 
     return console
+
+
+def named_after(run: str) -> str:
+    """Return the beginning of a file's name that is a run's, as its summary has it.
+
+    Raises ConfigError where that would be a path: the summary may be somebody else's.
+    """
+    if not re.fullmatch(r"[^/\\.][^/\\]*", run):
+        raise ConfigError(f"no file can be named after the run {run!r}; name one with -o")
+    return run
 
 
 def results(options: Any) -> Any:

@@ -6,7 +6,6 @@ import json
 import math
 import os
 import platform
-import re
 import secrets
 import subprocess
 import time
@@ -121,8 +120,6 @@ def read_summary(folder: Path) -> Summary:
             raise TypeError("figures must be finite numbers")
         if not all(isinstance(values.get(name, ""), str) for name in TEXTS):
             raise TypeError(f"{', '.join(TEXTS)} must be texts")
-        if not all(re.fullmatch(r"[^/\\.][^/\\]*", values[name]) for name in ("name", "run_id")):
-            raise TypeError("name and run_id must be names of folders: files are named after them")
         objects = [values.get(name, {}) for name in OBJECTS] + [values.get(name) or {} for name in OBJECTS_OR_NONE]
         if not all(isinstance(value, dict) for value in objects):
             raise TypeError(f"{', '.join((*OBJECTS, *OBJECTS_OR_NONE))} must be objects")

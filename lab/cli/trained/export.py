@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from lab.cli import options as shared
+from lab.cli.output import named_after
 from lab.cli.using import trained
 from lab.errors import ConfigError
 
@@ -25,7 +26,7 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
 
     record, model = trained(options, "export")
     suffixes = [f".{suffix}" for suffix in model.export_formats]
-    path = Path(options.output or f"{record.name}-{record.run_id}{suffixes[0]}").absolute()
+    path = Path(options.output or named_after(f"{record.name}-{record.run_id}") + suffixes[0]).absolute()
     if path.suffix not in suffixes:
         raise ConfigError(f"the file must end in {' or '.join(suffixes)}, received {options.output}")
     notes = model.export(path)

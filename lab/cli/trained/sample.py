@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from lab.cli import options as shared
-from lab.cli.output import writing
+from lab.cli.output import named_after, writing
 from lab.cli.using import trained
 from lab.errors import ConfigError
 
@@ -41,7 +41,7 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
     if texts:
         print(BETWEEN.join(texts))
     if options.output or len(texts) < len(samples):
-        folder = Path(options.output or f"samples-{record.run_id}").expanduser().absolute()
+        folder = Path(options.output or named_after(f"samples-{record.run_id}")).expanduser().absolute()
         with writing(folder):
             first = write(samples, folder)
         print(f"{near(folder)}: {count(len(samples), 'sample')}, see {near(first)}")
