@@ -104,6 +104,15 @@ def test_verify_prints_undecided(capfd: pytest.CaptureFixture[str], monkeypatch:
     assert capfd.readouterr().out.startswith("UNDECIDED: none of 1 kills fell after a checkpoint")
 
 
+@pytest.mark.fault(1)
+@pytest.mark.slow
+def test_verify_finds_needed_artifacts(capfd: pytest.CaptureFixture[str]) -> None:
+    digits = ["--data.name=digits", "--device=cpu", "--threads=1", "--fast-dev-run", "--runs-dir", "runs"]
+    assert main(["run", "vae-mnist", *digits]) == 0
+    assert main(["verify", "probe-mnist", *digits, "--data.train_size=100", "--kills", "2"]) in (0, 1)
+    assert re.search(r"^(EXACT|UNDECIDED)", capfd.readouterr().out, re.MULTILINE)
+
+
 @pytest.mark.fault(21)
 def test_clock_may_jump(monkeypatch: pytest.MonkeyPatch) -> None:
     undisturbed = run_undisturbed("classifier")

@@ -30,16 +30,19 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
         raise ConfigError(f"--kills must be a number from 1 on, received {options.kills!r}")
     loading(options.name)
     from lab.configuration import load
+    from lab.needs import needs_of
     from lab.saving.verify import verify
     from lab.system.signals import signals_as_exceptions
 
-    load(options.name, rest)  # a wrong setting is refused before anything is started
+    config = load(options.name, rest)  # a wrong setting is refused before anything is started
     runs = runs_folder(options.runs_dir)
+    # The runs of the check lie in a folder of their own, where no artifacts of others are.
+    needed = [f"--{need.key}={need.folder}" for need in needs_of(config, runs, fast_dev_run=options.fast_dev_run)]
     runs.mkdir(parents=True, exist_ok=True)
     with signals_as_exceptions():
         found = verify(
             options.name,
-            rest,
+            [*rest, *needed],
             kills=int(options.kills),
             folder=Path(tempfile.mkdtemp(prefix=".verify-", dir=runs)),
             fast_dev_run=options.fast_dev_run,
