@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import inspect
 import json
-import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -30,6 +29,7 @@ from lab.experiment import Experiment
 from lab.runs.reference import Reference, Target
 from lab.saving.saver import CheckpointSettings
 from lab.system.devices import Device
+from lab.system.files import is_name
 
 # A config may come from somebody else: it names no class of Python's standard library, some of which execute commands
 # or code, and none where plain values are expected, as in env.kwargs.
@@ -159,7 +159,7 @@ def load(name: str, overrides: Mapping[str, Any] | Sequence[str] = ()) -> Config
         return Config(parser, parsed, cls)
 
     config = parse(words)
-    if not re.fullmatch(r"[^/\\.][^/\\]*", config.common.name):
+    if not is_name(config.common.name):
         raise ConfigError(f"name must be one folder's name, received {config.common.name!r}")
     replaced = list(_replaced(parse(()).as_dict(), config.as_dict())) if _may_name_class(given) else []
     notes = []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import ConfigError
+from lab.system.files import is_name
 
 PIPE_WIDTH = 160  # columns, where stdout is a file or a pipe
 
@@ -42,7 +42,7 @@ def named_after(run: str) -> str:
 
     Raises ConfigError where that would be a path: the summary may be somebody else's.
     """
-    if not re.fullmatch(r"[^/\\.][^/\\]*", run):
+    if not is_name(run):
         raise ConfigError(f"no file can be named after the run {run!r}; name one with -o")
     return run
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -147,10 +147,11 @@ class _Lab:
         with self.said.open("ab") as said, open(os.devnull, "r+b") as nothing:
             environment = {**os.environ, "WANDB_MODE": "disabled"}
             streams = (nothing.fileno(), nothing.fileno(), said.fileno())
-            process: Process
+            process: Process | None = None
             if self.server is not None:
-                process = self.server.start(("lab.cli.main", "entry"), words, streams, environment)
-            else:
+                with suppress(OSError):  # it has ended: then processes begin from nothing
+                    process = self.server.start(("lab.cli.main", "entry"), words, streams, environment)
+            if process is None:
                 command = [sys.executable, "-m", "lab.cli", *words]
                 process = subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=said, env=environment)
         self.started.append(process)

@@ -5,8 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
+
+
+def is_name(text: str) -> bool:
+    """Whether a text may be the name of a file or folder, and no path, nor hidden."""
+    return re.fullmatch(r"[^/\\.][^/\\]*", text) is not None
 
 
 def write_atomic(path: Path, content: bytes) -> None:

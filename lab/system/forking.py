@@ -18,14 +18,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
-import torch
-
 PATIENCE = 120.0  # seconds for a forked process to begin, imports included
 MODULES = ("lab.cli.main", "lab.runner", "lab.resuming")  # by name: they are above this room
 
 
 def can_fork() -> bool:
     """Whether processes that have imported PyTorch may be forked here."""
+    import torch  # whoever only shows such processes need not load it
+
     return sys.platform == "linux" and not torch.cuda.is_available()
 
 
@@ -119,7 +119,8 @@ class ForkServer:
             if "began" in message:
                 child = self.children[message["began"]] = Forked(self, message["began"])
                 return child
-        raise OSError("the process that forks others has ended")
+        self.process.kill()  # or it would fork later what nobody waits for any more
+        raise OSError("the process that forks others has ended, or did not answer in time")
 
     def listen(self, seconds: float | None) -> None:
         """Wait until a child has ended, for so many seconds at most."""

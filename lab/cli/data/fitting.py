@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
-
-import torch
 
 from lab.cli.data.finding import Found
 from lab.cli.data.tally import tally
@@ -39,7 +38,7 @@ def _settings(found: Found, wanted: Mapping[str, Any]) -> Iterator[str]:
     told = " ".join(found.settings)
     counts = tally(found.data)["train"]
     if wanted.get("batch_size", 1) > sum(counts) and "--data.batch_size" not in told:
-        yield f"--data.batch_size={2 ** max(0, int(torch.tensor(sum(counts) / STEPS).log2()))}"
+        yield f"--data.batch_size={2 ** max(0, int(math.log2(max(1.0, sum(counts) / STEPS))))}"
     target, size = found.data.spec.target, wanted.get("train_size")
     if not size or not isinstance(target, Classes) or "--data.train_size" in told:
         return
