@@ -209,7 +209,7 @@ class AgentExperiment(Experiment):
     def states(self) -> dict[str, State]:
         return {"final": dict(self.agent.acting_policy.state_dict()), "best": self.best_state}
 
-    def load_states(self, states: dict[str, State]) -> None:
+    def load_states(self, states: Mapping[str, State]) -> None:
         self.agent.acting_policy.load_state_dict(states["final"])
         self.best_state = states["best"]
 

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from torch import nn
 
-from lab.config.classes import named_classes
+from lab.config.classes import named_classes, overridden
 from lab.config.imports import import_class, public_name
 from lab.configuration import Config
 from lab.configuration import load as load_config
 from lab.encoders.base import Encoder, EncoderSource
 from lab.encoders.pretrained import Pretrained
 from lab.errors import CheckpointError
-from lab.experiment import RunContext
-from lab.job import Job, prepare
-from lab.needs import COPIES, needs_of
+from lab.experiment import Experiment, RunContext, State
+from lab.job import Job, build, prepare
+from lab.needs import COPIES, Need, needs_of
 from lab.recording import timed
 from lab.runs import summary
 from lab.runs.artifacts import artifact_at
@@ -43,13 +44,21 @@ def evaluate(
     Overrides change the evaluation, for example to more episodes or more importance samples. Raises CheckpointError if
     the checkpoint is missing, invalid, or does not fit the settings.
     """
-    record = summary.read_summary(folder)
-    job = _restore(folder, record, _config(folder, overrides), checkpoint)
-    with timed(record, "evaluate"):
-        context = RunContext(folder, record.seed, job.device, Trackers([]), record.fast_dev_run)
-        record.metrics = summary.finite(job.experiment.evaluate(context))
-    record.device = describe(job.device)
-    return record
+    return evaluate_run(summary.read_summary(folder), overrides, checkpoint=checkpoint)
+
+
+def evaluate_run(
+    record: Summary, overrides: Mapping[str, Any] | Sequence[str] = (), *, checkpoint: CheckpointName = "final"
+) -> Summary:
+    """Evaluate a finished run again, as `evaluate` does, by its summary, which stays as it is."""
+    states = _States(record.dir, checkpoint)
+    job = _prepared(record, _config(record.dir, overrides))
+    _put_in(states, job.experiment, record)
+    again = replace(record, device=describe(job.device), durations=dict(record.durations))
+    with timed(again, "evaluate"):
+        context = RunContext(record.dir, record.seed, job.device, Trackers([]), record.fast_dev_run)
+        again.metrics = summary.finite(job.experiment.evaluate(context))
+    return again
 
 
 def load(
@@ -74,15 +83,40 @@ def load(
     Raises ConfigError if there is no such run, CheckpointError if it has no such checkpoint.
     """
     folder = summary.find_run(str(run), summary.runs_folder(runs_dir))
-    record = summary.read_summary(folder)
+    return load_run(summary.read_summary(folder), overrides, checkpoint=checkpoint, device=device)
+
+
+def load_run(
+    record: Summary,
+    overrides: Mapping[str, Any] | Sequence[str] = (),
+    *,
+    checkpoint: CheckpointName = "final",
+    device: str | None = None,
+) -> Any:
+    """Return what a finished run trained, as `load` does, by its summary.
+
+    Its data are not needed, unless settings of the data are overridden, or the run saved no form of them.
+    """
     if device:
         overrides = (
             {**overrides, "device": device} if isinstance(overrides, Mapping) else [*overrides, f"--device={device}"]
         )
-    config = _config(folder, overrides)
-    job = _restore(folder, record, config, checkpoint)
-    trained = job.experiment.trained
-    return trained.to(job.device).eval().requires_grad_(False) if isinstance(trained, nn.Module) else trained
+    config, states = _config(record.dir, overrides), _States(record.dir, checkpoint)
+    form = None if _changes_data(overrides) else states.meta.get("form")
+    if form is None:
+        job = _prepared(record, config)
+        experiment, where = job.experiment, job.device
+    else:
+        experiment, where = build(config, _needs(record, config))
+        experiment.rebuild(form, where)
+    _put_in(states, experiment, record)
+    trained = experiment.trained
+    return trained.to(where).eval().requires_grad_(False) if isinstance(trained, nn.Module) else trained
+
+
+def _changes_data(overrides: Mapping[str, Any] | Sequence[str]) -> bool:
+    names = overrides if isinstance(overrides, Mapping) else overridden(overrides)
+    return any(name.partition(".")[0] == "data" for name in names)
 
 
 def _config(folder: Path, overrides: Mapping[str, Any] | Sequence[str]) -> Config:
@@ -113,21 +147,61 @@ def _borrowed(values: Mapping[str, Any]) -> tuple[str, bool] | None:
     return None
 
 
-def _restore(folder: Path, record: Summary, config: Config, checkpoint: CheckpointName) -> Job:
-    needs = needs_of(config, folder.parent.parent, own=folder, fast_dev_run=record.fast_dev_run)
+class _States(Mapping[str, State]):
+    """What `Experiment.states` returned, by name. Each is read when it is taken.
+
+    Args:
+        folder: of the run.
+        checkpoint: the one that is to be evaluated, in place of `final`.
+
+    Raises CheckpointError if the run has no such checkpoint.
+    """
+
+    def __init__(self, folder: Path, checkpoint: str) -> None:
+        there = {name: path for name in RESULTS if (path := folder / "checkpoints" / name).is_dir()}
+        if "final" not in there:
+            raise CheckpointError(
+                f"{folder} has no final checkpoint: training did not finish; `lab resume` finishes it"
+            )
+        if checkpoint not in there:
+            raise CheckpointError(f"{folder} has no checkpoint {checkpoint}, only {', '.join(there)}")
+        self.paths = there | {"final": there[checkpoint]}
+        self.judged = load_checkpoint(self.paths["final"])
+
+    @property
+    def meta(self) -> Mapping[str, Any]:
+        """The metadata of the checkpoint that is evaluated."""
+        return self.judged.meta
+
+    def __getitem__(self, name: str) -> State:
+        path = self.paths[name]
+        found: State = (self.judged if path == self.judged.folder else load_checkpoint(path)).state
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.paths)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+
+def _needs(record: Summary, config: Config) -> list[Need]:
+    return needs_of(config, record.dir.parent.parent, own=record.dir, fast_dev_run=record.fast_dev_run)
+
+
+def _prepared(record: Summary, config: Config) -> Job:
+    """Return the job of a finished run, built on its data."""
     require_place(record, config.as_dict())
-    job = prepare(config, needs, fast_dev_run=record.fast_dev_run)
+    job = prepare(config, _needs(record, config), fast_dev_run=record.fast_dev_run)
     require_same(record, job.experiment.dataset)
-    states = {name: load_checkpoint(path).state for name in RESULTS if (path := folder / "checkpoints" / name).is_dir()}
-    if "final" not in states:
-        raise CheckpointError(f"{folder} has no final checkpoint: training did not finish; `lab resume` finishes it")
-    if checkpoint not in states:
-        raise CheckpointError(f"{folder} has no checkpoint {checkpoint}, only {', '.join(states)}")
-    states["final"] = states[checkpoint]
+    return job
+
+
+def _put_in(states: _States, experiment: Experiment, record: Summary) -> None:
+    """Load the states of a finished run into its experiment, and seed."""
     try:
-        job.experiment.load_states(states)
+        experiment.load_states(states)
     except (RuntimeError, KeyError) as error:  # torch lists every key on a line of its own
         reason = " ".join(str(error).split())[:160]
-        raise CheckpointError(f"the checkpoint in {folder} does not fit the settings: {reason}") from error
+        raise CheckpointError(f"the checkpoint in {record.dir} does not fit the settings: {reason}") from error
     seed_everything(record.seed)
-    return job

@@ -45,14 +45,19 @@ def exactness(job: Job) -> dict[str, Any]:
     return {"exact": reason is None, "reason": reason}
 
 
-def prepare(config: Config, needs: Sequence[Need] = (), *, fast_dev_run: bool) -> Job:
-    """Seed, build and check everything. Raises LabErrors for everything that can be wrong before training."""
+def build(config: Config, needs: Sequence[Need] = ()) -> tuple[Experiment, torch.device]:
+    """Set this process up and seed it; return the experiment, not yet prepared, and the device of the run."""
     provide(config, needs)
     device = select_device(config.common.device)
     use_threads(config.common.threads)
     keep_freed_memory()
     flush_denormals()
     seed_everything(config.common.seed)
-    experiment = config.build()
+    return config.build(), device
+
+
+def prepare(config: Config, needs: Sequence[Need] = (), *, fast_dev_run: bool) -> Job:
+    """Seed, build and check everything. Raises LabErrors for everything that can be wrong before training."""
+    experiment, device = build(config, needs)
     experiment.prepare(config.common.seed, device, fast_dev_run=fast_dev_run)
     return Job(config, needs, experiment, device, experiment.cadence(config.common.checkpoint), fast_dev_run)

@@ -165,8 +165,9 @@ def _train(experiment: Experiment, context: RunContext, record: Summary, stop: S
 
 def _publish(experiment: Experiment, record: Summary) -> None:
     """Write the checkpoints that are evaluated and exported, and the artifacts for other runs."""
+    meta = {"run_id": record.run_id, "form": experiment.form()}
     for name, state in experiment.states().items():
-        checkpoint.publish(record.dir / "checkpoints" / name, state, {"run_id": record.run_id})
+        checkpoint.publish(record.dir / "checkpoints" / name, state, meta)
     artifacts = experiment.artifacts()
     for name, write in artifacts.items():
         write(record.dir / FOLDER / name)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lab.cli.output import loading
 from lab.errors import ConfigError, nearest
@@ -14,43 +13,55 @@ if TYPE_CHECKING:
     from lab.runs.summary import Summary
 
 
-def chosen(options: argparse.Namespace) -> tuple[Path, Any]:
-    """Return the folder of the run that RUN names, and the checkpoint that --checkpoint names, `final` by default.
+class Chosen(NamedTuple):
+    """A finished run, and which of its checkpoints is meant."""
+
+    record: Summary
+    checkpoint: Any
+
+
+def chosen(options: argparse.Namespace) -> Chosen:
+    """Return the run that RUN names, and the checkpoint that --checkpoint names, `final` by default.
 
     Raises ConfigError if there is no such run, or if it has no such checkpoint.
     """
-    from lab.runs.summary import find_run, runs_folder
+    from lab.runs.summary import find_run, read_summary, runs_folder
 
-    folder = find_run(options.run, runs_folder(options.runs_dir))
+    record = read_summary(find_run(options.run, runs_folder(options.runs_dir)))
     name = options.checkpoint
     if name is None:
-        return folder, "final"
-    saved = sorted(path.parent.name for path in folder.glob("checkpoints/*/manifest.json"))
+        return Chosen(record, "final")
+    saved = sorted(path.parent.name for path in record.dir.glob("checkpoints/*/manifest.json"))
     known = [one for one in saved if not one.startswith("step-")]
     if known and name not in known:
-        raise ConfigError(f"{folder.name} has no checkpoint {name!r}, it has {', '.join(known)}{nearest(name, known)}")
-    return folder, name
+        raise ConfigError(
+            f"{record.dir.name} has no checkpoint {name!r}, it has {', '.join(known)}{nearest(name, known)}"
+        )
+    return Chosen(record, name)
 
 
 def trained(options: argparse.Namespace, capability: str, overrides: Sequence[str] = ()) -> tuple[Summary, Any]:
-    """Return the run that RUN names, and what it trained, with the weights of --checkpoint on --device.
+    """Return the run that RUN names, and what it trained, as `trained_by` does."""
+    run = chosen(options)
+    return run.record, trained_by(run, options, capability, overrides)
+
+
+def trained_by(run: Chosen, options: argparse.Namespace, capability: str, overrides: Sequence[str] = ()) -> Any:
+    """Return what a run trained, with the weights of its checkpoint on --device.
 
     Raises ConfigError where that lacks the capability (`act`, `sample`: see `lab.capabilities`).
     """
-    from lab.runs.summary import read_summary
-
-    folder, checkpoint = chosen(options)
-    record = read_summary(folder)
+    record = run.record
     if record.can and capability not in record.can:
         raise _cannot(record, capability, record.can)
     loading(options.run)
     from lab.capabilities import CAPABILITIES, capabilities_of
-    from lab.evaluation import load
+    from lab.evaluation import load_run
 
-    found = load(folder, overrides, checkpoint=checkpoint, device=options.device)
+    found = load_run(record, overrides, checkpoint=run.checkpoint, device=options.device)
     if not isinstance(found, CAPABILITIES[capability]):  # runs of version 0.1 do not say what they can do
         raise _cannot(record, capability, capabilities_of(found))
-    return record, found
+    return found
 
 
 def _cannot(record: Summary, capability: str, can: list[str]) -> ConfigError:

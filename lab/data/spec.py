@@ -166,6 +166,7 @@ class DataSpec:
         target: the form of the targets; None where examples have none.
         classes: short for `target=Classes(classes)`.
         reader: reads a user's file as such inputs, for `lab predict`; None for images and sounds, whose spec is enough.
+            `lab.saving.specs` saves those of the lab with the run.
     """
 
     input: Spec

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -27,7 +27,8 @@ class Experiment(ABC):
     """One kind of experiment. Its constructor's signature is the schema of its config.
 
     The runner calls `prepare`, `cadence`, `train`, `states`, `artifacts`, `evaluate`, `draw` and `baselines`, in this
-    order. `lab eval` calls `prepare`, `load_states` and `evaluate`, and must give the same figures.
+    order. `lab eval` calls `prepare`, `load_states` and `evaluate`, and must give the same figures. `lab.load` calls
+    `rebuild` and `load_states`, or `prepare` where no form was saved.
     """
 
     family: ClassVar[str]
@@ -80,8 +81,18 @@ class Experiment(ABC):
         """Return what `evaluate` needs, by checkpoint name: always `final`, and `best` where one was chosen."""
 
     @abstractmethod
-    def load_states(self, states: dict[str, State]) -> None:
-        """Restore what `states` returned."""
+    def load_states(self, states: Mapping[str, State]) -> None:
+        """Restore what `states` returned. A state is read from its checkpoint when it is taken from the mapping."""
+
+    def form(self) -> dict[str, Any] | None:
+        """Return as JSON values what `rebuild` needs beside config and states; None where only `prepare` can build what
+        was trained. Called after training; saved with the states."""
+        return None
+
+    def rebuild(self, form: Mapping[str, Any], device: torch.device) -> None:
+        """Build what was trained from its `form`, without its data, in place of `prepare`: then `load_states` and
+        `trained` work, and nothing else. Raises CheckpointError where the form cannot be read."""
+        raise NotImplementedError(f"{type(self).__name__} has a form(), but no rebuild()")
 
     def trial(self, context: RunContext) -> AbstractContextManager[Turn]:
         """Return a context manager for `lab doctor`, after `prepare`. Inside the block each call of the yielded

@@ -108,8 +108,8 @@ class Model(pl.LightningModule, ABC):
     def adapt(self, data: DataModule) -> None:
         """Take from the training examples what the model needs before it trains, such as numbers that scale its inputs.
 
-        Called when the model is built, on the CPU. What it sets must follow from `data` alone, and must be in the state
-        dict, so that it is saved.
+        Called when the model is built to be trained or evaluated, on the CPU. What it sets must follow from `data`
+        alone, and must be in the state dict: so it is saved, and `lab predict` needs no data.
         """
 
     def settle(self, data: DataModule) -> None:

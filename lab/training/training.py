@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -17,6 +18,7 @@ from lab.data.loader import testing_batches, training_batches, validation_batche
 from lab.errors import CheckpointError, ConfigError
 from lab.experiment import Experiment, RunContext, State, Throughput, Timing, Turn
 from lab.saving.saver import Cadence, CheckpointSettings
+from lab.saving.specs import spec_as_json, spec_from_json
 from lab.training.averaging import Averaging
 from lab.training.checks import batch_norm_errors, require_metrics, require_optimization, require_two_for_batch_norm
 from lab.training.drawing import Drawing, draw
@@ -194,8 +196,15 @@ class Training(Experiment):
     def states(self) -> dict[str, State]:
         return {"final": dict(self.model.state_dict()), **self.others}
 
-    def load_states(self, states: dict[str, State]) -> None:
+    def load_states(self, states: Mapping[str, State]) -> None:
         self.model.load_state_dict(states["final"])
+
+    def form(self) -> dict[str, Any] | None:
+        return spec_as_json(self.data.spec)
+
+    def rebuild(self, form: Mapping[str, Any], device: torch.device) -> None:
+        self.model = self.model_factory(spec_from_json(form))
+        self.model.to(device)
 
     @property
     def descriptions(self) -> Mapping[str, str]:  # type: ignore[override]

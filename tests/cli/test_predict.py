@@ -13,7 +13,13 @@ import pytest
 
 import lab
 from lab.cli.main import main
+from lab.data.own.columns import Columns
+from lab.data.spec import DataSpec
+from lab.errors import CheckpointError
 from lab.runs.summary import Summary
+from lab.saving.specs import spec_as_json, spec_from_json
+from tests.data.test_own_images import folder as image_folder
+from tests.data.test_own_sounds import folder as sound_folder
 
 COMMON = {"device": "cpu", "threads": 1}
 
@@ -130,14 +136,68 @@ def test_all_bad_files_are_named(table: Summary, capsys: pytest.CaptureFixture[s
     assert not Path("out.csv").exists()
 
 
-def test_moved_data_are_named_again(table: Summary, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    Path("new.csv").write_text("height,shoes\n190,boots\n")
-    before, _ = predicted(capsys, table, "new.csv")
-    moved = (folder / "people.csv").rename(folder / "moved.csv")
+@pytest.fixture(scope="module")
+def images(folder: Path) -> Summary:
+    small = {"model.encoder": "MLP", "model.encoder.hidden": [4], "trainer.max_epochs": 1, "trainer.keep_best": None}
+    settings = {"data.path": str(image_folder(folder / "pets")), "data.batch_size": 4, "data.val_size": 0}
+    return trained("cnn-mnist", settings | small, folder / "runs")
+
+
+@pytest.fixture(scope="module")
+def sounds(folder: Path) -> Summary:
+    settings = {"data.path": str(sound_folder(folder / "calls")), "data.batch_size": 4, "trainer.keep_best": None}
+    small = {"model.encoder.encoder.channels": [4], "model.encoder.mels": 8, "trainer.max_epochs": 1}
+    return trained("speech-digits", settings | small, folder / "runs")
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "name"),
+    [
+        ("table", "people.csv", "new.csv"),
+        ("series", "sales.csv", "new.csv"),
+        ("language", "abc.txt", "new.txt"),
+        ("images", "pets", "new.png"),
+        ("sounds", "calls", "new.wav"),
+    ],
+)
+def test_run_predicts_without_its_data(
+    kind: str, data: str, name: str, folder: Path, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same as with them; what is evaluated needs them, and other settings of the data do."""
+    run = request.getfixturevalue(kind)
+    source = {"images": "pets/cats/0.png", "sounds": "calls/high/0.wav", "language": "abc.txt"}.get(kind, data)
+    content = (folder / source).read_bytes()
+    Path(name).write_bytes(content if kind != "table" else b"height,shoes\n,boots\n150,flat\n")
+    before = predicted(capsys, run, name, f"--data.path={folder / data}")
+    moved = (folder / data).rename(folder / "moved")
     try:
-        assert main(["predict", str(table.dir), "new.csv"]) == 2
-        assert "people.csv" in capsys.readouterr().err
-        after, _ = predicted(capsys, table, "new.csv", f"--data.path={moved}")
-        assert before == after
+        assert predicted(capsys, run, name) == before
+        assert lab.load(run.dir).spec.target == lab.load(run.dir, {"data.path": str(moved)}).spec.target
+        for words in (["predict", str(run.dir), name, f"--data.path={folder / data}"], ["eval", str(run.dir)]):
+            assert main(words) == 2
+            assert "no longer at" in capsys.readouterr().err
     finally:
-        moved.rename(folder / "people.csv")
+        moved.rename(folder / data)
+
+
+def test_form_that_cannot_be_saved_leaves_the_old_way(table: Summary) -> None:
+    """A user's own reader is no class that a file may name."""
+
+    class Own(Columns):
+        pass
+
+    spec = lab.load(table.dir).spec
+    assert spec_from_json(spec_as_json(spec)).reader == spec.reader
+    assert spec_as_json(DataSpec(spec.input, spec.target, reader=Own(spec.reader.columns))) is None
+
+
+def test_damaged_form_is_told() -> None:
+    for values in (
+        {"kind": "data"},
+        {"kind": "os.system"},
+        {"kind": "classes", "n": 2, "of": 1},
+        3,
+        {"kind": ["data"]},
+    ):
+        with pytest.raises(CheckpointError, match="the form of the data cannot be read"):
+            spec_from_json(values)

@@ -91,7 +91,7 @@ class Toy(Experiment):
     def states(self) -> dict[str, State]:
         return {"final": {"total": self.total}}
 
-    def load_states(self, states: dict[str, State]) -> None:
+    def load_states(self, states: Mapping[str, State]) -> None:
         self.total = states["final"]["total"]
 
     @property

@@ -6,7 +6,7 @@ import argparse
 
 from lab.cli import options as shared
 from lab.cli.output import loading, print_json, results, say
-from lab.cli.using import chosen, trained
+from lab.cli.using import Chosen, chosen, trained_by
 
 SUMMARY = "evaluate a run again, from its checkpoint"
 TAKES_OVERRIDES = True
@@ -28,17 +28,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, rest: list[str]) -> int:
-    from lab.runs.summary import read_summary
-
-    folder, checkpoint = chosen(options)
-    recorded = read_summary(folder)
+    run = chosen(options)
+    recorded, checkpoint = run
     if options.episodes or options.seeds or (options.checkpoint and "act" in recorded.can):
-        return _play_episodes(options, rest)
+        return _play_episodes(run, options, rest)
     loading(options.run)
     from lab.cli.views.evaluation import comparison
-    from lab.evaluation import evaluate
+    from lab.evaluation import evaluate_run
 
-    again = evaluate(folder, rest, checkpoint=checkpoint)
+    again = evaluate_run(recorded, rest, checkpoint=checkpoint)
     other = "other settings than the run's own" if rest else ""
     if not other and checkpoint != "final":
         other = f"the checkpoint {checkpoint}"
@@ -49,7 +47,7 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
     return 0 if same or other else 1
 
 
-def _play_episodes(options: argparse.Namespace, rest: list[str]) -> int:
+def _play_episodes(run: Chosen, options: argparse.Namespace, rest: list[str]) -> int:
     """Play deterministic episodes from each of the seeds, and print their returns as a table."""
     from dataclasses import asdict
 
@@ -57,8 +55,8 @@ def _play_episodes(options: argparse.Namespace, rest: list[str]) -> int:
     from lab.console.wording import near
     from lab.statistics import spread
 
-    record, agent = trained(options, "act", rest)
-    checkpoint = options.checkpoint or "final"
+    record, checkpoint = run
+    agent = trained_by(run, options, "act", rest)
     episodes = {}
     for seed in options.seeds or [record.seed]:
         say(f"evaluation seed {seed}")

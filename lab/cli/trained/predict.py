@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 SUMMARY = "predict classes or values for files of your own"
 TAKES_OVERRIDES = True
-EPILOG = "If the data of a run lie elsewhere now, --data.path=PATH says where: it has the names of classes and columns."
+EPILOG = (
+    "The run keeps the names of classes and columns. An older one, which does not, finds them in its data: if these "
+)
+EPILOG += "lie elsewhere now, --data.path=PATH says where."
 
 MOST = 1_000  # rows of a table that go through the model at once
 
