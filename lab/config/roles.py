@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -21,6 +21,7 @@ class Roles:
 
     Args:
         repeats: make repeats of one experiment, as the seed and a fold do: a mean is taken over them.
+        only_with: of these, those that mean nothing where another setting is null: `{"subset": "train_size"}`.
         budget: say how long to train, each with its unit: `{"max_epochs": "epochs"}`.
         stops: end training before its budget is used up, unless they are null.
         watching: say how training is watched. They belong to the method only where one of `stops` is set.
@@ -33,6 +34,7 @@ class Roles:
     """
 
     repeats: tuple[str, ...] = ()
+    only_with: Mapping[str, str] = field(default_factory=dict)
     budget: Mapping[str, str] = field(default_factory=dict)
     stops: tuple[str, ...] = ()
     watching: tuple[str, ...] = ()
@@ -75,6 +77,8 @@ def roles_of(cls: type, settings: Mapping[str, Any]) -> Roles:
     found = Roles()
     for base in reversed(cls.__mro__):
         found |= vars(base).get("roles", Roles())
+    idle = [name for name, other in found.only_with.items() if settings.get(other) is None]
+    found = replace(found, repeats=tuple(name for name in found.repeats if name not in idle), only_with={})
     types = types_of(cls)
     for name, value in settings.items():
         if not isinstance(value, Mapping):
@@ -108,7 +112,7 @@ def _both(one: Any, other: Any) -> Any:
 
 
 def _readable(name: str, found: Any) -> Any:
-    if name in ("budget", "added"):
+    if name in ("budget", "added", "only_with"):
         pairs = found.items() if isinstance(found, Mapping) else ()
         return {key: one for key, one in pairs if isinstance(key, str) and (isinstance(one, str) or name == "added")}
     listed: Iterable[Any] = found if isinstance(found, list | tuple) else ()

@@ -39,9 +39,11 @@ def budget(run: Run) -> Settings:
 
 
 def protocol(run: Run) -> Settings:
-    """Return how the run was measured: its settings, the data's hash, and the published figure with its metric."""
+    """Return how the run was measured: its settings, the data's hash, the published figure with its metric, and by what
+    it is repeated beside the seed. A test on one fold of several is another one than that on the published split."""
     names = (*run.roles.measuring, HASH, *REFERENCE)
-    return tuple((name, str(value)) for name in names if (value := measured(run, name)) is not None)
+    told = tuple((name, str(value)) for name in names if (value := measured(run, name)) is not None)
+    return told + tuple((name, "each") for name, _ in repeat(run)[1:])
 
 
 def measured(run: Run, name: str) -> Any:

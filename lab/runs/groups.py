@@ -192,10 +192,8 @@ def unfit(run: Run, score: float | None) -> str:
 def by_repeat(run: Run) -> tuple[Any, ...]:
     """Return what runs of a group are sorted by: seed, fold, age."""
     values = (found for _, found in repeat(run))
-    return (
-        *((0, found, "") if isinstance(found, int | float) else (1, 0, found) for found in values),
-        run.record.run_id,
-    )
+    which = tuple((0, found, "") if isinstance(found, int | float) else (1, 0, found) for found in values)
+    return which, run.record.run_id
 
 
 def by_fields(runs: Sequence[Run], names: Sequence[str], metric: str | None = None) -> list[Group]:
@@ -233,7 +231,8 @@ def by_kind(runs: Sequence[Run]) -> list[Group]:
 def _label(run: Run, differing: Sequence[str]) -> str:
     """The experiment, with the first of those settings in which it differs from others of its name."""
     names = [name for name in differing if run.value(name) is not None]
-    settings = [f"{name}={shown(run.value(name))}" for name in names[:3]]
+    repeats = run.roles.repeats
+    settings = [f"each {name}" if name in repeats else f"{name}={shown(run.value(name))}" for name in names[:3]]
     more = [f"{len(names) - 3} more"] if len(names) > 3 else []
     return shown(run.record.name) + (f" ({', '.join(settings + more)})" if settings else "")
 

@@ -15,7 +15,7 @@ import lab
 from lab.config.roles import Roles, roles_before_0_2, roles_of
 from lab.configuration import load
 from lab.runs.designs import budget, design, differing, kind, repeat, repeat_name
-from lab.runs.groups import by_kind
+from lab.runs.groups import by_fields, by_kind
 from lab.runs.select import Run, choose, flat
 from lab.runs.summary import read_summary
 from tests.house.small import one_of_each_kind
@@ -107,7 +107,7 @@ ROLES = Roles(
 )
 
 
-def added(folder: Path, seed: int, fold: int, **settings: object) -> None:
+def added(folder: Path, seed: int, fold: int | None, **settings: object) -> None:
     config = json.loads(json.dumps({**CONFIG, **settings, "seed": seed, "name": "ppo-a"}))
     config["data"]["init_args"]["fold"] = fold
     recorded(folder, seed=seed, config=config, roles=ROLES.as_dict())
@@ -132,6 +132,24 @@ def test_folds_and_seeds_are_repeats(tmp_path: Path) -> None:
     assert len(same.scores) == 4
     assert list(other.runs) == [runs[5]]
     assert "trainer.rate=0.2" in other.label
+
+
+def test_test_without_folds_is_another_protocol(tmp_path: Path) -> None:
+    """The published split and one fold of several are no two repeats of one thing."""
+    for fold in (None, 0, 1):
+        added(tmp_path, 0, fold)
+    one, each = by_kind(choose([], tmp_path))
+    assert [repeat_name(run) for run in one.counted] == ["seed 0"]
+    assert [repeat_name(run) for run in each.counted] == ["seed 0, fold 0", "seed 0, fold 1"]
+    assert each.label == "ppo-a (each data.fold)"
+    (together,) = by_fields(choose([], tmp_path), ["experiment"])
+    assert len(together.counted) == 3, "they have an order"
+
+
+def test_subset_is_a_repeat_only_of_some_of_the_data() -> None:
+    for name, repeats in (("cnn-mnist", {"seed"}), ("probe-mnist", {"seed", "data.subset"})):
+        assert set(load(name).roles().repeats) - {"data.fold"} == repeats
+    assert "data.subset" in load("cnn-mnist", {"data.train_size": 100}).roles().repeats
 
 
 def test_moved_classes_stay_alike(tmp_path: Path) -> None:

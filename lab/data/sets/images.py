@@ -52,6 +52,7 @@ class Images(DataModule):
 
     roles = Roles(
         repeats=("subset",),
+        only_with={"subset": "train_size"},
         task=("train_size", "image_size"),
         added={"train_size": None, "subset": 0, "path": None, "image_size": None},
     )
