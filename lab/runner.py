@@ -191,8 +191,10 @@ def _draw(experiment: Experiment, context: RunContext) -> None:
 
 def _baselines(experiment: Experiment, context: RunContext, record: Summary) -> None:
     try:
-        found = experiment.baselines(context)
+        record.baselines, record.bounds = map(_plain, (experiment.baselines(context), experiment.bounds(context)))
     except Exception as error:  # as with pictures
         notice(f"the baselines could not be computed: {type(error).__name__}: {error}")
-        return
-    record.baselines = {name: {metric: float(value) for metric, value in one.items()} for name, one in found.items()}
+
+
+def _plain(found: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    return {name: {metric: float(value) for metric, value in one.items()} for name, one in found.items()}

@@ -135,6 +135,9 @@ class GAN(Model):
     def baselines(self, data: DataModule) -> Mapping[str, Mapping[str, float]]:
         return self.judge.baselines(data, self.device)
 
+    def bounds(self, data: DataModule) -> Mapping[str, Mapping[str, float]]:
+        return self.judge.bounds(data, self.device)
+
     def sample(self, count: int, *, prompt: str | None = None, seed: int = 0) -> list[Image]:
         """Return `count` generated images that follow from `seed`. Raises ConfigError for a prompt."""
         refuse_prompt(prompt, "GAN")

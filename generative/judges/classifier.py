@@ -142,6 +142,15 @@ class Judge(nn.Module):
             distances = {name: frechet_distance(self._features([images]), real) for name, images in made.items()}
             return {name: {"test/classifier_fid": distance} for name, distance in distances.items()}
 
+    @torch.no_grad()
+    def bounds(self, data: DataModule, device: torch.device) -> Mapping[str, Mapping[str, float]]:
+        """Return the distance of real training images from the test images: what a perfect generator gets."""
+        if not self.trained:
+            self.prepare(data, device)
+        real = self._features([x for x, _ in testing_batches(data, device)])
+        distance = frechet_distance(self._features(self._training_images(data, device)), real)
+        return {"real training images": {"test/classifier_fid": distance}}
+
     def _training_images(self, data: DataModule, device: torch.device) -> list[Tensor]:
         batches = _batches(data, device, seed=1, size=CHUNK)
         return [x for x, _ in itertools.islice(batches, -(-self.samples // CHUNK))]

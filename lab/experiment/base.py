@@ -26,9 +26,9 @@ State = dict[str, Tensor]
 class Experiment(ABC):
     """One kind of experiment. Its constructor's signature is the schema of its config.
 
-    The runner calls `prepare`, `cadence`, `train`, `states`, `artifacts`, `evaluate`, `draw` and `baselines`, in this
-    order. `lab eval` calls `prepare`, `load_states` and `evaluate`, and must give the same figures. `lab.load` calls
-    `rebuild` and `load_states`, or `prepare` where no form was saved.
+    The runner calls `prepare`, `cadence`, `train`, `states`, `artifacts`, `evaluate`, `draw`, `baselines` and
+    `bounds`, in this order. `lab eval` calls `prepare`, `load_states` and `evaluate`, and must give the same figures.
+    `lab.load` calls `rebuild` and `load_states`, or `prepare` where no form was saved.
     """
 
     family: ClassVar[str]
@@ -120,6 +120,10 @@ class Experiment(ABC):
 
     def baselines(self, context: RunContext) -> Mapping[str, Mapping[str, float]]:
         """Return the metrics of the simplest methods worth comparing with, on the same split, by the method's name."""
+        return {}
+
+    def bounds(self, context: RunContext) -> Mapping[str, Mapping[str, float]]:
+        """Return the metrics that nothing is expected to beat on the same split, by what they are the metrics of."""
         return {}
 
     @property

@@ -141,12 +141,12 @@ class Group:
     @cached_property
     def baselines(self) -> dict[str, float]:
         """The metric of each baseline, by its name: the mean over the runs that count and have it."""
-        found: dict[str, list[float]] = {}
-        for run in self.counted:
-            for name, metrics in run.record.baselines.items():
-                if isinstance(metrics, Mapping) and (score := number(metrics.get(self.metric or ""))) is not None:
-                    found.setdefault(str(name), []).append(score)
-        return {name: sum(scores) / len(scores) for name, scores in found.items()}
+        return self._beside(lambda run: run.record.baselines)
+
+    @cached_property
+    def bounds(self) -> dict[str, float]:
+        """The same of each bound."""
+        return self._beside(lambda run: run.record.bounds)
 
     @property
     def left_out(self) -> str:
@@ -174,6 +174,14 @@ class Group:
             "interquartile_mean": self.interquartile_mean,
             "disk": self.disk,
         }
+
+    def _beside(self, figures_of: Callable[[Run], Mapping[str, Any]]) -> dict[str, float]:
+        found: dict[str, list[float]] = {}
+        for run in self.counted:
+            for name, metrics in figures_of(run).items():
+                if isinstance(metrics, Mapping) and (score := number(metrics.get(self.metric or ""))) is not None:
+                    found.setdefault(str(name), []).append(score)
+        return {name: sum(scores) / len(scores) for name, scores in found.items()}
 
     def _newest(self, figure_of: Callable[[Run], dict[str, Any]]) -> dict[str, Any]:
         newest = sorted(self.runs, key=lambda run: run.record.run_id, reverse=True)

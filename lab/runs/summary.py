@@ -26,7 +26,10 @@ PACKAGES = (
     *("torchmetrics", "scikit-learn", "Box2D", "ale-py"),
 )
 TEXTS = ("name", "family", "run_id", "device", "status", "started")
-OBJECTS = ("reference", "target", "baselines", "roles", "dataset", "descriptions", "durations", "versions", "resume")
+OBJECTS = (
+    *("reference", "target", "baselines", "bounds", "roles", "dataset", "descriptions", "durations", "versions"),
+    "resume",
+)
 OBJECTS_OR_NONE = ("throughput", "git", "wandb", "parent")
 
 
@@ -52,6 +55,8 @@ class Summary:
     metrics: dict[str, float | None] = field(default_factory=dict)
     baselines: dict[str, dict[str, float]] = field(default_factory=dict)
     """Metrics of the simplest things one would try, on the same split: name of the baseline -> its metrics."""
+    bounds: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Metrics of what no model is expected to beat, on the same split: name of the bound -> its metrics."""
     descriptions: dict[str, str] = field(default_factory=dict)
     roles: dict[str, Any] = field(default_factory=dict)
     """Which settings are budget, protocol and so on, by dotted name (`lab.config.roles`)."""

@@ -105,6 +105,11 @@ class Model(pl.LightningModule, ABC):
         """
         return {}
 
+    def bounds(self, data: DataModule) -> Mapping[str, Mapping[str, float]]:
+        """Return the test metrics that no model is expected to beat, by what they are the metrics of: of real images
+        beside generated ones, or of a method that knows how the data were generated."""
+        return {}
+
     def adapt(self, data: DataModule) -> None:
         """Take from the training examples what the model needs before it trains, such as numbers that scale its inputs.
 

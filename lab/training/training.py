@@ -220,6 +220,9 @@ class Training(Experiment):
     def baselines(self, context: RunContext) -> Mapping[str, Mapping[str, float]]:
         return self.model.baselines(self.data)
 
+    def bounds(self, context: RunContext) -> Mapping[str, Mapping[str, float]]:
+        return self.model.bounds(self.data)
+
     @property
     def trained(self) -> object:
         return self.model

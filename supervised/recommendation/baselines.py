@@ -47,29 +47,36 @@ def item_means(train: Table) -> tuple[Tensor, Tensor]:
 
 
 def baselines(data: DataModule, low: float, high: float) -> dict[str, dict[str, float]]:
-    """Return the test RMSE and MAE of each method, by its name. Predictions are clipped to `low` and `high`.
-
-    Where the ratings were generated (`data.generator`), alternating least squares is told the rank, the variance of the
-    noise and that of biases and factors, and the RMSE of the expected ratings is given too.
-    """
+    """Return the test RMSE and MAE of each method, by its name. Predictions are clipped to `low` and `high`."""
     train, test = tables(data, CPU)
-    mean = train.ratings.mean()
-    biases = alternating_least_squares(train, 0, DAMPING, DAMPING)
     predicted = {
-        "global mean": mean.expand_as(test.ratings),
+        "global mean": train.ratings.mean().expand_as(test.ratings),
         "item means": item_means(train)[0][test.items],
-        "user and item biases": biases.predict(test),
+        "user and item biases": alternating_least_squares(train, 0, DAMPING, DAMPING).predict(test),
     }
+    return {name: _errors(ratings.clamp(low, high), test) for name, ratings in predicted.items()}
+
+
+def bounds(data: DataModule, low: float, high: float) -> dict[str, dict[str, float]]:
+    """Return the test metrics of what knows how the ratings were generated (`data.generator`): of alternating least
+    squares that is told the rank, the variance of the noise and that of biases and factors, and of the expected
+    ratings. None for ratings by people.
+    """
     generator = getattr(data, "generator", None)
-    if generator is not None:
-        ridges = (generator.variance / generator.bias**2, generator.variance / generator.factor**2)
-        fitted = alternating_least_squares(train, generator.rank, *ridges)
-        predicted["ALS, rank and noise known"] = fitted.predict(test)
-    found = {}
-    for name, ratings in predicted.items():
-        error = ratings.clamp(low, high) - test.ratings
-        found[name] = {"test/rmse": float(error.square().mean().sqrt()), "test/mae": float(error.abs().mean())}
-    return found | ({"expected ratings (limit)": {"test/rmse": generator.best}} if generator else {})
+    if generator is None:
+        return {}
+    train, test = tables(data, CPU)
+    ridges = (generator.variance / generator.bias**2, generator.variance / generator.factor**2)
+    fitted = alternating_least_squares(train, generator.rank, *ridges).predict(test)
+    return {
+        "ALS, rank and noise known": _errors(fitted.clamp(low, high), test),
+        "expected ratings": {"test/rmse": generator.best},
+    }
+
+
+def _errors(predicted: Tensor, test: Table) -> dict[str, float]:
+    error = predicted - test.ratings
+    return {"test/rmse": float(error.square().mean().sqrt()), "test/mae": float(error.abs().mean())}
 
 
 class Factors(NamedTuple):

@@ -18,7 +18,7 @@ from lab.data.loader import training_batches
 from lab.data.spec import DataSpec, InputSpec, Values
 from lab.errors import ConfigError
 from lab.training import Model
-from supervised.recommendation.baselines import baselines, item_means, tables
+from supervised.recommendation.baselines import baselines, bounds, item_means, tables
 from supervised.recommendation.popularity import by_popularity
 
 if TYPE_CHECKING:
@@ -106,6 +106,9 @@ class Factorization(Model):
 
     def baselines(self, data: DataModule) -> Mapping[str, Mapping[str, float]]:
         return baselines(data, self.low, self.high)
+
+    def bounds(self, data: DataModule) -> Mapping[str, Mapping[str, float]]:
+        return bounds(data, self.low, self.high)
 
     def predict(self, inputs: Mapping[str, Tensor]) -> list[Prediction]:
         """Return the rating of each pair of ids, `user` and `item`, `(B,)` each, clipped to the scale."""

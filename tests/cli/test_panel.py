@@ -43,11 +43,12 @@ def test_reference_and_target_have_verdicts() -> None:
 
 def test_baselines_stand_beside_the_metric() -> None:
     baselines = {"chance": {"test/accuracy": 0.1}, "centroids": {"test/accuracy": 0.82, "test/loss": 2.0}}
-    lines = shown(reference={}, metrics={"test/accuracy": 0.9, "test/f1": 0.9}, baselines=baselines)
+    metrics, bounds = {"test/accuracy": 0.9, "test/f1": 0.9}, {"limit": {"test/f1": 0.95}}
+    lines = shown(reference={}, metrics=metrics, baselines=baselines, bounds=bounds)
     assert [line.split() for line in lines if line.startswith(("metric", "test/"))] == [
-        ["metric", "this", "run", "chance", "centroids"],
+        ["metric", "this", "run", "chance", "centroids", "bound:", "limit"],
         ["test/accuracy", "0.9", "0.1", "0.82"],
-        ["test/f1", "0.9"],
+        ["test/f1", "0.9", "0.95"],
     ]
 
 

@@ -116,6 +116,7 @@ def test_baselines_are_worse_than_real_images() -> None:
     found = judge.baselines(data, cpu)
     assert found.keys() == {"mean image", "pixels of different images"}
     assert all(figures["test/classifier_fid"] > 10 * real for figures in found.values())
+    assert judge.bounds(data, cpu) == {"real training images": {"test/classifier_fid": real}}
 
 
 def test_validation_losses_say_whose_they_are() -> None:

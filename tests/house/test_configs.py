@@ -157,9 +157,9 @@ def check_summary(run: Summary) -> None:
     assert written["versions"]["torch"]
     assert set(written["dataset"]) == {"name", "sha256", "fallback", "path"}
     assert all(value is not None for value in run.metrics.values())
-    for name, metrics in run.baselines.items():
-        assert metrics, f"the baseline {name} has no metric"
-        assert metrics.keys() <= run.metrics.keys(), f"the baseline {name} has metrics that the run lacks"
+    for name, metrics in (run.baselines | run.bounds).items():
+        assert metrics, f"{name} has no metric"
+        assert metrics.keys() <= run.metrics.keys(), f"{name} has metrics that the run lacks"
         assert all(map(math.isfinite, metrics.values()))
 
 

@@ -216,14 +216,17 @@ def test_targets_and_baselines_are_shown(tmp_path: Path) -> None:
     target = {"metric": "eval/return_mean", "value": 484.0, "verdict": "missed", "reason": "too low", "why": "solved"}
     baselines = {"random <b>": {"eval/return_mean": 22.5}, "broken": 3}
     for seed in (0, 1):
-        recorded(tmp_path, seed=seed, target=target, baselines=baselines)
+        recorded(
+            tmp_path, seed=seed, target=target, baselines=baselines, bounds={"all known": {"eval/return_mean": 500}}
+        )
     recorded(tmp_path, "ppo-b")
     (task,) = tasks_of(choose([], tmp_path))
     assert [group.baselines for group in task.groups] == [{"random <b>": 22.5}, {}]
-    assert "| 2 met | 2 | 484: 2 missed | random &#60;b&#62; 22.5 |" in verdicts([task])
+    assert "| 2 met | 2 | 484: 2 missed | random &#60;b&#62; 22.5, bound: all known 500 |" in verdicts([task])
     text = rendered(tmp_path)
     assert "random &lt;b&gt; 22.5" in text
     assert "random &lt;b&gt;: eval/return_mean 22.5" in text
+    assert "<small>bound: all known 500</small>" in text
     assert "missed: too low" in text
     assert "484" in re.search(r'<p class="lead">Target.*', text)[0]  # type: ignore[index]
     (strip,) = [json.loads(one) for one in re.findall(r'id="data-strip-0">(.*?)</script>', text)]

@@ -28,9 +28,9 @@ def test_learns_generated_ratings() -> None:
     """It comes close to alternating least squares that knows how the ratings were generated."""
     settings = {"data.name": "generated-ratings", "trainer.max_epochs": 8, "threads": 1}
     run = lab.run("recommend-movielens", settings, runs_dir="runs")
-    rmse = {name: metrics["test/rmse"] for name, metrics in run.baselines.items()}
-    best, told, biases, items, mean = sorted(rmse.values())
-    assert list(rmse.values()) == [mean, items, biases, told, best]
+    mean, items, biases, told, best = (one["test/rmse"] for one in (*run.baselines.values(), *run.bounds.values()))
+    assert [*run.bounds] == ["ALS, rank and noise known", "expected ratings"]
+    assert best < told < biases < items < mean
     assert items > 1.3 * best
     assert (run.metrics["test/rmse"] or 9) < 1.1 * told
     assert run.verdict == "not-comparable"

@@ -48,18 +48,19 @@ def panel(run: Summary) -> RenderableType:
 
 
 def _metrics(run: Summary) -> Table:
-    """One row per metric, with columns for the published figure, our own target and each baseline where there are
-    any. Beside figures of the user's own data there is none but baselines."""
+    """One row per metric, with columns for the published figure, our own target, each baseline and each bound where
+    there are any. Beside figures of the user's own data there are none but baselines and bounds."""
     columns = {} if run.dataset.get("path") else _measures(run)
-    columns |= {name: {metric: f"{value:.5g}" for metric, value in one.items()} for name, one in run.baselines.items()}
+    beside = {**run.baselines, **{f"bound: {name}": one for name, one in run.bounds.items()}}
+    columns |= {name: {metric: f"{value:.5g}" for metric, value in one.items()} for name, one in beside.items()}
     shown = {name: one for name, one in columns.items() if one}
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("metric")
     for title in ("this run", *shown):
         table.add_column(escape(title), justify="right")
     for name, value in run.metrics.items():
-        beside = (one.get(name, "") for one in shown.values())
-        table.add_row(escape(name), "not finite" if value is None else f"{value:.5g}", *beside)
+        others = (one.get(name, "") for one in shown.values())
+        table.add_row(escape(name), "not finite" if value is None else f"{value:.5g}", *others)
     return table
 
 

@@ -51,8 +51,9 @@ def _together(outcome: Outcome, *, alone: bool, seeds: bool) -> list[RenderableT
         figures.add_row("mean", f"{group.spread.mean:.5g}", f"over {some}{runs}")
         figures.add_row("95 % of the mean", interval(group.spread.low, group.spread.high))
         figures.add_row("interquartile mean", f"{group.interquartile_mean:.5g}")
-        for name, value in group.baselines.items():
-            figures.add_row("baseline", f"{value:.5g}", Text(plain(shown(name)), style="dim"))
+        for kind, figures_beside in (("baseline", group.baselines), ("bound", group.bounds)):
+            for name, value in figures_beside.items():
+                figures.add_row(kind, f"{value:.5g}", Text(plain(shown(name)), style="dim"))
         own = any(trial.run and trial.run.dataset.get("path") for trial in outcome.trials)
         if "value" in outcome.reference and not own:
             spread = outcome.reference.get("spread")

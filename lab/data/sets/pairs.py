@@ -99,7 +99,7 @@ class Ratings(DataModule):
     roles = Roles(added={"path": None})
 
     generator: Generator | None = None
-    """What generated the ratings, for baselines that know it; None for ratings by people."""
+    """What generated the ratings, for bounds that know it; None for ratings by people."""
 
     def __init__(
         self,

@@ -62,7 +62,8 @@ def view(
         ("folder", record.run_dir),
         ("verdict", _verdict(run.record.reference)),
         ("target", _verdict(run.record.target) if run.record.target else ""),
-        ("baselines", _baselines(run)),
+        ("baselines", _figures(run.record.baselines)),
+        ("bounds", _figures(run.record.bounds)),
         ("judged", run.record.judged),
         ("data", _data(run)),
         ("device", f"{record.device}, {count(record.threads, 'CPU thread')}" if record.threads else record.device),
@@ -108,10 +109,10 @@ def _verdict(standard: Mapping[str, Any]) -> str:
     return f"{verdict}: {reason}" if reason else verdict
 
 
-def _baselines(run: Run) -> str:
-    """The metrics of the simplest methods, as `nearest centroid: test/accuracy 0.82`."""
+def _figures(beside: Mapping[str, Any]) -> str:
+    """The metrics of baselines or bounds, as `nearest centroid: test/accuracy 0.82`."""
     found = []
-    for name, metrics in run.record.baselines.items():
+    for name, metrics in beside.items():
         figures = [(metric, number(value)) for metric, value in mapping(metrics).items()]
         told = ", ".join(f"{metric} {display_figure(value)}" for metric, value in figures if value is not None)
         found.append(short(f"{name}: {told}"))

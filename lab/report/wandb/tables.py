@@ -21,10 +21,14 @@ MOST_SETTINGS = 60  # rows of one table
 
 
 def verdicts(tasks: Sequence[Task]) -> str:
-    """Return each group's figures beside the published figure, the target and the baselines."""
-    head = ["group", "task", "mean ± 95 %", "published", "verdict", "runs", "target", "baselines"]
+    """Return each group's figures beside the published figure, the target, the baselines and the bounds."""
+    head = ["group", "task", "mean ± 95 %", "published", "verdict", "runs", "target", "baselines and bounds"]
     rows = [_verdict(task, scores.score(group)) for task in tasks for group in task.groups]
     return table([*head, "interquartile mean", "range", "training", "speed"], rows)
+
+
+def _named(figures: Mapping[str, float]) -> list[str]:
+    return [f"{name} {display.figure(score)}" for name, score in figures.items()]
 
 
 def _verdict(task: Task, one: scores.Score) -> list[str]:
@@ -40,7 +44,7 @@ def _verdict(task: Task, one: scores.Score) -> list[str]:
         _counts(one.verdicts),
         f"{len(group.counted)}{of}",
         _target(one),
-        escaped(", ".join(f"{name} {display.figure(score)}" for name, score in group.baselines.items()))
+        escaped(", ".join([*_named(group.baselines), *(f"bound: {one}" for one in _named(group.bounds))]))
         or display.NONE,
         middle or display.NONE,
         display.span(spread.min, spread.max) if spread and spread.n > 1 else display.NONE,
