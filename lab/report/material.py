@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab.report.display import NONE
+from lab.runs.designs import by_repeat
 from lab.runs.fields import as_text, result_metric, value
-from lab.runs.groups import Group, by_repeat
+from lab.runs.groups import Group
 from lab.runs.order import Direction, direction
 from lab.runs.select import Run, group
 

@@ -66,6 +66,13 @@ def repeat_name(run: Run) -> str:
     return ", ".join(f"{name.rpartition('.')[2]} {shown(value)}" for name, value in repeat(run))
 
 
+def by_repeat(run: Run) -> tuple[Any, ...]:
+    """Return what runs of a group are sorted by: seed, fold, age."""
+    values = (found for _, found in repeat(run))
+    which = tuple((0, found, "") if isinstance(found, int | float) else (1, 0, found) for found in values)
+    return which, run.record.run_id
+
+
 def kind(run: Run) -> tuple[Settings, ...]:
     """Return what is the same in runs that only differ in their seeds, folds and machines."""
     return design(run), budget(run), protocol(run)

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from lab.console.wording import count, shown, some
-from lab.runs.designs import Settings, differing, kind, repeat, repeat_name
+from lab.runs.designs import Settings, by_repeat, differing, kind, repeat, repeat_name
 from lab.runs.fields import result_metric, value
 from lab.runs.readings import number, seed_of
 from lab.runs.select import Run, group
@@ -195,13 +195,6 @@ def unfit(run: Run, score: float | None) -> str:
     if run.status != "completed":
         return "still running" if run.status == "running" else str(run.status)[:LONGEST]
     return "without a finite figure" if score is None else ""
-
-
-def by_repeat(run: Run) -> tuple[Any, ...]:
-    """Return what runs of a group are sorted by: seed, fold, age."""
-    values = (found for _, found in repeat(run))
-    which = tuple((0, found, "") if isinstance(found, int | float) else (1, 0, found) for found in values)
-    return which, run.record.run_id
 
 
 def by_fields(runs: Sequence[Run], names: Sequence[str], metric: str | None = None) -> list[Group]:

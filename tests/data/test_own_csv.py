@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from lab.data.files.csv import parse_sheet, read_sheet
+from lab.data.files.csv import parse_sheet
 from lab.data.files.text import decoded
+from lab.data.own.sheets import read_sheet
 from lab.errors import ConfigError, DataError
 
 
@@ -73,7 +74,7 @@ def test_columns_are_found_by_name(tmp_path: Path) -> None:
     assert sheet.place("data.target", "size") == 1
     with pytest.raises(ConfigError, match=r"a column of t\.csv \(age, size\), received 'sise'; did you mean 'size'"):
         sheet.place("data.target", "sise")
-    with pytest.raises(ConfigError, match=r"expected a csv file, but .* is a folder"):
+    with pytest.raises(ConfigError, match=r"expected a csv file, but .* is a folder of csv files"):
         read_sheet(tmp_path)
 
 

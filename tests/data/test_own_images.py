@@ -187,19 +187,19 @@ def test_bad_folders_are_refused(tmp_path: Path) -> None:
         path.write_bytes((place / "cats" / "1.png").read_bytes())
     with pytest.raises(DataError, match=r"the class dogs has 4 images, all the same; each class needs two different"):
         prepared(place)
-    with pytest.raises(ConfigError, match=r"expected a folder that holds images .*1\.png is a file"):
+    with pytest.raises(ConfigError, match=r"expected images in a folder for each class .*1\.png is an image$"):
         prepared(place / "cats" / "1.png")
     with pytest.raises(
         ConfigError, match=r"cats holds 4 images itself; each class needs a folder .*: cats/CLASS/0\.png"
     ):
         prepared(place / "cats")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ConfigError, match=r"empty is empty; this experiment takes images in a folder for each class"):
+    with pytest.raises(ConfigError, match=r"expected images in a folder for each class .*empty is empty$"):
         prepared(tmp_path / "empty")
     with pytest.raises(ConfigError, match=r"there is no file or folder .*pest; did you mean 'pets'\?"):
         prepared(tmp_path / "pest")
     (tmp_path / "empty" / "a.wav").touch()
-    with pytest.raises(ConfigError, match=r"empty holds wav files; this experiment takes images"):
+    with pytest.raises(ConfigError, match=r"empty is a folder of wav files; wav files are for speech-digits$"):
         prepared(tmp_path / "empty")
 
 

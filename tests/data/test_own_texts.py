@@ -28,7 +28,7 @@ def test_folder_is_one_text(tmp_path: Path) -> None:
 
 
 def test_folder_without_texts_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"has no \.txt files$"):
+    with pytest.raises(ConfigError, match=r"expected a text file, or a folder of \.txt files, but .* has no data"):
         read_text(tmp_path)
     (tmp_path / "a.md").write_text("x")
     with pytest.raises(DataError, match=r"has no \.txt files, but others, such as a\.md"):

@@ -16,17 +16,8 @@ from lab.config.messages import explain
 from lab.console.wording import near, word
 from lab.data.base import DataModule
 from lab.data.catalog import entries, lookup
-from lab.data.own.kinds import KINDS, Kind, kind_of, unknown
+from lab.data.own.kinds import KINDS, READ_BY, kinds_of, unknown
 from lab.errors import ConfigError, LabError, nearest
-
-READ_BY: dict[Kind, dict[str, str]] = {
-    "images": {"Images": ""},
-    "idx": {"Images": ""},
-    "sounds": {"Sounds": ""},
-    "csv": {"Table": "as a table", "Series": "as a series", "Ratings": "as ratings"},
-    "text": {"Text": ""},
-}
-"""The classes in `lab.data` that may read a kind of data, and as what, where it can be several things."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +56,10 @@ def find_data(named: str, settings: Sequence[str] = ()) -> tuple[list[Found], li
             f"there is no file or folder {named}, and no data set of this name; `lab data list` shows them"
             f"{nearest(named, entries())}"
         )
-    kind = kind_of(here)
-    if kind is None:
+    kinds = kinds_of(here)
+    if not kinds:
         raise ConfigError(f"{named} {unknown(here)}")
+    kind = kinds[0]
     given = (f"--data.path={near(here.absolute())}", *settings)
     found, reasons, errors = list[Found](), list[str](), list[LabError]()
     readers = READ_BY[kind]

@@ -11,21 +11,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from math import isfinite
-from pathlib import Path
 from typing import NamedTuple
 
 from lab.console.tables import plain
 from lab.console.wording import count, some
 from lab.data.files.text import decoded
 from lab.errors import ConfigError, DataError, nearest
-from lab.system.memory import require_memory
 
 DELIMITERS = "\t;,"  # where several fit, the first: a comma may stand inside numbers
 MISSING = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "null", "?"})
 """What stands for a missing value, in lower case."""
 LONGEST = max(map(len, MISSING))
 SHOWN = 12  # names of columns in a sentence
-CELLS = 20  # bytes of memory for each byte of a file: measured 16
 SNIFFED = 100  # rows that the delimiter is chosen by
 
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
@@ -102,18 +99,6 @@ def is_missing(cell: str) -> bool:
 def named(names: Sequence[str]) -> str:
     """Return names of columns with commas between them; of very many, the first and how many more there are."""
     return some(names, most=SHOWN)
-
-
-def read_sheet(path: Path) -> Sheet:
-    """Read a csv file. Raises ConfigError for a folder, DataError where the file cannot be read as a table."""
-    if not path.is_file():
-        raise ConfigError(f"data.path: expected a csv file, but {path} is a folder")
-    try:
-        require_memory(CELLS * path.stat().st_size, f"the cells of {path.name} need")
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from error
-    return parse_sheet(content, path.name)
 
 
 def parse_sheet(content: bytes, file: str) -> Sheet:

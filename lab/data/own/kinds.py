@@ -7,8 +7,10 @@ import re
 from collections import Counter
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from lab.config.files import read
+from lab.config.shipped import shipped
 from lab.console.wording import some
 from lab.data.files.picture import ENDINGS
 from lab.errors import ConfigError
@@ -22,15 +24,34 @@ KINDS: dict[Kind, str] = {
     "csv": "csv",
     "text": "text",
 }
-"""What each kind is called in a sentence."""
+"""What each kind is called."""
 
-LAYOUT: dict[Kind, str] = {
-    "images": "images in a folder for each class",
-    "sounds": "wav files in a folder for each class",
+ONE: dict[Kind, str] = {
+    "images": "an image",
+    "idx": "an IDX file",
+    "sounds": "a wav file",
     "csv": "a csv file",
     "text": "a text file",
 }
-"""How a kind is to be given, where that needs words."""
+"""What a single file of each kind is called."""
+
+LAYOUT: dict[Kind, str] = {
+    "images": "images in a folder for each class",
+    "idx": "four IDX files in a folder",
+    "sounds": "wav files in a folder for each class",
+    "csv": "a csv file",
+    "text": "a text file, or a folder of .txt files",
+}
+"""How each kind is to be given."""
+
+READ_BY: dict[Kind, dict[str, str]] = {
+    "images": {"Images": ""},
+    "idx": {"Images": ""},
+    "sounds": {"Sounds": ""},
+    "csv": {"Table": "as a table", "Series": "as a series", "Ratings": "as ratings"},
+    "text": {"Text": ""},
+}
+"""The classes in `lab.data` that may read a kind of data, and as what, where it can be several things."""
 
 BY_ENDING: dict[str, Kind] = {
     **dict.fromkeys(ENDINGS, "images"),
@@ -44,32 +65,54 @@ IDX = re.compile(r"(?P<prefix>.*?)(?P<split>train|t10k|test)-(?P<what>images|lab
 LOOKED_AT = 100_000  # files of a folder
 
 
-def kind_of(place: Path) -> Kind | None:
-    """Return which kind of data a file or folder holds; None where no name says it. Of several in a folder, it is the
-    kind of which there are most files."""
+def kinds_of(place: Path) -> list[Kind]:
+    """Return which kinds of data a file or folder holds, that of most files first; none where no name says it."""
     if place.is_file():
-        return BY_ENDING.get(place.suffix.lower())
+        kind = "idx" if IDX.fullmatch(place.name) else BY_ENDING.get(place.suffix.lower())
+        return [kind] if kind else []
     kinds = Counter[Kind]()
     files = (Path(inner, name) for inner, _, names in os.walk(place) for name in names if not name.startswith("."))
     for path in islice(files, LOOKED_AT):
         if path.parent == place and IDX.fullmatch(path.name):
-            return "idx"
+            return ["idx"]
         if (kind := BY_ENDING.get(path.suffix.lower())) is not None:
             kinds[kind] += 1
-    return kinds.most_common(1)[0][0] if kinds else None
+    return [kind for kind, _ in kinds.most_common()]
 
 
-def require_kind(place: Path, *wanted: Kind) -> Kind:
-    """Return which of the `wanted` kinds a path holds. Raises ConfigError where it holds another, or none."""
-    kind = kind_of(place)
-    expected = " or ".join(LAYOUT.get(one, KINDS[one]) for one in wanted)
-    hint = "; unpack it first" if place.suffix.lower() in PACKED and place.is_file() else ""
-    if place.is_file() and not {"csv", "text"} & set(wanted):
-        raise ConfigError(f"data.path: expected a folder that holds {expected}, but {place} is a file{hint}")
-    if kind not in wanted:
-        found = unknown(place) if kind is None else f"holds {KINDS[kind]}"
-        raise ConfigError(f"data.path: {place} {found}; this experiment takes {expected}{hint}")
-    return kind
+def require_kind(place: Path, *wanted: Kind) -> Kind | None:
+    """Return which of the `wanted` kinds a path holds; None for a file whose name does not say what it is, where a file
+    is wanted.
+
+    Raises ConfigError where it holds another kind, or none, or is a file in place of a folder, or the other way round.
+    """
+    found, is_file = kinds_of(place), place.is_file()
+    fitting = [kind for kind in found if kind in wanted]
+    packed = is_file and not found and place.suffix.lower() in PACKED
+    if is_file and not packed and {"csv", "text"} & {*wanted} and (fitting or not found):
+        return fitting[0] if fitting else None
+    if not is_file and fitting and "csv" not in wanted:
+        return fitting[0]
+    if not found:
+        told = unknown(place)
+    else:
+        told = f"is {ONE[found[0]]}" if is_file else f"is a folder of {_files((fitting or found)[0])}"
+    hint = "; unpack it first" if packed else _takers(found[0]) if found and not fitting else ""
+    raise ConfigError(f"data.path: expected {' or '.join(LAYOUT[one] for one in wanted)}, but {place} {told}{hint}")
+
+
+def _takers(kind: Kind) -> str:
+    """Return which experiments take such data, as the end of a sentence."""
+    names = [name for name, path in shipped().items() if _class(read(path).get("data")) in READ_BY[kind]]
+    return f"; {_files(kind)} are for {some(names, most=6)}" if names else ""
+
+
+def _files(kind: Kind) -> str:
+    return KINDS[kind] if KINDS[kind].endswith("s") else f"{KINDS[kind]} files"
+
+
+def _class(data: Any) -> str:
+    return str(data.get("class_path", "")).rpartition(".")[2] if isinstance(data, dict) else ""
 
 
 def unknown(place: Path) -> str:

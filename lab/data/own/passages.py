@@ -11,6 +11,7 @@ import torch
 
 from lab.data.files.text import decoded
 from lab.data.inputs.given import Given
+from lab.data.own.kinds import require_kind
 from lab.errors import DataError, LabError
 from lab.system.memory import require_memory
 
@@ -32,8 +33,10 @@ class Written(NamedTuple):
 def read_text(path: Path) -> Written:
     """Read a file, or all `.txt` files of a folder, in the order of their names with an empty line between them.
 
-    Line ends become `\\n`. Raises DataError where there is no text, or where a file is not UTF-8.
+    Line ends become `\\n`. Raises ConfigError where the path holds other data, DataError where there is no text, or
+    where a file is not UTF-8.
     """
+    require_kind(path, "text")
     if not path.is_dir():
         return Written(*_passage(path))
     every = sorted(one for one in path.iterdir() if one.is_file() and not one.name.startswith("."))

@@ -20,9 +20,9 @@ from lab.data.archive import content_hash, members
 from lab.data.base import Batches, DataModule
 from lab.data.batches import TensorBatches
 from lab.data.catalog import lookup
-from lab.data.files.csv import read_sheet
 from lab.data.obtain import STAND_IN, obtain, own, require_known
 from lab.data.own.ratings import Ids, ratings_of
+from lab.data.own.sheets import read_sheet
 from lab.data.spec import DataSpec, InputSpec, Values
 from lab.errors import ConfigError, DataError
 

@@ -19,8 +19,8 @@ from lab.data.batch import Batch
 from lab.data.batches import CutBatches, Options
 from lab.data.catalog import lookup
 from lab.data.download import fetch
-from lab.data.files.csv import read_sheet
 from lab.data.obtain import STAND_IN, obtain, own, require_known
+from lab.data.own.sheets import read_sheet
 from lab.data.own.steps import History, steps_of
 from lab.data.spec import DataSpec, InputSpec, Values
 from lab.errors import ConfigError, DataError, nearest

@@ -13,10 +13,11 @@ from lab.config.roles import Roles
 from lab.config.types import DataPath, NonNegativeInt, PositiveInt, Probability
 from lab.data.base import Batches, DataModule
 from lab.data.batches import TensorBatches
-from lab.data.files.csv import Sheet, read_sheet
+from lab.data.files.csv import Sheet
 from lab.data.obtain import STAND_IN, obtain, own, require_known
 from lab.data.own.columns import Columns, found_columns, of_numbers
 from lab.data.own.labels import classes_of, copies_of, groups_of
+from lab.data.own.sheets import read_sheet
 from lab.data.sets.folds import Parts, split
 from lab.data.spec import Classes, DataSpec, InputSpec
 from lab.errors import ConfigError
