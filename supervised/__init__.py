@@ -1,1 +1,1 @@
-"""Supervised learning, one task per file."""
+"""Supervised learning, one task per file, or per folder where it needs several."""

@@ -28,8 +28,8 @@ class Descent:
         torch.nn.utils.clip_grad_norm_(parameters, max_norm)
         optimizer.step()
 
-    does, to the last bit on the CPU (tests/agents/test_descent.py). With `capture` the operations of both are repeated
-    without Python: see `captured.py`. State and files of the optimizer stay torch's own.
+    does, to the last bit on the CPU (tests/agents/acceleration/test_descent.py). With `capture` the operations of both
+    are repeated without Python: see `captured.py`. State and files of the optimizer stay torch's own.
 
     Args:
         loss: returns the loss, a scalar, and then any figures, which come back without gradients and are valid until

@@ -42,7 +42,7 @@ class Replay:
         buffer_size: transitions kept, over all environments.
         n_steps: steps whose rewards are summed; fewer where an episode ends, or the buffer does.
         gamma: discount.
-        priorities: None for uniform replay.
+        alpha: how strongly priorities count (Schaul et al. 2016, Equation 1); None for uniform replay.
     """
 
     def __init__(

@@ -1,1 +1,1 @@
-"""Agents as files for plain Stable-Baselines3."""
+"""Plain Stable-Baselines3: agents as its files, and the same settings for comparison."""

@@ -1,4 +1,5 @@
-"""Finds the commands by path: each file in a room of `lab/cli` or in a family's `commands` folder is one command.
+"""Finds the commands by path: each file in `lab/cli/experiments`, `trained` and `records`, or in
+a family's `commands` folder, is one command.
 
 A command's file has
 

@@ -1,1 +1,1 @@
-"""From YAML and overrides to checked settings. What an experiment is, this room does not know."""
+"""From YAML and overrides to checked settings. This room does not know what an experiment is."""

@@ -26,7 +26,7 @@ class SelfAttention(nn.Module):
         bias: whether the two linear layers have biases.
         rotary: turns queries and keys by their positions; null for none.
 
-    Raises ConfigError where the heads do not divide the width.
+    Raises ConfigError where the width is not divisible by the heads.
     """
 
     def __init__(

@@ -13,8 +13,8 @@ from PIL import Image
 
 from lab.cli.main import main
 from lab.configuration import load
-from tests.data.test_own_images import folder
-from tests.data.test_own_sounds import folder as sound_folder
+from tests.data.own.test_images import folder
+from tests.data.own.test_sounds import folder as sound_folder
 
 
 def test_own_images_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -61,6 +61,6 @@ def test_commands_follow_from_capabilities() -> None:
 
 def test_needs_and_judged_weights_are_said() -> None:
     needs = [{"setting": "model.codes", "run_id": "2026-s0", "experiment": "vqvae-mnist", "name": "codebook"}]
-    lines = shown(needs=needs, judged="the best by val/accuracy, of epoch 7")
+    lines = shown(needs=needs, judged="weights of the best epoch by val/accuracy (epoch 7, 0.9936)")
     assert "uses     codebook of vqvae-mnist, run 2026-s0" in lines
-    assert "weights  the best by val/accuracy, of epoch 7" in lines
+    assert "weights  weights of the best epoch by val/accuracy (epoch 7, 0.9936)" in lines

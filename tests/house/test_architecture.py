@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -14,23 +15,6 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 FAMILIES = ("agents", "generative", "supervised")
 MOST_MODULES, LONGEST_CHAIN, MOST_LINES = 14, 12, 250
-
-ROOMS = (  # of `lab`: each may import the rooms before it. A file beside the rooms counts as a room.
-    *("errors", "moved", "statistics", "config", "console", "system", "data", "nn", "runs", "tracking", "saving"),
-    *(
-        "encoders",
-        "experiment",
-        "capabilities",
-        "training",
-        "model",
-        "configuration",
-        "needs",
-        "job",
-        "recording",
-        "runner",
-    ),
-    *("resuming", "evaluation", "doctor", "seeds", "report", "cli"),
-)
 
 FILES = sorted(path for package in ("lab", *FAMILIES) for path in (ROOT / package).rglob("*.py"))
 
@@ -87,12 +71,26 @@ def test_no_family_knows_another() -> None:
         assert not known & forbidden, f"{name} imports {known & forbidden}"
 
 
+def rooms_in_order() -> list[str]:
+    """The rooms of `lab`, and the files beside them, as the table of docs/house.md orders them."""
+    page = (ROOT / "docs" / "house.md").read_text()
+    table = page.partition("## The rooms of `lab`")[2].partition("## ")[0]
+    cells = re.findall(r"^\| (`.*?`) \|", table, re.MULTILINE)
+    names = [name for cell in cells for name in re.findall(r"`(.+?)`", cell)]
+    return ["lab." + name.removesuffix("/").removesuffix(".py").replace("/", ".") for name in names]
+
+
 def test_rooms_of_lab_are_ordered() -> None:
+    rooms = rooms_in_order()
+
+    def place(module: str) -> int:
+        parents = [module.rsplit(".", cut)[0] for cut in range(module.count("."))]
+        return next(rooms.index(parent) for parent in parents if parent in rooms)
+
     for name in MODULES:
         if name.startswith("lab."):
-            own = ROOMS.index(name.split(".")[1])
             for other in IMPORTS[name] - {"lab"}:
-                assert ROOMS.index(other.split(".")[1]) <= own, f"{name} imports {other}, which is in a later room"
+                assert place(other) <= place(name), f"{name} imports {other}, which docs/house.md has in a later room"
 
 
 def test_rooms_have_no_cycle() -> None:
@@ -171,11 +169,16 @@ def test_lab_names_no_family() -> None:
 
 
 def test_tests_have_same_rooms() -> None:
-    """The tests of a room lie in the folder of its name; those of several rooms lie in four folders of their own."""
+    """The tests of a room lie in the folder of its name; those of several rooms lie in `faults` and `house`."""
     rooms = {path.parent.name for path in (ROOT / "lab").glob("*/__init__.py")} | {*FAMILIES}
     folders = {path.parent.name for path in (ROOT / "tests").glob("*/__init__.py")} - {"faults", "house", "support"}
     assert folders <= rooms
     assert rooms - folders <= {*FAMILIES}
+
+
+def test_rooms_of_tests_are_small() -> None:
+    counts = Counter(path.parent for path in (ROOT / "tests").rglob("test_*.py"))
+    assert not {str(folder): count for folder, count in counts.items() if count > MOST_MODULES}
 
 
 def test_files_are_short() -> None:

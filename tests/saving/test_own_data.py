@@ -11,7 +11,7 @@ import yaml
 import lab
 from lab.errors import ConfigError
 from lab.runs.summary import Summary, read_summary
-from tests.data.test_own_images import folder, save
+from tests.data.own.test_images import folder, save
 
 SETTINGS = {
     "data.batch_size": 4,

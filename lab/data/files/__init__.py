@@ -1,2 +1,1 @@
-"""How one file is read: a picture, a sound, a text or a csv, in any common form. What examples are made of them is said
-elsewhere."""
+"""How one file is read: a picture, a text or a csv, in any common form. `own` and `sets` make examples of them."""

@@ -37,8 +37,8 @@ class Text(DataModule):
     of the whole text, sorted, as nanoGPT has it. The last tenth of the text is the test split.
 
     In each epoch, the training part is cut into windows that do not overlap, from an offset that is drawn anew, and
-    they are shuffled; so an epoch sees each character once. Windows of validation and test do not overlap either; the
-    last one may be shorter. A mean over a batch is taken over its characters.
+    they are shuffled; so an epoch sees each character at most once. Windows of validation and test do not overlap
+    either; the last one may be shorter. A mean over a batch is taken over its characters.
 
     Args:
         name: `tinyshakespeare` or `topics`.

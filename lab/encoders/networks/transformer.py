@@ -28,7 +28,7 @@ class Transformer(Encoder):
     Args:
         width: features of every step, and `features_dim`.
         layers: number of blocks.
-        heads: of each block's attention; they divide the width.
+        heads: of each block's attention; the width must be divisible by them.
         causal: whether a step sees only itself and the steps before it.
         positions: `learned`, `sinusoidal` or `rotary` (`lab.nn.positions`).
         dropout: probability of dropping an input, an attention weight, or an output of a block's parts.
@@ -81,7 +81,7 @@ class Transformer(Encoder):
         return pool_sequence(self.features(x, mask), mask, self.pool)
 
     def features(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return the output at each step, `(B, T, width)`. It means nothing where the mask is false."""
+        """Return the output at each step, `(B, T, width)`. Where the mask is false, the output has no meaning."""
         return self.blocks(self._embedded(x, 0), mask)  # type: ignore[no-any-return]
 
     def extend(self, x: Tensor, past: Sequence[KeysValues] | None = None) -> tuple[Tensor, list[KeysValues]]:

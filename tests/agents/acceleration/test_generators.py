@@ -18,7 +18,7 @@ from lab.configuration import load
 from lab.job import prepare
 from lab.system.randomness import random_state
 
-ID = "tests.agents.test_generators:LabTest{}-v0"
+ID = "tests.agents.acceleration.test_generators:LabTest{}-v0"
 
 
 class Seeds(gym.Env[Any, Any]):

@@ -14,7 +14,7 @@ from agents.acceleration.captured import PROOFS, Capture
 from agents.acceleration.descent import Descent
 from agents.networks.extractor import scaled
 from lab.errors import DivergedError
-from tests.agents.test_captured import NETS, pair_of_steps
+from tests.agents.acceleration.test_captured import NETS, pair_of_steps
 
 CPU = torch.device("cpu")
 WISHES: tuple[Capture, ...] = ("auto", "never")

@@ -428,7 +428,7 @@ gym.register("LabTestLoose-v0", Loose, disable_env_checker=True)  # type: ignore
 
 
 def test_evaluation_sees_the_types_of_training(make: Make) -> None:
-    id = "tests.agents.test_vector:LabTestLoose-v0"
+    id = "tests.agents.environments.test_vector:LabTestLoose-v0"
     env = EvalEnv(EnvSettings(id))
     env.begin(0)
     assert env.observation.dtype == np.float32
@@ -495,7 +495,7 @@ for environment in (Parts, Image):
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_dicts_and_images(kind: str, make: Make) -> None:
-    envs = make(kind, "tests.agents.test_vector:TestParts-v0", count=2)
+    envs = make(kind, "tests.agents.environments.test_vector:TestParts-v0", count=2)
     space = envs.observation_space
     assert isinstance(space, spaces.Dict)
     assert space["image"].shape == (3, 5, 4)
@@ -528,7 +528,7 @@ def test_nonfinite_dicts() -> None:
 
 
 def test_images_turn_channels_first() -> None:
-    env = EnvSettings("tests.agents.test_vector:TestImage-v0").make()
+    env = EnvSettings("tests.agents.environments.test_vector:TestImage-v0").make()
     assert isinstance(env, ChannelsFirst)
     assert env.observation_space.shape == (3, 5, 4)
     observation, _ = env.reset(seed=0)
@@ -612,7 +612,7 @@ def env_settings(**overrides: Any) -> EnvSettings:
 
 STACK = {"class_path": "gymnasium.wrappers.FrameStackObservation", "init_args": {"stack_size": 3}}
 LIMIT = {"class_path": "gymnasium.wrappers.TimeLimit", "init_args": {"max_episode_steps": 7}}
-HALVED = {"class_path": "tests.agents.test_vector.Halved", "init_args": {"by": 0.25}}
+HALVED = {"class_path": "tests.agents.environments.test_vector.Halved", "init_args": {"by": 0.25}}
 
 
 def test_wrappers_from_a_config() -> None:
