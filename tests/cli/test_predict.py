@@ -18,8 +18,8 @@ from lab.data.spec import DataSpec
 from lab.errors import CheckpointError
 from lab.runs.summary import Summary
 from lab.saving.specs import spec_as_json, spec_from_json
-from tests.data.test_own_images import folder as image_folder
-from tests.data.test_own_sounds import folder as sound_folder
+from tests.data.own.test_images import folder as image_folder
+from tests.data.own.test_sounds import folder as sound_folder
 
 COMMON = {"device": "cpu", "threads": 1}
 

@@ -14,8 +14,8 @@ import lab.data
 from lab.cli.data.finding import build
 from lab.cli.main import main
 from lab.errors import ConfigError
-from tests.data.test_own_images import folder as image_folder
-from tests.data.test_own_sounds import folder as sound_folder
+from tests.data.own.test_images import folder as image_folder
+from tests.data.own.test_sounds import folder as sound_folder
 
 CLASSES = {
     "Images": ("idx", "images"),
