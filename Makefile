@@ -29,9 +29,10 @@ check: $(VENV)/.dev
 bench: $(VENV)/.test
 	$(BIN)/python -m benchmarks $(ARGS)
 
-# Tables of docs/experiments.md and README, from the configs and docs/results.yaml.
+# Tables of docs/experiments.md and README, from the configs and docs/results.yaml; docs/settings.md, from the classes.
 docs: $(VENV)/.run
 	$(BIN)/python docs/make_experiments.py
+	$(BIN)/python docs/make_settings.py
 
 clean:
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache

@@ -21,7 +21,7 @@ __all__ = [
     "run_varied",
 ]
 
-__getattr__ = lazily(
+__getattr__, __dir__ = lazily(
     __name__,
     {
         "evaluate": "lab.evaluation",

@@ -9,8 +9,9 @@ import argparse
 import inspect
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
+from functools import partial
 from pathlib import Path
 from types import BuiltinFunctionType, FunctionType
 from typing import Any, ClassVar
@@ -19,11 +20,14 @@ from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 
 from lab.config.arrays import register_arrays
 from lab.config.classes import inside, named_classes, overridden, require_class, require_given_classes, types_of
+from lab.config.explained import classes_for
 from lab.config.files import find, read
 from lab.config.imports import import_class, import_from_here, import_handed_out, present_name, public_name
 from lab.config.messages import explain
+from lab.config.parsed import dotted, replace_class, replaced_classes
 from lab.config.roles import Roles, roles_of
 from lab.config.types import PositiveInt, Seed
+from lab.config.words import in_full, joined, short_names
 from lab.errors import ConfigError
 from lab.experiment import Experiment
 from lab.runs.reference import Reference, Target
@@ -139,41 +143,44 @@ def load(name: str, overrides: Mapping[str, Any] | Sequence[str] = ()) -> Config
         require_class(named_class["class_path"], key)
     for package in SHORT_NAMES:
         import_handed_out(package)
-    words = overrides if not isinstance(overrides, Mapping) else [f"--{k}={_word(v)}" for k, v in overrides.items()]
-    given = overridden(words)
-    require_given_classes(given)
+    words = joined([f"--{k}={_word(v)}" for k, v in overrides.items()] if isinstance(overrides, Mapping) else overrides)
+    top = {*COMMON, *inspect.signature(cls).parameters}
     parser = ArgumentParser(exit_on_error=False, add_help=False, allow_abbrev=False)
     parser.add_argument("--config", action="config")
     parser.add_class_arguments(Common, None)
     parser.add_class_arguments(cls, None)
 
-    def parse(words: Sequence[str]) -> Config:
+    def parse(words: Sequence[str]) -> Namespace:
+        given = overridden(words)
+        require_given_classes(given)
         try:
             parsed = parser.parse_args(["--config", json.dumps(values), *words])
         # jsonargparse raises ArgumentError for what it foresees; odd values make it raise these others.
         except (argparse.ArgumentError, TypeError, ValueError, KeyError, AttributeError, ImportError) as error:
-            top = {*COMMON, *inspect.signature(cls).parameters}
-            raise ConfigError(explain(error, top, _known_keys(cls, values), {**values, **given})) from error
+            known = partial(classes_for, cls, values)
+            raise ConfigError(explain(error, top, _known_keys(cls, values), {**values, **given}, known)) from error
         parsed.pop("config")
         _refuse_functions(parsed)
-        return Config(parser, parsed, cls)
+        return parsed
 
-    config = parse(words)
-    if not is_name(config.common.name):
-        raise ConfigError(f"name must be one folder's name, received {config.common.name!r}")
-    replaced = list(_replaced(parse(()).as_dict(), config.as_dict())) if _may_name_class(given) else []
-    notes = []
+    notes: list[str] = []
+    if short := short_names(words, top):  # as in --gamma=0.9
+        others = parse([word for word in words if not short_names([word], top)])
+        words, notes = in_full(words, short, list(dotted(others)))
+    parsed = parse(words)
+    replaced = list(replaced_classes(parse(()), parsed)) if _may_name_class(overridden(words)) else []
     for place, old, new in replaced:
         # jsonargparse would carry over what both classes know by name (Adam's weight_decay of 0 into AdamW).
-        lost = _replace_class(values, place, new)
+        lost = replace_class(values, place, new)
         if lost:
             key = ".".join(part for part in place if part != "init_args")
             notes.append(
                 f"{key} is now {new.rpartition('.')[2]}: the config's {', '.join(lost)} for {old} no longer apply"
             )
-    if replaced:
-        config = parse(words)
-        config.notes = notes
+    config = Config(parser, parse(words) if replaced else parsed, cls)
+    config.notes = notes
+    if not is_name(config.common.name):
+        raise ConfigError(f"name must be one folder's name, received {config.common.name!r}")
     return config
 
 
@@ -214,24 +221,3 @@ def _known_keys(cls: type, values: dict[str, Any]) -> set[str]:
         nested = [part for parts in types_of(one).values() for part in parts]
         classes += [part for part in nested if isinstance(part, type) and is_dataclass(part)]
     return known
-
-
-def _replaced(before: Any, after: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str, str]]:
-    """Yield (place, short name of the old class, path of the new class) for each class that overrides replaced."""
-    if not (isinstance(before, dict) and isinstance(after, dict)):
-        return
-    old, new = before.get("class_path"), after.get("class_path")
-    if old and new and old != new:
-        yield place, old.rpartition(".")[2], new
-        return
-    for name in before:
-        yield from _replaced(before[name], after.get(name), (*place, name))
-
-
-def _replace_class(values: dict[str, Any], place: tuple[str, ...], class_path: str) -> list[str]:
-    """Put `class_path` without settings at `place` of a config; return the names of the settings that were there."""
-    for part in place[:-1]:
-        values = values.setdefault(part, {})
-    before = values.get(place[-1]) or {}
-    values[place[-1]] = {"class_path": class_path}
-    return list(before.get("init_args") or {})

@@ -11,4 +11,4 @@ if TYPE_CHECKING:
 
 __all__ = ["DQN"]
 
-__getattr__ = lazily(__name__, {"DQN": "agents.dqn.dqn"})
+__getattr__, __dir__ = lazily(__name__, {"DQN": "agents.dqn.dqn"})

@@ -13,7 +13,7 @@ __all__ = [
     "PPO",
 ]
 
-__getattr__ = lazily(
+__getattr__, __dir__ = lazily(
     __name__,
     {
         "PPO": "agents.ppo.ppo",

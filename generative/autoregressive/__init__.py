@@ -11,4 +11,4 @@ if TYPE_CHECKING:
 
 __all__ = ["LanguageModel"]
 
-__getattr__ = lazily(__name__, {"LanguageModel": "generative.autoregressive.language_model"})
+__getattr__, __dir__ = lazily(__name__, {"LanguageModel": "generative.autoregressive.language_model"})

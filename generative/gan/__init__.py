@@ -11,4 +11,4 @@ if TYPE_CHECKING:
 
 __all__ = ["GAN"]
 
-__getattr__ = lazily(__name__, {"GAN": "generative.gan.gan"})
+__getattr__, __dir__ = lazily(__name__, {"GAN": "generative.gan.gan"})

@@ -11,4 +11,4 @@ if TYPE_CHECKING:
 
 __all__ = ["VAE"]
 
-__getattr__ = lazily(__name__, {"VAE": "generative.vae.vae"})
+__getattr__, __dir__ = lazily(__name__, {"VAE": "generative.vae.vae"})

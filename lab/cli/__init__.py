@@ -11,4 +11,4 @@ if TYPE_CHECKING:
 
 __all__ = ["entry"]
 
-__getattr__ = lazily(__name__, {"entry": "lab.cli.main"})
+__getattr__, __dir__ = lazily(__name__, {"entry": "lab.cli.main"})

@@ -8,10 +8,16 @@ import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 
+from lab.cli.asked import answered
 from lab.cli.find import commands, find, load
 from lab.cli.parser import Parser
 from lab.errors import ConfigError, EnvironmentFailedError, Interrupted, LabError
 from lab.system import signals
+
+CLOSING = (
+    "`lab COMMAND --help` shows the options of a command, and `lab run NAME --help` the settings of an experiment.",
+    "`lab completion bash` (zsh, fish) prints what makes the shell complete names.",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,6 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def entry() -> None:
     """Run the command as a program. All files are written by then, so a W&B client that hangs must not delay the
     exit."""
+    if "_ARGCOMPLETE" in os.environ:
+        from lab.cli.completion import complete
+
+        complete()
     signals.own_process = True
     code = main()
     sys.stderr.flush()
@@ -47,16 +57,26 @@ def entry() -> None:
 
 
 def _run(words: Sequence[str]) -> int:
-    if not words:
-        raise ConfigError("a command is missing; `lab --help` lists the commands")
-    if words[0] in ("-h", "--help"):
+    if not words or words[0] in ("-h", "--help", "help"):
         print(_overview())
+        return 0
+    if words[0] in ("-V", "--version"):
+        from importlib.metadata import version
+
+        print(f"deep-learning-lab {version('deep-learning-lab')}")
+        return 0
+    if words[0] == "completion":
+        from lab.cli.completion import script
+
+        print(script(words[1:]))
         return 0
     if words[0].startswith("-"):
         raise ConfigError(f"expected a command, received {words[0]!r}; `lab --help` lists the commands")
     command = find(words[0])
     parser = Parser(words[0], command.summary, takes_overrides=command.takes_overrides, epilog=command.epilog)
     command.add_options(parser)
+    if answered(parser, words[1:]):
+        return 0
     options, rest = parser.read(words[1:])
     return command.run(options, rest)
 
@@ -67,7 +87,7 @@ def _overview() -> str:
     width = max(len(name) for names in found.values() for name in names)
     for heading, names in found.items():
         lines += ["", f"{heading}:", *(f"  {name:{width}}  {load(module).summary}" for name, module in names.items())]
-    return "\n".join([*lines, "", "`lab COMMAND --help` shows the options of a command."])
+    return "\n".join([*lines, "", *CLOSING])
 
 
 def _say(text: str) -> None:

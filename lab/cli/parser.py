@@ -9,7 +9,7 @@ from typing import NoReturn
 from lab.cli.options import SHARED
 from lab.errors import ConfigError, nearest
 
-OVERRIDES = "Any other --a.b=value overrides that setting of the config; `lab show NAME` prints all settings."
+OVERRIDES = "Any other --a.b=value overrides a setting of the config; `lab show NAME --explain` says what each means."
 
 
 class Parser(argparse.ArgumentParser):
@@ -28,6 +28,15 @@ class Parser(argparse.ArgumentParser):
         self.command, self.takes_overrides = name, takes_overrides
         self.takes_dash: set[str] = set()
         """Options whose value may begin with a dash, as in `--sort -seed`."""
+
+    @property
+    def takes_experiment(self) -> bool:
+        """Whether its first argument is an experiment."""
+        return any(action.dest == "name" for action in self._actions)
+
+    def overrides(self, words: Sequence[str]) -> list[str]:
+        """Return the words that are settings of the config."""
+        return self._separate(self._joined(words))[1]
 
     def read(self, words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         """Return the options, and the overrides for the config: what is not an option of this command, and the

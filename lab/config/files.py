@@ -20,6 +20,9 @@ try:
 except ImportError:  # PyYAML built without libyaml: ten times slower, otherwise the same
     from yaml import SafeLoader  # type: ignore[assignment]
 
+CLASS = ("class_path", "init_args", "dict_kwargs")
+"""Keys of a class in a config file: its dotted path, its settings, and what its constructor takes as `**kwargs`."""
+
 
 def find(name: str) -> Path:
     """Return the file of an experiment, given its name or a path ending in .yaml or .yml."""
@@ -49,10 +52,13 @@ def read(path: Path, chain: tuple[Path, ...] = ()) -> dict[str, Any]:
         raise ConfigError(f"{path} is not valid YAML{line}: {getattr(error, 'problem', error)}") from error
     if not isinstance(content, dict):
         raise ConfigError(f"{path} must hold keys and values, received {type(content).__name__}")
+    of_run = (path.parent / "summary.json").exists()
+    if not of_run:  # which has all settings in their places
+        content = _settings_inside(content)
     _rename(content)
     if "extends" not in content:
         return content
-    if (path.parent / "summary.json").exists():  # it may be somebody else's, and name a file of yours
+    if of_run:  # it may be somebody else's, and name a file of yours
         raise ConfigError(f"{path} is the config of a run, which has all settings and extends nothing")
     parent = content.pop("extends")
     if not isinstance(parent, str):
@@ -71,10 +77,35 @@ def merge(parent: Any, child: Any) -> Any:
         return child
     if "class_path" in child and child["class_path"] != parent.get("class_path"):
         return child
+    if "class_path" in parent:
+        child = _inside(child)
     return {
         key: merge(parent[key], child[key]) if key in parent and key in child else child.get(key, parent.get(key))
         for key in {**parent, **child}
     }
+
+
+def _settings_inside(values: dict[str, Any]) -> dict[str, Any]:
+    """Return a config in which all settings of a class stand in its `init_args`, also those written beside its path."""
+
+    def moved(value: Any) -> Any:
+        if isinstance(value, dict):
+            return _settings_inside(value)
+        return [moved(one) for one in value] if isinstance(value, list) else value
+
+    found = {key: moved(value) for key, value in values.items()}
+    return _inside(found) if isinstance(found.get("class_path"), str) else found
+
+
+def _inside(given: dict[str, Any]) -> dict[str, Any]:
+    """Move the settings of a class into its `init_args`. Raises ConfigError for one that is given in both places."""
+    beside = {key: value for key, value in given.items() if key not in CLASS}
+    if not beside:
+        return given
+    settings = given.get("init_args") or {}
+    if twice := [key for key in beside if key in settings]:
+        raise ConfigError(f"{twice[0]!r} is given twice: in init_args and beside it; leave one of them out")
+    return {**{key: given[key] for key in CLASS if key in given}, "init_args": {**settings, **beside}}
 
 
 def _rename(config: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ import difflib
 import inspect
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from lab.config.classes import require_class
@@ -38,8 +38,16 @@ _OTHER_KIND = re.compile(
 )
 _NAMED = re.compile(r"class_path[ =]'([\w.]+)'")
 
+MOST = 20  # classes that are listed where none is near
 
-def explain(error: BaseException, top_keys: Iterable[str], known_keys: Iterable[str], given: Mapping[str, Any]) -> str:
+
+def explain(
+    error: BaseException,
+    top_keys: Iterable[str],
+    known_keys: Iterable[str],
+    given: Mapping[str, Any],
+    classes_for: Callable[[str], Sequence[str]] = lambda key: (),
+) -> str:
     """Return one sentence for a parser's error: the key, what was expected, what was received, the nearest name.
 
     Args:
@@ -47,6 +55,7 @@ def explain(error: BaseException, top_keys: Iterable[str], known_keys: Iterable[
         top_keys: names that a dotted name may begin with.
         known_keys: names that may stand in any place of one.
         given: the values that were parsed, nested or by dotted names.
+        classes_for: returns the names of classes that may stand at a key.
     """
     message = _OTHER_KIND.sub("", str(error))  # of two alternatives, the one whose kind the class is of has the reason
     key = _key(message)
@@ -76,7 +85,9 @@ def explain(error: BaseException, top_keys: Iterable[str], known_keys: Iterable[
     if match := _UNTYPED.search(message):
         return f"{key}: the constructor of {match[2]} must give its parameter {match[1]!r} a type"
     if match := _CLASS.search(message):
-        return f"{key}: unknown class {match[1]!r}{nearest(match[1], _class_names())}"
+        known = classes_for(key)
+        listed = f"; there is {', '.join(known[:MOST])}" if known else ""
+        return f"{key}: unknown class {match[1]!r}{nearest(match[1], [*known, *_class_names()]) or listed}"
     if number := next((one for one in _causes(error) if isinstance(one, BadNumberError)), None):
         return f"{key} must be {number.expected}, received {number.received}"
     if match := _CHOICE.search(message):

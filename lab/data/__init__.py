@@ -32,7 +32,7 @@ __all__ = [
     "Text",
 ]
 
-__getattr__ = lazily(
+__getattr__, __dir__ = lazily(
     __name__,
     {
         "Batch": "lab.data.batch",

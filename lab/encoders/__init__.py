@@ -39,7 +39,7 @@ __all__ = [
     "Transformer",
 ]
 
-__getattr__ = lazily(
+__getattr__, __dir__ = lazily(
     __name__,
     {
         "ByShape": "lab.encoders.networks.by_shape",

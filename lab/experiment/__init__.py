@@ -21,7 +21,7 @@ __all__ = [
     "Turn",
 ]
 
-__getattr__ = lazily(
+__getattr__, __dir__ = lazily(
     __name__,
     {
         "Alternative": "lab.experiment.timing",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Mapping
+from types import ModuleType
 from typing import Any
 
 
-def lazily(package: str, places: Mapping[str, str]) -> Callable[[str], Any]:
-    """Return the `__getattr__` of a package (PEP 562).
+def lazily(package: str, places: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """Return the `__getattr__` and the `__dir__` of a package (PEP 562).
 
     Args:
         package: its name.
@@ -20,4 +22,9 @@ def lazily(package: str, places: Mapping[str, str]) -> Callable[[str], Any]:
             return getattr(importlib.import_module(places[name]), name)
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
 
-    return get
+    def names() -> list[str]:
+        there = vars(sys.modules[package])  # without what the file itself imports
+        own = (name for name, value in there.items() if name.startswith("__") or isinstance(value, ModuleType))
+        return sorted({*places, *own})
+
+    return get, names

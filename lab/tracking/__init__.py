@@ -23,7 +23,7 @@ __all__ = [
     "read_journal",
 ]
 
-__getattr__ = lazily(
+__getattr__, __dir__ = lazily(
     __name__,
     {
         "Journal": "lab.tracking.journal",

@@ -17,7 +17,7 @@ __all__ = [
     "Training",
 ]
 
-__getattr__ = lazily(
+__getattr__, __dir__ = lazily(
     __name__,
     {"Model": "lab.training.model", "TrainerSettings": "lab.training.settings", "Training": "lab.training.training"},
 )

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DLinear", "Forecaster"]
 
-__getattr__ = lazily(
+__getattr__, __dir__ = lazily(
     __name__,
     {"DLinear": "supervised.forecasting.dlinear", "Forecaster": "supervised.forecasting.forecaster"},
 )

@@ -11,4 +11,4 @@ if TYPE_CHECKING:
 
 __all__ = ["Screening"]
 
-__getattr__ = lazily(__name__, {"Screening": "supervised.screening.screening"})
+__getattr__, __dir__ = lazily(__name__, {"Screening": "supervised.screening.screening"})

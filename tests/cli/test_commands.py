@@ -48,8 +48,9 @@ def test_every_command_has_its_help(name: str, capsys: pytest.CaptureFixture[str
     assert command.summary in said
 
 
-def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--help"]) == 0
+@pytest.mark.parametrize("words", [[], ["--help"], ["help"]])
+def test_help_names_every_command(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 0
     out = capsys.readouterr().out
     for name, module in NAMES.items():
         assert f"  {name} " in out
@@ -72,11 +73,10 @@ def test_families_have_commands_of_their_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ([], "a command is missing"),
         (["--verbose"], "expected a command, received '--verbose'"),
         (["rnu", "ppo-cartpole"], "unknown command 'rnu'; did you mean 'run'?"),
         (["list", "--jsno"], "`lab list` does not take '--jsno'; did you mean '--json'?"),
-        (["show"], "the following arguments are required: NAME|FILE.yaml"),
+        (["show"], "the following arguments are required: NAME|FILE.yaml|RUN"),
         (["sample"], "the following arguments are required: RUN"),
     ],
 )

@@ -225,3 +225,57 @@ def test_a_class_that_fails_to_import_says_why() -> None:
     Path("mine.yaml").write_text("extends: vae-mnist\nmodel: {class_path: broken_models.X}")
     with pytest.raises(ConfigError, match="needs the package no_such_package_anywhere, which is not installed"):
         load("mine.yaml")
+
+
+def test_settings_may_stand_without_init_args() -> None:
+    Path("mine.yaml").write_text("extends: ppo-cartpole\nagent: {gamma: 0.9, encoder: {hidden: [32]}}\n")
+    settings = load("mine.yaml").as_dict()["agent"]["init_args"]
+    assert (settings["gamma"], settings["gae_lambda"], settings["encoder"]["init_args"]["hidden"]) == (0.9, 0.8, [32])
+    assert settings["encoder"]["init_args"]["activation"] == "tanh", "what it extends stays"
+    Path("dqn.yaml").write_text(
+        "extends: dqn-cartpole\nagent: {class_path: agents.dqn.DQN, gamma: 0.9, encoder: MLP}\n"
+    )
+    settings = load("dqn.yaml").as_dict()["agent"]["init_args"]
+    assert (settings["gamma"], settings["encoder"]["class_path"]) == (0.9, "lab.encoders.MLP")
+
+
+def test_a_setting_is_given_once() -> None:
+    Path("mine.yaml").write_text("extends: ppo-cartpole\nagent: {gamma: 0.9, init_args: {gamma: 0.8}}\n")
+    with pytest.raises(ConfigError, match="'gamma' is given twice: in init_args and beside it"):
+        load("mine.yaml")
+
+
+@pytest.mark.parametrize("words", [["--gamma=0.9"], ["--gamma", "0.9"], {"gamma": 0.9}])
+def test_the_last_part_of_a_name_is_enough(words: list[str]) -> None:
+    loaded = load("ppo-cartpole", words)
+    assert loaded.as_dict()["agent"]["init_args"]["gamma"] == 0.9
+    assert loaded.notes == ["--gamma is agent.gamma"]
+
+
+def test_a_last_part_of_two_settings_is_refused() -> None:
+    with pytest.raises(
+        ConfigError, match=r"--kind may be --agent.learning_rate_schedule.kind or --agent.clip_range_sc"
+    ):
+        load("ppo-cartpole", ["--kind=linear"])
+    with pytest.raises(ConfigError, match="unknown key 'gama'"):
+        load("ppo-cartpole", ["--gama=0.9"])
+
+
+def test_an_own_class_may_reuse_a_name_with_another_type() -> None:
+    """The old class's value, of another type, is not carried over."""
+    Path("reusing.py").write_text(
+        "from typing import Any\nfrom lab.encoders import Encoder, InputSpec\n"
+        "class Reusing(Encoder):\n"
+        "    def __init__(self, spec: InputSpec, *, hidden: list = [], activation: Any = None) -> None:\n"
+        "        super().__init__(spec)\n"
+    )
+    for words in (["--model.encoder=reusing.Reusing"], ["--model.encoder", "reusing.Reusing"]):
+        encoder = load("vae-mnist", words).as_dict()["model"]["init_args"]["encoder"]
+        assert encoder["init_args"] == {"hidden": [], "activation": None}
+
+
+def test_unknown_classes_list_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match=r"data: unknown class 'Zzz'; there is .*Images, .*Text"):
+        load("vae-mnist", ["--data=Zzz"])
+    with pytest.raises(ConfigError, match=r"env.wrappers: unknown class 'Zzz'; there is .*ClipReward"):
+        load("ppo-cartpole", ["--env.wrappers=[Zzz]"])

@@ -13,12 +13,20 @@ from lab.cli.find import commands
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 LONGEST = 150
+MADE = ("experiments.md", "settings.md")
 
 
 def test_tables_are_up_to_date() -> None:
     pages = runpy.run_path(str(ROOT / "docs/make_experiments.py"))["pages"]
     for path, text in pages().items():
         assert path.read_text(encoding="utf-8") == text, f"{path.name} is out of date: run `make docs`"
+
+
+def test_settings_are_up_to_date() -> None:
+    page = runpy.run_path(str(ROOT / "docs/make_settings.py"))["page"]
+    text = (ROOT / "docs/settings.md").read_text(encoding="utf-8")
+    assert text == page(), "settings.md is out of date: run `make docs`"
+    assert "| `gamma` | number from 0 to 1 | `0.99` |  | discount. |" in text
 
 
 def test_house_names_every_room() -> None:
@@ -47,6 +55,6 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert not [link for link in links if "://" not in link and not (page.parent / link).exists()]
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "experiments.md"], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name not in MADE], ids=lambda page: page.name)
 def test_pages_are_short(page: Path) -> None:
     assert len(page.read_text(encoding="utf-8").splitlines()) < LONGEST

@@ -1,0 +1,48 @@
+"""Overrides as words of a command line: `--a.b=value`, or `--a.b value`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from lab.errors import ConfigError
+
+
+def joined(words: Sequence[str]) -> list[str]:
+    """Return the words with `=` between each name and its value."""
+    found: list[str] = []
+    for word in words:
+        if found and not word.startswith("--") and found[-1].startswith("--") and "=" not in found[-1]:
+            found[-1] += f"={word}"
+        else:
+            found.append(word)
+    return found
+
+
+def short_names(words: Sequence[str], top: Collection[str]) -> list[str]:
+    """Return the names among joined words that have no dot and are no setting of the experiment itself: `gamma`."""
+    names = (word.partition("=")[0][2:].removesuffix("+") for word in words if word.startswith("--"))
+    return [name for name in names if name and "." not in name and name not in top]
+
+
+def in_full(words: Sequence[str], short: Collection[str], settings: Collection[str]) -> tuple[list[str], list[str]]:
+    """Return the words with the full names of settings that were named by their last part alone, and a note for each.
+
+    Args:
+        words: joined ones.
+        short: names that stand for a setting by its last part.
+        settings: dotted names of all settings.
+
+    Raises ConfigError for a name that several settings end with.
+    """
+    found, notes = list(words), []
+    for name in short:
+        full = [one for one in settings if one.rpartition(".")[2] == name]
+        if len(full) > 1:
+            raise ConfigError(f"--{name} may be {' or '.join(f'--{one}' for one in full)}: write one of them in full")
+        if full:
+            found = [
+                f"--{full[0]}{word[2 + len(name) :]}" if word[2:].partition("=")[0].removesuffix("+") == name else word
+                for word in found
+            ]
+            notes.append(f"--{name} is {full[0]}")
+    return found, notes
