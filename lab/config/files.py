@@ -53,21 +53,20 @@ def read(path: Path, chain: tuple[Path, ...] = ()) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ConfigError(f"{path} must hold keys and values, received {type(content).__name__}")
     of_run = (path.parent / "summary.json").exists()
-    if not of_run:  # which has all settings in their places
-        content = _settings_inside(content)
-    _rename(content)
-    if "extends" not in content:
-        return content
+    values: dict[str, Any] = content if of_run else _settings_inside(content)  # a run's are in their places
+    _rename(values)
+    if "extends" not in values:
+        return values
     if of_run:  # it may be somebody else's, and name a file of yours
         raise ConfigError(f"{path} is the config of a run, which has all settings and extends nothing")
-    parent = content.pop("extends")
+    parent = values.pop("extends")
     if not isinstance(parent, str):
         raise ConfigError(f"extends in {path} must be a file or an experiment's name, received {parent!r}")
     beside = path.parent / parent
     parent_path = beside.resolve() if parent.endswith((".yaml", ".yml")) else find(parent)
     if not parent_path.is_file():
         raise ConfigError(f"{path} extends {parent}, but there is no such file")
-    merged: dict[str, Any] = merge(read(parent_path, (*chain, path)), content)
+    merged: dict[str, Any] = merge(read(parent_path, (*chain, path)), values)
     return merged
 
 
