@@ -21,7 +21,7 @@ from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 from lab.config.arrays import register_arrays
 from lab.config.classes import inside, named_classes, overridden, require_class, require_given_classes, types_of
 from lab.config.explained import classes_for
-from lab.config.files import find, read
+from lab.config.files import find, read, setting
 from lab.config.imports import import_class, import_from_here, import_handed_out, present_name, public_name
 from lab.config.messages import explain
 from lab.config.parsed import dotted, replace_class, replaced_classes
@@ -132,12 +132,17 @@ def load(name: str, overrides: Mapping[str, Any] | Sequence[str] = ()) -> Config
     """
     path = find(name)
     import_from_here()
-    values = read(path)
+    declared: dict[str, dict[str, Any]] = {}
+    values = read(path, declared=declared)
     values.setdefault("name", path.stem)
     named = values.pop("experiment", None)
     cls = import_class(named, f"experiment in {path}")
     if not (isinstance(cls, type) and issubclass(cls, Experiment)):
         raise ConfigError(f"experiment in {path} must be the dotted path of an Experiment class, received {named!r}")
+    for kind in (Reference.kind, Target.kind):
+        if isinstance(values.get(kind), dict):
+            lengths = {name: setting(declared[kind], name) for name in getattr(cls, "lengths", ())}
+            values[kind] = {"lengths": lengths, **values[kind]}
     for key, named_class in named_classes(values):
         named_class["class_path"] = present_name(named_class["class_path"])
         require_class(named_class["class_path"], key)

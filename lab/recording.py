@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
 
 from lab.capabilities import capabilities_of
+from lab.config.files import setting
 from lab.console.notices import notice
+from lab.console.wording import shown
 from lab.errors import ConfigError, DivergedError, Interrupted
 from lab.job import Job, exactness
 from lab.needs import keep_copies
@@ -67,6 +70,7 @@ def record_verdicts(job: Job, record: Summary) -> None:
             dataset=job.experiment.dataset,
             settings=job.config.as_dict(),
             fast_dev_run=job.fast_dev_run,
+            shorter=_shorter(job, measure) if measure else None,
         )
         return {"verdict": verdict, "reason": reason}
 
@@ -74,6 +78,21 @@ def record_verdicts(job: Job, record: Summary) -> None:
     record.reference |= verdict(common.reference)
     if common.target is not None:
         record.target |= verdict(common.target)
+
+
+def _shorter(job: Job, measure: Reference | Target) -> str | None:
+    """Return how the training was shorter than that of the experiment which gives the figure; None where it was not."""
+    settings, units = job.config.as_dict(), job.config.roles().budget
+    now = {name: setting(settings, name) for name in measure.lengths}
+    before, after = job.experiment.steps_of(measure.lengths), job.experiment.steps_of(now)
+    if before is None or after is None or after >= before:
+        return None
+
+    def told(lengths: Mapping[str, Any]) -> str:
+        given = [f"{shown(length)} {units.get(name, name)}" for name, length in lengths.items() if length is not None]
+        return " or ".join(given) or "its default length"
+
+    return f"the experiment trains for {told(measure.lengths)}, this run for {told(now)}"
 
 
 @contextmanager

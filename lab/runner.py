@@ -160,7 +160,7 @@ def _train(experiment: Experiment, context: RunContext, record: Summary, stop: S
     if experiment.inexact:
         record.resume |= {"exact": False, "reason": experiment.inexact}
     rate = throughput.amount / record.durations["train"]
-    record.throughput = {"value": round(rate, 2), "unit": f"{throughput.unit}/s"}
+    record.throughput = {"value": round(rate, 2 if rate >= 1 else 6), "unit": f"{throughput.unit}/s"}
 
 
 def _publish(experiment: Experiment, record: Summary) -> None:

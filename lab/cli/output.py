@@ -13,14 +13,14 @@ from typing import Any
 from lab.errors import ConfigError
 from lab.system.files import is_name
 
-PIPE_WIDTH = 160  # columns, where stdout is a file or a pipe
-
 
 def stdout() -> Any:
     """Return the console for results."""
     from rich.console import Console
 
-    return Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+    from lab.console.notices import width_of
+
+    return Console(highlight=False, width=width_of(sys.stdout))
 
 
 def unbroken() -> Any:

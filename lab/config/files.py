@@ -37,8 +37,11 @@ def find(name: str) -> Path:
     return experiments[name]
 
 
-def read(path: Path, chain: tuple[Path, ...] = ()) -> dict[str, Any]:
-    """Read a config with all that it extends: `extends` names a file beside it, or one of the lab's experiments."""
+def read(path: Path, chain: tuple[Path, ...] = (), declared: dict[str, dict[str, Any]] | None = None) -> dict[str, Any]:
+    """Read a config with all that it extends: `extends` names a file beside it, or one of the lab's experiments.
+
+    `declared` receives, by key, the config as the file has it that gives this key last.
+    """
     if path in chain:
         circle = " -> ".join(p.name for p in (*chain, path))
         raise ConfigError(f"circular extends: {circle}")
@@ -56,6 +59,8 @@ def read(path: Path, chain: tuple[Path, ...] = ()) -> dict[str, Any]:
     values: dict[str, Any] = content if of_run else _settings_inside(content)  # a run's are in their places
     _rename(values)
     if "extends" not in values:
+        if declared is not None:
+            declared |= dict.fromkeys(values, values)
         return values
     if of_run:  # it may be somebody else's, and name a file of yours
         raise ConfigError(f"{path} is the config of a run, which has all settings and extends nothing")
@@ -66,7 +71,9 @@ def read(path: Path, chain: tuple[Path, ...] = ()) -> dict[str, Any]:
     parent_path = beside.resolve() if parent.endswith((".yaml", ".yml")) else find(parent)
     if not parent_path.is_file():
         raise ConfigError(f"{path} extends {parent}, but there is no such file")
-    merged: dict[str, Any] = merge(read(parent_path, (*chain, path)), values)
+    merged: dict[str, Any] = merge(read(parent_path, (*chain, path), declared), values)
+    if declared is not None:
+        declared |= dict.fromkeys(values, merged)
     return merged
 
 

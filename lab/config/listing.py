@@ -28,6 +28,8 @@ class Entry:
         classes: names of all classes in the config.
         reference: the published figure, as in the config; None where there is none.
         target: our own figure, as in the config; None where there is none.
+        differs: why a figure of this experiment does not compare with the published one; empty where it does, as far as
+            the config says.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Entry:
     classes: Sequence[str]
     reference: Mapping[str, Any] | None
     target: Mapping[str, Any] | None
+    differs: str = ""
 
     @property
     def words(self) -> str:
@@ -75,7 +78,21 @@ def entry(name: str, config: Mapping[str, Any]) -> Entry:
         list(dict.fromkeys(path.rpartition(".")[2] for path in paths)),
         config.get("reference"),
         config.get("target"),
+        _differs(config),
     )
+
+
+def _differs(config: Mapping[str, Any]) -> str:
+    published = config.get("reference")
+    if not isinstance(published, Mapping):
+        return ""
+    for key in DATA:
+        if (used := setting(config, key)) and used != published.get("dataset"):
+            return f"the published figure is for {published.get('dataset')}, this experiment uses {used}"
+    for name, expected in (published.get("requires") or {}).items():
+        if (own := setting(config, name)) is not None and own != expected:
+            return f"the protocol has {name}: {expected}, this experiment {own}"
+    return ""
 
 
 def task(config: Mapping[str, Any]) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+import os
+import sys
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.text import Text
@@ -21,7 +23,19 @@ class _Console(Console):
         self.quiet = True
 
 
-console = _Console(stderr=True, highlight=False)
+PIPE_WIDTH = 160
+"""Columns of what is printed into a file or a pipe, whether by stdout or by stderr."""
+
+
+def width_of(stream: TextIO) -> int | None:
+    """Return the width of what is printed to a stream: None for a terminal's own, else what COLUMNS says, or 160."""
+    if stream.isatty():
+        return None
+    asked = os.environ.get("COLUMNS", "")
+    return int(asked) if asked.isdecimal() and int(asked) > 0 else PIPE_WIDTH
+
+
+console = _Console(stderr=True, highlight=False, width=width_of(sys.stderr))
 """Messages and progress go to stderr; stdout carries results alone."""
 
 NOTICE = "! "

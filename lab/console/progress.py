@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -13,9 +15,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as RichProgress
 
 from lab.console.notices import console
+from lab.console.wording import rate as per_second
+from lab.console.wording import time_left
+
+FILE = "progress.json"
+"""In the folder of a run at work: its latest `Update` and the time of it. Nothing depends on it."""
 
 PLAIN_LINE_EVERY = 5.0  # seconds
 BAR_REFRESH_EVERY = 0.25  # seconds
+FILE_EVERY = 2.0  # seconds
 
 BAR_COLUMNS = 58  # columns of the terminal for everything but the metrics
 
@@ -45,27 +53,31 @@ class Update:
 
     @property
     def left(self) -> str:
-        """The remaining time at the present rate, as `minutes:seconds`."""
-        seconds = (self.total - self.done) / self.rate if self.rate else 0
-        return f"{seconds // 60:.0f}:{seconds % 60:02.0f}"
+        """The remaining time at the present rate, as `minutes:seconds`; `?` where there is none."""
+        return time_left((self.total - self.done) / self.rate) if self.rate else "?"
 
     def __str__(self) -> str:
         if not self.total:
             return self.stage
         shown = "  ".join(f"{name} {value:.4g}" for name, value in self.metrics.items())
         share = f"{self.stage}: {self.done:,}/{self.total:,} {self.unit} ({self.done / self.total:.0%})"
-        return f"{share}  {self.rate:,.0f}/s  {self.left} left  {shown}"
+        return f"{share}  {per_second(self.rate)}  {self.left} left  {shown}".rstrip()
 
 
 class Progress:
     """Progress of one stage: `with Progress("training", total, "steps") as progress: progress.update(done, metrics)`.
 
     `update` may be called at any rate: it draws at most every quarter of a second.
+
+    Args:
+        start: units that were done before.
+        folder: of the run, where the progress is left for other processes; None for none.
     """
 
-    def __init__(self, stage: str, total: int, unit: str, *, start: int = 0) -> None:
+    def __init__(self, stage: str, total: int, unit: str, *, start: int = 0, folder: Path | None = None) -> None:
         self.stage, self.total, self.unit, self.start = stage, total, unit, start
-        self.started = self.drawn = time.monotonic()
+        self.file = folder / FILE if folder else None
+        self.started = self.drawn = self.written = time.monotonic()
         self.bar: RichProgress | None = None
 
     def __enter__(self) -> Progress:
@@ -96,7 +108,11 @@ class Progress:
         if self.bar:
             with suppress(OSError):
                 self.bar.stop()
-        elif listener and kind is None:
+        if self.file:
+            with suppress(OSError):
+                self._part.unlink(missing_ok=True)
+                self.file.unlink(missing_ok=True)
+        if listener and not self.bar and kind is None:
             listener(asdict(Update(f"{self.stage} done", 0, 0, self.unit)))  # it may have ended before its total
 
     @property
@@ -110,16 +126,30 @@ class Progress:
             return
         self.drawn = time.monotonic()
         rate = (done - self.start) / (self.drawn - self.started)
+        update = Update(self.stage, done, self.total, self.unit, rate, dict(metrics or {}))
+        self._leave(update)
         if self.bar:
             shown = fitting(metrics or {}, console.width - BAR_COLUMNS)
             with suppress(OSError):
-                self.bar.update(self.task, completed=done, rate=f"{rate:,.0f}/s", metrics=shown, refresh=True)
-            return
-        update = Update(self.stage, done, self.total, self.unit, rate, dict(metrics or {}))
-        if listener:
+                self.bar.update(self.task, completed=done, rate=per_second(rate), metrics=shown, refresh=True)
+        elif listener:
             listener(asdict(update))
         else:
             console.print(str(update), soft_wrap=True)
+
+    @property
+    def _part(self) -> Path:
+        assert self.file is not None
+        return self.file.with_name(f".{FILE}.part")
+
+    def _leave(self, update: Update) -> None:
+        """Leave the progress in the run's folder. It is not forced to the disk, and a full disk ends no run."""
+        if self.file and self.drawn - self.written >= FILE_EVERY:
+            self.written = self.drawn
+            with suppress(OSError, TypeError, ValueError):
+                figures = {name: float(value) for name, value in update.metrics.items()}
+                self._part.write_text(json.dumps({**asdict(update), "metrics": figures, "time": round(time.time(), 1)}))
+                self._part.replace(self.file)
 
 
 class Unseen(Progress):

@@ -71,6 +71,18 @@ def duration(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 60 else f"{int(seconds) // 60} min {int(seconds) % 60:02d} s"
 
 
+def rate(per_second: float, unit: str = "") -> str:
+    """Return a rate as `1,234/s`, `12.3/s` or `0.25/s`: below 1 it is not 0. With a unit, `0.25 batches/s`."""
+    value = f"{per_second:,.0f}" if per_second >= 100 else f"{per_second:.3g}"
+    return f"{value} {unit}" if unit else f"{value}/s"
+
+
+def time_left(seconds: float) -> str:
+    """Return a remaining time as `minutes:seconds`, or from an hour on as `hours:minutes:seconds`."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
+
+
 def size(taken: float) -> str:
     """Return bytes as `7.1 MB`."""
     return decimal(round(taken))

@@ -54,6 +54,12 @@ class Experiment(ABC):
         """Build everything. Raises a LabError for everything that can be wrong with the config, the data or the
         environment; the run folder does not exist yet."""
 
+    def steps_of(self, lengths: Mapping[str, Any]) -> int | None:
+        """Return how many steps a training of these `lengths` has, by dotted names of the settings; called after
+        `prepare`. None where nobody knows."""
+        length = next(iter(lengths.values()), None)
+        return length if len(lengths) == 1 and isinstance(length, int) else None
+
     @abstractmethod
     def cadence(self, wish: CheckpointSettings) -> Cadence:
         """Return how often to save, in the steps that `train` counts. Raises ConfigError if `wish` is impossible."""

@@ -44,7 +44,7 @@ class RunContext:
 
     def progress(self, stage: str, total: int, unit: str, *, start: int = 0) -> Progress:
         """Return a progress bar, a context manager. `start` units were done in an earlier session."""
-        return Progress(stage, total, unit, start=start)
+        return Progress(stage, total, unit, start=start, folder=self.dir)
 
     def picture(self, name: str, image: Image | list[Image], *, axis: str, at: int) -> None:
         """Save a picture called `group/name` as `media/<group>-<name>-<at>.png`, or a film's frames as GIF, and

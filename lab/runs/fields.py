@@ -35,8 +35,10 @@ OWN: dict[str, Callable[[Run], Any]] = {
     "target": lambda run: run.record.target_verdict if run.record.target else None,
     "train": lambda run: run.record.durations.get("train"),
     "disk": lambda run: disk(run.record.dir),
+    "parent": lambda run: (run.record.parent or {}).get("run_id"),
 }
-"""What `lab runs` shows besides: result, verdict on the target, seconds of training, bytes on the disk."""
+"""What `lab runs` shows besides: result, verdict on the target, seconds of training, bytes on the disk, and the run that
+it was forked from."""
 
 SHOWN = ("run", "experiment", "family", "status", "seed", "verdict", "device", *OWN)
 

@@ -32,6 +32,8 @@ class Reference:
         requires: settings of the config, by dotted name, that the protocol fixes; with another value the two
             figures do not compare.
         read: the day on which the source was read, as `2026-11-28`.
+        lengths: how long the experiment with this figure trains, by dotted name of its settings; filled in from its
+            config. The figure of a shorter training does not compare.
 
     Raises ConfigError for a `read` that is no date.
     """
@@ -46,6 +48,7 @@ class Reference:
     n: PositiveInt | None = None
     tolerance: NonNegativeFloat = 0.0
     requires: dict[str, Any] = field(default_factory=dict)
+    lengths: dict[str, Any] = field(default_factory=dict)
     read: str | None = None
 
     kind: ClassVar[str] = "reference"
@@ -71,6 +74,8 @@ class Target:
         why: why this figure.
         tolerance: how far on the wrong side of `value` still counts as met.
         requires: settings of the config, by dotted name, that the protocol fixes.
+        lengths: how long the experiment with this figure trains, by dotted name of its settings; filled in from its
+            config. The figure of a shorter training does not compare.
     """
 
     metric: str
@@ -81,6 +86,7 @@ class Target:
     why: str
     tolerance: NonNegativeFloat = 0.0
     requires: dict[str, Any] = field(default_factory=dict)
+    lengths: dict[str, Any] = field(default_factory=dict)
 
     kind: ClassVar[str] = "target"
     called: ClassVar[str] = "target"
@@ -93,8 +99,14 @@ def verdict_on(
     dataset: DatasetInfo,
     settings: Mapping[str, Any],
     fast_dev_run: bool,
+    shorter: str | None = None,
 ) -> tuple[Verdict, str]:
-    """Return the verdict and the reason for it in words. `settings` is the resolved config, nested."""
+    """Return the verdict and the reason for it in words.
+
+    Args:
+        settings: the resolved config, nested.
+        shorter: how the training was shorter than the experiment's own, in words; None where it was not.
+    """
     if measure is None:
         return "none", "no published figure for this experiment"
     if fast_dev_run:
@@ -106,6 +118,8 @@ def verdict_on(
     for name, expected in measure.requires.items():
         if (received := setting(settings, name)) != expected:
             return "not-comparable", f"the protocol has {name}: {expected}, this run had {received}"
+    if shorter:
+        return "not-comparable", shorter
     value = metrics.get(measure.metric)
     if value is None:
         return "not-comparable", f"the run has no finite {measure.metric}"

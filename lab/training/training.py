@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,10 @@ class Training(Experiment):
         self.model.to(device)
         require_metrics(self.settings, self.model, self.validation, self.first_batch)
         require_two_for_batch_norm(self.model, self.batches, self.first_batch)
+
+    def steps_of(self, lengths: Mapping[str, Any]) -> int | None:
+        epochs, steps = (lengths.get(name) for name in self.lengths)
+        return replace(self.settings, max_epochs=epochs, max_steps=steps).length(len(self.batches)).steps
 
     def cadence(self, wish: CheckpointSettings) -> Cadence:
         if wish.steps and wish.epochs:

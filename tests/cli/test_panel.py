@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
+import io
+import shlex
 from pathlib import Path
 from typing import Any
 
+import pytest
 from rich.console import Console
 
-from lab.cli.views.panel import panel
+from lab.cli.experiments import run
+from lab.cli.views.panel import next_steps, panel
 from tests.support.recorded import PUBLISHED, recorded
 
 TARGET = {
@@ -27,6 +32,10 @@ def shown(width: int = 160, **changes: Any) -> list[str]:
     with console.capture() as capture:
         console.print(panel(recorded(Path("runs"), **changes)))
     return [line.strip("│ ") for line in capture.get().splitlines()]
+
+
+def commands(**changes: Any) -> list[str]:
+    return [line.plain for line in next_steps(recorded(Path("runs"), **changes))]
 
 
 def test_reference_and_target_have_verdicts() -> None:
@@ -53,8 +62,8 @@ def test_baselines_stand_beside_the_metric() -> None:
 
 
 def test_commands_follow_from_capabilities() -> None:
-    assert not any(line.startswith(("lab play", "lab sample", "lab predict", "lab export")) for line in shown())
-    lines = shown(can=["act", "sample", "predict", "export", "dance"])
+    assert not any(line.startswith(("lab play", "lab sample", "lab predict", "lab export")) for line in commands())
+    lines = commands(can=["act", "sample", "predict", "export", "dance"])
     for command in ("lab play", "lab sample", "lab predict", "lab export"):
         assert any(line.startswith(f"{command} runs/") for line in lines), command
 
@@ -64,3 +73,17 @@ def test_needs_and_judged_weights_are_said() -> None:
     lines = shown(needs=needs, judged="weights of the best epoch by val/accuracy (epoch 7, 0.9936)")
     assert "uses     codebook of vqvae-mnist, run 2026-s0" in lines
     assert "weights  weights of the best epoch by val/accuracy (epoch 7, 0.9936)" in lines
+
+
+@pytest.mark.parametrize("width", [40, 80, 160])
+def test_commands_are_never_cut(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = recorded(
+        Path("runs") / "a rather long folder's name" / ("x" * 40), can=["act", "predict"], wandb={"mode": "offline"}
+    )
+    console = Console(width=width, file=io.StringIO())
+    monkeypatch.setattr(run, "results", lambda options: console)
+    run.show(record, argparse.Namespace(json=False))
+    said = console.file.getvalue()  # type: ignore[attr-defined]
+    folder, config = (shlex.quote(str(path)) for path in (record.dir, record.dir / "config.yaml"))
+    for command in (f"lab play {folder}", f"lab sync {folder}", f"lab run {config} --seed 1", "lab runs"):
+        assert any(line.startswith(f"{command} ") for line in said.splitlines()), command

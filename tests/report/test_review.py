@@ -112,7 +112,7 @@ def test_sound_runs_raise_nothing(room: Room) -> None:
     room.sound()
     room.sound(name="stroll", set_env__id="Stroll-v0", dataset={"name": "Stroll-v0"})
     assert room.found() == {}
-    assert list(lines([])) == ["no findings"]
+    assert list(lines([], 100)) == ["no findings"]
 
 
 Must = Callable[[Room], list[Summary]]
@@ -642,7 +642,7 @@ def test_findings_are_folded_and_ordered(room: Room) -> None:
 
 def test_lines_for_a_terminal(room: Room) -> None:
     fast(room)
-    told = list(lines(review(room.runs)))
+    told = list(lines(review(room.runs), 100))
     assert told[0] == "1. fast-dev runs (major, 2 runs)"
     assert told[-1] == "1 finding, 1 of them major"
     assert all(len(line) <= 120 for line in told)
@@ -652,7 +652,7 @@ def test_lines_for_a_terminal(room: Room) -> None:
 def test_command_has_own_line(room: Room) -> None:
     """This holds for long paths and with text around the command."""
     last = [room.add(0, name=f"{'long-' * 20}{at}", dataset={"name": str(at)}) for at in range(2)]
-    told = [line.strip() for line in lines(review(room.runs))]
+    told = [line.strip() for line in lines(review(room.runs), 100)]
     for run in last:
         assert shlex.join([*again(run), "--seeds", "0-4", "--runs-dir", near(room.folder)]) in told
     assert not {";", ".", ""} & set(told)
@@ -663,7 +663,7 @@ def test_hostile_names_stay_text(room: Room, tmp_path: Path) -> None:
     room.add(0, name=name, dataset={"name": name}, git=GIT | {"commit": name}, status="failed", error=name)
     room.add(1, name=name, git=GIT | {"commit": "$(id)"}, parent={"run_id": name, "checkpoint": name})
     room.add(2, name=name, resume={"exact": False, "sessions": 2, "reason": name})
-    told = "\n".join(lines(review(room.runs)))
+    told = "\n".join(lines(review(room.runs), 100))
     assert "runs that failed" in told
     assert all(letter.isprintable() or letter == "\n" for letter in told)
     commands = [line.strip() for line in told.splitlines() if line.strip().startswith("lab run ")]

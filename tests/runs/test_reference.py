@@ -66,3 +66,11 @@ def test_other_tasks_are_not_comparable() -> None:
     )
     assert verdict(reference(requires={"model.no.such": 1}))[0] == "not-comparable"
     assert verdict(reference(), m={"test/accuracy": None})[0] == "not-comparable"
+
+
+def test_a_shorter_training_is_not_comparable() -> None:
+    metrics: dict[str, float | None] = {"test/accuracy": 0.5}
+    found = verdict_on(
+        reference(), metrics, dataset=MNIST, settings={}, fast_dev_run=False, shorter="8 epochs, this run 1"
+    )
+    assert found == ("not-comparable", "8 epochs, this run 1")

@@ -73,9 +73,12 @@ def show(record: Summary, options: argparse.Namespace) -> None:
     """Print the panel of a run that has ended, and with --json its summary."""
     from dataclasses import asdict
 
-    from lab.cli.views.panel import panel
+    from lab.cli.views.panel import next_steps, panel
 
-    results(options).print(panel(record))
+    console = results(options)
+    console.print(panel(record))
+    for line in next_steps(record):
+        console.print(line, soft_wrap=True)
     if options.json:
         print_json(asdict(record))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.cli import options as shared
-from lab.cli.output import say, writing
+from lab.cli.output import say, stdout, writing
 from lab.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def _check(runs: list[Run], fields: list[str]) -> int:
     from lab.report.review.review import review
 
     findings = review(runs, fields)
-    print(*lines(findings), sep="\n")
+    print(*lines(findings, stdout().width), sep="\n")
     return 1 if findings else 0
 
 

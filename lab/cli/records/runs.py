@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from lab.cli import options as shared
 from lab.cli.parser import Parser
@@ -23,9 +24,10 @@ def add_options(parser: Parser) -> None:
     parser.add_argument("--group-by", metavar="FIELD,...", help="one row per group, with the mean over its runs")
     parser.add_argument("--diff", metavar=("A", "B"), nargs=2, help="two runs side by side")
     parser.add_argument("--export", choices=("csv",), help="every field, metric and setting of each run")
-    parser.add_argument("-o", "--output", metavar="FILE", help="where --export writes (default: stdout)")
+    parser.add_argument("-o", "--output", metavar="FILE", help="where --export writes (default, and -: stdout)")
     parser.add_argument("--yes", action="store_true", help="with rm: do not ask")
     parser.add_argument("--force", action="store_true", help="with rm: also damaged runs, and runs that others need")
+    parser.add_argument("--watch", action="store_true", help="print it again every two seconds, until Ctrl-C")
     shared.runs_dir(parser)
     shared.as_json(parser)
 
@@ -43,6 +45,14 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
         from lab.cli.runs.compare import compare
 
         return compare(options, folder)
+    if options.watch:
+        from lab.cli.runs.watch import watch
+
+        return watch(lambda: _listed(options, folder))
+    return _listed(options, folder)
+
+
+def _listed(options: argparse.Namespace, folder: Path) -> int:
     from lab.cli.runs.choose import chosen
 
     found = chosen(options, options.names, folder)

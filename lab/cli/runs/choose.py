@@ -9,6 +9,7 @@ from pathlib import Path
 from lab.cli.options import listed
 from lab.cli.output import say
 from lab.cli.runs.rules import COLUMNS
+from lab.console.wording import count
 from lab.runs.fields import MEAN, check, result_metric, value
 from lab.runs.order import best_first, in_order
 from lab.runs.query import parse, where
@@ -35,6 +36,9 @@ def in_asked_order(options: argparse.Namespace, runs: Sequence[Run]) -> list[Run
     """Return the runs as --best, --sort and --limit ask."""
     ordered = list(runs)
     if options.best:
+        if fast := [run for run in ordered if run.record.fast_dev_run]:
+            say(f"left out: {count(len(fast), 'fast-dev run')}, whose figures mean nothing")
+            ordered = [run for run in ordered if not run.record.fast_dev_run]
         ordered = best_first(ordered, lambda run: value(run, options.best), options.best, runs, say)
     elif options.sort:
         ordered = in_order(ordered, options.sort)

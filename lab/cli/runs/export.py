@@ -24,7 +24,7 @@ def export(options: argparse.Namespace, found: Sequence[Run]) -> int:
         names = columns(options, runs)
         rows = [{name: value(run, name) for name in names} for run in runs]
     written = as_csv(rows)
-    if options.output is None:
+    if options.output in (None, "-"):
         print(written, end="")
         return 0
     with writing(options.output):

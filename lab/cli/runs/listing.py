@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from lab.cli.output import print_json, unbroken
+from lab.cli.output import print_json, stdout, unbroken
 from lab.cli.runs.choose import columns, in_asked_order
-from lab.cli.views.runs import runs_table
+from lab.cli.views.runs import running_table, runs_table
 from lab.runs.fields import value
+from lab.runs.progress import position
 from lab.runs.select import Run
 from lab.system.disk import disk
 
@@ -24,8 +26,12 @@ def show_runs(options: argparse.Namespace, found: Sequence[Run], folder: Path) -
     elif options.json:
         print_json([asdict(run.record) | {"status": run.status, "disk": disk(run.record.dir)} for run in limited])
     elif limited:
-        unbroken().print(runs_table(limited, columns(options, found), len(found)))
-    elif options.names or options.where:
+        console = unbroken()
+        if running := running_table(limited, position):
+            console.print(running, "")
+        width = stdout().width if sys.stdout.isatty() and options.columns is None else None
+        console.print(runs_table(limited, columns(options, found), len(found), width))
+    elif options.names or options.where or found:
         print(f"no such runs in {folder}")
     else:
         print(f"no runs in {folder} yet; start one with `lab run NAME`")

@@ -10,9 +10,16 @@ REMOVE = "rm"
 COLUMNS = ("run", "experiment", "status", "seed", "result", "verdict", "train", "device", "disk")
 """What `lab runs` shows of a run unless --columns says otherwise."""
 
-LISTING = ("sort", "group_by", "best", "diff", "export", "columns", "limit", "output")
+LISTING = ("sort", "group_by", "best", "diff", "export", "columns", "limit", "output", "watch")
 REMOVING = ("yes", "force")
-EXCLUSIVE = (("best", "sort"), ("group_by", "columns"), ("group_by", "export"), ("export", "json"))
+EXCLUSIVE = (
+    ("best", "sort"),
+    ("group_by", "columns"),
+    ("group_by", "export"),
+    ("export", "json"),
+    ("watch", "export"),
+    ("watch", "json"),
+)
 
 
 def check(options: argparse.Namespace) -> None:

@@ -42,6 +42,10 @@ def experiments_table(entries: Sequence[Entry], width: int) -> RenderableType:
 
 
 def _figure(entry: Entry, *, with_source: bool) -> str:
+    if entry.reference and entry.differs and entry.target:
+        return f"{_metric(entry.target)}{' (our own target)' if with_source else ' (ours)'}"
+    if entry.reference and entry.differs:
+        return f"{_metric(entry.reference)}, not comparable" if with_source else "not comparable"
     if entry.reference:
         source = f" ({entry.reference.get('source')})" if with_source else ""
         return f"{_metric(entry.reference)}{source}"

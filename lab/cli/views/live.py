@@ -17,7 +17,7 @@ from lab.cli.views.several import HOW
 from lab.console.notices import console, notice
 from lab.console.progress import Update, fitting
 from lab.console.tables import plain
-from lab.console.wording import duration
+from lab.console.wording import duration, rate
 from lab.errors import ConfigError
 from lab.runs.fields import metric_of
 from lab.runs.summary import Summary, read_summary
@@ -114,7 +114,7 @@ def _how_far(update: Update, width: int) -> list[RenderableType]:
     stage, done = plain(update.stage), f"{update.done:,}/{update.total:,}"
     if not update.total:
         return ["", Text(stage)]
-    speed = f"{update.rate:,.0f}/s {update.left}" if update.rate else ""
+    speed = f"{rate(update.rate)} {update.left}" if update.rate else ""
     metrics = fitting(update.metrics, width - BAR - len(f" {stage} {done} {speed} "))
     bar = ProgressBar(total=update.total, completed=update.done, width=BAR)
     return [bar, Text(stage), done, speed, Text(plain(metrics), style="cyan", no_wrap=True)]

@@ -11,7 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from lab.console.wording import count, duration, near
+from lab.console.wording import count, duration, near, rate, word
 from lab.runs.summary import Summary
 
 COLOURS = {"met": "green", "missed": "yellow", "not-comparable": "magenta", "none": "white"}
@@ -35,14 +35,11 @@ def announcement(run: Summary) -> str:
 
 
 def panel(run: Summary) -> RenderableType:
-    """Return the result: metrics beside what they are measured against, the costs, the folder, and what to do next."""
+    """Return the result: metrics beside what they are measured against, the costs and the folder."""
     lines: list[RenderableType] = [_metrics(run), Text(), *_verdicts(run)]
     if run.dataset["fallback"]:
         lines.append(Text(f"data: {run.dataset['name']}, because {run.dataset['fallback']}", style="bold yellow"))
-    commands = Table.grid(padding=(0, 2))
-    for words, what in _next(run):
-        commands.add_row(Text(words, style="cyan"), what)
-    lines += [Text(), _facts(run), Text(), Text("next", style="bold"), commands]
+    lines += [Text(), _facts(run)]
     title = f"{run.name}, seed {run.seed}" + (" (fast-dev run)" if run.fast_dev_run else "")
     return Panel(Group(*lines), title=escape(title), border_style=_colour(run), expand=False)
 
@@ -89,9 +86,9 @@ def _verdicts(run: Summary) -> Iterator[Text]:
 
 
 def _facts(run: Summary) -> Table:
-    rate = f", {run.throughput['value']:,.0f} {run.throughput['unit']}" if run.throughput else ""
+    speed = f", {rate(run.throughput['value'], run.throughput['unit'])}" if run.throughput else ""
     facts = Table.grid(padding=(0, 2))
-    facts.add_row("device", f"{run.device}, {count(run.threads, 'CPU thread')}{rate}")
+    facts.add_row("device", f"{run.device}, {count(run.threads, 'CPU thread')}{speed}")
     facts.add_row("time", ", ".join(f"{stage} {duration(seconds)}" for stage, seconds in run.durations.items()))
     if run.judged:
         facts.add_row("weights", escape(run.judged))
@@ -115,18 +112,36 @@ def _wandb(run: Summary) -> str:
     if state.get("mode") == "online":
         return str(state.get("url"))
     if state.get("mode") == "offline":
-        return f"offline; `lab sync {near(run.dir)}` sends it"
+        return "offline"
     return "disabled"
 
 
+def next_steps(run: Summary) -> list[Text]:
+    """Return the commands that use the run, a line each with what it does as a comment of the shell.
+
+    They are to be printed unbroken: what a terminal wraps can still be copied as one line.
+    """
+    steps = _next(run)
+    width = max(len(words) for words, _ in steps)
+    lines = [
+        Text.assemble((f"{words:{width}}", "cyan"), (f"  # {what}", "dim"), no_wrap=True, overflow="ignore")
+        for words, what in steps
+    ]
+    return [Text("next", style="bold"), *lines]
+
+
 def _next(run: Summary) -> list[tuple[str, str]]:
-    folder = near(run.dir)
+    folder = word(near(run.dir))
     uses = [COMMANDS[one] for one in run.can if one in COMMANDS]
+    offline = (
+        [(f"lab sync {folder}", "send it to Weights & Biases")] if (run.wandb or {}).get("mode") == "offline" else []
+    )
     return [
+        *offline,
         *((words.format(folder=folder), what) for words, what in uses),
         (f"lab eval {folder}", "evaluate its checkpoint again"),
-        (f"lab run {folder}/config.yaml", "exactly this run once more"),
-        (f"lab run {folder}/config.yaml --seed {run.seed + 1}", "the same with another seed"),
+        (f"lab run {word(near(run.dir / 'config.yaml'))}", "exactly this run once more"),
+        (f"lab run {word(near(run.dir / 'config.yaml'))} --seed {run.seed + 1}", "the same with another seed"),
         ("lab runs", "all runs beside each other"),
     ]
 

@@ -15,7 +15,6 @@ from lab.statistics import spread
 if TYPE_CHECKING:
     from lab.report.review.evidence import Evidence
 
-WIDTH = 100  # columns of a terminal
 INDENT = "   "
 COMMAND = re.compile(r"""`((?:lab|git) (?:'[^']*'|"[^"]*"|[^`'"])*)`""")
 """A command in a finding's text. Its quoted words may hold any character, also a backtick."""
@@ -107,33 +106,33 @@ def question(
     return lambda find: Question(find, kind, title, weight, why, remedy, intro)
 
 
-def lines(findings: Sequence[Finding]) -> Iterator[str]:
-    """Yield the findings for a terminal, each with its weight, its text and the runs it is about."""
+def lines(findings: Sequence[Finding], width: int) -> Iterator[str]:
+    """Yield the findings for so many columns, each with its weight, its text and the runs it is about."""
     if not findings:
         yield "no findings"
         return
     for number, finding in enumerate(findings, start=1):
         yield f"{number}. {finding.title} ({finding.weight}, {count(len(finding.runs), 'run')})"
-        yield from _paragraph(finding.text)
-        yield from _wrapped(f"runs: {some(finding.runs, most=5)}")
+        yield from _paragraph(finding.text, width)
+        yield from _wrapped(f"runs: {some(finding.runs, most=5)}", width)
     major = sum(finding.weight == "major" for finding in findings)
     yield f"{count(len(findings), 'finding')}, {major} of them major"
 
 
-def _paragraph(text: str) -> Iterator[str]:
+def _paragraph(text: str, width: int) -> Iterator[str]:
     """A text with each command on a line of its own, unbroken, so that it can be pasted."""
     for at, part in enumerate(COMMAND.split(text)):
         if at % 2:
             yield f"{INDENT * 2}{_printable(part)}"
         else:
-            yield from _wrapped(part.lstrip(" .,;"))  # punctuation after a command
+            yield from _wrapped(part.lstrip(" .,;"), width)  # punctuation after a command
 
 
-def _wrapped(paragraph: str) -> list[str]:
-    """Lines of a terminal's width."""
+def _wrapped(paragraph: str, width: int) -> list[str]:
+    """Lines of that width."""
     return textwrap.wrap(
         _printable(paragraph),
-        WIDTH,
+        width,
         initial_indent=INDENT,
         subsequent_indent=INDENT,
         break_long_words=False,

@@ -26,6 +26,7 @@ class Reporter(pl.Callback):
         self.context, self.progress, self.steps, self.log_every = context, progress, steps, log_every
         self.step = self.examples = self.epoch = 0
         self.latest: dict[str, Any] = {}
+        self.validated: dict[str, float] = {}
 
     @property
     def at_end(self) -> bool:
@@ -45,7 +46,7 @@ class Reporter(pl.Callback):
         log = self.step % self.log_every == 0
         if log or self.progress.due:
             metrics = {f"train/{name}": value.item() for name, value in outputs.items()}
-            self.progress.update(self.step, {"epoch": trainer.current_epoch + 1, **metrics})
+            self.progress.update(self.step, {"epoch": trainer.current_epoch + 1, **metrics, **self.validated})
             if log:
                 self._require_finite(metrics)
                 metrics["train/learning_rate"] = trainer.optimizers[0].param_groups[0]["lr"]
@@ -53,6 +54,7 @@ class Reporter(pl.Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         metrics = {name: float(v) for name, v in trainer.callback_metrics.items() if name.startswith("val/")}
+        self.validated = metrics
         self.context.tracker.log(metrics, axis="epoch", at=trainer.current_epoch + 1)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
