@@ -37,8 +37,8 @@ OWN: dict[str, Callable[[Run], Any]] = {
     "disk": lambda run: disk(run.record.dir),
     "parent": lambda run: (run.record.parent or {}).get("run_id"),
 }
-"""What `lab runs` shows besides: result, verdict on the target, seconds of training, bytes on the disk, and the run that
-it was forked from."""
+"""What `lab runs` shows besides: result, verdict on the target, seconds of training, bytes on the disk, id of the run
+that it was forked from."""
 
 SHOWN = ("run", "experiment", "family", "status", "seed", "verdict", "device", *OWN)
 

@@ -8,10 +8,10 @@ from rich.cells import cell_len
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from lab.cli.runs.running import STALE, Position
 from lab.console.tables import plain, table
 from lab.console.wording import count, rate, size, time_left
 from lab.runs.fields import as_text, is_number, result_metric, value
-from lab.runs.progress import STALE, Position
 from lab.runs.select import Run
 from lab.system.disk import disk
 

@@ -10,12 +10,12 @@ import pytest
 from rich.console import Console
 
 from lab.cli.main import main
+from lab.cli.runs.running import key_metric, position
 from lab.cli.views.runs import runs_table
 from lab.console import progress
 from lab.console.progress import FILE, Progress
 from lab.console.wording import rate, time_left
 from lab.runs.folder import locked
-from lab.runs.progress import key_metric, position
 from lab.runs.select import Run
 from tests.support.recorded import recorded
 
