@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from lab.cli.main import main
-from lab.cli.runs.running import key_metric, position
+from lab.cli.views.running import key_metric, position
 from lab.cli.views.runs import runs_table
 from lab.console import progress
 from lab.console.progress import FILE, Progress

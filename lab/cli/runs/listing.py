@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lab.cli.output import print_json, stdout, unbroken
 from lab.cli.runs.choose import columns, in_asked_order
-from lab.cli.runs.running import position
+from lab.cli.views.running import position
 from lab.cli.views.runs import running_table, runs_table
 from lab.runs.fields import value
 from lab.runs.select import Run

@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from lab.cli.runs.running import STALE, Position
+from lab.cli.views.running import STALE, Position
 from lab.console.tables import plain, table
 from lab.console.wording import count, rate, size, time_left
 from lab.runs.fields import as_text, is_number, result_metric, value
