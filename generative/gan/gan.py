@@ -35,6 +35,7 @@ class GAN(Model):
     """Non-saturating GAN: the discriminator is the shared encoder with one linear layer, the generator its mirror.
 
     `trainer.ema` averages the generator only (Yazici et al. 2019); the exported encoder is the trained discriminator's.
+    The judge of the samples is trained once, after the generator, and saved with it.
 
     Args:
         encoder: the discriminator's trunk.
@@ -121,6 +122,9 @@ class GAN(Model):
             ParameterGroup(self.generator.parameters(), optimizer="generator"),
             ParameterGroup(discriminator, optimizer="discriminator"),
         ]
+
+    def settle(self, data: DataModule) -> None:
+        self.judge.learn(data, self.device, fast_dev_run=self.fast_dev_run)
 
     def prepare_test(self, data: DataModule, device: torch.device, *, fast_dev_run: bool = False) -> None:
         self.judge.prepare(data, device, fast_dev_run=fast_dev_run)

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from generative.judges.frechet import frechet_distance
+from lab.console.notices import notice
 from lab.console.progress import Progress
 from lab.data.base import Batches, DataModule
 from lab.data.batch import Batch
@@ -31,7 +32,8 @@ CHUNK = 500  # images at a time
 class Judge(nn.Module):
     """A convolutional classifier whose penultimate layer, `(B, 64)`, is the feature space of `classifier_fid`.
 
-    `prepare` first, then `see` every test batch, then `figures`.
+    `learn` first, whose weights are saved with the generator's; for each test `prepare`, then `see` every batch, then
+    `figures`.
 
     Args:
         spec: of the images; they have classes.
@@ -51,6 +53,8 @@ class Judge(nn.Module):
         self.encoder = Conv(spec.require_one_input("the judge of a generator"), stages=stages, hidden=(FEATURES,))
         self.head = nn.Linear(FEATURES, classes)
         self.register_buffer("trained", torch.tensor(False))
+        self.learned: dict[str, Tensor] | None = None
+        """What it has learned, where other weights may be loaded after that."""
         self.requires_grad_(False)
         self.training_features = torch.empty(0)
         self.real_features: list[Tensor] = []
@@ -74,7 +78,18 @@ class Judge(nn.Module):
         features = self.encoder(x)
         return features, self.head(features)
 
-    def learn(self, data: DataModule, device: torch.device, *, limit: int | None = None) -> None:
+    def learn(self, data: DataModule, device: torch.device, *, fast_dev_run: bool = False) -> None:
+        """Train the classifier, unless it is trained. It does not depend on the run's seed."""
+        if self.trained:
+            return
+        if self.learned is None:
+            with own_randomness(device, seed=0):
+                fresh = Judge(self.spec).to(device)
+                fresh.fit(data, device, limit=2 if fast_dev_run else None)
+            self.learned = fresh.state_dict()
+        self.load_state_dict(self.learned)
+
+    def fit(self, data: DataModule, device: torch.device, *, limit: int | None = None) -> None:
         """Train on the training images by Adam with a linearly falling learning rate, for `limit` steps at most."""
         self.requires_grad_(True)
         batches = _batches(data, device, seed=0, size=BATCH)
@@ -94,12 +109,13 @@ class Judge(nn.Module):
         self.requires_grad_(False)
 
     def prepare(self, data: DataModule, device: torch.device, *, fast_dev_run: bool = False) -> None:
-        """Train the classifier, unless it is trained, and start a new test. It does not depend on the run's seed."""
+        """Start a new test. A classifier that was not kept with the generator is trained first, and this is said."""
         if not self.trained:
-            with own_randomness(device, seed=0):
-                fresh = Judge(self.spec).to(device)
-                fresh.learn(data, device, limit=2 if fast_dev_run else None)
-            self.load_state_dict(fresh.state_dict())
+            notice(
+                "the judge of these samples was not kept with them, so it is trained anew: on another kind of "
+                "processor the figures may differ a little"
+            )
+            self.learn(data, device, fast_dev_run=fast_dev_run)
         self.to(device).eval()
         self.training_features = self._features(self._training_images(data, device))
         self.real_features, self.real_correct = [], []

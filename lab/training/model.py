@@ -54,6 +54,8 @@ class Model(pl.LightningModule, ABC):
         self.optimization = Optimization()
         self.total_steps = 1
         """Length of the training in optimizer steps; set by the run before it trains."""
+        self.fast_dev_run = False
+        """Whether the run does only a little of every stage; set by the run before it trains."""
         self.running: dict[str, Metric] = {}
         """The metrics of the running validation or test."""
 

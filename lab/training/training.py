@@ -79,7 +79,7 @@ class Training(Experiment):
         self.first_batch = next(iter(self.validation or training_batches(self.data, device, seed)))
         self.steps = self.settings.length(len(self.batches), fast_dev_run=fast_dev_run)
         self.total_steps = self.model.total_steps = self.steps.steps
-        self.model.optimization = self.settings
+        self.model.optimization, self.model.fast_dev_run = self.settings, fast_dev_run
         require_optimization(self.settings, self.model)
         self.model.to(device)
         require_metrics(self.settings, self.model, self.validation, self.first_batch)
@@ -136,6 +136,7 @@ class Training(Experiment):
             with quiet_lightning(), data_workers(), batch_norm_errors():
                 trainer.fit(self.model, self.batches, self.validation, ckpt_path="in memory" if state else None)
         self.reporter = reporter
+        self.model.to(context.device)  # Lightning has moved it to the CPU
         self._choose(best, averaging)
         return Throughput(reporter.examples, "examples")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from functools import partial
 from typing import Any
 
@@ -19,6 +20,7 @@ from lab.data import Images
 from lab.data.batch import Batch
 from lab.data.spec import Classes, DataSpec, InputSpec
 from lab.encoders import Conv, ConvStage
+from lab.saving.checkpoint import load, publish
 from lab.training.averaging import Averaging
 from lab.training.settings import EMA
 
@@ -59,7 +61,7 @@ def test_collapsed_generators_are_found() -> None:
     data.prepare()
     judge = Judge(data.spec)
     cpu = torch.device("cpu")
-    judge.learn(data, cpu)
+    judge.fit(data, cpu)
     images, labels = next(iter(data.test(cpu)))
     with torch.no_grad():
         real, logits = judge.eval()(images)
@@ -91,6 +93,35 @@ def test_judge_ignores_the_generator(monkeypatch: pytest.MonkeyPatch) -> None:
         return run.metrics["test/classifier_fid_real"], run.metrics["test/judge_accuracy"]
 
     assert real_distance() == real_distance(**{"data.batch_size": 64, "seed": 5})
+
+
+def test_judge_is_kept_with_the_run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """An evaluation trains none, unless the run kept none; then it says so, and has the same figures here."""
+    monkeypatch.setattr(generative.judges.classifier, "STEPS", 20)
+    best = {
+        "data.val_size": 100,
+        "trainer.ema": None,
+        "trainer.keep_best": {"metric": "val/generator_loss", "mode": "min"},
+    }
+    run = lab.run("gan-mnist", SMALL_GAN | best | {"model.fid_samples": 300, "trainer.max_epochs": 1}, runs_dir="runs")
+    assert "was not kept" not in capsys.readouterr().err
+    fit, trained = Judge.fit, []
+
+    def counted(judge: Judge, *of: Any, **settings: Any) -> None:
+        trained.append(judge)
+        fit(judge, *of, **settings)
+
+    monkeypatch.setattr(Judge, "fit", counted)
+    assert lab.evaluate(run.dir).metrics == run.metrics
+    assert lab.evaluate(run.dir, checkpoint="last").metrics["test/judge_accuracy"] == run.metrics["test/judge_accuracy"]
+    assert not trained
+    final = run.dir / "checkpoints" / "final"
+    saved = load(final)
+    shutil.rmtree(final)
+    publish(final, saved.state | {"judge.trained": torch.tensor(False)}, saved.meta)  # as runs before had it
+    assert lab.evaluate(run.dir).metrics == run.metrics
+    assert len(trained) == 1
+    assert "the judge of these samples was not kept with them, so it is trained anew" in capsys.readouterr().err
 
 
 def test_frechet_distance_agrees_with_torch_in_small() -> None:
