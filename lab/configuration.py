@@ -10,18 +10,19 @@ import inspect
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import partial
 from pathlib import Path
-from types import BuiltinFunctionType, FunctionType
 from typing import Any, ClassVar
 
 from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 
 from lab.config.arrays import register_arrays
-from lab.config.classes import inside, named_classes, overridden, require_class, require_given_classes, types_of
+from lab.config.callables import refuse_callables
+from lab.config.classes import named_classes, overridden, require_class, require_given_classes, types_of
 from lab.config.explained import classes_for
-from lab.config.files import find, read, setting
+from lab.config.files import find, setting
 from lab.config.imports import import_class, import_from_here, import_handed_out, present_name, public_name
 from lab.config.messages import explain
 from lab.config.parsed import dotted, replace_class, replaced_classes
@@ -34,6 +35,7 @@ from lab.runs.reference import Reference, Target
 from lab.saving.saver import CheckpointSettings
 from lab.system.devices import Device
 from lab.system.files import is_name
+from lab.trust.stranger import Stranger, read_as
 
 # A config may come from somebody else: it names no class of Python's standard library, some of which execute commands
 # or code, and none where plain values are expected, as in env.kwargs.
@@ -80,11 +82,21 @@ COMMON = tuple(field.name for field in fields(Common))
 class Config:
     """A checked config: what the run will do, before anything has been built."""
 
-    def __init__(self, parser: ArgumentParser, values: Namespace, experiment: type[Experiment]) -> None:
+    def __init__(
+        self,
+        parser: ArgumentParser,
+        values: Namespace,
+        experiment: type[Experiment],
+        stranger: Stranger | None = None,
+    ) -> None:
         self.parser, self.values, self.experiment = parser, values, experiment
+        self.stranger = stranger
+        """Whose config it is, where it is not this user's."""
         self.notes: list[str] = []
         """Notes for the user about the overrides; printed when everything has been checked."""
         self._dumped: str | None = None
+        if stranger is not None:  # texts may have become classes and paths while they were read
+            stranger.require_settings((Common, experiment), {**self.as_dict(), "experiment": None})
         self.instantiate({})
 
     def instantiate(self, replacements: Mapping[str, Any]) -> None:
@@ -122,23 +134,30 @@ class Config:
         return Common.roles | roles_of(self.experiment, self.as_dict())
 
 
-def load(name: str, overrides: Mapping[str, Any] | Sequence[str] = ()) -> Config:
+def load(name: str, overrides: Mapping[str, Any] | Sequence[str] = (), *, trust: bool | None = None) -> Config:
     """Return the config of the experiment `name`, or of the YAML file at that path, with the overrides applied.
 
     Args:
         overrides: a mapping of dotted names to values, or command-line words (`--a.b=c`).
+        trust: whether the file is the user's own. Somebody else's may only name classes of the lab. None: a file that
+            belongs to a run or lies among runs is the user's own if it is signed; any other is.
 
     Raises ConfigError if a key, a value or a class is wrong.
     """
     path = find(name)
+    words = joined([f"--{k}={_word(v)}" for k, v in overrides.items()] if isinstance(overrides, Mapping) else overrides)
     import_from_here()
     declared: dict[str, dict[str, Any]] = {}
-    values = read(path, declared=declared)
-    values.setdefault("name", path.stem)
+    values, stranger = read_as(trust, path, overridden(words), declared)
+    values.setdefault("name", path.resolve().stem)
     named = values.pop("experiment", None)
+    if stranger is not None:
+        stranger.require_experiment(named)
     cls = import_class(named, f"experiment in {path}")
     if not (isinstance(cls, type) and issubclass(cls, Experiment)):
         raise ConfigError(f"experiment in {path} must be the dotted path of an Experiment class, received {named!r}")
+    if stranger is not None:
+        stranger.require_settings((Common, cls), values)
     for kind in (Reference.kind, Target.kind):
         if isinstance(values.get(kind), dict):
             lengths = {name: setting(declared[kind], name) for name in getattr(cls, "lengths", ())}
@@ -148,7 +167,6 @@ def load(name: str, overrides: Mapping[str, Any] | Sequence[str] = ()) -> Config
         require_class(named_class["class_path"], key)
     for package in SHORT_NAMES:
         import_handed_out(package)
-    words = joined([f"--{k}={_word(v)}" for k, v in overrides.items()] if isinstance(overrides, Mapping) else overrides)
     top = {*COMMON, *inspect.signature(cls).parameters}
     parser = ArgumentParser(exit_on_error=False, add_help=False, allow_abbrev=False)
     parser.add_argument("--config", action="config")
@@ -159,13 +177,14 @@ def load(name: str, overrides: Mapping[str, Any] | Sequence[str] = ()) -> Config
         given = overridden(words)
         require_given_classes(given)
         try:
-            parsed = parser.parse_args(["--config", json.dumps(values), *words])
+            with stranger.reading() if stranger else nullcontext():
+                parsed = parser.parse_args(["--config", json.dumps(values), *words])
         # jsonargparse raises ArgumentError for what it foresees; odd values make it raise these others.
         except (argparse.ArgumentError, TypeError, ValueError, KeyError, AttributeError, ImportError) as error:
             known = partial(classes_for, cls, values)
             raise ConfigError(explain(error, top, _known_keys(cls, values), {**values, **given}, known)) from error
         parsed.pop("config")
-        _refuse_functions(parsed)
+        refuse_callables(parsed)
         return parsed
 
     notes: list[str] = []
@@ -182,23 +201,11 @@ def load(name: str, overrides: Mapping[str, Any] | Sequence[str] = ()) -> Config
             notes.append(
                 f"{key} is now {new.rpartition('.')[2]}: the config's {', '.join(lost)} for {old} no longer apply"
             )
-    config = Config(parser, parse(words) if replaced else parsed, cls)
+    config = Config(parser, parse(words) if replaced else parsed, cls, stranger)
     config.notes = notes
     if not is_name(config.common.name):
         raise ConfigError(f"name must be one folder's name, received {config.common.name!r}")
     return config
-
-
-def _refuse_functions(value: Any, key: str = "") -> None:
-    """Raise ConfigError where a parsed setting is a function: it would be called with values of the config."""
-    if isinstance(value, FunctionType | BuiltinFunctionType):
-        raise ConfigError(f"{key} must name a class, received the function {value.__module__}.{value.__qualname__}")
-    if isinstance(value, Namespace | dict):
-        for name, inner in vars(value).items() if isinstance(value, Namespace) else value.items():
-            _refuse_functions(inner, inside(key, name))
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            _refuse_functions(inner, key)
 
 
 def _may_name_class(value: Any) -> bool:

@@ -110,7 +110,12 @@ class Diagnosis:
 
 
 def diagnose(
-    name: str, words: Sequence[str] = (), *, seconds: float = 5.0, say: Callable[[str], None] = lambda line: None
+    name: str,
+    words: Sequence[str] = (),
+    *,
+    seconds: float = 5.0,
+    trust: bool | None = None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Diagnosis:
     """Time the experiment `name` with the overrides `words` for `seconds`, and each setting that may help for as long.
 
@@ -118,7 +123,7 @@ def diagnose(
     longer. Nothing is kept: the journal is written, because that is part of the time, but into a temporary folder.
     Raises LabErrors for an invalid config, as `lab run` does.
     """
-    config, busy = load(name, words), _load()
+    config, busy = load(name, words, trust=trust), _load()
     threads_before = torch.get_num_threads()
     try:
         with _trial(config) as (job, turn):

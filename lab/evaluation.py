@@ -36,23 +36,32 @@ CheckpointName = Literal["final", "best", "last"]
 
 
 def evaluate(
-    folder: Path, overrides: Mapping[str, Any] | Sequence[str] = (), *, checkpoint: CheckpointName = "final"
+    folder: Path,
+    overrides: Mapping[str, Any] | Sequence[str] = (),
+    *,
+    checkpoint: CheckpointName = "final",
+    trust: bool | None = None,
 ) -> Summary:
     """Evaluate a finished run again from its config and its `checkpoint`. Nothing in its folder changes.
 
     Without overrides the figures are the recorded ones, on the same kind of device and with the same versions.
-    Overrides change the evaluation, for example to more episodes or more importance samples. Raises CheckpointError if
+    Overrides change the evaluation, for example to more episodes or more importance samples. Somebody else's run may
+    only name classes of the lab, unless `trust` takes it for the user's own. Raises CheckpointError if
     the checkpoint is missing, invalid, or does not fit the settings.
     """
-    return evaluate_run(summary.read_summary(folder), overrides, checkpoint=checkpoint)
+    return evaluate_run(summary.read_summary(folder), overrides, checkpoint=checkpoint, trust=trust)
 
 
 def evaluate_run(
-    record: Summary, overrides: Mapping[str, Any] | Sequence[str] = (), *, checkpoint: CheckpointName = "final"
+    record: Summary,
+    overrides: Mapping[str, Any] | Sequence[str] = (),
+    *,
+    checkpoint: CheckpointName = "final",
+    trust: bool | None = None,
 ) -> Summary:
     """Evaluate a finished run again, as `evaluate` does, by its summary, which stays as it is."""
     states = _States(record.dir, checkpoint)
-    job = _prepared(record, _config(record.dir, overrides))
+    job = _prepared(record, _config(record.dir, overrides, trust))
     _put_in(states, job.experiment, record)
     again = replace(record, device=describe(job.device), durations=dict(record.durations))
     with timed(again, "evaluate"):
@@ -68,6 +77,7 @@ def load(
     runs_dir: str | Path | None = None,
     checkpoint: CheckpointName = "final",
     device: str | None = None,
+    trust: bool | None = None,
 ) -> Any:
     """Return what a finished run trained, ready for use: an agent acts, a model samples or predicts.
 
@@ -79,11 +89,12 @@ def load(
         runs_dir: folder of all runs; by default `$LAB_RUNS_DIR`, else `runs`.
         checkpoint: `final`, which was evaluated, or `best`.
         device: `auto`, `cpu`, `cuda` or `mps`; None for the run's setting.
+        trust: whether the run is the user's own; None: it is if it is signed. Another may only name classes of the lab.
 
     Raises ConfigError if there is no such run, CheckpointError if it has no such checkpoint.
     """
     folder = summary.find_run(str(run), summary.runs_folder(runs_dir))
-    return load_run(summary.read_summary(folder), overrides, checkpoint=checkpoint, device=device)
+    return load_run(summary.read_summary(folder), overrides, checkpoint=checkpoint, device=device, trust=trust)
 
 
 def load_run(
@@ -92,6 +103,7 @@ def load_run(
     *,
     checkpoint: CheckpointName = "final",
     device: str | None = None,
+    trust: bool | None = None,
 ) -> Any:
     """Return what a finished run trained, as `load` does, by its summary.
 
@@ -101,7 +113,7 @@ def load_run(
         overrides = (
             {**overrides, "device": device} if isinstance(overrides, Mapping) else [*overrides, f"--device={device}"]
         )
-    config, states = _config(record.dir, overrides), _States(record.dir, checkpoint)
+    config, states = _config(record.dir, overrides, trust), _States(record.dir, checkpoint)
     form = None if _changes_data(overrides) else states.meta.get("form")
     if form is None:
         job = _prepared(record, config)
@@ -119,22 +131,22 @@ def _changes_data(overrides: Mapping[str, Any] | Sequence[str]) -> bool:
     return any(name.partition(".")[0] == "data" for name in names)
 
 
-def _config(folder: Path, overrides: Mapping[str, Any] | Sequence[str]) -> Config:
+def _config(folder: Path, overrides: Mapping[str, Any] | Sequence[str], trust: bool | None) -> Config:
     """Return the config of a finished run.
 
     A run of version 0.1 has no copy of an encoder that it took from another run, which may be gone. Its own encoder,
     which has the same form, stands in the config instead.
     """
     path = str(folder / "config.yaml")
-    config, own = load_config(path, overrides), artifact_at(folder, "encoder")
+    config, own = load_config(path, overrides, trust=trust), artifact_at(folder, "encoder")
     borrowed = _borrowed(config.as_dict()) if own and not (folder / COPIES).is_dir() else None
     if borrowed is None:
         return config
     key, freeze = borrowed
     setting = {"class_path": public_name(Pretrained), "init_args": {"path": str(own), "freeze": freeze}}
     if isinstance(overrides, Mapping):
-        return load_config(path, {**overrides, key: setting})
-    return load_config(path, [*overrides, f"--{key}={json.dumps(setting)}"])
+        return load_config(path, {**overrides, key: setting}, trust=trust)
+    return load_config(path, [*overrides, f"--{key}={json.dumps(setting)}"], trust=trust)
 
 
 def _borrowed(values: Mapping[str, Any]) -> tuple[str, bool] | None:

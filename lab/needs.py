@@ -72,9 +72,14 @@ def needs_of(config: Config, runs: Path, *, own: Path | None = None, fast_dev_ru
         own: folder of the run itself if it exists already; then the copies in it are used.
         fast_dev_run: whether artifacts of fast-dev runs are accepted.
 
-    Raises MissingArtifactError if there is no such artifact.
+    Raises MissingArtifactError if there is no such artifact, ConfigError where somebody else's config names one outside
+    his folder of runs.
     """
-    return [_find(place, value, runs, own, fast_dev_run) for place, value in _settings(config)]
+    needs = [_find(place, value, runs, own, fast_dev_run) for place, value in _settings(config)]
+    for need in needs:
+        if config.stranger and isinstance(need.wanted, str):
+            config.stranger.require_artifact(need.key, need.folder)
+    return needs
 
 
 def provide(config: Config, needs: Sequence[Need]) -> None:

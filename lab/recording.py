@@ -14,6 +14,7 @@ import yaml
 
 from lab.capabilities import capabilities_of
 from lab.config.files import setting
+from lab.configuration import Config
 from lab.console.notices import notice
 from lab.console.wording import shown
 from lab.errors import ConfigError, DivergedError, Interrupted
@@ -22,7 +23,9 @@ from lab.needs import keep_copies
 from lab.runs.reference import Reference, Target, verdict_on
 from lab.runs.summary import Status, Summary, git_state, new_run_id
 from lab.system.devices import describe
+from lab.system.files import write_atomic
 from lab.tracking.redact import redact
+from lab.trust.signature import signed_config
 
 
 def new_record(job: Job, runs: Path) -> Summary:
@@ -49,8 +52,7 @@ def new_record(job: Job, runs: Path) -> Summary:
     )
     try:
         folder.mkdir(parents=True)
-        text = yaml.safe_dump(redact(config.as_dict()), sort_keys=False, allow_unicode=True)
-        (folder / "config.yaml").write_text(text, encoding="utf-8")
+        write_config(folder, config)
         keep_copies(job.needs, record)
         record.write()
     except OSError as error:
@@ -58,6 +60,12 @@ def new_record(job: Job, runs: Path) -> Summary:
             f"cannot write to the runs folder {runs}: {error.strerror}; choose one with --runs-dir"
         ) from error
     return record
+
+
+def write_config(folder: Path, config: Config, *, sign: bool = True) -> None:
+    """Write `config.yaml`, without secrets, atomically; signed as the user's own, unless it is somebody else's."""
+    content = yaml.safe_dump(redact(config.as_dict()), sort_keys=False, allow_unicode=True).encode()
+    write_atomic(folder / "config.yaml", signed_config(content) if sign else content)
 
 
 def record_verdicts(job: Job, record: Summary) -> None:

@@ -20,6 +20,7 @@ from lab.console.notices import notice
 from lab.errors import CheckpointError, ConfigError
 from lab.job import exactness, prepare
 from lab.needs import COPIES, needs_of
+from lab.recording import write_config
 from lab.runner import carry_out
 from lab.runs import summary
 from lab.runs.folder import locked
@@ -31,7 +32,6 @@ from lab.saving.own_data import moved, require_place, require_same
 from lab.saving.saver import newest_valid, position
 from lab.saving.surroundings import differences, surroundings
 from lab.system.devices import describe
-from lab.system.files import write_atomic
 from lab.tracking import MEDIA, METRICS
 from lab.tracking.destination import chosen_mode
 from lab.tracking.redact import BLANK, redact
@@ -44,12 +44,14 @@ def resume(
     overrides: Mapping[str, Any] | Sequence[str] = (),
     *,
     force: bool = False,
+    trust: bool | None = None,
     announce: Callable[[Summary], None] = lambda record: None,
 ) -> Summary:
     """Resume the run in `folder`, train it to its end and return its summary. This is `lab resume`.
 
     Without overrides the run ends as if it had never been interrupted, bitwise on the CPU. With a larger length
     (`Experiment.lengths`), or with any other override and `force`, it becomes a new run with this one as its parent.
+    Somebody else's run may only name classes of the lab, unless `trust` takes it for the user's own.
     Raises CheckpointError if no checkpoint is valid, and ConfigError if the run is complete, is running in another
     process, or differs from its checkpoint in config, machine or versions and `force` is not given.
     """
@@ -60,8 +62,12 @@ def resume(
         held.enter_context(locked(folder))
         record = summary.read_summary(folder)
         restored = _newest(folder)
-        config = load(str(folder / "config.yaml"), overrides)
-        before = _trained_with(restored) if restored else redact(load(str(folder / "config.yaml")).as_dict())
+        config = load(str(folder / "config.yaml"), overrides, trust=trust)
+        before = (
+            _trained_with(restored, mine=config.stranger is None)
+            if restored
+            else redact(load(str(folder / "config.yaml"), trust=trust).as_dict())
+        )
         every = list(differences(before, redact(config.as_dict())))
         changes = [change for change in every if not moved(record, change)]
         if not changes and record.status == "completed":
@@ -101,7 +107,7 @@ def resume(
             held.enter_context(locked(record.dir))
         if changes != every:  # the data lie elsewhere now, which later commands need to know
             record.dataset = asdict(job.experiment.dataset)
-            write_atomic(record.dir / "config.yaml", _as_yaml(config).encode())
+            write_config(record.dir, config, sign=config.stranger is None)
         cut_back(record.dir, restored)
         forced = [*record.resume.get("forced", []), *others]
         record.resume |= exactness(job) | {"sessions": record.resume.get("sessions", 0) + 1}
@@ -129,8 +135,13 @@ def _newest(folder: Path) -> Checkpoint | None:
     return restored
 
 
-def _trained_with(restored: Checkpoint) -> dict[str, Any]:
-    """Return the settings in a checkpoint. Those that its version of the lab did not have are at their defaults."""
+def _trained_with(restored: Checkpoint, *, mine: bool) -> dict[str, Any]:
+    """Return the settings in a checkpoint. Those that its version of the lab did not have are at their defaults.
+
+    Args:
+        restored: the checkpoint.
+        mine: whether it is the user's own.
+    """
     before: dict[str, Any] = restored.meta["config"]
     if restored.meta["surroundings"].get("deep-learning-lab") == summary.versions().get("deep-learning-lab"):
         return before
@@ -138,7 +149,7 @@ def _trained_with(restored: Checkpoint) -> dict[str, Any]:
         path = Path(place) / "config.yaml"
         path.write_text(yaml.safe_dump(before), encoding="utf-8")
         try:
-            return redact(load(str(path)).as_dict())  # type: ignore[no-any-return]
+            return redact(load(str(path), trust=mine).as_dict())  # type: ignore[no-any-return]
         except ConfigError:  # a setting is gone, which is a difference to name
             return before
 
@@ -166,11 +177,6 @@ def _refuse(
         )
 
 
-def _as_yaml(config: Config) -> str:
-    text: str = yaml.safe_dump(redact(config.as_dict()), sort_keys=False, allow_unicode=True)
-    return text
-
-
 def _length(settings: Mapping[str, Any], name: str) -> float | None:
     found = setting(settings, name)
     return found if isinstance(found, int | float) else None
@@ -183,7 +189,7 @@ def _fork(record: Summary, restored: Checkpoint, config: Config) -> tuple[Summar
     checkpoints = folder / "checkpoints"
     (checkpoints / SEGMENTS).mkdir(parents=True)
     settings = redact(config.as_dict())
-    (folder / "config.yaml").write_text(_as_yaml(config), encoding="utf-8")
+    write_config(folder, config)
     for name in (METRICS, MEDIA):
         shutil.copyfile(record.dir / name, folder / name)
     for name in ("media", COPIES):

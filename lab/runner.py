@@ -42,6 +42,7 @@ def run(
     runs_dir: str | Path | None = None,
     fast_dev_run: bool = False,
     make_needed: bool = False,
+    trust: bool | None = None,
     announce: Announce = lambda record: None,
 ) -> Summary:
     """Run the experiment `name` (or a YAML file) to its end and return its summary. This is `lab run`.
@@ -51,6 +52,8 @@ def run(
         runs_dir: folder of all runs; by default `$LAB_RUNS_DIR`, else `runs`.
         fast_dev_run: do a little of every stage, in seconds.
         make_needed: first run the experiments whose artifacts this one needs and no completed run has.
+        trust: whether a YAML file is the user's own; None: one that lies among runs is if it is signed. Somebody else's
+            may only name classes of the lab.
         announce: called with the summary as soon as the run folder exists.
 
     Raises a LabError, before anything is written, for everything that can be checked in advance. Later errors are
@@ -58,7 +61,7 @@ def run(
     """
     started = time.perf_counter()
     wandb_mode, runs = chosen_mode(), summary.runs_folder(runs_dir)
-    config = load(str(name), overrides)
+    config = load(str(name), overrides, trust=trust)
     needs = find_needs(config, runs, fast_dev_run=fast_dev_run, make_needed=make_needed, announce=announce)
     job = prepare(config, needs, fast_dev_run=fast_dev_run)
     for line in [*config.notes, *job.experiment.notes]:

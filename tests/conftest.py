@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +16,10 @@ import torch
 from lab.data.catalog import lookup
 from tests.support.wandb_server import WandbServer
 
+# Runs are signed with a key of these tests, not with the user's.
+KEYS = tempfile.TemporaryDirectory(prefix="lab-tests-")
+KEY = os.environ["LAB_KEY_FILE"] = f"{KEYS.name}/key"
+
 MNIST = lookup("mnist")
 REAL_DATA = MNIST.folder.parent if MNIST.present() else None
 
@@ -24,6 +29,7 @@ def clean_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run every test in an empty folder, on one thread, without the user's keys, runs and data."""
     for name in [name for name in os.environ if name.startswith(("WANDB_", "LAB_"))]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("LAB_KEY_FILE", KEY)
     monkeypatch.setenv("WANDB_MODE", "disabled")
     monkeypatch.setenv("NETRC", str(tmp_path / "no-netrc"))
     monkeypatch.setenv("LAB_DATA_DIR", str(tmp_path / "data"))

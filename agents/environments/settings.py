@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, ClassVar, Literal, NamedTuple
@@ -16,6 +16,7 @@ from gymnasium.wrappers import TimeLimit
 
 from agents.environments.cartpole_vectors import CartPoleVector
 from agents.environments.closing import close
+from agents.environments.known import refused_id
 from agents.environments.making import Wrapper, make_env, present_id
 from agents.environments.native import NativeEnvs
 from agents.environments.randomness import OwnGenerators, uses_global_generators
@@ -79,6 +80,12 @@ class EnvSettings:
     vectorization: Literal["auto", "native", "sync", "async"] = "auto"
     timeout: PositiveFloat = 60.0
     resume: Literal["auto", "native", "replay", "boundary"] = "auto"
+
+    @staticmethod
+    def foreign(settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Yield what somebody else's config may not say: an environment that is neither the lab's nor Gymnasium's."""
+        if why := refused_id(str(settings.get("id", ""))):
+            yield "id", why
 
     def make(self, render_mode: str | None = None, *, training: bool = False) -> gym.Env[Any, Any]:
         """Make one environment. Raises ConfigError for an unknown id, bad kwargs, wrappers or a missing package."""

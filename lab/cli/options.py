@@ -15,25 +15,37 @@ RUNS = "a run folder, a run's id or the beginning of it, an experiment, or a pat
 
 
 def experiment(parser: argparse.ArgumentParser) -> None:
-    """NAME, --seed and --device."""
+    """NAME, --seed, --device and --trust."""
     parser.add_argument("name", metavar="NAME|FILE.yaml", help="an experiment of `lab list`, or a config file")
     parser.add_argument("--seed", metavar="N", help="seed of everything random in the run")
     device(parser)
+    trust(parser)
 
 
 def of_run(parser: argparse.ArgumentParser) -> None:
-    """RUN, --checkpoint, --device and --runs-dir."""
+    """RUN, --checkpoint, --device, --runs-dir and --trust."""
     parser.add_argument("run", metavar="RUN", help=RUN)
     parser.add_argument(
         "--checkpoint", metavar="NAME", help="final, best or last, as the run has them (default: final)"
     )
     device(parser)
     runs_dir(parser)
+    trust(parser)
 
 
 def device(parser: argparse.ArgumentParser) -> None:
     """--device."""
     parser.add_argument("--device", metavar="D", help="auto, cpu, cuda or mps")
+
+
+def trust(parser: argparse.ArgumentParser) -> None:
+    """--trust: True, or None to go by the signature."""
+    parser.add_argument(
+        "--trust",
+        action="store_const",
+        const=True,
+        help="take somebody else's run or config for your own this once: it may run any code that is installed",
+    )
 
 
 def fast_dev_run(parser: argparse.ArgumentParser) -> None:

@@ -58,7 +58,7 @@ def trained_by(run: Chosen, options: argparse.Namespace, capability: str, overri
     from lab.capabilities import CAPABILITIES, capabilities_of
     from lab.evaluation import load_run
 
-    found = load_run(record, overrides, checkpoint=run.checkpoint, device=options.device)
+    found = load_run(record, overrides, checkpoint=run.checkpoint, device=options.device, trust=options.trust)
     if not isinstance(found, CAPABILITIES[capability]):  # runs of version 0.1 do not say what they can do
         raise _cannot(record, capability, capabilities_of(found))
     return found

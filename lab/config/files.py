@@ -5,12 +5,13 @@ Imports nothing heavy, so that `lab list` is quick.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from lab.config.imports import within_run
 from lab.config.shipped import shipped
 from lab.errors import ConfigError, nearest
 from lab.moved import SETTINGS
@@ -29,7 +30,7 @@ def find(name: str) -> Path:
     if name.endswith((".yaml", ".yml")):
         if not Path(name).is_file():
             raise ConfigError(f"there is no config file {name}")
-        return Path(name).resolve()
+        return Path(name).absolute()
     experiments = shipped()
     if name not in experiments:
         hint = nearest(name, experiments) or "; `lab list` shows them all"
@@ -37,16 +38,27 @@ def find(name: str) -> Path:
     return experiments[name]
 
 
-def read(path: Path, chain: tuple[Path, ...] = (), declared: dict[str, dict[str, Any]] | None = None) -> dict[str, Any]:
+def read(
+    path: Path,
+    chain: tuple[Path, ...] = (),
+    declared: dict[str, dict[str, Any]] | None = None,
+    is_strangers: Callable[[Path, bytes], bool] = lambda path, content: False,
+) -> dict[str, Any]:
     """Read a config with all that it extends: `extends` names a file beside it, or one of the lab's experiments.
 
-    `declared` receives, by key, the config as the file has it that gives this key last.
+    Args:
+        path: of the file.
+        chain: files that extend it.
+        declared: receives, by key, the config as the file has it that gives this key last.
+        is_strangers: whether a file with these bytes is somebody else's, which may extend nothing: it could name any
+            file of this user.
     """
     if path in chain:
         circle = " -> ".join(p.name for p in (*chain, path))
         raise ConfigError(f"circular extends: {circle}")
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=SafeLoader)
+        written = path.read_bytes()
+        content = yaml.load(written.decode("utf-8"), Loader=SafeLoader)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read {path}: {error}") from error
     except yaml.YAMLError as error:
@@ -55,23 +67,24 @@ def read(path: Path, chain: tuple[Path, ...] = (), declared: dict[str, dict[str,
         raise ConfigError(f"{path} is not valid YAML{line}: {getattr(error, 'problem', error)}") from error
     if not isinstance(content, dict):
         raise ConfigError(f"{path} must hold keys and values, received {type(content).__name__}")
-    of_run = (path.parent / "summary.json").exists()
+    of_run = within_run(path)
     values: dict[str, Any] = content if of_run else _settings_inside(content)  # a run's are in their places
     _rename(values)
+    strange = is_strangers(path, written)
     if "extends" not in values:
         if declared is not None:
             declared |= dict.fromkeys(values, values)
         return values
-    if of_run:  # it may be somebody else's, and name a file of yours
+    if strange or of_run:
         raise ConfigError(f"{path} is the config of a run, which has all settings and extends nothing")
     parent = values.pop("extends")
     if not isinstance(parent, str):
         raise ConfigError(f"extends in {path} must be a file or an experiment's name, received {parent!r}")
-    beside = path.parent / parent
+    beside = path.resolve().parent / parent
     parent_path = beside.resolve() if parent.endswith((".yaml", ".yml")) else find(parent)
     if not parent_path.is_file():
         raise ConfigError(f"{path} extends {parent}, but there is no such file")
-    merged: dict[str, Any] = merge(read(parent_path, (*chain, path), declared), values)
+    merged: dict[str, Any] = merge(read(parent_path, (*chain, path), declared, is_strangers), values)
     if declared is not None:
         declared |= dict.fromkeys(values, merged)
     return merged

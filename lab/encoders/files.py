@@ -20,12 +20,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from lab.config.imports import present_name, public_name
+from lab.config.imports import import_class, import_from_here, present_name, public_name
 from lab.data.spec import InputSpec, Spec
 from lab.encoders.base import Encoder, EncoderFactory
 from lab.encoders.combined import Combined
 from lab.errors import CheckpointError, ConfigError, nearest
 from lab.system.files import write_atomic, write_json
+from lab.trust.settings import wrong_settings
+from lab.trust.signature import is_signed, signed
 
 NETWORKS = Path(__file__).parent / "networks"
 WEIGHTS, DESCRIPTION = "encoder.safetensors", "encoder.json"
@@ -52,23 +54,22 @@ def save_encoder(encoder: Encoder, folder: Path) -> None:
     """Write `encoder` into `folder`, which is made where it is missing."""
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(folder / WEIGHTS, save(plain_state(encoder)))
-    write_json(
-        folder / DESCRIPTION,
-        {"schema": 1, **_plain(encoder), "spec": _plain(encoder.spec), "features_dim": encoder.features_dim},
-    )
+    description = {"schema": 1, **_plain(encoder), "spec": _plain(encoder.spec), "features_dim": encoder.features_dim}
+    write_json(folder / DESCRIPTION, signed("artifact", description))
 
 
 def load_encoder(folder: Path, *, classes: Iterable[type[Encoder]] = ()) -> Encoder:
     """Rebuild the encoder in `folder`, on the CPU and in eval mode.
 
-    Its class and those of the encoders inside it must be the lab's own or in `classes`, so that a file does not choose
-    what is imported. Raises CheckpointError when the files are missing or do not fit each other, ConfigError for
-    another class.
+    Its class and those of the encoders inside it must be the lab's own or in `classes`, so that somebody else's file
+    does not choose what is imported; a file that is signed as the user's own may name any. Raises CheckpointError when
+    the files are missing or do not fit each other, ConfigError for another class.
     """
     known = {public_name(c): c for c in (*_own_classes(), *classes)}
     try:
         description = json.loads((folder / DESCRIPTION).read_text())
-        encoder = _factory(description, known, folder)(_spec(description["spec"]))
+        mine = is_signed("artifact", description)
+        encoder = _factory(description, known, folder, mine=mine)(_spec(description["spec"]))
         encoder.load_state_dict(load_file(folder / WEIGHTS))
     except UNREADABLE as error:
         raise CheckpointError(f"no encoder can be loaded from {folder}: {error}") from error
@@ -100,25 +101,48 @@ def _spec(plain: dict[str, Any]) -> Spec:
     return {key: InputSpec(**{**part, "shape": tuple(part["shape"])}) for key, part in plain.items()}
 
 
-def _factory(description: dict[str, Any], known: dict[str, type[Encoder]], folder: Path) -> EncoderFactory:
-    """Return what builds the encoder of a description, given the spec. Descriptions may hold others."""
-    name, settings = present_name(description["class"]), description["settings"]
-    if name not in known:
-        raise ConfigError(f"{folder} holds a {name}; pass that class in `classes` to load it{nearest(name, known)}")
+def _factory(
+    description: dict[str, Any], known: dict[str, type[Encoder]], folder: Path, *, mine: bool
+) -> EncoderFactory:
+    """Return what builds the encoder of a description, given the spec. Descriptions may hold others.
+
+    Args:
+        description: of the encoder.
+        known: classes that anybody's description may name.
+        folder: for messages.
+        mine: whether the description is signed as the user's own.
+    """
+    cls, settings = _class(present_name(description["class"]), known, folder, mine=mine), description["settings"]
 
     def inner(value: Any) -> Any:
         if not isinstance(value, dict):
             return value
         if isinstance(value.get("class"), str):
-            return _factory(value, known, folder)
+            return _factory(value, known, folder, mine=mine)
         return {key: inner(item) for key, item in value.items()}
 
-    cls = known[name]
     factories = _takes_encoders(cls)
     plain = {key: value for key, value in settings.items() if key not in factories}
+    if not mine and (wrong := next(wrong_settings(cls, plain, []), None)):
+        raise ConfigError(f"{folder} is not signed as yours, and its {wrong[0]} {wrong[1]}")
     return partial(
         cls, **_typed(cls, plain), **{key: inner(value) for key, value in settings.items() if key in factories}
     )
+
+
+def _class(name: str, known: dict[str, type[Encoder]], folder: Path, *, mine: bool) -> type[Encoder]:
+    if name in known:
+        return known[name]
+    if not mine:
+        raise ConfigError(
+            f"{folder} holds a {name}; pass that class in `classes` to load it, or sign the run as yours with "
+            f"`lab trust`{nearest(name, known)}"
+        )
+    import_from_here()
+    found = import_class(name, str(folder / DESCRIPTION))
+    if not (isinstance(found, type) and issubclass(found, Encoder)):
+        raise ConfigError(f"{folder} holds a {name}, which is no Encoder class")
+    return found
 
 
 def _takes_encoders(cls: type[Encoder]) -> set[str]:

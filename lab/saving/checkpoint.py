@@ -16,6 +16,7 @@ from torch import Tensor
 from lab.errors import CheckpointError
 from lab.saving.packing import pack, unpack
 from lab.system.files import sha256, sync_folder, write_atomic, write_json
+from lab.trust.signature import signed
 
 WEIGHTS, META, MANIFEST, SEGMENTS = "state.safetensors", "meta.json", "manifest.json", "segments"
 STAGING = ".tmp"
@@ -49,8 +50,8 @@ class Checkpoint:
 def publish(folder: Path, state: Any, meta: Mapping[str, Any], segments: Sequence[Segment] = ()) -> None:
     """Write a checkpoint to `folder`, which must not exist yet. `state` is anything that `lab.saving.packing` can pack.
 
-    All files are written to `folder.tmp` and forced to the disk, the manifest with their sizes and hashes last. Then
-    the folder is renamed, so that a kill at any moment leaves a complete checkpoint or none.
+    All files are written to `folder.tmp` and forced to the disk, last the signed manifest with their sizes and hashes.
+    Then the folder is renamed, so that a kill at any moment leaves a complete checkpoint or none.
     """
     staging = folder.with_name(folder.name + STAGING)
     shutil.rmtree(staging, ignore_errors=True)
@@ -64,7 +65,7 @@ def publish(folder: Path, state: Any, meta: Mapping[str, Any], segments: Sequenc
         "files": {name: _print_of(staging / name) for name in (WEIGHTS, META)},
         "segments": [{"start": s.start, "stop": s.stop, "name": s.path.name, "print": s.print} for s in segments],
     }
-    write_json(staging / MANIFEST, manifest)
+    write_json(staging / MANIFEST, signed("manifest", manifest))
     sync_folder(staging)
     staging.rename(folder)
     sync_folder(folder.parent)

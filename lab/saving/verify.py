@@ -62,6 +62,7 @@ def verify(
     kills: int,
     folder: Path,
     fast_dev_run: bool = False,
+    trust: bool = False,
     say: Callable[[str], None] = lambda line: None,
 ) -> Verification:
     """Run an experiment once undisturbed, then kill and resume it `kills` times, in as many runs as that needs.
@@ -72,7 +73,8 @@ def verify(
     with ForkServer(name, words) if can_fork() else nullcontext() as server:
         lab = _Lab(folder / "said.txt", server)
         try:
-            found = _verify(lab, name, words, kills=kills, folder=folder, fast_dev_run=fast_dev_run, say=say)
+            more = [*(["--fast-dev-run"] if fast_dev_run else []), *(["--trust"] if trust else [])]
+            found = _verify(lab, name, [*words, *more], kills=kills, folder=folder, say=say)
         except VerificationError:
             raise
         except BaseException:  # interrupted: leave neither a process nor a folder behind
@@ -91,11 +93,10 @@ def _verify(
     *,
     kills: int,
     folder: Path,
-    fast_dev_run: bool,
     say: Callable[[str], None],
 ) -> Verification:
     moments = random.Random(kills)
-    start = ["run", name, *words, *(["--fast-dev-run"] if fast_dev_run else [])]
+    start = ["run", name, *words]
     say(f"{name}: one run undisturbed")
     alone = lab([*start, "--runs-dir", str(folder / "undisturbed")])
     began = time.monotonic()  # the imports of the process that forks it are not part of its startup

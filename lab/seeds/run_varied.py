@@ -45,6 +45,7 @@ def run_varied(
     jobs: int | None = None,
     fresh: bool = False,
     make_needed: bool = False,
+    trust: bool | None = None,
     watch: Watch = lambda children: None,
 ) -> Trials:
     """Run the experiment `name` (or a YAML file) with each combination of settings; `lab run --vary` does the same.
@@ -59,6 +60,7 @@ def run_varied(
         fresh: run all again. Otherwise a complete run with the same resolved config is not run again, and one that was
             killed or interrupted is resumed.
         make_needed: first run the experiments whose artifacts these runs need, where no completed run has them.
+        trust: see `lab.runner.run`.
         watch: called again and again with the state of all runs.
 
     A run that fails does not stop the others. All runs use the config as it was at the beginning. No child process
@@ -68,7 +70,7 @@ def run_varied(
     asks to end, after the runs have saved themselves. The same call then goes on.
     """
     chosen = combinations(vary)
-    configs = _configs(str(name), overrides, chosen)
+    configs = _configs(str(name), overrides, chosen, trust)
     for line in dict.fromkeys(line for config in configs.values() for line in config.notes):
         notice(line)
     runs = runs_folder(runs_dir)
@@ -83,10 +85,10 @@ def run_varied(
             with stop.deferred():  # no signal comes between the folder and its name
                 place = _scratch()
             files = {key: _pinned(configs[key], place / f"config-{n}.yaml") for n, key in enumerate(configs)}
-            more = ["--runs-dir", str(runs), "--json", *(["--fast-dev-run"] if fast_dev_run else [])]
+            more = ["--runs-dir", str(runs), "--json", "--trust", *(["--fast-dev-run"] if fast_dev_run else [])]
             for one, there in zip(chosen, before, strict=True):
                 log = place / _log_name(one, len(children))
-                children.append(_child(one, there, ["run", str(files[_key(one)]), *more], log))
+                children.append(_child(one, there, ["run", str(files[_key(one)]), *more], log, trust=bool(trust)))
             todo = [child for child in children if child.words]
             first = str(next(iter(files.values())))
             with ForkServer(first) if len(todo) > 1 and can_fork() else nullcontext() as server:
@@ -107,6 +109,7 @@ def run_seeds(
     jobs: int | None = None,
     fresh: bool = False,
     make_needed: bool = False,
+    trust: bool | None = None,
     watch: Watch = lambda children: None,
 ) -> Trials:
     """Run the experiment with each of the seeds; `lab run --seeds` does the same. See `run_varied`."""
@@ -119,6 +122,7 @@ def run_seeds(
         jobs=jobs,
         fresh=fresh,
         make_needed=make_needed,
+        trust=trust,
         watch=watch,
     )
 
@@ -136,14 +140,14 @@ def _key(settings: Settings) -> str:
     return " ".join(as_words({name: value for name, value in settings.items() if name != SEED}))
 
 
-def _configs(name: str, overrides: Overrides, chosen: Sequence[Settings]) -> dict[str, Config]:
+def _configs(name: str, overrides: Overrides, chosen: Sequence[Settings], trust: bool | None) -> dict[str, Config]:
     """The configs of all runs, by `_key`."""
     found: dict[str, Config] = {}
     for settings in chosen:
         if (key := _key(settings)) not in found:
             more = {name: value for name, value in settings.items() if name != SEED}
             both = {**overrides, **more} if isinstance(overrides, Mapping) else [*overrides, *as_words(more)]
-            found[key] = load(name, both)
+            found[key] = load(name, both, trust=trust)
     return found
 
 
@@ -178,7 +182,7 @@ def _pinned(config: Config, path: Path) -> Path:
     Raises ConfigError where the config cannot be repeated from a file.
     """
     path.write_text(yaml.safe_dump(config.as_dict(), sort_keys=False, allow_unicode=True), encoding="utf-8")
-    if lost := list(differences(config.as_dict(), load(str(path)).as_dict())):
+    if lost := list(differences(config.as_dict(), load(str(path), trust=True).as_dict())):
         raise ConfigError(f"this config does not come back from a file: {'; '.join(lost)}; start each run by itself")
     return path
 
@@ -189,7 +193,7 @@ def _log_name(settings: Settings, number: int) -> str:
     return f"{plain}.log" if set(settings) == {SEED} else f"{number}-{plain}.log"
 
 
-def _child(settings: Settings, before: Summary | None, start: Sequence[str], log: Path) -> Child:
+def _child(settings: Settings, before: Summary | None, start: Sequence[str], log: Path, *, trust: bool) -> Child:
     """What is to be done for one run. `before` is the run that is there already."""
     if before is None:
         return Child(settings, "ran", [*start, *as_words({k: v for k, v in settings.items() if k == SEED})], log)
@@ -198,7 +202,9 @@ def _child(settings: Settings, before: Summary | None, start: Sequence[str], log
         return Child(settings, "there", (), log, before.dir, "ended", code)
     if at_work(before.dir):
         return Child(settings, "elsewhere", (), log, before.dir, "ended", BUSY)
-    return Child(settings, "resumed", ["resume", str(before.dir), "--json"], log, before.dir)
+    return Child(
+        settings, "resumed", ["resume", str(before.dir), "--json", *(["--trust"] if trust else [])], log, before.dir
+    )
 
 
 def _carry_out(crew: Children, watch: Watch, stop: Stop) -> None:

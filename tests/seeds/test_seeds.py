@@ -35,6 +35,7 @@ from lab.seeds.run_varied import run_seeds, run_varied, simultaneous
 from lab.seeds.vary import combinations, read_vary
 from lab.statistics import interquartile_mean, spread
 from lab.system.forking import can_fork
+from lab.trust.signing import sign_config
 from tests.faults.harness import lab_process, shared_server, wait_for
 from tests.support.toys import SLOW
 
@@ -161,6 +162,7 @@ def test_which_runs_are_reused(monkeypatch: pytest.MonkeyPatch) -> None:
     config = yaml.safe_load((second.dir / "config.yaml").read_text())
     del config["failing"]
     (second.dir / "config.yaml").write_text(yaml.safe_dump(config))
+    sign_config(second.dir / "config.yaml")
     assert there(1) == {1: second.run_id}, "from before a setting was introduced, whose default is asked for"
     assert there(1, failing=[7]) == {}
     monkeypatch.setenv("MY_TOKEN", "toy-secret-value")

@@ -27,7 +27,7 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
     from lab.cli.views.doctor import report
     from lab.doctor import diagnose
 
-    stdout().print(report(diagnose(options.name, rest, seconds=seconds, say=say)))
+    stdout().print(report(diagnose(options.name, rest, seconds=seconds, trust=options.trust, say=say)))
     return 0
 
 

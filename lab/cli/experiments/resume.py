@@ -16,6 +16,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", nargs="?", help=f"{shared.RUN} (default: the newest unfinished run)")
     parser.add_argument("--force", action="store_true", help="with other settings (a new run) or versions (inexact)")
     shared.runs_dir(parser)
+    shared.trust(parser)
     shared.as_json(parser, "print the summary as the last line of stdout")
 
 
@@ -28,5 +29,5 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
     loading("resume")
     from lab.resuming import resume
 
-    show(resume(folder, rest, force=options.force, announce=announce), options)
+    show(resume(folder, rest, force=options.force, trust=options.trust, announce=announce), options)
     return 0

@@ -52,6 +52,7 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
         runs_dir=options.runs_dir,
         fast_dev_run=options.fast_dev_run,
         make_needed=options.make_needed,
+        trust=options.trust,
         announce=announce,
     )
     show(summary, options)
@@ -113,6 +114,7 @@ def _several(options: argparse.Namespace, rest: list[str]) -> int:
                 jobs=options.jobs,
                 fresh=options.fresh,
                 make_needed=options.make_needed,
+                trust=options.trust,
                 watch=display,
             )
         except Interrupted:

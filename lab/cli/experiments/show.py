@@ -18,6 +18,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME|FILE.yaml|RUN", help=f"an experiment, a config file, or {shared.RUN}")
     parser.add_argument("--seed", metavar="N", help="seed of everything random in the run")
     shared.device(parser)
+    shared.trust(parser)
     parser.add_argument(
         "--explain",
         metavar="SETTING",
@@ -39,7 +40,7 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
             return 0
         from lab.configuration import load
 
-        _print(load(options.name, rest).as_dict())
+        _print(load(options.name, rest, trust=options.trust).as_dict())
         return 0
     if rest or options.explain is not None:
         raise ConfigError(

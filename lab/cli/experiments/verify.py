@@ -34,7 +34,7 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
     from lab.saving.verify import verify
     from lab.system.signals import signals_as_exceptions
 
-    config = load(options.name, rest)  # a wrong setting is refused before anything is started
+    config = load(options.name, rest, trust=options.trust)  # a wrong setting is refused before anything is started
     runs = runs_folder(options.runs_dir)
     # The runs of the check lie in a folder of their own, where no artifacts of others are.
     needed = [f"--{need.key}={need.folder}" for need in needs_of(config, runs, fast_dev_run=options.fast_dev_run)]
@@ -46,6 +46,7 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
             kills=int(options.kills),
             folder=Path(tempfile.mkdtemp(prefix=".verify-", dir=runs)),
             fast_dev_run=options.fast_dev_run,
+            trust=bool(options.trust),
             say=say,
         )
     exact, reason = (found.undisturbed.resume.get(key) for key in ("exact", "reason"))

@@ -36,7 +36,7 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
     from lab.cli.views.evaluation import comparison
     from lab.evaluation import evaluate_run
 
-    again = evaluate_run(recorded, rest, checkpoint=checkpoint)
+    again = evaluate_run(recorded, rest, checkpoint=checkpoint, trust=options.trust)
     other = "other settings than the run's own" if rest else ""
     if not other and checkpoint != "final":
         other = f"the checkpoint {checkpoint}"

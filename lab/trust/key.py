@@ -1,0 +1,79 @@
+"""The key that signs what is made here: a file of the user, made when something is signed for the first time."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+
+from lab.console.notices import notice
+from lab.errors import ConfigError
+from lab.system.files import sync_folder
+
+VARIABLE = "LAB_KEY_FILE"
+LEAST = 32  # characters of a key
+
+
+def key_file() -> Path:
+    """Return the file of the key: `$LAB_KEY_FILE`, else one in the user's config folder."""
+    if chosen := os.environ.get(VARIABLE):
+        return Path(chosen).expanduser().absolute()
+    from platformdirs import user_config_path
+
+    return user_config_path("lab") / "key"
+
+
+def existing_key() -> bytes | None:
+    """Return the key; None where there is none yet. Raises ConfigError for a file that cannot be read or is no key."""
+    path = key_file()
+    try:
+        found = path.read_bytes().strip()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        if VARIABLE in os.environ:
+            raise ConfigError(f"{VARIABLE}: cannot read the key {path}: {error.strerror}") from error
+        return None
+    if len(found) < LEAST:
+        raise ConfigError(f"{path} holds no key: expected at least {LEAST} characters, received {len(found)}")
+    return found
+
+
+def key() -> bytes | None:
+    """Return the key, which is made if there is none. None, with a notice, where it cannot be written."""
+    if (found := existing_key()) is not None:
+        return found
+    path = key_file()
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make(path)
+    except OSError as error:
+        _say_once(
+            f"what is recorded now is not signed as yours: no key can be written to {path} ({error.strerror}); "
+            f"{VARIABLE} names another file"
+        )
+        return None
+    return existing_key()
+
+
+def _make(path: Path) -> None:
+    """Write a new key to `path`, complete or not at all; another process may have been faster."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_hex(LEAST).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(part, path)
+        sync_folder(path.parent)
+    finally:
+        part.unlink()
+
+
+@lru_cache(10)
+def _say_once(text: str) -> None:
+    notice(text)

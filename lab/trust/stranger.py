@@ -1,0 +1,119 @@
+"""Somebody else's config, while it is read: what it may not say is refused before anything is imported or built."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import _common
+
+from lab.config.files import read
+from lab.config.shipped import families
+from lab.console.wording import near
+from lab.errors import ConfigError
+from lab.trust.classes import OTHERS, refused
+from lab.trust.origin import is_strangers
+from lab.trust.settings import wrong_settings
+
+
+def read_as(
+    trust: bool | None, path: Path, given: Collection[str], declared: dict[str, dict[str, Any]]
+) -> tuple[dict[str, Any], Stranger | None]:
+    """Return a config with all that it extends, and whose it is; None for the user's own.
+
+    Args:
+        trust: whether it is the user's own; None to go by where it lies and by its signature.
+        path: of the file.
+        given: dotted names of the user's overrides.
+        declared: see `lab.config.files.read`.
+    """
+    strange: list[Path] = []
+
+    def judged(file: Path, content: bytes) -> bool:
+        if found := is_strangers(file, content) if trust is None else not trust:
+            strange.append(file)
+        return found
+
+    values = read(path, (), declared, judged)
+    return values, Stranger(strange[0], given) if strange else None
+
+
+@dataclass(frozen=True)
+class Stranger:
+    """A config file that is not signed as this user's.
+
+    Args:
+        file: the file.
+        mine: settings that this user gave, by dotted name; they may be anything.
+    """
+
+    file: Path
+    mine: Collection[str] = ()
+
+    @property
+    def run(self) -> Path:
+        """The run's folder, or the file where it is not the config of a run."""
+        return self.file.parent if self.file.name == "config.yaml" else self.file
+
+    @property
+    def places(self) -> list[Path]:
+        """Folders from which it may take artifacts: its own and that of all its runs."""
+        folder = self.file.parent
+        return [folder, folder.parent.parent] if self.file.name == "config.yaml" else [folder]
+
+    def require_experiment(self, class_path: Any) -> None:
+        """Raise ConfigError where `experiment` names a class that is not on the list."""
+        if isinstance(class_path, str) and (why := refused(class_path)):
+            raise self.refusal("experiment", why)
+
+    def require_settings(self, owners: Iterable[type], values: Mapping[str, Any]) -> None:
+        """Raise ConfigError where settings name a class or a path that they may not name.
+
+        Args:
+            owners: classes that have these settings: what all experiments have, and the experiment.
+            values: settings as plain values.
+        """
+        left = dict(values)
+        for owner in (*owners, object):
+            known = left if owner is object else signature(owner).parameters
+            settings = {name: left.pop(name) for name in list(known) if name in left}
+            for key, why in wrong_settings(owner, settings, self.places):
+                if not self._is_mine(key):
+                    raise self.refusal(key, why)
+
+    def require_artifact(self, key: str, folder: Path) -> None:
+        """Raise ConfigError where an artifact lies outside its folders, through a link too."""
+        if not self._is_mine(key) and not any(
+            folder.resolve().is_relative_to(place.resolve()) for place in self.places
+        ):
+            raise self.refusal(key, f"is {folder}, which lies outside its folder of runs")
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """While the parser reads, let no text import anything but the lab's own modules and what comes with them.
+
+        This is a second lock: `require_settings` lets no text stand where a class is expected. It is open where the
+        user named classes of his own.
+        """
+        before = _common.parsing_settings["import_path_verdicts"]  # it can be added to, but not put back otherwise
+        allowed = dict.fromkeys(["lab", *families(), *OTHERS], True)
+        if not self.mine:
+            _common.parsing_settings["import_path_verdicts"] = {"*": False, **allowed}
+        try:
+            yield
+        finally:
+            _common.parsing_settings["import_path_verdicts"] = before
+
+    def _is_mine(self, key: str) -> bool:
+        return any(f"{key}.".startswith(f"{given}.") for given in self.mine)
+
+    def refusal(self, key: str, why: str) -> ConfigError:
+        """Return the error for one setting."""
+        return ConfigError(
+            f"{near(self.file)} is not signed as yours, and its {key} {why}; if you trust it, --trust opens it this "
+            f"once and `lab trust {near(self.run)}` signs it as yours"
+        )

@@ -1,0 +1,177 @@
+"""What is made here is signed, and what is signed cannot be changed or put in another place."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+from pathlib import Path
+
+import pytest
+
+import lab
+from lab.cli.main import main
+from lab.configuration import load
+from lab.errors import ConfigError
+from lab.trust.key import existing_key, key, key_file
+from lab.trust.origin import is_strangers
+from lab.trust.signature import FIELD, config_is_signed, is_signed, signed, signed_config
+from tests.support.toys import Toy
+
+CONFIG = b"name: x\nseed: 1\n"
+
+
+@pytest.fixture
+def own_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A key file that does not exist yet."""
+    path = tmp_path / "keys" / "key"
+    monkeypatch.setenv("LAB_KEY_FILE", str(path))
+    return path
+
+
+def test_key_is_made_once(own_key: Path) -> None:
+    assert existing_key() is None
+    first = key()
+    assert first is not None
+    assert len(first) == 64
+    assert key() == first == own_key.read_bytes().strip()
+    assert stat.S_IMODE(own_key.stat().st_mode) == 0o600
+    assert [path.name for path in own_key.parent.iterdir()] == ["key"]
+
+
+def test_key_lies_in_config_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("LAB_KEY_FILE")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
+    assert key_file().name == "key"
+    assert "lab" in key_file().parts
+
+
+def test_reading_makes_no_key(own_key: Path) -> None:
+    assert not config_is_signed(signed_config(CONFIG)[:-3])
+    own_key.unlink()
+    assert not config_is_signed(CONFIG + b"# signed: " + b"0" * 64 + b"\n")
+    assert not own_key.exists()
+
+
+def test_unwritable_key_is_said_once(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("file").touch()
+    monkeypatch.setenv("LAB_KEY_FILE", "file/key")
+    assert signed_config(CONFIG) == CONFIG
+    assert signed("manifest", {"a": 1}) == {"a": 1}
+    assert capsys.readouterr().err.count("is not signed as yours") == 1
+
+
+def test_empty_key_is_refused(own_key: Path) -> None:
+    own_key.parent.mkdir()
+    own_key.touch()
+    with pytest.raises(ConfigError, match="holds no key: expected at least 32 characters, received 0"):
+        signed_config(CONFIG)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        lambda content: content.replace(b"seed: 1", b"seed: 2"),
+        lambda content: b"#\n" + content,
+        lambda content: content + b"evil: 1\n",
+        lambda content: content + content,
+        lambda content: content.replace(b"\n#", b"\nevil: 1\n#"),
+        lambda content: content.partition(b"# signed")[0],
+        lambda content: content.rstrip(),
+    ],
+)
+def test_changed_config_is_not_signed(changed: object) -> None:
+    content = signed_config(CONFIG)
+    assert config_is_signed(content)
+    assert signed_config(content) == content
+    assert not config_is_signed(changed(content))  # type: ignore[operator]
+
+
+def test_signature_is_bound_to_its_kind() -> None:
+    manifest = signed("manifest", {"a": [1, 0.1, None, "é"]})
+    assert is_signed("manifest", json.loads(json.dumps(manifest)))
+    assert not is_signed("artifact", manifest)
+    assert not is_signed("manifest", {**manifest, "a": 2})
+    assert not is_signed("manifest", {**manifest, FIELD: 5})
+    text = b'{"a":1}'
+    code = signed_config(text + b"\n").rpartition(b" ")[2].strip().decode()
+    assert not is_signed("manifest", {"a": 1, FIELD: code})
+
+
+def test_another_key_does_not_fit(own_key: Path) -> None:
+    content = signed_config(CONFIG)
+    own_key.write_text("x" * 40)
+    assert not config_is_signed(content)
+
+
+@pytest.fixture
+def run() -> Path:
+    """A finished run of a class of one's own."""
+    Path("toy.yaml").write_text(f"experiment: {Toy.__module__}.Toy\ndevice: cpu\nthreads: 1\n")
+    return lab.run("toy.yaml").dir
+
+
+def test_own_runs_never_ask(run: Path) -> None:
+    """Own classes, from another folder too, and when the run is resumed, repeated or its config is run again."""
+    os.mkdir("elsewhere")
+    shutil.move("runs", "elsewhere/runs")
+    here = Path("elsewhere", run.relative_to(Path.cwd()))
+    assert lab.evaluate(here.absolute()).status == "completed"
+    assert main(["run", str(here / "config.yaml"), "--seed", "1"]) == 0
+    assert main(["resume", str(here), "--steps=20"]) == 0, "a fork is signed as well"
+    assert main(["eval", "toy", "--runs-dir", "elsewhere/runs"]) == 0
+
+
+def test_unsigned_run_of_own_classes_asks(run: Path, own_key: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As in a fresh container with mounted runs: another key. Both ways on work, and the second lasts."""
+    capsys.readouterr()
+    for words in (["eval", str(run)], ["show", str(run / "config.yaml")], ["resume", str(run), "--steps=20"]):
+        assert main(words) == 2
+        said = capsys.readouterr().err
+        assert said.count("\n") == 1
+        assert "experiment names tests.support.toys.Toy, which is none of the lab's own classes" in said
+        assert "--trust opens it this once and `lab trust runs/toy/" in said
+        assert main([*words, "--trust"]) == 0
+        capsys.readouterr()
+    assert main(["eval", str(run)]) == 2
+    assert main(["trust", "t*y"]) == 0
+    assert main(["eval", str(run)]) == 0
+    assert own_key.exists()
+
+
+def test_team_key_opens_runs_of_all(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs = shutil.copy(os.environ["LAB_KEY_FILE"], "team")
+    monkeypatch.setenv("LAB_KEY_FILE", str(theirs))
+    assert main(["eval", str(run)]) == 0
+
+
+def test_checkpoint_of_a_stranger_makes_the_run_his(run: Path) -> None:
+    """He may have taken a config that this user signed, and put it beside a checkpoint of his own."""
+    manifest = next(run.glob("checkpoints/*/manifest.json"))
+    values = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({name: one for name, one in values.items() if name != FIELD}))
+    assert main(["eval", str(run)]) == 2
+    manifest.write_text("{")
+    assert not is_strangers(run / "config.yaml", (run / "config.yaml").read_bytes()), "a damaged one is not loaded"
+
+
+@pytest.mark.parametrize("place", ["runs/x.yaml", "runs/toy/x.yaml", "runs/toy/other/x.yaml", "runs/other/config.yaml"])
+def test_yaml_among_runs_is_a_strangers(run: Path, place: str) -> None:
+    Path(place).parent.mkdir(exist_ok=True)
+    shutil.copy("toy.yaml", place)
+    with pytest.raises(ConfigError, match="is not signed as yours"):
+        load(place)
+    load("toy.yaml")
+    Path("mine.yaml").symlink_to(place)
+    with pytest.raises(ConfigError, match="is not signed as yours"):
+        load("mine.yaml")
+    assert main(["trust", place]) == 0
+    load(place)
+
+
+def test_changed_run_is_a_strangers(run: Path) -> None:
+    with (run / "config.yaml").open("a") as config:
+        config.write("seed: 3\n")
+    with pytest.raises(ConfigError, match="is not signed as yours"):
+        load(str(run / "config.yaml"))

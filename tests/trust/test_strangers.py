@@ -1,0 +1,290 @@
+"""Somebody else's config names the lab's own classes and no path; anything else is refused before it is imported."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import pytest
+import torch
+import yaml
+
+from lab.config.shipped import shipped
+from lab.configuration import load
+from lab.encoders import MLP
+from lab.errors import ConfigError, LabError
+from lab.job import prepare
+from lab.trust.classes import WRAPPERS, is_ours, refused
+
+RUN = Path("runs/theirs/20260101-000000-s0-abcd")
+
+
+def theirs(config: dict[str, Any], *changes: tuple[str, Any]) -> str:
+    """Write a config into a run of somebody else's, with changes by dotted name, and return its path."""
+    for key, value in changes:
+        *parts, last = key.split(".")
+        inner: Any = config
+        for part in parts:
+            inner = inner[part]
+        inner[last] = value
+    RUN.mkdir(parents=True, exist_ok=True)
+    (RUN / "summary.json").write_text("{}")
+    (RUN / "config.yaml").write_text(yaml.safe_dump(config))
+    return str(RUN / "config.yaml")
+
+
+@pytest.fixture(scope="module")
+def resolved() -> dict[str, dict[str, Any]]:
+    """The resolved configs of all shipped experiments whose packages are installed."""
+    found = {}
+    for name in shipped():
+        found[name] = load(name).as_dict()
+    return found
+
+
+def test_shipped_experiments_open_as_strangers(resolved: dict[str, dict[str, Any]]) -> None:
+    """Whoever only uses the lab's parts is asked nothing, whichever key signed the run."""
+    for name, config in resolved.items():
+        again = load(theirs(config))
+        assert again.stranger is not None
+        assert again.as_dict() == config, name
+
+
+@pytest.fixture
+def ppo(resolved: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    copy: dict[str, Any] = yaml.safe_load(yaml.safe_dump(resolved["ppo-cartpole"]))
+    return copy
+
+
+@pytest.fixture
+def cnn(resolved: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    copy: dict[str, Any] = yaml.safe_load(yaml.safe_dump(resolved["cnn-mnist"]))
+    return copy
+
+
+def named(path: str, /, **settings: Any) -> dict[str, Any]:
+    return {"class_path": path, "init_args": settings}
+
+
+HUB = "torch.hub.load_state_dict_from_url"
+ENCODERS: list[Any] = [
+    named(HUB, url="http://127.0.0.1:9/x.pth"),
+    HUB,
+    named("torch.nn.Linear"),
+    named("evil.Encoder"),
+    "evil.Encoder",
+    named("runs.theirs.helpers.MLP"),
+    named("lab.runs.summary.subprocess.Popen"),
+    named("lab.system.forking.ForkServer"),
+    named("lab.saving.verify.verify"),
+    named("lab.encoders"),
+    named("lab.encoders.MLP.__init__"),
+    named("lab.cli.__main__.MLP"),
+    named("tests.support.toys.Toy"),
+    named("MLP"),
+    named("unittest.mock.Mock"),
+    named("tqdm.__main__.X"),
+    {**named("lab.encoders.MLP"), "dict_kwargs": {"x": named("evil.X")}},
+    {**named("lab.encoders.MLP"), "__path__": "x"},
+    {"class_path": ["lab.encoders.MLP"]},
+    {"class_path": "lab.encoders.MLP", "init_args": "/etc/passwd"},
+    "/etc/hostname",
+    "{class_path: evil.Encoder}",
+    named("lab.encoders.Combined", default=named("evil.Encoder")),
+    named("lab.encoders.Combined", encoders={"x": named("evil.Encoder")}),
+    named("lab.encoders.Combined", encoders={"x": "evil.Encoder"}),
+    named("lab.encoders.Combined", encoders="{x: evil.Encoder}"),
+]
+
+
+@pytest.mark.parametrize("encoder", ENCODERS, ids=str)
+def test_no_foreign_class_is_imported(encoder: Any, ppo: dict[str, Any]) -> None:
+    for name in (".", "runs/theirs"):
+        Path(name).mkdir(parents=True, exist_ok=True)
+        for module in ("evil.py", "helpers.py"):
+            Path(name, module).write_text(
+                "from pathlib import Path; Path('canary').touch()\nclass Encoder: pass\nMLP = X = Encoder"
+            )
+    before = set(sys.modules)
+    with pytest.raises(
+        ConfigError, match=r"is not signed as yours, and its agent\.encoder.* --trust .*`lab trust runs/theirs/"
+    ):
+        load(theirs(ppo, ("agent.init_args.encoder", encoder)))
+    assert not Path("canary").exists()
+    assert not {
+        name
+        for name in set(sys.modules) - before
+        if name.startswith(("evil", "unittest", "tqdm", "tests.support.toys"))
+    }
+
+
+PLACES: list[tuple[str, Any]] = [
+    ("experiment", "tests.support.toys.Toy"),
+    ("experiment", "lab.job.Job"),
+    ("experiment", "venv.__main__.X"),
+    ("agent", named("venv.__main__.X")),
+    ("agent", named("stable_baselines3.PPO", policy="MlpPolicy")),
+    ("agent", HUB),
+    ("agent", "~/agent.yaml"),
+    ("env", "~/env.yaml"),
+    ("env", "env.yaml"),
+    ("evaluation", "{episodes: 3}"),
+    ("reference", "reference.yaml"),
+    ("checkpoint", "x.yaml"),
+    ("unknown", named("evil.X")),
+    ("unknown", "/etc/passwd"),
+    ("env.kwargs", "{xml_file: /etc/passwd}"),
+    ("env.kwargs", {"xml_file": "/etc/passwd"}),
+    ("env.kwargs", {"xml_file": "~/x.xml"}),
+    ("env.kwargs", {"xml_file": "../x.xml"}),
+    ("env.kwargs", {"deep": [{"er": "a/b"}]}),
+    ("env.kwargs", {"x": "${HOME}"}),
+    ("env.kwargs", {"x": named("evil.X")}),
+    ("env.id", "evil:CartPole-v1"),
+    ("env.id", "tests.support.tasks:Recite-v0"),
+    ("env.id", "Recite-v0"),
+    ("env.id", "venv.__main__:X-v0"),
+    ("env.id", "gymnasium.envs/../evil:X-v0"),
+    ("env.wrappers", [named("stable_baselines3.common.monitor.Monitor", filename="theirs")]),
+    ("env.wrappers", [named("gymnasium.wrappers.RecordVideo", video_folder="theirs")]),
+    ("env.wrappers", [named("gymnasium.wrappers.TransformObservation", func="os.system")]),
+    ("env.wrappers", [named("gymnasium.wrappers.TransformReward", func="os.system")]),
+    ("env.wrappers", [named("gymnasium.wrappers.rendering.RecordVideo", video_folder="theirs")]),
+    ("env.wrappers", [named("gymnasium.wrappers.rendering.ClipReward")]),
+    ("env.wrappers", ["evil.Wrapper"]),
+    ("env.wrappers", "[evil.Wrapper]"),
+    ("env.wrappers", "wrappers.txt"),
+    ("env.training_wrappers", [named("evil.Wrapper")]),
+]
+
+
+@pytest.mark.parametrize(("key", "value"), PLACES, ids=str)
+def test_every_place_is_looked_at(key: str, value: Any, ppo: dict[str, Any]) -> None:
+    import tests.support.tasks  # noqa: F401  # registers Recite-v0 in this process
+
+    Path("wrappers.txt").write_text("evil.Wrapper\n")
+    for name in ("env.yaml", "reference.yaml", "x.yaml"):
+        Path(name).write_text("note: private\n")
+    with pytest.raises(ConfigError, match="is not signed as yours") as caught:
+        load(theirs(ppo, (key, value)))
+    assert "private" not in str(caught.value)
+
+
+TRAINING: list[tuple[str, Any]] = [
+    ("data.init_args.path", "/home/reader/photos"),
+    ("data", named("torch.utils.data.DataLoader")),
+    ("data", "data.yaml"),
+    ("model", named("pytorch_lightning.LightningModule")),
+    ("model", named("lab.nn.layers.Dense")),
+    ("trainer.optimizer", named("torch.optim.lr_scheduler.LambdaLR")),
+    ("trainer.optimizer", named("torch.optim.adam.warnings")),
+    ("trainer.optimizer", named("torch.optim.adam.Tensor")),
+    ("trainer.optimizer", "evil.Adam"),
+    ("trainer.optimizer", "torch.hub.load"),
+    ("model.init_args.encoder", named("lab.encoders.Pretrained", path="/home/reader/run")),
+    ("model.init_args.encoder", named("lab.encoders.Pretrained", path="../../elsewhere")),
+    ("model.init_args.encoder", named("lab.encoders.Pretrained", path="~/run")),
+    ("model.init_args.encoder", named("lab.encoders.Pretrained", path={"run": "/home/reader/run"})),
+    ("model.init_args.encoder", named("lab.encoders.Pretrained", path={"run": "x", "name": "../../x"})),
+]
+
+
+@pytest.mark.parametrize(("key", "value"), TRAINING, ids=str)
+def test_no_path_of_the_reader_is_named(key: str, value: Any, cnn: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="is not signed as yours"):
+        load(theirs(cnn, (key, value)))
+
+
+def test_reader_names_paths_himself(cnn: dict[str, Any]) -> None:
+    path = theirs(cnn, ("data.init_args.path", "/home/theirs/photos"))
+    with pytest.raises(ConfigError, match=r"its data.path is the path .*--data\.path=PATH names yours"):
+        load(path)
+    config = load(path, ["--data.path=photos"])
+    assert config.as_dict()["data"]["init_args"]["path"] == str(Path("photos").absolute())
+
+
+def test_reader_names_classes_himself(ppo: dict[str, Any]) -> None:
+    config = load(theirs(ppo), {"agent.encoder": "tests.trust.test_strangers.Mine"})
+    assert config.as_dict()["agent"]["init_args"]["encoder"]["class_path"] == "tests.trust.test_strangers.Mine"
+
+
+class Mine(MLP):
+    """The reader's own."""
+
+
+def test_trust_opens_everything(ppo: dict[str, Any]) -> None:
+    path = theirs(ppo, ("agent.init_args.encoder", named("tests.trust.test_strangers.Mine")))
+    assert load(path, trust=True).stranger is None
+    with pytest.raises(ConfigError, match="is not signed as yours"):
+        load(path)
+
+
+@pytest.mark.parametrize("path", [HUB, "numpy.vectorize", "lab.configuration.load", "torch.ops"])
+def test_functions_are_no_classes_for_anybody(path: str) -> None:
+    """Nor are other objects that can be called."""
+    for value in (path, named(path)):
+        with pytest.raises(ConfigError):
+            prepare(load("ppo-cartpole", {"agent.encoder": value}), fast_dev_run=True)
+
+
+def test_encoder_outside_through_a_link_is_refused(cnn: dict[str, Any]) -> None:
+    from lab.needs import needs_of
+
+    Path("private").mkdir()
+    Path("private/encoder.json").write_text("{}")
+    (Path("runs") / "theirs").mkdir(parents=True)
+    Path("runs/theirs/lent").symlink_to(Path("private").absolute())
+    config = load(theirs(cnn, ("model.init_args.encoder", named("lab.encoders.Pretrained", path="runs/theirs/lent"))))
+    with pytest.raises(ConfigError, match="lies outside its folder of runs"):
+        needs_of(config, Path("runs"))
+
+
+def test_list_of_wrappers_fits() -> None:
+    """They exist, and none of them holds a function or names a folder."""
+    import inspect
+
+    for name in WRAPPERS:
+        cls = getattr(gym.wrappers, name)
+        for parameter in list(inspect.signature(cls.__init__).parameters.values())[2:]:
+            assert "Callable" not in str(parameter.annotation), name
+            assert not any(word in parameter.name for word in ("path", "folder", "file")), name
+
+
+def test_optimizers_are_named_shortly_and_fully() -> None:
+    for name in ("Adam", "AdamW", "SGD", "Adafactor"):
+        cls = getattr(torch.optim, name)
+        assert refused(f"torch.optim.{name}") is None
+        assert refused(f"{cls.__module__}.{name}") is None
+
+
+def test_shadowed_package_is_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    from lab.trust.classes import _is_installed
+
+    Path("agents").mkdir()
+    Path("agents/__init__.py").write_text("import pathlib; pathlib.Path('canary').touch()")
+    monkeypatch.syspath_prepend(str(Path.cwd()))
+    hidden = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == "agents"}
+    _is_installed.cache_clear()
+    try:
+        assert not is_ours("agents.ppo")
+        assert refused("agents.ppo.PPO")
+    finally:
+        sys.modules.update(hidden)
+        _is_installed.cache_clear()
+    assert not Path("canary").exists()
+
+
+def test_checkpoints_config_is_a_strangers_too(ppo: dict[str, Any]) -> None:
+    """A resume loads the config in the checkpoint of another version of the lab."""
+    from lab.resuming import _trained_with
+    from lab.saving.checkpoint import Checkpoint
+
+    config = {**ppo, "agent": named("evil.Agent")}
+    restored = Checkpoint(RUN, {}, {"config": config, "surroundings": {"deep-learning-lab": "0.0.1"}})
+    Path("evil.py").write_text("from pathlib import Path; Path('canary').touch()")
+    assert _trained_with(restored, mine=False) == config
+    assert not Path("canary").exists()
+    with pytest.raises(LabError):
+        load(theirs(config))
