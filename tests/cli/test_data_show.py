@@ -52,12 +52,40 @@ def test_own_csv_is_shown_as_all_that_it_may_be(capsys: pytest.CaptureFixture[st
     told = capsys.readouterr()
     assert "csv as a table" in told.out
     assert "csv as a series" in told.out
-    assert "not read as ratings" in told.err
+    assert "not read as ratings: t.csv: outcome is 'well' in line 2; expected a number" in told.err
     Path("s.csv").write_text("\n".join(["sales", *(str(i % 12 + i / 7) for i in range(150))]))
     assert main(["data", "show", "s.csv"]) == 0
     for name in ("t.csv-data.png", "s.csv-data.png"):
         with Image.open(name) as picture:
             assert np.asarray(picture.convert("L")).std() > 10
+
+
+def test_all_that_a_csv_may_be_is_drawn(capsys: pytest.CaptureFixture[str]) -> None:
+    """One picture below the other, ratings with how many each user and item has."""
+    rows = [f"{i % 30},{i * 7 % 11},{1 + i * i % 5},{i % 2}" for i in range(200)]
+    Path("one.csv").write_text("\n".join(["user,item,rating", *(row.rpartition(",")[0] for row in rows)]))
+    Path("all.csv").write_text("\n".join(["user,item,rating,again", *rows]))
+    sizes = []
+    for name in ("one.csv", "all.csv"):
+        assert main(["data", "show", name]) == 0
+        with Image.open(f"{name}-data.png") as picture:
+            sizes.append(picture.height)
+    assert "csv as ratings" in capsys.readouterr().out
+    assert min(sizes) > 600
+    Path("few.csv").write_text("\n".join(["user,item,rating", *(f"u{i},x,{i % 5}" for i in range(30))]))
+    main(["data", "show", "few.csv"])
+    assert "each user (user) has one rating alone" in capsys.readouterr().err
+
+
+def test_texts_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """Their first lines in the terminal, their characters and lines in the picture, those of no font too."""
+    Path("novel.txt").write_text("CHAPTER I.\n\n  It was a dark night; 漢\x1b[31m\n" * 100)
+    assert main(["data", "show", "novel.txt"]) == 0
+    told = capsys.readouterr().out
+    assert "  | CHAPTER I.\n  | It was a dark night; 漢" in told
+    assert "\x1b" not in told
+    with Image.open("novel.txt-data.png") as picture:
+        assert np.asarray(picture.convert("L")).std() > 10
 
 
 def test_published_data_are_shown(capsys: pytest.CaptureFixture[str]) -> None:

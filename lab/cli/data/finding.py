@@ -73,7 +73,7 @@ def find_data(named: str, settings: Sequence[str] = ()) -> tuple[list[Found], li
             reasons.append(f"not read {meaning}: {error}")
             errors.append(error)
     if not found:
-        raise errors[0] if errors else ConfigError(f"no data set takes {KINDS[kind]} in data.path yet")
+        raise errors[0] if len({*map(str, errors)}) == 1 else ConfigError("; ".join(reasons))
     return found, reasons
 
 

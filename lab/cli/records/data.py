@@ -45,12 +45,12 @@ def _show(options: argparse.Namespace, rest: list[str]) -> int:
         raise ConfigError(f"the picture is written as a file that ends in .png, received {options.output}")
     loading(options.names[0])
     from lab.cli.data.finding import find_data
+    from lab.cli.data.pictures import picture
     from lab.cli.views.datasets import described, print_dataset
-    from lab.cli.views.examples import picture
 
     found, reasons = find_data(options.names[0], rest)
     told = [described(one) for one in found]
-    drawn = None if options.json and not options.output else picture(found[0].data)
+    drawn = None if options.json and not options.output else picture(found)
     if options.json:
         print_json(told)
     else:

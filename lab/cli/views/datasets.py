@@ -10,10 +10,13 @@ from lab.cli.data.fitting import commands
 from lab.cli.data.tally import CPU, tally
 from lab.cli.output import stdout
 from lab.console.tables import plain, table
+from lab.console.wording import shown
 from lab.data.lengths import LengthBatches
 from lab.data.spec import Classes, InputSpec, Spec, Tokens, Values
 
 MOST_CLASSES = 30  # that are printed
+FIRST_LINES, LONGEST_LINE = 6, 100
+BEGINNING = 10_000  # characters that they are looked for in
 
 
 def described(found: Found) -> dict[str, Any]:
@@ -29,6 +32,7 @@ def described(found: Found) -> dict[str, Any]:
         "input": _form(data.spec.input),
         "target": _target(data.spec.target),
         "seconds": _seconds(found),
+        "beginning": _beginning(getattr(data, "text", "")),
         "examples": {split: sum(each) for split, each in counts.items()},
         "classes": {
             name: {split: each[i] for split, each in counts.items()} for i, name in enumerate(names) if classes
@@ -52,6 +56,8 @@ def print_dataset(told: Mapping[str, Any]) -> None:
         print(f"  {name:7} {plain(value)}")
     for note in told["notes"]:
         print(f"  {plain(note)}")
+    for line in told["beginning"]:
+        print(f"  | {plain(line)}")
     print()
     splits = list(told["examples"])
     classes = list(told["classes"].items())
@@ -63,6 +69,12 @@ def print_dataset(told: Mapping[str, Any]) -> None:
     print()
     for command in told["commands"]:
         print(command)
+
+
+def _beginning(text: str) -> list[str]:
+    """Return the first lines of a text that hold anything, the long ones shortened; none where there is no text."""
+    lines = (line.rstrip() for line in text[:BEGINNING].split("\n"))
+    return [shown(line, LONGEST_LINE) for line in lines if line.strip()][:FIRST_LINES]
 
 
 def _form(spec: Spec) -> str:

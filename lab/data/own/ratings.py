@@ -94,8 +94,8 @@ def ratings_of(sheet: Sheet, fold: int, folds: int) -> OwnRatings:
     One of the folds is tested, counted from 1. Ratings of one item by one user are in the same fold. The folds depend
     on the rows alone.
 
-    Raises DataError where there are fewer than three columns or 20 ratings, where a row lacks one, or where all are
-    equal.
+    Raises DataError where there are fewer than three columns or 20 ratings, where a row lacks one, where all are equal,
+    or where no user or no item comes twice.
     """
     names = ("user", "item", "rating")
     if len(sheet.names) < 3:
@@ -120,6 +120,12 @@ def ratings_of(sheet: Sheet, fold: int, folds: int) -> OwnRatings:
         torch.tensor([places[name] for name in found])
         for places, found in zip(ids.places.values(), (users, items), strict=True)
     ]
+    for name, column, found in zip(("user", "item"), columns, pair, strict=False):
+        if int(found.bincount().max()) == 1:
+            raise DataError(
+                f"{sheet.file}: each {name} ({column}) has one rating alone, so there is nothing to learn about any; "
+                "expected users and items that come several times"
+            )
     numbers, pairs = np.unique((pair[0] * len(ids.items) + pair[1]).numpy(), return_inverse=True)
     drawn: Any = np.random.RandomState(0).permutation(len(numbers))  # NumPy's legacy generator never changes
     tested = torch.from_numpy(drawn[pairs] % folds == fold - 1).nonzero()[:, 0]

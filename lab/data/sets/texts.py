@@ -53,6 +53,8 @@ class Text(DataModule):
     """
 
     roles = Roles(added={"path": None})
+    text: str
+    """All of it."""
 
     def __init__(
         self,
@@ -72,7 +74,7 @@ class Text(DataModule):
 
     def prepare(self) -> None:
         loaded, self.info = own(self.path, read_text) if self.path else obtain(self.name, self.fallback, LOADERS)
-        self.notes = loaded.notes
+        self.notes, self.text = loaded.notes, loaded.text
         if self.info.name == "topics" and not self.path:
             self.notes = ["the text of topics belongs to the version of Python: figures of two versions do not compare"]
         tokenizer = Characters.of(loaded.text)

@@ -1,4 +1,4 @@
-"""A picture of some examples of a data set, of each class where there are classes: what `lab data show` writes."""
+"""The picture that `lab data show` writes: some examples of each class, or charts of what the data hold."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from lab.cli.data.charts import characters, columns, ratings, windows
+from lab.cli.data.finding import Found
 from lab.cli.data.tally import CPU
 from lab.data.base import DataModule
 from lab.data.batch import Batch
-from lab.data.spec import Classes, InputSpec, Values
-from lab.training.pictures import canvas, draw_spectrogram, labels, literal, rendered
+from lab.data.spec import Classes, Tokens, Values
+from lab.training.pictures import canvas, draw_spectrogram, labels, rendered
 
 MOST_CLASSES, EACH, SOUNDS_EACH = 20, 10, 3
-MOST_COLUMNS, MOST_LINES, MOST_WINDOWS = 12, 4, 8
-ACROSS = 4  # histograms or windows beside each other
 LOOKED_AT = 20_000  # examples, in search of all classes
 SIDE = 64  # screen pixels that the longer side of an image has at least
+DOTS = 120  # of an inch
+TITLE = 44  # screen pixels of a heading
 
 
 class Example(NamedTuple):
@@ -31,20 +33,44 @@ class Example(NamedTuple):
     label: int
 
 
-def picture(data: DataModule) -> Image.Image | None:
-    """Draw examples of prepared data: images, sounds as waveforms and spectrograms, the columns of a table as
-    histograms, windows of a series as lines. None for other inputs."""
-    form = data.spec.input
-    if not isinstance(form, InputSpec) or form.dtype != "float32":
+def picture(every: Sequence[Found]) -> Image.Image | None:
+    """Draw data: images, sounds as waveforms and spectrograms, and for others the charts of `lab.cli.data.charts`.
+
+    Where they can be several things, as a csv can, each is drawn below the other, under its kind. None where there is
+    nothing to draw.
+    """
+    drawn = [(found.kind, one) for found in every if (one := _one(found.data)) is not None]
+    if len(drawn) < 2:
+        return drawn[0][1] if drawn else None
+    sheet = Image.new("RGB", (max(one.width for _, one in drawn), sum(one.height + TITLE for _, one in drawn)), "white")
+    top = 0
+    for kind, one in drawn:
+        heading = canvas(sheet.width / DOTS, TITLE / DOTS)
+        heading.set_layout_engine("none")
+        heading.text(12 / sheet.width, 0.5, kind, ha="left", va="center", fontsize=12, weight="bold")
+        sheet.paste(rendered(heading), (0, top))
+        sheet.paste(one, (0, top + TITLE))
+        top += TITLE + one.height
+    return sheet
+
+
+def _one(data: DataModule) -> Image.Image | None:
+    form, target = data.spec.input, data.spec.target
+    if isinstance(form, dict):
+        return ratings(data) if isinstance(target, Values) else None
+    if isinstance(target, Tokens):
+        text = getattr(data, "text", "")
+        return characters(text) if text else None
+    if form.dtype != "float32":
         return None
     if form.sample_rate:
         return _sounds(_chosen(data, SOUNDS_EACH), _names(data), form.sample_rate)
     if len(form.shape) == 3 and form.shape[0] in (1, 3):
         return _images(_chosen(data, EACH), _names(data))
-    if len(form.shape) == 1 and isinstance(data.spec.target, Classes):
-        return _histograms(data, _names(data))
-    if len(form.shape) == 2 and isinstance(data.spec.target, Values):
-        return _windows(data, data.spec.target)
+    if len(form.shape) == 1 and isinstance(target, Classes):
+        return columns(data, _names(data))
+    if len(form.shape) == 2 and isinstance(target, Values):
+        return windows(data, target)
     return None
 
 
@@ -95,8 +121,7 @@ def _beside(sheet: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], names: Seque
     """Return the sheet, pixel by pixel, with a name at the left of each row of `high` pixels."""
     longest = max(map(len, names))
     margin = 12 + 9 * longest if longest else 0
-    dots = 120
-    figure = canvas((sheet.shape[1] + margin) / dots, sheet.shape[0] / dots)
+    figure = canvas((sheet.shape[1] + margin) / DOTS, sheet.shape[0] / DOTS)
     figure.set_layout_engine("none")
     figure.figimage(sheet, margin, 0)
     for row, name in enumerate(names):
@@ -131,46 +156,4 @@ def _sounds(chosen: Mapping[int, Sequence[Example]], names: Sequence[str], rate:
         rows[2 * row + 1][0].set_ylabel(names[label], fontsize=9, rotation=0, ha="right", va="center")
     told = f"seconds; waveforms, each at its own scale, above frequencies from 0 to {rate // 2:,} Hz in mel"
     figure.supxlabel(told, fontsize=9)
-    return rendered(figure)
-
-
-def _histograms(data: DataModule, names: Sequence[str]) -> Image.Image:
-    """Draw how the numbers of each column are distributed over the training examples, in each class by itself."""
-    batches = list(islice(data.train(CPU, 0, batch_size=1), LOOKED_AT))
-    x, y = (torch.cat(parts) for parts in zip(*batches, strict=True))
-    titles = getattr(data.spec.reader, "features", ()) or [f"column {i + 1}" for i in range(x.shape[1])]
-    count = min(len(titles), MOST_COLUMNS)
-    figure = canvas(2.8 * min(count, ACROSS), 2.1 * -(-count // ACROSS) + 0.6)
-    every = figure.subplots(-(-count // ACROSS), min(count, ACROSS), squeeze=False).flat
-    shown = range(min(len(names), 10))
-    for i, axes in enumerate(every):
-        if i >= count:
-            axes.set_visible(False)
-            continue
-        edges = np.histogram_bin_edges(x[:, i].numpy(), bins=20)
-        for label in shown:
-            axes.hist(x[y == label, i].numpy(), edges, histtype="step", label=names[label])
-        axes.set_title(literal(titles[i]), fontsize=9)
-        axes.tick_params(labelsize=7)
-    lines, told = figure.axes[0].get_legend_handles_labels()
-    figure.legend(lines, told, loc="outside lower center", ncols=min(len(told), 6), fontsize=8)
-    return rendered(figure)
-
-
-def _windows(data: DataModule, target: Values) -> Image.Image:
-    """Draw what a model sees of a series, and after it what it is to predict, at some places of the training part."""
-    examples = list(islice(data.train(CPU, 0, batch_size=1), MOST_WINDOWS))
-    columns = range(min(MOST_LINES, target.shape[-1]))
-    titles = [literal(name) for name in target.names] or [f"column {i + 1}" for i in columns]
-    figure = canvas(2.8 * min(len(examples), ACROSS), 2.1 * -(-len(examples) // ACROSS) + 0.6)
-    every = figure.subplots(-(-len(examples) // ACROSS), min(len(examples), ACROSS), squeeze=False).flat
-    for axes, (past, future) in zip(every, examples, strict=False):
-        steps = len(past[0])
-        for i in columns:
-            (line,) = axes.plot(range(1 - steps, 1), past[0, :, i], linewidth=1, label=titles[i])
-            axes.plot(range(1, 1 + len(future[0])), future[0, :, i], "o", markersize=3, color=line.get_color())
-        axes.tick_params(labelsize=7)
-    figure.supxlabel("steps; dots are to be predicted", fontsize=9)
-    lines, told = figure.axes[0].get_legend_handles_labels()
-    figure.legend(lines, told, loc="outside upper center", ncols=len(told), fontsize=8)
     return rendered(figure)
