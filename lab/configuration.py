@@ -7,28 +7,26 @@ from __future__ import annotations
 
 import argparse
 import inspect
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, ClassVar
 
 from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 
-from lab.config.arrays import register_arrays
 from lab.config.callables import refuse_callables
 from lab.config.classes import named_classes, overridden, require_class, require_given_classes, types_of
 from lab.config.explained import classes_for
 from lab.config.files import find, setting
 from lab.config.imports import import_class, import_from_here, import_handed_out, present_name, public_name
 from lab.config.messages import explain
-from lab.config.parsed import dotted, replace_class, replaced_classes
+from lab.config.parsed import FILE, MODE, dotted, reading, register, replace_class, replaced_classes, settings
 from lab.config.roles import Roles, roles_of
 from lab.config.types import PositiveInt, Seed
-from lab.config.words import in_full, joined, short_names
+from lab.config.values import unmarked
+from lab.config.words import as_words, in_full, joined, short_names
 from lab.errors import ConfigError
 from lab.experiment import Experiment
 from lab.runs.reference import Reference, Target
@@ -39,7 +37,7 @@ from lab.trust.stranger import Stranger, read_as
 
 # A config may come from somebody else: it names no class of Python's standard library, some of which execute commands
 # or code, and none where plain values are expected, as in env.kwargs.
-register_arrays()
+register()
 set_parsing_settings(import_path_denylist=sorted(sys.stdlib_module_names), instantiate_subclass_spec_in_any=False)
 
 
@@ -94,7 +92,6 @@ class Config:
         """Whose config it is, where it is not this user's."""
         self.notes: list[str] = []
         """Notes for the user about the overrides; printed when everything has been checked."""
-        self._dumped: str | None = None
         if stranger is not None:  # texts may have become classes and paths while they were read
             stranger.require_settings((Common, experiment), {**self.as_dict(), "experiment": None})
         self.instantiate({})
@@ -108,7 +105,7 @@ class Config:
         values = self.values.clone()
         for place, value in replacements.items():
             values[place] = value
-        self._built = vars(self.parser.instantiate(values))
+        self._built = unmarked(vars(self.parser.instantiate(values)))
 
     @property
     def common(self) -> Common:
@@ -121,13 +118,11 @@ class Config:
 
     def as_dict(self) -> dict[str, Any]:
         """Return all settings as plain values, nulls included. Written as YAML, they repeat the run."""
-        if self._dumped is None:  # dumping takes longer than reading what was dumped
-            self._dumped = self.parser.dump(self.values, format="json", skip_validation=True, skip_unset=False)
-        return {"experiment": public_name(self.experiment), **json.loads(self._dumped)}
+        return {"experiment": public_name(self.experiment), **settings(self.values)}
 
     def record(self, place: str, value: Any) -> None:
         """Change a setting in the recorded config, by dotted name with `init_args`. What was built stays as it is."""
-        self.values[place], self._dumped = value, None
+        self.values[place] = value
 
     def roles(self) -> Roles:
         """Return the roles of all settings by dotted name, as declared by the classes that the config names."""
@@ -145,10 +140,10 @@ def load(name: str, overrides: Mapping[str, Any] | Sequence[str] = (), *, trust:
     Raises ConfigError if a key, a value or a class is wrong.
     """
     path = find(name)
-    words = joined([f"--{k}={_word(v)}" for k, v in overrides.items()] if isinstance(overrides, Mapping) else overrides)
     import_from_here()
     declared: dict[str, dict[str, Any]] = {}
-    values, stranger = read_as(trust, path, overridden(words), declared)
+    mine = overrides if isinstance(overrides, Mapping) else overridden(joined(overrides))
+    values, stranger = read_as(trust, path, mine, declared)
     values.setdefault("name", path.resolve().stem)
     named = values.pop("experiment", None)
     if stranger is not None:
@@ -167,8 +162,9 @@ def load(name: str, overrides: Mapping[str, Any] | Sequence[str] = (), *, trust:
         require_class(named_class["class_path"], key)
     for package in SHORT_NAMES:
         import_handed_out(package)
+    words = joined(as_words(overrides, cls, values) if isinstance(overrides, Mapping) else overrides)
     top = {*COMMON, *inspect.signature(cls).parameters}
-    parser = ArgumentParser(exit_on_error=False, add_help=False, allow_abbrev=False)
+    parser = ArgumentParser(exit_on_error=False, add_help=False, allow_abbrev=False, parser_mode=MODE)
     parser.add_argument("--config", action="config")
     parser.add_class_arguments(Common, None)
     parser.add_class_arguments(cls, None)
@@ -177,8 +173,8 @@ def load(name: str, overrides: Mapping[str, Any] | Sequence[str] = (), *, trust:
         given = overridden(words)
         require_given_classes(given)
         try:
-            with stranger.reading() if stranger else nullcontext():
-                parsed = parser.parse_args(["--config", json.dumps(values), *words])
+            with stranger.reading() if stranger else nullcontext(), reading(values):
+                parsed = parser.parse_args(["--config", FILE, *words])
         # jsonargparse raises ArgumentError for what it foresees; odd values make it raise these others.
         except (argparse.ArgumentError, TypeError, ValueError, KeyError, AttributeError, ImportError) as error:
             known = partial(classes_for, cls, values)
@@ -213,12 +209,6 @@ def _may_name_class(value: Any) -> bool:
     if isinstance(value, dict | list):
         return any(map(_may_name_class, value.values() if isinstance(value, dict) else value))
     return isinstance(value, str) and ("." in value or not value.islower())
-
-
-def _word(value: Any) -> str:
-    if hasattr(value, "item"):
-        value = value.item()  # a numpy or torch scalar
-    return str(value) if isinstance(value, str | Path) else json.dumps(value)
 
 
 def _known_keys(cls: type, values: dict[str, Any]) -> set[str]:

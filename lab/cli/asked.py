@@ -28,11 +28,10 @@ def answered(parser: Parser, words: Sequence[str]) -> bool:
     overrides = parser.overrides([word for word in words if word not in (*HELP, *CONFIG, *groups)])
     loading(name)
     if config:
-        import yaml
-
+        from lab.config.values import dump
         from lab.configuration import load
 
-        print(yaml.safe_dump(load(name, overrides).as_dict(), sort_keys=False, allow_unicode=True), end="")
+        print(dump(load(name, overrides).as_dict()), end="")
         return True
     if whole:
         parser.print_help()

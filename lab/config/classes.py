@@ -12,6 +12,7 @@ from typing import Any, get_args, get_type_hints
 import yaml
 
 from lab.config.imports import import_class, present_name
+from lab.config.values import read_word, unmarked
 from lab.errors import ConfigError, nearest
 
 
@@ -34,7 +35,7 @@ def overridden(words: Sequence[str]) -> dict[str, Any]:
         name, equals, value = word.partition("=")
         if name.startswith("--"):
             try:
-                found[name[2:].removesuffix("+")] = yaml.safe_load(value if equals else following)
+                found[name[2:].removesuffix("+")] = unmarked(read_word(value if equals else following))
             except yaml.YAMLError:  # the parser takes it as a text, or refuses it
                 continue
     return found
@@ -70,6 +71,24 @@ def types_of(cls: Any) -> dict[str, tuple[Any, ...]]:
     except (NameError, TypeError):
         return {}
     return {name: (hint, *get_args(hint)) for name, hint in hints.items()}
+
+
+def takes_anything(owner: Any, values: Any, key: str) -> bool:
+    """Whether the setting of that dotted key takes values of any type, as those in `env.kwargs` do.
+
+    Args:
+        owner: class with the setting.
+        values: a config of that class.
+    """
+    for part in key.split("."):
+        if isinstance(values, Mapping) and isinstance(values.get("class_path"), str):
+            owner, values = import_class(values["class_path"], key), values.get("init_args")
+        types = types_of(owner).get(part, ())
+        if any(one in (Any, object, dict, list) for one in types):
+            return True
+        owner = next(filter(is_dataclass, types), None)
+        values = values.get(part) if isinstance(values, Mapping) else None
+    return False
 
 
 def inside(key: str, name: str) -> str:

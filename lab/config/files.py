@@ -13,13 +13,9 @@ import yaml
 
 from lab.config.imports import within_run
 from lab.config.shipped import shipped
+from lab.config.values import Loader, require_plain
 from lab.errors import ConfigError, nearest
 from lab.moved import SETTINGS
-
-try:
-    from yaml import CSafeLoader as SafeLoader
-except ImportError:  # PyYAML built without libyaml: ten times slower, otherwise the same
-    from yaml import SafeLoader  # type: ignore[assignment]
 
 CLASS = ("class_path", "init_args", "dict_kwargs")
 """Keys of a class in a config file: its dotted path, its settings, and what its constructor takes as `**kwargs`."""
@@ -58,7 +54,7 @@ def read(
         raise ConfigError(f"circular extends: {circle}")
     try:
         written = path.read_bytes()
-        content = yaml.load(written.decode("utf-8"), Loader=SafeLoader)
+        content = yaml.load(written.decode("utf-8"), Loader=Loader)  # noqa: S506  # a SafeLoader
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read {path}: {error}") from error
     except yaml.YAMLError as error:
@@ -67,6 +63,7 @@ def read(
         raise ConfigError(f"{path} is not valid YAML{line}: {getattr(error, 'problem', error)}") from error
     if not isinstance(content, dict):
         raise ConfigError(f"{path} must hold keys and values, received {type(content).__name__}")
+    require_plain(content, path)
     of_run = within_run(path)
     values: dict[str, Any] = content if of_run else _settings_inside(content)  # a run's are in their places
     _rename(values)

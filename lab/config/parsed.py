@@ -1,13 +1,72 @@
-"""What the parser's values hold: the names of settings, and the classes that overrides replaced."""
+"""How jsonargparse reads settings, and what its values hold: plain settings, their names, and replaced classes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from jsonargparse import Namespace
+import numpy as np
+import yaml
+from jsonargparse import Namespace, set_loader
+from jsonargparse.typing import register_type
 
 from lab.config.classes import inside
+from lab.config.values import Text, marked, plain, read_word
+
+MODE = "lab"
+"""Name of the lab's way to read words on the command line, for jsonargparse's `parser_mode`."""
+
+FILE = "{the: file}"
+"""The word that stands for the values of the config file, which are taken as they are."""
+
+
+def register() -> None:
+    """Make `MODE`, `Text`, and NumPy's numbers and arrays known to jsonargparse: Gymnasium's wrappers declare some of
+    their settings as these."""
+    set_loader(MODE, read_word, (yaml.YAMLError,))
+    register_type(Text, serializer=str, deserializer=Text, fail_already_registered=False)
+    for kind, read in ((np.floating, np.float32), (np.integer, np.int64), (np.ndarray, _array)):
+        register_type(kind, serializer=_plain_array, deserializer=read, fail_already_registered=False)
+
+
+@contextmanager
+def reading(values: dict[str, Any]) -> Iterator[None]:
+    """Inside the block, jsonargparse reads `FILE` as these values, and everything else as a word."""
+    set_loader(MODE, lambda text: marked(values) if text == FILE else read_word(text), (yaml.YAMLError,))
+    try:
+        yield
+    finally:
+        set_loader(MODE, read_word, (yaml.YAMLError,))
+
+
+def settings(parsed: Any) -> Any:
+    """Return parsed settings as the values that YAML has. Reading them gives the same."""
+    if isinstance(parsed, Namespace | dict):
+        items = vars(parsed).items() if isinstance(parsed, Namespace) else parsed.items()
+        return {key: settings(one) for key, one in items}
+    if isinstance(parsed, list | tuple | set):
+        return [settings(one) for one in parsed]
+    if isinstance(parsed, np.ndarray | np.generic):
+        return _plain_array(parsed)
+    for kind in (str, bool, int, float):  # the types of settings are subclasses of these
+        if isinstance(parsed, kind):
+            return kind(parsed)
+    return plain(parsed, "a setting")
+
+
+def _array(value: Any) -> np.ndarray[Any, Any]:
+    """Read a number or nested lists of numbers. Real numbers become float32, as the spaces of Gymnasium have them."""
+    read = np.asarray(value)
+    if read.dtype.kind not in "biuf":
+        raise ValueError(f"expected a number or a list of numbers, received {value!r}")
+    return read.astype(np.float32) if read.dtype.kind == "f" else read
+
+
+def _plain_array(value: Any) -> Any:
+    if np.ndim(value):
+        return [_plain_array(one) for one in value]
+    return float(str(value)) if np.issubdtype(type(value), np.floating) else int(value)  # 0.1 stays 0.1
 
 
 def dotted(values: Namespace, key: str = "") -> Iterator[str]:

@@ -2,9 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
+from lab.config.classes import takes_anything
+from lab.config.values import plain
+from lab.config.values import word as as_word
 from lab.errors import ConfigError
+
+
+def as_words(overrides: Mapping[str, Any], cls: type, values: dict[str, Any]) -> list[str]:
+    """Return what Python gave for settings as words of the command line. Raises ConfigError for what none can be.
+
+    Args:
+        overrides: dotted settings and their values.
+        cls: class of the experiment.
+        values: its config. A text stays one where a setting in it takes anything.
+    """
+    words = []
+    for key, given in overrides.items():
+        value = plain(given, key)
+        is_word = isinstance(value, str) and not takes_anything(cls, values, key)
+        words.append(f"--{key}={value if is_word else as_word(value)}")
+    return words
 
 
 def joined(words: Sequence[str]) -> list[str]:

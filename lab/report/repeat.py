@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lab.config.files import setting
 from lab.config.shipped import shipped
+from lab.config.values import word
 from lab.console.wording import near
 from lab.errors import LabError
 from lab.runs.select import Run, flat
@@ -74,11 +74,11 @@ def overrides(config: Mapping[str, Any], own: Mapping[str, Any]) -> list[str] | 
         whole = next((part for part in _prefixes(name) if part in there and not _is_class(own, part)), None)
         if whole and whole not in replaced:  # a place for any keys, such as env.kwargs
             name, value = whole, setting(config, whole)
-        words.setdefault(name, f"--{name}={value if isinstance(value, str) else json.dumps(value)}")
+        words.setdefault(name, f"--{name}={value if isinstance(value, str) else word(value)}")
     emptied = {part for name in there if name not in here for part in _prefixes(name) if part in here}
     for name in sorted(emptied - words.keys()):  # null or {} where the experiment has settings
         if name.split(".")[0] not in NO_OVERRIDES and not _is_class(config, name):
-            words[name] = f"--{name}={json.dumps(here[name])}"
+            words[name] = f"--{name}={word(here[name])}"
     return list(words.values())
 
 

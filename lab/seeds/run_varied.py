@@ -10,8 +10,7 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from lab.config.values import dump
 from lab.configuration import Config, load
 from lab.console.notices import notice
 from lab.errors import ConfigError, DivergedError, Interrupted
@@ -181,7 +180,7 @@ def _pinned(config: Config, path: Path) -> Path:
 
     Raises ConfigError where the config cannot be repeated from a file.
     """
-    path.write_text(yaml.safe_dump(config.as_dict(), sort_keys=False, allow_unicode=True), encoding="utf-8")
+    path.write_text(dump(config.as_dict()), encoding="utf-8")
     if lost := list(differences(config.as_dict(), load(str(path), trust=True).as_dict())):
         raise ConfigError(f"this config does not come back from a file: {'; '.join(lost)}; start each run by itself")
     return path

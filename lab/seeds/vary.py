@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
 
+from lab.config.values import word as as_word
 from lab.errors import ConfigError
 
 SEED = "seed"
@@ -97,4 +97,4 @@ def _unwrapped(value: Any) -> Any:
 
 
 def _told(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, default=str)
+    return value if isinstance(value, str) else as_word(value)

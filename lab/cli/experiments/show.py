@@ -75,6 +75,6 @@ def _run_folder(options: argparse.Namespace) -> Path | None:
 
 
 def _print(settings: dict[str, Any]) -> None:
-    import yaml
+    from lab.config.values import dump
 
-    print(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), end="")
+    print(dump(settings), end="")
