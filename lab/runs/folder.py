@@ -1,16 +1,24 @@
-"""The lock of a run's folder: one process at a time works in it."""
+"""The lock of a run's folder: one process at a time works in it, and whoever looks disturbs nobody."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from lab.errors import ConfigError
+from lab.system.files import make_folder, publish_folder
+from lab.system.locks import is_locked, shown_as_locked
 
 LOCK = ".lock"
+NEW = ".new-"
+"""Prefix of a run's folder in the runs folder until it is complete."""
+FORK = ".fork"
+"""Name of a fork's folder in its parent's until it is complete."""
 MARK = "synced.json"
 """File in `wandb/` that says that W&B has the whole run."""
 
@@ -29,13 +37,41 @@ def locked(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise ConfigError(f"cannot write to the run folder {folder}: {error.strerror}") from error
     try:
-        yield
+        with shown_as_locked(folder / LOCK):
+            yield
     finally:
         lock.release()
 
 
+def create(folder: Path, staging: Path, fill: Callable[[Path], None], held: ExitStack) -> None:
+    """Make a run's folder and hold it for this process, until `held` is closed.
+
+    It is filled under another name, so that a kill or a power cut leaves a whole run or none. Raises OSError, with
+    nothing left, if the disk refuses or `folder` is there already.
+    """
+    make_folder(staging.parent)
+    staging.mkdir()
+    try:
+        if os.name == "posix":  # the lock stays on the renamed folder; Windows renames none with a lock in it
+            held.enter_context(locked(staging))
+        fill(staging)
+        publish_folder(staging, folder)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+    if os.name != "posix":
+        held.enter_context(locked(folder))
+
+
 def at_work(folder: Path) -> bool:
-    """Return whether a process works in the folder."""
+    """Return whether a process works in the folder.
+
+    Where the system can only be asked by taking the lock (Windows, macOS), it is taken for a moment.
+    """
+    try:
+        return is_locked(folder / LOCK)
+    except OSError:
+        pass
     try:
         with locked(folder):
             return False

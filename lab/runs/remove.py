@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import ConfigError, LabError
-from lab.runs.folder import at_work, locked
+from lab.runs.folder import NEW, at_work, locked
 from lab.runs.select import Run, choose
 
 ASIDE = ".removing-"
@@ -89,8 +89,8 @@ def remove(folder: Path, runs_dir: Path) -> None:
 
 
 def clear_away(runs_dir: Path) -> None:
-    """Delete what interrupted removals left."""
-    for aside in runs_dir.glob(f"{ASIDE}*"):
+    """Delete what interrupted removals left, and runs that were killed while their folder was made."""
+    for aside in (*runs_dir.glob(f"{ASIDE}*"), *runs_dir.glob(f"{NEW}*")):
         if aside.is_dir() and not aside.is_symlink() and not at_work(aside):
             shutil.rmtree(aside, ignore_errors=True)
 

@@ -31,10 +31,34 @@ def write_json(path: Path, value: Any) -> None:
     write_atomic(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder with all above it, and force their names to the disk. A file that is forced to the disk is lost
+    with its folder when the power goes and the name of the folder was not forced."""
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        sync_folder(folder.parent)
+
+
+def publish_folder(staging: Path, folder: Path) -> None:
+    """Force everything in `staging` to the disk, and rename it to `folder`: after a crash that is there with all of it,
+    or not at all. Raises OSError if `folder` exists and is not empty."""
+    for path in (*staging.rglob("*"), staging):
+        _sync(path)
+    make_folder(folder.parent)
+    staging.rename(folder)
+    sync_folder(folder.parent)
+
+
 def sync_folder(folder: Path) -> None:
     """Force a rename inside `folder` to the disk. Windows cannot open folders, and does not need this."""
+    _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    """Force a file's content, or the names in a folder, to the disk."""
     if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
+        descriptor = os.open(path, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:
