@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from agents.core.agent import Agent
@@ -39,25 +39,33 @@ class Checkpoints:
         assert context.saver is not None
         context.saver.save(self.agent.num_timesteps, *self._state(reporter))
 
-    def restore(self, restored: Checkpoint, reporter: TrainingReporter) -> str | None:
+    def restore(self, restored: Checkpoint, reporter: TrainingReporter, changed: Collection[str] = ()) -> str | None:
         """Restore agent, environments and reporter, except the random generators. Return why the run may not end as it
         would have without the interruption, or None.
 
         Raises CheckpointError if the checkpoint does not fit the settings.
+
+        Args:
+            changed: dotted names of the settings that differ from those that led to the checkpoint. Environments with
+                other settings begin new episodes: the state of an old one would bring its settings back.
         """
+        others = any(name.startswith("env.") and name != "env.timeout" for name in changed)
         try:
-            strayed = self._restore(restored, reporter)
-        except (RuntimeError, KeyError, IndexError, ValueError, AttributeError) as error:
+            strayed = self._restore(restored, reporter, changed, environments=not others)
+        except (RuntimeError, KeyError, IndexError, ValueError, TypeError, AttributeError) as error:
             reason = " ".join(str(error).split())[:160]
             raise CheckpointError(f"the checkpoint does not fit the settings: {reason}") from error
-        if self.method == "none" or strayed:  # else the agent would act on observations of other episodes
+        if self.method == "none" or strayed or others:  # else the agent would act on observations of other episodes
             self.agent.begin_episodes()
         return f"environments {', '.join(map(str, strayed))} did not come back to where they were" if strayed else None
 
-    def _restore(self, restored: Checkpoint, reporter: TrainingReporter) -> list[int]:
+    def _restore(
+        self, restored: Checkpoint, reporter: TrainingReporter, changed: Collection[str], *, environments: bool
+    ) -> list[int]:
         agent, state = self.agent, restored.state
+        strayed = load_agent_state(agent, state["agent"], environments=environments)
         reporter.load_state_dict(state["reporter"])
-        strayed = load_agent_state(agent, state["agent"])
+        reporter.adapt(changed, agent.num_timesteps)
         load_pending_rows(agent, state["agent"]["logged"])
         if agent.replay:
             self.rows_saved = agent.rows_added

@@ -12,7 +12,7 @@ from stable_baselines3.common.logger import Logger
 
 from agents.checkpoints import Checkpoints
 from agents.core.agent import PARTS, Agent, AgentFactory
-from agents.core.state import load_randomness
+from agents.core.state import load_randomness, misfit
 from agents.environments.settings import EnvSettings
 from agents.evaluation.aside import FILM, SHORT_FILM, film_aside
 from agents.evaluation.episodes import (
@@ -114,9 +114,12 @@ class AgentExperiment(Experiment):
 
     def misfit(self, restored: Checkpoint) -> str | None:
         copies, now = len(restored.state["agent"]["environments"]["rewards"]), self.env.num_envs
-        if copies == now:
-            return None
-        return f"env.num_envs must stay {copies} when a run is resumed, received {now}: each copy continues its episode"
+        if copies != now:
+            return (
+                f"env.num_envs must stay {copies} when a run is resumed, received {now}: each copy continues its "
+                "episode"
+            )
+        return misfit(self.agent, restored.state["agent"], restored.segments)
 
     def train(self, context: RunContext) -> Throughput:
         announce_limit(self.env, self.evaluation)
@@ -139,7 +142,7 @@ class AgentExperiment(Experiment):
             checkpoints = Checkpoints(self.agent, self.method)
             self.agent.set_logger(Logger(None, [TrackerWriter(context.tracker)]))
             if context.restored:
-                strayed = checkpoints.restore(context.restored, reporter)
+                strayed = checkpoints.restore(context.restored, reporter, context.changed)
                 if strayed and self._inexact is None:
                     self._inexact = strayed
                     notice(f"{strayed}: this run does not end exactly as it would have")

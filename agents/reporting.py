@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -99,6 +99,20 @@ class TrainingReporter(BaseCallback):
         """Restore what `state_dict` returned."""
         for name in KEPT:
             setattr(self, name, state[name])
+
+    def adapt(self, changed: Collection[str], done: int) -> None:
+        """Go on with other settings than those that led to the restored state.
+
+        Args:
+            changed: dotted names of the settings that differ.
+            done: steps so far.
+        """
+        if "evaluation.every" in changed:
+            self.next_evaluation = (done // self.every + 1) * self.every
+        if not {"evaluation.video_every", "total_timesteps"}.isdisjoint(changed):
+            self.next_film = (done // self.film_every + 1) * self.film_every
+        if "evaluation.stop_at" in changed:  # the next evaluation decides
+            self.solved = False
 
     def _on_step(self) -> bool:
         return True

@@ -91,10 +91,11 @@ def provide(config: Config, needs: Sequence[Need]) -> None:
         config.instantiate({need.place: str(need.folder) for need in needs})
 
 
-def keep_copies(needs: Sequence[Need], record: Summary) -> None:
-    """Copy the artifacts into the run's folder, and record in the runs that made them that this run uses them."""
+def keep_copies(needs: Sequence[Need], record: Summary, folder: Path) -> None:
+    """Copy the artifacts into `folder`, which becomes the run's, and record in the runs that made them that this run
+    uses them."""
     for need in needs:
-        copy = record.dir / COPIES / need.key
+        copy = folder / COPIES / need.key
         if copy != need.folder:
             copy.mkdir(parents=True)
             for found in need.folder.iterdir():

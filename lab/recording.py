@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
 from lab.capabilities import capabilities_of
 from lab.config.files import setting
+from lab.config.values import dump
 from lab.configuration import Config
 from lab.console.notices import notice
 from lab.console.wording import shown
 from lab.errors import ConfigError, DivergedError, Interrupted
 from lab.job import Job, exactness
 from lab.needs import keep_copies
+from lab.runs.folder import NEW, create
 from lab.runs.reference import Reference, Target, verdict_on
 from lab.runs.summary import Status, Summary, git_state, new_run_id
 from lab.system.devices import describe
@@ -27,17 +30,35 @@ from lab.system.files import write_atomic
 from lab.tracking.redact import redact
 from lab.trust.signature import signed_config
 
+TAKEN = {errno.EEXIST, errno.ENOTEMPTY}
+ATTEMPTS = 20  # to find an id that no other run has
 
-def new_record(job: Job, runs: Path) -> Summary:
-    """Create the run folder with its config and a summary whose status is `running`."""
-    config, common = job.config, job.config.common
+
+def new_record(job: Job, runs: Path, held: ExitStack) -> Summary:
+    """Create the run folder with its config and a summary whose status is `running`; `held` keeps its lock."""
+    for _ in range(ATTEMPTS):
+        record = _record(job, runs)
+        try:
+            create(record.dir, runs / f"{NEW}{record.run_id}", partial(_fill, job=job, record=record), held)
+        except OSError as error:
+            refused = error
+            if error.errno in TAKEN:  # chance gave two runs of one second the same id
+                continue
+            break
+        return record
+    raise ConfigError(
+        f"cannot write to the runs folder {runs}: {refused.strerror}; choose one with --runs-dir"
+    ) from refused
+
+
+def _record(job: Job, runs: Path) -> Summary:
+    common = job.config.common
     run_id = new_run_id(common.seed)
-    folder = runs / common.name / run_id
-    record = Summary(
+    return Summary(
         name=common.name,
         family=job.experiment.family,
         run_id=run_id,
-        run_dir=str(folder),
+        run_dir=str(runs / common.name / run_id),
         seed=common.seed,
         device=describe(job.device),
         threads=torch.get_num_threads(),
@@ -46,25 +67,22 @@ def new_record(job: Job, runs: Path) -> Summary:
         target=asdict(common.target) if common.target else {},
         fast_dev_run=job.fast_dev_run,
         git=git_state(),
-        roles=config.roles().as_dict(),
+        roles=job.config.roles().as_dict(),
         can=capabilities_of(job.experiment.trained),
         resume=exactness(job) | {"sessions": 1},
     )
-    try:
-        folder.mkdir(parents=True)
-        write_config(folder, config)
-        keep_copies(job.needs, record)
-        record.write()
-    except OSError as error:
-        raise ConfigError(
-            f"cannot write to the runs folder {runs}: {error.strerror}; choose one with --runs-dir"
-        ) from error
-    return record
+
+
+def _fill(folder: Path, job: Job, record: Summary) -> None:
+    """Write what a run's folder has before it trains."""
+    write_config(folder, job.config)
+    keep_copies(job.needs, record, folder)
+    record.write(folder)
 
 
 def write_config(folder: Path, config: Config, *, sign: bool = True) -> None:
     """Write `config.yaml`, without secrets, atomically; signed as the user's own, unless it is somebody else's."""
-    content = yaml.safe_dump(redact(config.as_dict()), sort_keys=False, allow_unicode=True).encode()
+    content = dump(redact(config.as_dict())).encode()
     write_atomic(folder / "config.yaml", signed_config(content) if sign else content)
 
 

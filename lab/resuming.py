@@ -7,14 +7,15 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-import yaml
 
 from lab.config.files import setting
+from lab.config.values import dump
 from lab.configuration import Config, load
 from lab.console.notices import notice
 from lab.errors import CheckpointError, ConfigError
@@ -23,19 +24,21 @@ from lab.needs import COPIES, needs_of
 from lab.recording import write_config
 from lab.runner import carry_out
 from lab.runs import summary
-from lab.runs.folder import locked
+from lab.runs.folder import FORK, create, locked
 from lab.runs.summary import Summary
 from lab.saving import checkpoint
 from lab.saving.checkpoint import SEGMENTS, Checkpoint
 from lab.saving.cut_back import cut_back
 from lab.saving.own_data import moved, require_place, require_same
 from lab.saving.saver import newest_valid, position
-from lab.saving.surroundings import differences, surroundings
+from lab.saving.surroundings import changes, differences, surroundings
 from lab.system.devices import describe
 from lab.tracking import MEDIA, METRICS
 from lab.tracking.destination import chosen_mode
 from lab.tracking.redact import BLANK, redact
 
+LED_TO = "led_to"
+"""In the metadata of a fork's first checkpoint: the settings that led to its state, which are not the fork's."""
 META = {"run_id", "config", "surroundings", "journal", "train_seconds"}
 
 
@@ -60,6 +63,7 @@ def resume(
     summary.read_summary(folder)  # raises ConfigError if it is not a run
     with ExitStack() as held:
         held.enter_context(locked(folder))
+        shutil.rmtree(folder / FORK, ignore_errors=True)  # left by a fork that was killed
         record = summary.read_summary(folder)
         restored = _newest(folder)
         config = load(str(folder / "config.yaml"), overrides, trust=trust)
@@ -69,8 +73,8 @@ def resume(
             else redact(load(str(folder / "config.yaml"), trust=trust).as_dict())
         )
         every = list(differences(before, redact(config.as_dict())))
-        changes = [change for change in every if not moved(record, change)]
-        if not changes and record.status == "completed":
+        changed = [change for change in every if not moved(record, change)]
+        if not changed and record.status == "completed":
             lengths = config.experiment.lengths
             given = next((name for name in lengths if _length(before, name) is not None), lengths[0])
             raise ConfigError(f"{folder} is complete; to train it longer, give a larger --{given}=N")
@@ -81,14 +85,14 @@ def resume(
         job = prepare(config, needs, fast_dev_run=record.fast_dev_run)
         require_same(record, job.experiment.dataset)
         others = list(differences(restored.meta["surroundings"], surroundings(job.device))) if restored else []
-        _refuse(folder, changes, before, config, others, force=force)
+        _refuse(folder, changed, before, config, others, force=force)
         total = job.experiment.total_steps
-        if changes and restored and total is not None and total < position(restored.folder):
+        if changed and restored and total is not None and total < position(restored.folder):
             raise ConfigError(
-                f"{'; '.join(changes)}: training would end at step {total:,}, but the checkpoint of {folder} is at "
+                f"{'; '.join(changed)}: training would end at step {total:,}, but the checkpoint of {folder} is at "
                 f"step {position(restored.folder):,} already"
             )
-        if changes and restored and (wrong := job.experiment.misfit(restored)):
+        if changed and restored and (wrong := job.experiment.misfit(restored)):
             raise ConfigError(wrong)
         for line in [*config.notes, *job.experiment.notes]:
             notice(line)
@@ -97,18 +101,16 @@ def resume(
                 raise CheckpointError(
                     f"{folder} has lost its checkpoints: the last one was at {record.resume['checkpoint']}"
                 )
-            if changes:
+            if changed:
                 raise ConfigError(f"{folder} has no checkpoint to continue with another config; use `lab run`")
             notice("the run ended before its first checkpoint, so it starts again in the same folder")
-        elif changes:
+        elif changed:
             parent = record.dir
-            record, restored = _fork(record, restored, config)
-            notice(f"{'; '.join(changes)}: a new run continues from step {position(restored.folder):,} of {parent}")
-            held.enter_context(locked(record.dir))
-        if changes != every:  # the data lie elsewhere now, which later commands need to know
+            record, restored = _fork(record, restored, config, held)
+            notice(f"{'; '.join(changed)}: a new run continues from step {position(restored.folder):,} of {parent}")
+        if changed != every:  # the data lie elsewhere now, which later commands need to know
             record.dataset = asdict(job.experiment.dataset)
             write_config(record.dir, config, sign=config.stranger is None)
-        cut_back(record.dir, restored)
         forced = [*record.resume.get("forced", []), *others]
         record.resume |= exactness(job) | {"sessions": record.resume.get("sessions", 0) + 1}
         if forced:
@@ -116,8 +118,10 @@ def resume(
         record.status, record.error, record.metrics = "running", None, {}
         record.device, record.threads = describe(job.device), torch.get_num_threads()
         record.durations = {"setup": time.perf_counter() - started}
+        record.write()  # before its results are removed: a summary never says more than is on the disk
+        cut_back(record.dir, restored)
         announce(record)
-        return carry_out(job, record, wandb_mode, restored)
+        return carry_out(job, record, wandb_mode, restored, _changed(restored, config) if restored else ())
 
 
 def _newest(folder: Path) -> Checkpoint | None:
@@ -135,19 +139,26 @@ def _newest(folder: Path) -> Checkpoint | None:
     return restored
 
 
-def _trained_with(restored: Checkpoint, *, mine: bool) -> dict[str, Any]:
+def _changed(restored: Checkpoint, config: Config) -> set[str]:
+    """Return the dotted names of the settings that differ from those that led to a checkpoint."""
+    before = _trained_with(restored, LED_TO, mine=config.stranger is None)
+    return {name for name, _, _ in changes(before, redact(config.as_dict()))}
+
+
+def _trained_with(restored: Checkpoint, key: str = "config", *, mine: bool) -> dict[str, Any]:
     """Return the settings in a checkpoint. Those that its version of the lab did not have are at their defaults.
 
     Args:
         restored: the checkpoint.
+        key: which of them: `config` are those of the run that it is in, `LED_TO` those that led to its state.
         mine: whether it is the user's own.
     """
-    before: dict[str, Any] = restored.meta["config"]
+    before: dict[str, Any] = restored.meta.get(key) or restored.meta["config"]
     if restored.meta["surroundings"].get("deep-learning-lab") == summary.versions().get("deep-learning-lab"):
         return before
     with TemporaryDirectory() as place:
         path = Path(place) / "config.yaml"
-        path.write_text(yaml.safe_dump(before), encoding="utf-8")
+        path.write_text(dump(before), encoding="utf-8")
         try:
             return redact(load(str(path), trust=mine).as_dict())  # type: ignore[no-any-return]
         except ConfigError:  # a setting is gone, which is a difference to name
@@ -155,7 +166,7 @@ def _trained_with(restored: Checkpoint, *, mine: bool) -> dict[str, Any]:
 
 
 def _refuse(
-    folder: Path, changes: list[str], before: dict[str, Any], config: Config, others: list[str], *, force: bool
+    folder: Path, changed: list[str], before: dict[str, Any], config: Config, others: list[str], *, force: bool
 ) -> None:
     """Raise ConfigError if the run cannot be resumed, or should not be resumed without `force`."""
 
@@ -164,10 +175,10 @@ def _refuse(
         old, new = _length(before, name), _length(config.as_dict(), name)
         if old is not None and new is not None and new < old:
             raise ConfigError(f"{name} can only grow when a run is resumed: it must be at least {old}, received {new}")
-    only_longer = len(changes) == len(lengths) == 1
-    if changes and not (force or only_longer):
+    only_longer = len(changed) == len(lengths) == 1
+    if changed and not (force or only_longer):
         raise ConfigError(
-            f"{folder} was trained with other settings ({'; '.join(changes)}); --force continues from its checkpoint "
+            f"{folder} was trained with other settings ({'; '.join(changed)}); --force continues from its checkpoint "
             "as a new run with the new settings"
         )
     if others and not force:
@@ -182,13 +193,42 @@ def _length(settings: Mapping[str, Any], name: str) -> float | None:
     return found if isinstance(found, int | float) else None
 
 
-def _fork(record: Summary, restored: Checkpoint, config: Config) -> tuple[Summary, Checkpoint]:
-    """Create a new run with another config, which continues from the checkpoint `restored`."""
-    run_id = summary.new_run_id(config.common.seed)
+def _fork(record: Summary, restored: Checkpoint, config: Config, held: ExitStack) -> tuple[Summary, Checkpoint]:
+    """Create a new run with another config, which continues from the checkpoint `restored`; `held` keeps its lock.
+
+    It is unfinished from its first moment on: nothing in its summary is of the parent's end.
+    """
+    run_id, reference = summary.new_run_id(config.common.seed), config.common.reference
     folder = record.dir.parent.parent / config.common.name / run_id
+    made = Summary(
+        name=config.common.name,
+        family=record.family,
+        run_id=run_id,
+        run_dir=str(folder),
+        seed=config.common.seed,
+        device=record.device,
+        threads=record.threads,
+        dataset=record.dataset,
+        reference=asdict(reference) if reference else {},
+        target=asdict(config.common.target) if config.common.target else {},
+        fast_dev_run=record.fast_dev_run,
+        needs=record.needs,
+        can=record.can,
+        roles=config.roles().as_dict(),
+        git=summary.git_state(),
+        resume={"checkpoint": position(restored.folder), "steps_after_it": 0},
+        parent={"run_id": record.run_id, "checkpoint": position(restored.folder)},
+    )
+    create(
+        folder, record.dir / FORK, partial(_fill_fork, record=record, restored=restored, config=config, made=made), held
+    )
+    return made, checkpoint.load(folder / "checkpoints" / restored.folder.name)
+
+
+def _fill_fork(folder: Path, record: Summary, restored: Checkpoint, config: Config, made: Summary) -> None:
+    """Write into `folder` what the run `made` takes over from `record`."""
     checkpoints = folder / "checkpoints"
     (checkpoints / SEGMENTS).mkdir(parents=True)
-    settings = redact(config.as_dict())
     write_config(folder, config)
     for name in (METRICS, MEDIA):
         shutil.copyfile(record.dir / name, folder / name)
@@ -200,23 +240,7 @@ def _fork(record: Summary, restored: Checkpoint, config: Config) -> tuple[Summar
         path = checkpoints / SEGMENTS / segment.path.name
         shutil.copyfile(segment.path, path)
         segments.append(replace(segment, path=path))
-    at = checkpoints / restored.folder.name
-    checkpoint.publish(at, restored.state, {**restored.meta, "config": settings, "run_id": run_id}, segments)
-    reference = config.common.reference
-    made = replace(
-        record,
-        name=config.common.name,
-        run_id=run_id,
-        run_dir=str(folder),
-        seed=config.common.seed,
-        reference=vars(reference) if reference else {},
-        resume={},
-        parent={"run_id": record.run_id, "checkpoint": position(restored.folder)},
-        started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        roles=config.roles().as_dict(),
-        versions=summary.versions(),
-        git=summary.git_state(),
-        wandb=None,
-    )
-    made.write()
-    return made, checkpoint.load(at)
+    led_to = restored.meta.get(LED_TO) or restored.meta["config"]
+    meta = {**restored.meta, "config": redact(config.as_dict()), LED_TO: led_to, "run_id": made.run_id}
+    checkpoint.publish(checkpoints / restored.folder.name, restored.state, meta, segments)
+    made.write(folder)

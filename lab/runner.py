@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,6 @@ from lab.needs import MissingArtifactError, Need, needs_of
 from lab.recording import TrainingTime, new_record, record_verdicts, status_of, timed, write_or_notice
 from lab.runs import summary
 from lab.runs.artifacts import FOLDER
-from lab.runs.folder import locked
 from lab.runs.summary import Summary
 from lab.saving import checkpoint
 from lab.saving.checkpoint import Checkpoint
@@ -66,9 +66,9 @@ def run(
     job = prepare(config, needs, fast_dev_run=fast_dev_run)
     for line in [*config.notes, *job.experiment.notes]:
         notice(line)
-    record = new_record(job, runs)
-    record.durations["setup"] = time.perf_counter() - started
-    with locked(record.dir):
+    with ExitStack() as held:
+        record = new_record(job, runs, held)
+        record.durations["setup"] = time.perf_counter() - started
         announce(record)
         return carry_out(job, record, wandb_mode)
 
@@ -90,8 +90,17 @@ def find_needs(
             run(error.experiment, runs_dir=runs, fast_dev_run=fast_dev_run, make_needed=True, announce=announce)
 
 
-def carry_out(job: Job, record: Summary, wandb_mode: str, restored: Checkpoint | None = None) -> Summary:
-    """Train from the start or from a checkpoint, evaluate, and record everything in the run folder, which is locked."""
+def carry_out(
+    job: Job,
+    record: Summary,
+    wandb_mode: str,
+    restored: Checkpoint | None = None,
+    changed: Collection[str] = (),
+) -> Summary:
+    """Train from the start or from a checkpoint, evaluate, and record everything in the run folder, which is locked.
+
+    `changed` has the dotted names of the settings that differ from those that led to the checkpoint.
+    """
     experiment, started = job.experiment, time.perf_counter()
     journal = Journal(record.dir)
     wandb = _follow(job, record, journal, wandb_mode)
@@ -102,7 +111,9 @@ def carry_out(job: Job, record: Summary, wandb_mode: str, restored: Checkpoint |
     try:
         with signals_as_exceptions() as stop:
             saver = Saver(record.dir / "checkpoints", meta, stop, job.cadence, restored)
-            context = RunContext(record.dir, record.seed, job.device, tracker, job.fast_dev_run, saver, restored)
+            context = RunContext(
+                record.dir, record.seed, job.device, tracker, job.fast_dev_run, saver, restored, changed
+            )
             wandb.wait_started(5)
             record.durations["setup"] = round(record.durations["setup"] + time.perf_counter() - started, 3)
             record.wandb = wandb.state | {"url": None}
@@ -113,6 +124,7 @@ def carry_out(job: Job, record: Summary, wandb_mode: str, restored: Checkpoint |
             _evaluate(experiment, context, record)
             _draw(experiment, context)
             _baselines(experiment, context, record)
+            journal.position()  # on the disk before the summary says that the run is complete
         record.descriptions, record.status = dict(experiment.descriptions), "completed"
     except BaseException as error:
         record.status, record.error = status_of(error), f"{type(error).__name__}: {error}"[:500]

@@ -12,6 +12,7 @@ from agents.buffers.replay import Replay
 from agents.environments.resumable import Strayed
 from agents.spaces.observations import at, each
 from lab.errors import CheckpointError
+from lab.saving.checkpoint import mismatch
 from lab.saving.saver import Rows
 from lab.system.randomness import random_state, restore_random_state
 
@@ -40,15 +41,43 @@ def agent_state(agent: Agent) -> dict[str, Any]:
     }
 
 
-def load_agent_state(agent: Agent, state: dict[str, Any]) -> list[int]:
+def misfit(agent: Agent, state: dict[str, Any], segments: Sequence[Segment]) -> str | None:
+    """Return why a new agent cannot go on from a state that an agent with other settings had, or None."""
+    modules, priorities = agent.learned_modules, agent.replay.priorities if agent.replay else None
+    parts = {name: name in state["modules"] for name in {*modules, *state["modules"]}}
+    parts |= {name: state[name] is not None for name in ("reward_scale", "priorities")}
+    now = {*modules, *(["reward_scale"] if agent.reward_scale else []), *(["priorities"] if priorities else [])}
+    for name, there in parts.items():
+        if there != (name in now):
+            return f"the checkpoint does not fit the settings: {name} is {'' if there else 'not '}in it"
+    for name, module in modules.items():
+        if wrong := mismatch(state["modules"][name], module.state_dict()):
+            return wrong
+    try:
+        if agent.replay:
+            require_rows(agent.replay, segments, rows_added(state))
+    except CheckpointError as error:
+        return str(error)
+    return None
+
+
+def rows_added(state: dict[str, Any]) -> int:
+    """Return the rows that were added to the replay buffer. Version 0.1 counted them as DQN's calls."""
+    plain = state["plain"]
+    return int(plain.get("rows_added", plain.get("_n_calls", 0)))
+
+
+def load_agent_state(agent: Agent, state: dict[str, Any], *, environments: bool = True) -> list[int]:
     """Restore what `agent_state` returned, except the random generators: see `load_randomness`.
 
     Return the indices of environments that could not be brought back to where they were.
+
+    Args:
+        environments: whether they go back to where they were.
     """
     for name, value in state["plain"].items():
         setattr(agent, name, value)
-    if "rows_added" not in state["plain"]:  # version 0.1 counted them as DQN's calls
-        agent.rows_added = state["plain"].get("_n_calls", 0)
+    agent.rows_added = rows_added(state)
     for name, module in agent.learned_modules.items():
         module.load_state_dict(state["modules"][name])
     # Version 0.1 saved a single optimizer.
@@ -61,6 +90,8 @@ def load_agent_state(agent: Agent, state: dict[str, Any]) -> list[int]:
         agent.reward_scale.load_state_dict(state["reward_scale"])
     if agent.replay and agent.replay.priorities:
         agent.replay.priorities.load_state_dict(state["priorities"])
+    if not environments:
+        return []
     seen = agent.vec_env.restore(state["environments"])
     return [i for i, one in enumerate(seen) if one is not None and not _is_last(agent, i, one)]
 
@@ -104,12 +135,7 @@ def replay_rows(buffer: Replay, saved: int, total: int) -> Rows:
 
 def load_replay(buffer: Replay, segments: Sequence[Segment], total: int) -> None:
     """Fill the buffer from segments, one at a time. Raises CheckpointError if they do not reach back far enough."""
-    needed = max(0, total - buffer.buffer_size)
-    if total and min((segment.start for segment in segments), default=total) > needed:
-        raise CheckpointError(
-            f"a replay buffer of {buffer.buffer_size} needs the transitions from {needed:,} on, which the checkpoint "
-            "no longer has; a buffer can be made smaller, not larger"
-        )
+    needed = require_rows(buffer, segments, total)
     for segment in segments:
         index = np.arange(segment.start, segment.stop)
         kept = index >= needed
@@ -117,6 +143,17 @@ def load_replay(buffer: Replay, segments: Sequence[Segment], total: int) -> None
         for name, rows in segment.load().items():
             columns[name][index[kept] % buffer.buffer_size] = rows.numpy()[kept]
     buffer.pos, buffer.full = total % buffer.buffer_size, total >= buffer.buffer_size
+
+
+def require_rows(buffer: Replay, segments: Sequence[Segment], total: int) -> int:
+    """Return the index of the first row that the buffer needs. Raises CheckpointError if the segments lack it."""
+    needed = max(0, total - buffer.buffer_size)
+    if total and min((segment.start for segment in segments), default=total) > needed:
+        raise CheckpointError(
+            f"a replay buffer of {buffer.buffer_size} needs the transitions from {needed:,} on, which the checkpoint "
+            "no longer has; a buffer can be made smaller, not larger"
+        )
+    return needed
 
 
 def _columns(buffer: Replay) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:

@@ -25,7 +25,7 @@ from lab.data.spec import InputSpec, Spec
 from lab.encoders.base import Encoder, EncoderFactory
 from lab.encoders.combined import Combined
 from lab.errors import CheckpointError, ConfigError, nearest
-from lab.system.files import write_atomic, write_json
+from lab.system.files import make_folder, write_atomic, write_json
 from lab.trust.settings import wrong_settings
 from lab.trust.signature import is_signed, signed
 
@@ -52,7 +52,7 @@ def plain_state(encoder: Encoder) -> dict[str, Tensor]:
 
 def save_encoder(encoder: Encoder, folder: Path) -> None:
     """Write `encoder` into `folder`, which is made where it is missing."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     write_atomic(folder / WEIGHTS, save(plain_state(encoder)))
     description = {"schema": 1, **_plain(encoder), "spec": _plain(encoder.spec), "features_dim": encoder.features_dim}
     write_json(folder / DESCRIPTION, signed("artifact", description))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -13,7 +14,7 @@ from lab.console.progress import Progress
 from lab.data.sound import Sound
 from lab.saving.checkpoint import Checkpoint
 from lab.saving.saver import Saver
-from lab.system.files import write_atomic
+from lab.system.files import make_folder, write_atomic
 from lab.tracking.base import Tracker
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ class RunContext:
         fast_dev_run: do only a little of every stage.
         saver: to be called at every safe point in training; None where nothing is trained.
         restored: the checkpoint to resume from; None for a new run.
+        changed: dotted names of the settings that differ from those that led to that checkpoint. What is announced as
+            changed must train: a state that holds the old value gives way.
     """
 
     dir: Path
@@ -41,6 +44,7 @@ class RunContext:
     fast_dev_run: bool = False
     saver: Saver | None = None
     restored: Checkpoint | None = None
+    changed: Collection[str] = ()
 
     def progress(self, stage: str, total: int, unit: str, *, start: int = 0) -> Progress:
         """Return a progress bar, a context manager. `start` units were done in an earlier session."""
@@ -67,6 +71,6 @@ class RunContext:
 
     def _media(self, name: str, suffix: str, content: bytes, *, axis: str, at: int) -> None:
         path = self.dir / "media" / f"{name.removeprefix('pictures/').replace('/', '-')}-{at:08d}{suffix}"
-        path.parent.mkdir(exist_ok=True)
+        make_folder(path.parent)
         write_atomic(path, content)  # on the disk before any checkpoint that comes after it
         self.tracker.media(name, path, axis=axis, at=at)

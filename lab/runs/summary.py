@@ -94,9 +94,9 @@ class Summary:
         """The verdict on our own target, in the same words; `none` where there is no target."""
         return str(self.target.get("verdict", "none"))
 
-    def write(self) -> None:
-        """Replace `summary.json` in the run folder, atomically."""
-        write_json(self.dir / "summary.json", asdict(self))
+    def write(self, folder: Path | None = None) -> None:
+        """Replace `summary.json` in the run folder, or in the one that becomes it, atomically."""
+        write_json((folder or self.dir) / "summary.json", asdict(self))
 
 
 def finite(metrics: dict[str, float]) -> dict[str, float | None]:

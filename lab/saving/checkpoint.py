@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lab.errors import CheckpointError
 from lab.saving.packing import pack, unpack
-from lab.system.files import sha256, sync_folder, write_atomic, write_json
+from lab.system.files import make_folder, sha256, sync_folder, write_atomic, write_json
 from lab.trust.signature import signed
 
 WEIGHTS, META, MANIFEST, SEGMENTS = "state.safetensors", "meta.json", "manifest.json", "segments"
@@ -55,11 +55,12 @@ def publish(folder: Path, state: Any, meta: Mapping[str, Any], segments: Sequenc
     """
     staging = folder.with_name(folder.name + STAGING)
     shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
+    make_folder(staging)
     structure, tensors = pack(state)
     plain = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
     write_atomic(staging / WEIGHTS, save(plain))
-    write_json(staging / META, {"meta": dict(meta), "structure": structure})
+    described, _ = pack(dict(meta))  # strict JSON has no infinities and no numbers as keys, which settings may have
+    write_json(staging / META, {"meta": described, "structure": structure})
     manifest = {
         "schema": 2,
         "files": {name: _print_of(staging / name) for name in (WEIGHTS, META)},
@@ -89,16 +90,29 @@ def load(folder: Path) -> Checkpoint:
         # Cloned into memory that torch has aligned: the rounding of some sums depends on alignment.
         tensors = {name: tensor.clone() for name, tensor in load_file(folder / WEIGHTS).items()}
         state = unpack(described["structure"], tensors)
-        return Checkpoint(folder, state, dict(described["meta"]), segments)
+        return Checkpoint(folder, state, dict(unpack(described["meta"], {})), segments)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, SafetensorError) as error:
         raise CheckpointError(f"no valid checkpoint in {folder} ({type(error).__name__}: {error})") from error
+
+
+def mismatch(saved: Mapping[str, Tensor], now: Mapping[str, Tensor]) -> str | None:
+    """Return in a sentence how the weights in a checkpoint differ in name or shape from those of a model; None where
+    they fit."""
+    before, wanted = ({name: tuple(value.shape) for name, value in one.items()} for one in (saved, now))
+    for name in sorted({*before, *wanted}):
+        if before.get(name) != wanted.get(name):
+            there, here = (f"{one[name]}" if name in one else "none" for one in (before, wanted))
+            return (
+                f"the checkpoint does not fit the settings: for {name} it has the shape {there}, and the model {here}"
+            )
+    return None
 
 
 def write_segment(folder: Path, start: int, rows: Mapping[str, Tensor]) -> Segment:
     """Write rows of a log, the first of which has index `start`, to a new file in `folder`."""
     stop = start + len(next(iter(rows.values())))
     path = folder / f"rows-{start:010d}-{stop:010d}.safetensors"
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     write_atomic(path, save({name: value.contiguous() for name, value in rows.items()}))
     return Segment(start, stop, path, _print_of(path))
 

@@ -28,9 +28,15 @@ def surroundings(device: torch.device) -> dict[str, Any]:
 
 def differences(before: Any, now: Any, name: str = "") -> Iterator[str]:
     """Yield a line `name: old -> new` for each setting that differs between two nested configs."""
+    for place, old, new in changes(before, now, name):
+        yield f"{place}: {old} -> {new}"
+
+
+def changes(before: Any, now: Any, name: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Yield (dotted name, old, new) for each setting that differs between two nested configs."""
     if isinstance(before, Mapping) and isinstance(now, Mapping):
         for key in {**before, **now}:
             inner = name if key == "init_args" else f"{name}.{key}".lstrip(".")
-            yield from differences(before.get(key), now.get(key), inner)
-    elif before != now:
-        yield f"{name}: {before} -> {now}"
+            yield from changes(before.get(key), now.get(key), inner)
+    elif before != now and not (before != before and now != now):  # a NaN differs from itself
+        yield name, before, now

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import SavingError
+from lab.system.files import sync_folder
 
 METRICS, MEDIA = "metrics.jsonl", "media.jsonl"
 
@@ -28,6 +29,7 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.files = {name: (folder / name).open("a", encoding="utf-8") for name in (METRICS, MEDIA)}
+        sync_folder(folder)
         self.rows = {name: (folder / name).read_bytes().count(b"\n") for name in (METRICS, MEDIA)}
 
     def log(self, metrics: Mapping[str, float], *, axis: str, at: int) -> None:

@@ -18,6 +18,7 @@ from lab.data.base import DataModule, DatasetInfo
 from lab.data.loader import testing_batches, training_batches, validation_batches
 from lab.errors import CheckpointError, ConfigError
 from lab.experiment import Experiment, RunContext, State, Throughput, Timing, Turn
+from lab.saving.checkpoint import Checkpoint
 from lab.saving.saver import Cadence, CheckpointSettings
 from lab.saving.specs import spec_as_json, spec_from_json
 from lab.training.averaging import Averaging
@@ -36,6 +37,7 @@ from lab.training.loop.trainer import lightning_trainer, quiet_lightning
 from lab.training.loop.weights import copied
 from lab.training.loop.workers import data_workers
 from lab.training.model import ModelFactory
+from lab.training.restoring import misfit, with_settings
 from lab.training.settings import TrainerSettings
 
 SAVE_EVERY = 1_000  # optimizer steps, where the config does not say
@@ -96,11 +98,16 @@ class Training(Experiment):
             return Cadence(1)
         return Cadence(wish.epochs * self.steps.per_epoch if wish.epochs else wish.steps or SAVE_EVERY)
 
+    def misfit(self, restored: Checkpoint) -> str | None:
+        return misfit(restored.state, self.model, self.steps, len(self.batches))
+
     def train(self, context: RunContext) -> Throughput:
         settings, length = self.settings, self.steps
         state = context.restored.state if context.restored else None
         start = state["step"] if state else 0
         if state:
+            if context.changed:
+                state = with_settings(state, self.model, settings, context.changed)
             try:
                 self.model.load_state_dict(state["lightning"]["state_dict"])
             except RuntimeError as error:
@@ -118,7 +125,9 @@ class Training(Experiment):
             # The best weights are copied before the averaged ones are taken out, and averaged before they are drawn.
             callbacks: list[pl.Callback] = [Seeding(context.seed), GradientWatch()]
             callbacks += [one for one in (best, averaging) if one]
-            callbacks += [reporter, drawing, Saving(context, memory, self.batches, reporter)]
+            epoch, stopped = (length.per_epoch, len(self.batches)), state["should_stop"] if state else None
+            callbacks += [reporter, drawing]
+            callbacks += [Saving(context, memory, self.batches, reporter, epoch=epoch, stopped=stopped)]
             if settings.statistics_every:
                 callbacks.append(LayerStatistics(settings.statistics_every, context, reporter))
             if stopping := settings.early_stopping:

@@ -32,7 +32,8 @@ class Best(pl.Callback):
             self.weights = copied(module.state_dict())
 
     def state_dict(self) -> dict[str, Any]:
-        return {"value": self.value, "epoch": self.epoch, "weights": self.weights}
+        chosen_by = {"metric": self.metric, "mode": self.mode}
+        return {"value": self.value, "epoch": self.epoch, "weights": self.weights, **chosen_by}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.value, self.epoch, self.weights = (state_dict[name] for name in ("value", "epoch", "weights"))

@@ -19,18 +19,31 @@ class Saving(LastCallback):
 
     A safe point comes after an optimizer step, never inside an accumulation. The last batch of an epoch is no safe
     point, since a run resumed there would skip the epoch's validation; the end of the epoch is one.
+
+    Args:
+        epoch: optimizer steps and batches of a whole epoch.
+        stopped: whether early stopping had decided before the checkpoint that is resumed from; None for a new run.
     """
 
-    def __init__(self, context: RunContext, memory: Memory, batches: Batches, reporter: Reporter) -> None:
+    def __init__(
+        self,
+        context: RunContext,
+        memory: Memory,
+        batches: Batches,
+        reporter: Reporter,
+        *,
+        epoch: tuple[int, int],
+        stopped: bool | None,
+    ) -> None:
         assert context.saver is not None
-        self.saver, self.restored = context.saver, context.restored
-        self.memory, self.batches, self.reporter = memory, batches, reporter
+        self.saver, self.stopped = context.saver, stopped
+        self.memory, self.batches, self.reporter, self.epoch = memory, batches, reporter, epoch
         self.cut_short: Any = None
         """Lightning's loop state where the training ended inside an epoch."""
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        if self.restored:  # Lightning does not save that early stopping has decided
-            trainer.should_stop = self.restored.state["should_stop"] or self.reporter.at_end
+        if self.stopped is not None:  # Lightning does not save that early stopping has decided
+            trainer.should_stop = self.stopped or self.reporter.at_end
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, i: int
@@ -56,6 +69,7 @@ class Saving(LastCallback):
             "batches": self.batches.state_dict(),
             "should_stop": trainer.should_stop and not self.cut_short,
             "step": self.reporter.step,
+            "epoch": list(self.epoch),
         }
 
     def _checkpoint(self, trainer: pl.Trainer) -> dict[str, Any]:
