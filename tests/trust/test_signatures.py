@@ -171,7 +171,7 @@ def test_yaml_among_runs_is_a_strangers(run: Path, place: str) -> None:
 
 
 def test_changed_run_is_a_strangers(run: Path) -> None:
-    with (run / "config.yaml").open("a") as config:
-        config.write("seed: 3\n")
+    config = run / "config.yaml"
+    config.write_text(config.read_text().replace("seed: 0\n", "seed: 3\n"))
     with pytest.raises(ConfigError, match="is not signed as yours"):
         load(str(run / "config.yaml"))
