@@ -16,13 +16,22 @@ from typing import Any, ClassVar
 
 from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 
-from lab.config.callables import refuse_callables
 from lab.config.classes import named_classes, overridden, require_class, require_given_classes, types_of
 from lab.config.explained import classes_for
 from lab.config.files import find, setting
 from lab.config.imports import import_class, import_from_here, import_handed_out, present_name, public_name
 from lab.config.messages import explain
-from lab.config.parsed import FILE, MODE, dotted, reading, register, replace_class, replaced_classes, settings
+from lab.config.parsed import (
+    FILE,
+    MODE,
+    dotted,
+    reading,
+    refuse_callables,
+    register,
+    replace_class,
+    replaced_classes,
+    settings,
+)
 from lab.config.roles import Roles, roles_of
 from lab.config.types import PositiveInt, Seed
 from lab.config.values import unmarked

@@ -6,6 +6,7 @@ The copy makes the folder self-contained: the run can be resumed and evaluated w
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -19,6 +20,7 @@ from lab.configuration import Config
 from lab.errors import ConfigError, nearest
 from lab.runs.artifacts import FromRun, artifact_at
 from lab.runs.summary import Summary, local_runs, read_summary
+from lab.system.opening import NO_LINK, is_plain
 
 COPIES, USED_BY = "needs", "used_by.jsonl"
 
@@ -99,13 +101,20 @@ def keep_copies(needs: Sequence[Need], record: Summary, folder: Path) -> None:
         if copy != need.folder:
             copy.mkdir(parents=True)
             for found in need.folder.iterdir():
-                if found.is_file() and not found.is_symlink():  # somebody else's link may point to a private file
+                if is_plain(found, need.folder):  # somebody else's link may point to a private file
                     shutil.copyfile(found, copy / found.name)
         record.needs.append(need.lineage)
         if need.source is not None:
             line = json.dumps({"run_id": record.run_id, "experiment": record.name, "name": need.lineage["name"]})
-            with suppress(OSError), (need.source.dir / USED_BY).open("a", encoding="utf-8") as file:
-                file.write(line + "\n")  # the other run may be read-only; this one has the lineage too
+            with suppress(OSError):  # the other run may be read-only; this one has the lineage too
+                _append(need.source.dir / USED_BY, line + "\n")
+
+
+def _append(path: Path, line: str) -> None:
+    """Add a line to a file. Raises OSError for a link: the run may be somebody else's."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | NO_LINK | os.O_NONBLOCK, 0o666)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(line)
 
 
 def _settings(config: Config) -> Iterator[tuple[str, Any]]:

@@ -24,7 +24,7 @@ from lab.needs import COPIES, needs_of
 from lab.recording import write_config
 from lab.runner import carry_out
 from lab.runs import summary
-from lab.runs.folder import FORK, create, locked
+from lab.runs.folder import FORK, create, locked, require_no_links
 from lab.runs.summary import Summary
 from lab.saving import checkpoint
 from lab.saving.checkpoint import SEGMENTS, Checkpoint
@@ -64,6 +64,7 @@ def resume(
     with ExitStack() as held:
         held.enter_context(locked(folder))
         shutil.rmtree(folder / FORK, ignore_errors=True)  # left by a fork that was killed
+        require_no_links(folder)
         record = summary.read_summary(folder)
         restored = _newest(folder)
         config = load(str(folder / "config.yaml"), overrides, trust=trust)

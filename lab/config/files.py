@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from lab.config.imports import within_run
+from lab.config.plain import NotPlainError, parse
 from lab.config.shipped import shipped
-from lab.config.values import Loader, require_plain
+from lab.config.values import require_plain
 from lab.errors import ConfigError, nearest
 from lab.moved import SETTINGS
+from lab.system.opening import read_plain
 
 CLASS = ("class_path", "init_args", "dict_kwargs")
 """Keys of a class in a config file: its dotted path, its settings, and what its constructor takes as `**kwargs`."""
@@ -52,22 +52,20 @@ def read(
     if path in chain:
         circle = " -> ".join(p.name for p in (*chain, path))
         raise ConfigError(f"circular extends: {circle}")
+    of_run = within_run(path)
     try:
-        written = path.read_bytes()
-        content = yaml.load(written.decode("utf-8"), Loader=Loader)  # noqa: S506  # a SafeLoader
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read {path}: {error}") from error
-    except yaml.YAMLError as error:
-        where = getattr(error, "problem_mark", None)
-        line = f" at line {where.line + 1}" if where else ""
-        raise ConfigError(f"{path} is not valid YAML{line}: {getattr(error, 'problem', error)}") from error
+        written = read_plain(path, path.parent if of_run else None)
+        strange = is_strangers(path, written)
+        content = parse(written, bounded=of_run or strange)
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+    except NotPlainError as error:
+        raise ConfigError(f"{path} {error}") from error
     if not isinstance(content, dict):
         raise ConfigError(f"{path} must hold keys and values, received {type(content).__name__}")
     require_plain(content, path)
-    of_run = within_run(path)
     values: dict[str, Any] = content if of_run else _settings_inside(content)  # a run's are in their places
     _rename(values)
-    strange = is_strangers(path, written)
     if "extends" not in values:
         if declared is not None:
             declared |= dict.fromkeys(values, values)

@@ -1,9 +1,11 @@
-"""How jsonargparse reads settings, and what its values hold: plain settings, their names, and replaced classes."""
+"""How jsonargparse reads settings, and what its values hold: plain settings, their names, replaced classes, and nothing
+that can be called."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from jsonargparse.typing import register_type
 
 from lab.config.classes import inside
 from lab.config.values import Text, marked, plain, read_word
+from lab.errors import ConfigError
 
 MODE = "lab"
 """Name of the lab's way to read words on the command line, for jsonargparse's `parser_mode`."""
@@ -101,3 +104,17 @@ def replace_class(values: dict[str, Any], place: tuple[str, ...], class_path: st
     before = values.get(place[-1]) or {}
     values[place[-1]] = {"class_path": class_path}
     return list(before.get("init_args") or {})
+
+
+def refuse_callables(value: Any, key: str = "") -> None:
+    """Raise ConfigError where a parsed setting can be called and is no class, whoever wrote it."""
+    if callable(value) and not isinstance(value, type | Namespace):
+        is_function = isinstance(value, FunctionType | BuiltinFunctionType)
+        kind, named = ("function", value) if is_function else ("object of class", type(value))
+        raise ConfigError(f"{key} must name a class, received the {kind} {named.__module__}.{named.__qualname__}")
+    if isinstance(value, Namespace | dict):
+        for name, inner in vars(value).items() if isinstance(value, Namespace) else value.items():
+            refuse_callables(inner, inside(key, name))
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            refuse_callables(inner, key)

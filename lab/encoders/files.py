@@ -26,6 +26,7 @@ from lab.encoders.base import Encoder, EncoderFactory
 from lab.encoders.combined import Combined
 from lab.errors import CheckpointError, ConfigError, nearest
 from lab.system.files import make_folder, write_atomic, write_json
+from lab.system.opening import open_plain, read_plain
 from lab.trust.settings import wrong_settings
 from lab.trust.signature import is_signed, signed
 
@@ -67,9 +68,10 @@ def load_encoder(folder: Path, *, classes: Iterable[type[Encoder]] = ()) -> Enco
     """
     known = {public_name(c): c for c in (*_own_classes(), *classes)}
     try:
-        description = json.loads((folder / DESCRIPTION).read_text())
+        description = json.loads(read_plain(folder / DESCRIPTION, folder))
         mine = is_signed("artifact", description)
         encoder = _factory(description, known, folder, mine=mine)(_spec(description["spec"]))
+        open_plain(folder / WEIGHTS, folder).close()  # through no link
         encoder.load_state_dict(load_file(folder / WEIGHTS))
     except UNREADABLE as error:
         raise CheckpointError(f"no encoder can be loaded from {folder}: {error}") from error

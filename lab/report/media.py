@@ -14,6 +14,7 @@ from PIL import Image
 from lab.console.wording import size
 from lab.report.material import short
 from lab.runs.readings import number
+from lab.system.opening import read_plain
 from lab.tracking.journal import MEDIA
 
 PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".gif": "GIF", ".webp": "WEBP"}
@@ -72,7 +73,7 @@ class Medium:
 def media_of(run: int, folder: Path, left_out: Counter[str]) -> Iterator[Medium]:
     """Yield the media of a run that a page can show, in the order of their journal; count the others."""
     try:
-        lines = (folder / MEDIA).read_bytes().split(b"\n")[:-1] if (folder / MEDIA).is_file() else []
+        lines = read_plain(folder / MEDIA, folder).split(b"\n")[:-1]
     except OSError:
         return
     if len(lines) > MOST_ROWS:

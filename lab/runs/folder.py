@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from filelock import FileLock, Timeout
 from lab.errors import ConfigError
 from lab.system.files import make_folder, publish_folder
 from lab.system.locks import is_locked, shown_as_locked
+from lab.system.opening import first_link, is_plain
 
 LOCK = ".lock"
 NEW = ".new-"
@@ -31,6 +33,7 @@ def locked(folder: Path) -> Iterator[None]:
     """
     lock = FileLock(folder / LOCK)
     try:
+        _require_own(folder / LOCK)
         lock.acquire(blocking=False)
     except Timeout as error:
         raise ConfigError(f"another process works in {folder}; wait until it ends, or end it") from error
@@ -61,6 +64,23 @@ def create(folder: Path, staging: Path, fill: Callable[[Path], None], held: Exit
         raise
     if os.name != "posix":
         held.enter_context(locked(folder))
+
+
+def require_no_links(folder: Path) -> None:
+    """Raise ConfigError where a run holds links or special files: what is written there would go elsewhere.
+
+    W&B puts links into its own folder, to other places in that.
+    """
+    if (link := first_link(folder, "wandb")) is not None:
+        raise ConfigError(f"{link} is a link or no file, and a run holds files and folders alone; remove it")
+
+
+def _require_own(path: Path) -> None:
+    """Raise OSError where the lock's file, which is emptied, is a link, a special file, or a file with another name."""
+    if not os.path.lexists(path):
+        return
+    if not is_plain(path, path.parent) or (path.stat().st_nlink > 1 and path.stat().st_size > 0):
+        raise OSError(errno.EINVAL, f"{path.name} is a link or no file")
 
 
 def at_work(folder: Path) -> bool:

@@ -146,7 +146,7 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
     `init_args` is left out of the names, and a class path stands under the name of its setting."""
     found: dict[str, Any] = {}
-    for name, value in values.items():
+    for name, value in ((str(key), value) for key, value in values.items()):
         if name == "init_args" and not value:
             continue
         inside = prefix if name == "init_args" else (prefix.rstrip(".") if name == "class_path" else prefix + name)

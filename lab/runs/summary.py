@@ -18,6 +18,7 @@ from typing import Any, Literal
 from lab.config.imports import present_name, within_run
 from lab.errors import ConfigError, nearest
 from lab.system.files import write_json
+from lab.system.opening import read_plain
 
 Status = Literal["running", "completed", "interrupted", "failed", "diverged"]
 
@@ -117,7 +118,7 @@ def runs_folder(chosen: str | Path | None = None) -> Path:
 def read_summary(folder: Path) -> Summary:
     """Return a run's summary. Raises ConfigError where there is none that can be read."""
     try:
-        values = json.loads((folder / "summary.json").read_text())
+        values = json.loads(read_plain(folder / "summary.json", folder))
         known = {f.name for f in fields(Summary)}
         numbers = [*values["metrics"].values(), *values["durations"].values(), values["seed"]]
         # Whatever is raised here joins the others below.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,10 +17,13 @@ from torch import Tensor
 from lab.errors import CheckpointError
 from lab.saving.packing import pack, unpack
 from lab.system.files import make_folder, sha256, sync_folder, write_atomic, write_json
+from lab.system.opening import open_plain, read_plain
 from lab.trust.signature import signed
 
 WEIGHTS, META, MANIFEST, SEGMENTS = "state.safetensors", "meta.json", "manifest.json", "segments"
 STAGING = ".tmp"
+MOST_META = 2**30
+"""Bytes of a checkpoint's metadata: the actions of the episodes that are replayed are there."""
 
 
 @dataclass(frozen=True)
@@ -74,10 +78,11 @@ def publish(folder: Path, state: Any, meta: Mapping[str, Any], segments: Sequenc
 
 def load(folder: Path) -> Checkpoint:
     """Load a checkpoint, with tensors on the CPU. Raises CheckpointError if any byte differs from what was written."""
+    run = folder.parent.parent
     try:
-        manifest = json.loads((folder / MANIFEST).read_text())
+        manifest = json.loads(read_plain(folder / MANIFEST, run))
         for name in (WEIGHTS, META):
-            _verify(folder / name, manifest["files"][name])
+            _verify(folder / name, run, manifest["files"][name])
         segments = [
             Segment(
                 int(one["start"]), int(one["stop"]), folder.parent / SEGMENTS / Path(one["name"]).name, one["print"]
@@ -85,8 +90,8 @@ def load(folder: Path) -> Checkpoint:
             for one in manifest["segments"]
         ]
         for segment in segments:
-            _verify(segment.path, segment.print)
-        described = json.loads((folder / META).read_text())
+            _verify(segment.path, run, segment.print)
+        described = json.loads(read_plain(folder / META, run, most=MOST_META))
         # Cloned into memory that torch has aligned: the rounding of some sums depends on alignment.
         tensors = {name: tensor.clone() for name, tensor in load_file(folder / WEIGHTS).items()}
         state = unpack(described["structure"], tensors)
@@ -120,7 +125,7 @@ def write_segment(folder: Path, start: int, rows: Mapping[str, Tensor]) -> Segme
 def segment_names(folder: Path) -> list[str]:
     """Return the names of the segments that the checkpoint in `folder` needs; empty if it cannot be read."""
     try:
-        return [entry["name"] for entry in json.loads((folder / MANIFEST).read_text())["segments"]]
+        return [entry["name"] for entry in json.loads(read_plain(folder / MANIFEST, folder.parent.parent))["segments"]]
     except (OSError, ValueError, KeyError, TypeError):
         return []
 
@@ -135,6 +140,8 @@ def _print_of(path: Path) -> dict[str, Any]:
     return {"size": path.stat().st_size, "sha256": sha256(path)}
 
 
-def _verify(path: Path, expected: Mapping[str, Any]) -> None:
-    if sha256(path) != expected["sha256"]:
+def _verify(path: Path, run: Path, expected: Mapping[str, Any]) -> None:
+    with open_plain(path, run) as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != expected["sha256"]:
         raise CheckpointError(f"{path} is damaged: its hash differs from the one in the manifest")

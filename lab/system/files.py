@@ -18,7 +18,8 @@ def is_name(text: str) -> bool:
 def write_atomic(path: Path, content: bytes) -> None:
     """Write `content` to a temporary file beside `path`, force it to the disk, and rename it to `path`."""
     part = path.with_name(f".{path.name}.part")
-    with part.open("wb") as file:
+    part.unlink(missing_ok=True)  # left by a crash, or a link that somebody put there
+    with part.open("xb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

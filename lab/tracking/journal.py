@@ -9,11 +9,13 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
 from lab.errors import SavingError
 from lab.system.files import sync_folder
+from lab.system.opening import open_plain, unshare
 
 METRICS, MEDIA = "metrics.jsonl", "media.jsonl"
 
@@ -63,6 +65,7 @@ class Journal:
 def cut_journal(folder: Path, position: Mapping[str, int]) -> None:
     """Truncate the journal to `position`, and remove media files that it no longer names."""
     for name in (METRICS, MEDIA):
+        unshare(folder / name)
         with (folder / name).open("ab") as file:
             file.truncate(position.get(name, 0))
             os.fsync(file.fileno())
@@ -74,7 +77,7 @@ def cut_journal(folder: Path, position: Mapping[str, int]) -> None:
 
 def read_journal(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the rows. An incomplete last row, left by a crash, is skipped."""
-    with path.open(encoding="utf-8") as file:
+    with TextIOWrapper(open_plain(path, path.parent), encoding="utf-8") as file:
         for line in file:
             if line.endswith("\n"):
                 yield json.loads(line)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lab.config.files import read
 from lab.errors import ConfigError, LabError
-from lab.runs.folder import MARK, at_work, locked
+from lab.runs.folder import MARK, at_work, locked, require_no_links
 from lab.runs.summary import Summary, read_summary
 from lab.system.files import write_json
 from lab.tracking import WandbFollower
@@ -28,6 +28,7 @@ def sync(folder: Path, *, mode: str = "online") -> str | None:
     Raises SyncError when W&B does not accept everything.
     """
     with locked(folder):
+        require_no_links(folder)
         record = read_summary(folder)
         try:
             rows = Counter(file for file, _ in read_in_order(folder))

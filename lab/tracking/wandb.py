@@ -21,7 +21,7 @@ from lab.console.notices import notice
 from lab.tracking.destination import quiet, trial
 from lab.tracking.journal import MEDIA, METRICS, read_in_order
 from lab.tracking.redact import redact
-from lab.tracking.wandb_client import as_media, start_run
+from lab.tracking.wandb_client import as_media, is_media, start_run
 
 QUEUE_ROWS = 10_000
 ROW = {METRICS: "journal/row", MEDIA: "journal/media"}
@@ -191,7 +191,7 @@ class WandbFollower:
             else:
                 values = {axis: row[axis]}
                 path = self.folder / "media" / Path(row["file"]).name
-                if path.is_file() and not path.is_symlink():  # somebody else's run may link to a private file
+                if is_media(path, self.folder):
                     values[row["name"]] = as_media(path)
             self._hand_on({**values, ROW[kind]: counts[kind]}, axis, sum(counts.values()))
 

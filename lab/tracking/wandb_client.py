@@ -8,7 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lab.system.opening import open_plain
 from lab.tracking.destination import project, sweeping
+
+BEGINNINGS = {".png": b"\x89PNG", ".jpg": b"\xff\xd8", ".gif": b"GIF8", ".wav": b"RIFF", ".txt": b""}
+"""First bytes of each kind of media, by the ending of the file's name."""
 
 
 def start_run(
@@ -60,6 +64,18 @@ def start_run(
         resume="allow",
         settings=wandb.Settings(**settings, sweep_id=trial.get("sweep")),
     )
+
+
+def is_media(path: Path, folder: Path) -> bool:
+    """Whether a file of a run is a picture, film, sound or text, and no link: the run may be somebody else's.
+
+    A file that is called a picture and is something else would be read by a program that the library chooses.
+    """
+    try:
+        with open_plain(path, folder) as file:
+            return file.read(16).startswith(BEGINNINGS.get(path.suffix, ()))
+    except OSError:
+        return False
 
 
 def as_media(path: Path) -> Any:

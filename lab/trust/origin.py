@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lab.config.imports import within_run
 from lab.runs.summary import runs_folder
+from lab.system.opening import read_plain
 from lab.trust.signature import config_is_signed, is_signed
 
 LOOKED_AT = 1_000  # entries of a folder
@@ -58,7 +59,7 @@ def _is_run(folder: Path) -> bool:
 def _is_unsigned(manifest: Path) -> bool:
     """Whether a manifest is whole and bears no signature. A damaged one is never loaded."""
     try:
-        values = json.loads(manifest.read_bytes())
+        values = json.loads(read_plain(manifest, manifest.parents[2]))
     except (OSError, ValueError, RecursionError):
         return False
     return not (isinstance(values, dict) and is_signed("manifest", values))

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from lab.errors import ConfigError
 from lab.runs.artifacts import FOLDER
-from lab.runs.folder import locked
+from lab.runs.folder import locked, require_no_links
 from lab.system.files import write_atomic, write_json
+from lab.system.opening import read_plain
 from lab.trust.key import key, key_file
 from lab.trust.signature import Kind, signed, signed_config
 
@@ -26,6 +27,7 @@ def sign_run(folder: Path) -> None:
 
     Raises ConfigError where another process works on it, or nothing can be written.
     """
+    require_no_links(folder)
     with locked(folder), _writing(folder):
         for kind, pattern in PLACES:
             for path in sorted(folder.glob(pattern)):
@@ -38,12 +40,12 @@ def sign_config(path: Path) -> None:
     if key() is None:
         raise ConfigError(f"there is no key to sign with, and none can be written to {key_file()}")
     with _writing(path):
-        write_atomic(path, signed_config(path.read_bytes()))
+        write_atomic(path, signed_config(read_plain(path)))
 
 
 def _sign_json(kind: Kind, path: Path) -> None:
     try:
-        values = json.loads(path.read_bytes())
+        values = json.loads(read_plain(path))
     except (ValueError, RecursionError):
         return
     if isinstance(values, dict):

@@ -34,6 +34,8 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
     if options.output and options.window:
         raise ConfigError("-o films, --window shows: choose one of them")
     record, agent = trained(options, "act", rest)
+    if not (options.output or options.window) and (record.dir / "media").is_symlink():  # the run may be somebody else's
+        raise ConfigError(f"{record.dir / 'media'} is a link, through which nothing is written; use -o")
     from lab.capabilities import Episode, Showing
 
     def told(episode: Episode) -> None:

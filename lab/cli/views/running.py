@@ -14,6 +14,7 @@ from lab.console.progress import FILE
 from lab.runs.fields import result_metric
 from lab.runs.readings import number
 from lab.runs.select import Run
+from lab.system.opening import open_plain
 
 MOST_BYTES = 100_000
 STALE = 60.0
@@ -79,7 +80,7 @@ def _says_much(name: str) -> bool:
 
 def _read(path: Path) -> Mapping[str, Any]:
     try:
-        with path.open("rb") as file:
+        with open_plain(path, path.parent) as file:
             found = json.loads(file.read(MOST_BYTES), parse_constant=lambda _: math.nan)
     except (OSError, ValueError, RecursionError):
         return {}

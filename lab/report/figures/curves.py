@@ -15,6 +15,7 @@ import orjson
 from numpy.typing import NDArray
 
 from lab.report.figures.thinning import thin
+from lab.system.opening import open_plain
 from lab.tracking.journal import METRICS
 
 Array = NDArray[np.float64]
@@ -57,12 +58,14 @@ def read_curves(folder: Path, started: float | None = None) -> Curves:
 
     `started` is when the run began, in seconds since the epoch; None for the time of its first row.
     """
-    path = folder / METRICS
-    if not path.is_file():
+    try:
+        with open_plain(folder / METRICS, folder) as file:
+            content = file.read()
+    except OSError:
         return Curves()
     with _no_collector():
         found = Curves()
-        layouts = list(_layouts(_parsed(path.read_bytes().split(b"\n")[:-1]), found))
+        layouts = list(_layouts(_parsed(content.split(b"\n")[:-1]), found))
     begin = min((float(times.min()) for _, _, times, _ in layouts), default=0.0)
     begin = begin if started is None else min(started, begin)  # a fork has rows of its parent
     parts: dict[tuple[str, str], list[tuple[Array, Array, Array]]] = {}

@@ -13,6 +13,7 @@ from lab.report.review.findings import Case, question
 from lab.runs.designs import repeat, repeat_name
 from lab.runs.groups import Group
 from lab.runs.select import Run
+from lab.system.opening import open_plain
 from lab.tracking.journal import METRICS
 
 MAY_BE_NONE = {"train/explained_variance"}
@@ -117,7 +118,10 @@ def _nulls(run: Run) -> Counter[str]:
     """How often each metric in the run's curves was not finite. Nothing is parsed: a report has gigabytes of rows."""
     found: Counter[str] = Counter()
     try:
-        with (run.record.dir / METRICS).open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+        with (
+            open_plain(run.record.dir / METRICS, run.record.dir) as file,
+            mmap(file.fileno(), 0, access=ACCESS_READ) as content,
+        ):
             at = content.find(NULL)
             while at >= 0:
                 found[content[content.rfind(b'"', 0, at) + 1 : at].decode(errors="replace")] += 1

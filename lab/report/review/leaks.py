@@ -13,6 +13,7 @@ from lab.report.review.findings import Case, question
 from lab.runs.designs import repeat_name
 from lab.runs.readings import episodes_of, number
 from lab.runs.select import Run
+from lab.system.opening import open_plain
 from lab.tracking.journal import METRICS
 
 STAGES = {
@@ -101,7 +102,7 @@ def _always_alike(run: Run, metric: str) -> bool:
     deviation = f'"{metric.removesuffix(MEAN)}{DEVIATION}"'.encode()
     returns = []
     try:
-        with (run.record.dir / METRICS).open("rb") as file:
+        with open_plain(run.record.dir / METRICS, run.record.dir) as file:
             for line in file:
                 if deviation in line:
                     row = json.loads(line)
@@ -122,7 +123,7 @@ def _alike(figures: Mapping[str, Any], metric: str) -> bool:
 def _last_rows(path: Path) -> str:
     """The last rows without what depends on the clock; empty where they say nothing about the training."""
     try:
-        with path.open("rb") as file:
+        with open_plain(path, path.parent) as file:
             file.seek(max(0, path.stat().st_size - TAIL))
             lines = file.read().splitlines()[-COMPARED:]
             rows = [{k: v for k, v in json.loads(line).items() if not k.startswith(CLOCK)} for line in lines]
