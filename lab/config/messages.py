@@ -38,6 +38,25 @@ _OTHER_KIND = re.compile(
 )
 _NAMED = re.compile(r"class_path[ =]'([\w.]+)'")
 
+WORDED = {
+    "PositiveInt": "a whole number above 0",
+    "NonNegativeInt": "a whole number from 0",
+    "PositiveFloat": "a number above 0",
+    "NonNegativeFloat": "a number from 0",
+    "Fraction": "a number from 0 to 1",
+    "Probability": "a number from 0 to below 1",
+    "int": "a whole number",
+    "float": "a number",
+    "str": "a text",
+    "bool": "true or false",
+    "list[PositiveInt]": "a list of such numbers",
+    "Sequence[PositiveInt]": "a list of whole numbers above 0",
+    "Sequence[str]": "a list of texts",
+    "list[str]": "a list of texts",
+    "DataPath": "the path of a file or folder",
+}
+"""Types of settings in words."""
+TEXTS = {"Sequence[str]", "list[str]"}
 MOST = 20  # classes that are listed where none is near
 
 
@@ -69,8 +88,9 @@ def explain(
         return f"{key} must be a group of settings ({key}.name=value), received {value}"
     if (match := _UNION.search(message)) and not re.search("Callable|NestedArg", match[0]):
         types = re.sub(r"<class '([\w.]+)'>", r"\1", match[1]).replace("NoneType", "null")
-        names = re.sub(r"\b(?:\w+\.)+(\w+)", r"\1", types).replace(", ", " or ")
-        return f"{key} must be of type {names}, received {match[2]}"
+        names = [re.sub(r"\b(?:\w+\.)+(\w+)", r"\1", one) for one in types.split(", ")]
+        list_hint = f"; write [{match[2]}] for a list of one" if set(names) & TEXTS and "[" not in match[2] else ""
+        return f"{key} must be {' or '.join(WORDED.get(one, one) for one in names)}, received {match[2]}{list_hint}"
     if "callable class" in message:  # that is, a class was expected
         try:
             for name in value if isinstance(value, list) else [value]:

@@ -52,7 +52,7 @@ def _path() -> Any:
     from jsonargparse.typing import register_type
 
     def new(cls: Any, value: Any) -> Any:
-        if not isinstance(value, str | os.PathLike) or not str(value):
+        if not isinstance(value, str | os.PathLike) or not str(value) or "://" in str(value):  # no address on the web
             raise BadNumberError("the path of a file or folder", repr(value))
         return str.__new__(cls, os.path.abspath(os.path.expanduser(value)))
 

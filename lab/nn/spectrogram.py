@@ -68,6 +68,8 @@ class LogMelSpectrogram(nn.Module):
     ) -> None:
         super().__init__()
         self.window, self.hop, self.normalise = round(window * rate), round(hop * rate), normalise
+        if self.window < 2:
+            raise ConfigError(f"{rate:,} samples per second are too few for a spectrogram with windows of {window} s")
         if not 0 < self.hop <= self.window:
             raise ConfigError(f"hop must be above 0 and at most the window of {window} s, received {hop} s")
         self.size = 2 ** (self.window - 1).bit_length()

@@ -103,7 +103,11 @@ class Forecasting(Model):
 
     def adapt(self, data: DataModule) -> None:
         series = require_series(data, type(self).__name__)
-        self._require_positive(series.values)
+        if self.scaling.log and not (series.values > 0).all():
+            least = float(series.values.min())
+            raise ConfigError(
+                f"model.log needs a series above 0, but its least value is {least:g}; set --model.log=false"
+            )
         self.scaling.fit(series.training_part)
 
     def prepare_test(self, data: DataModule, device: torch.device, *, fast_dev_run: bool = False) -> None:
@@ -119,16 +123,13 @@ class Forecasting(Model):
 
         Raises ConfigError where the model takes logarithms and a step is not above 0.
         """
-        self._require_positive(inputs)
+        if self.scaling.log and not (inputs > 0).all():
+            raise ConfigError(
+                f"the model takes logarithms of the steps, but their least value is {float(inputs.min()):g}"
+            )
         with self.at_rest(seed=0):
             steps = self(inputs.to(self.device)).flatten(1).tolist()
         return [Prediction(value=one if len(one) > 1 else one[0]) for one in steps]
-
-    def _require_positive(self, steps: Tensor) -> None:
-        """Raise ConfigError where a logarithm is to be taken of what is not above 0."""
-        if self.scaling.log and not (steps > 0).all():
-            least = float(steps.min())
-            raise ConfigError(f"model.log needs a series above 0, but its least value is {least:g}; set it to false")
 
     def pictures(self, batch: Batch) -> dict[str, Image]:
         """The forecasts of the test beside what came, for the first columns."""

@@ -91,3 +91,7 @@ def test_too_many_bands_are_refused() -> None:
         LogMelSpectrogram(RATE, mels=128)
     with pytest.raises(ConfigError, match=r"hop must be above 0 and at most the window of 0\.025 s, received 0\.1 s"):
         LogMelSpectrogram(RATE, hop=0.1)
+    with pytest.raises(
+        ConfigError, match=r"10 samples per second are too few for a spectrogram with windows of 0\.025 s"
+    ):
+        LogMelSpectrogram(10)

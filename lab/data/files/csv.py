@@ -51,13 +51,16 @@ class Sheet(NamedTuple):
     headless: bool = False
     notes: tuple[str, ...] = ()
 
+    @property
+    def _why_headless(self) -> str:
+        return "; its first line has numbers, so it is read as data" if self.headless else ""
+
     def place(self, setting: str, name: str) -> int:
         """Return the number of a column. Raises ConfigError where there is none of this name."""
         if name not in self.names:
-            why = "; its first line has numbers, so it is read as data" if self.headless else ""
             raise ConfigError(
                 f"{setting} must be a column of {self.file} ({named(self.names)}), received {name!r}"
-                f"{nearest(name, self.names)}{why}"
+                f"{nearest(name, self.names)}{self._why_headless}"
             )
         return self.names.index(name)
 
@@ -67,7 +70,7 @@ class Sheet(NamedTuple):
             others = [name for name in self.names if name not in names]
             raise ConfigError(
                 f"{self.file} has no column {named(missing)}; its columns are {named(self.names)}"
-                f"{nearest(missing[0], others)}"
+                f"{nearest(missing[0], others)}{self._why_headless}"
             )
 
     def cells(self, column: int) -> list[str]:

@@ -120,7 +120,12 @@ def unknown(place: Path) -> str:
     if place.is_file():
         return f"ends in {place.suffix}" if place.suffix else "has no ending that says what it is"
     try:
-        found = sorted(path.name for path in place.iterdir() if not path.name.startswith("."))
+        there = [one for one in place.iterdir() if not one.name.startswith(".")]
     except OSError as error:
         return f"cannot be read: {error.strerror}"
-    return f"has no data that the lab reads, but {some(found)}" if found else "is empty"
+    names = (name for _, _, names in os.walk(place) for name in names if not name.startswith("."))
+    endings = Counter(Path(name).suffix.lower() or "without ending" for name in islice(names, LOOKED_AT))
+    if not endings:
+        return "holds no files" if there else "is empty"
+    told = some([f"{number:,} {ending}" for ending, number in endings.most_common()])
+    return f"has files that the lab does not read: {told}"

@@ -11,7 +11,7 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from lab.console.wording import shown
+from lab.console.wording import count, shown
 from lab.data.files.csv import Sheet, is_missing, named, parse_sheet
 from lab.data.inputs.given import Given
 from lab.errors import ConfigError, DataError
@@ -58,7 +58,7 @@ class History:
         sheet = parse_sheet(content, name)
         sheet.require(self.columns)
         if len(sheet.rows) < self.past:
-            raise ConfigError(f"{name} has {len(sheet.rows)} steps, but the model looks back on {self.past}")
+            raise ConfigError(f"{name} has {count(len(sheet.rows), 'step')}, but the model looks back on {self.past}")
         left_out = len(sheet.rows) - self.past
         notes = [*sheet.notes]
         times, at = _times(sheet)
@@ -87,16 +87,21 @@ def steps_of(sheet: Sheet, columns: Sequence[str] | None) -> Steps:
         names = [sheet.names[sheet.place("data.columns", name)] for name in columns]
     else:
         others = [name for place, name in enumerate(sheet.names) if place != at]
-        left_out = [name for name in others if not _has_numbers(sheet, name)]
-        names = [name for name in others if name not in left_out]
+        useless = {name: why for name in others if (why := _useless(sheet, name))}
+        names, left_out = [name for name in others if name not in useless], [*useless.values()]
         if not names:
-            raise DataError(f"{sheet.file} has no column of numbers: {named(sheet.names)}")
+            raise DataError(f"{sheet.file} has no column of numbers that change: {named(left_out or sheet.names)}")
     notes = list(sheet.notes)
     if left_out:
-        notes.append(f"columns of {sheet.file} that are left out, as they are texts: {named(left_out)}")
-    values, (period, uneven) = _values(sheet, names), _require_order(sheet, times)
-    if uneven:
-        notes.append(uneven)
+        notes.append(f"columns of {sheet.file} that are left out: {named(left_out)}")
+    values, (period, odd) = _values(sheet, names), _require_order(sheet, times)
+    if odd:
+        notes.append(odd)
+    elif period == 1 and at is not None and not _dates(times) and sheet.number(times[0]) is None:
+        notes.append(
+            f"{sheet.file}: times such as {shown(times[0])!r} are no dates in the form 2026-11-29, so that their order "
+            "is not checked, and no season is known"
+        )
     return Steps(values, tuple(names), times, period, sheet.sha256, tuple(notes))
 
 
@@ -112,8 +117,12 @@ def _times(sheet: Sheet) -> tuple[tuple[str, ...], int | None]:
     return tuple(f"step {i + 1}" for i in range(len(cells))), None
 
 
-def _has_numbers(sheet: Sheet, name: str) -> bool:
-    return any(number is not None for number in sheet.numbers(sheet.names.index(name)))
+def _useless(sheet: Sheet, name: str) -> str | None:
+    """Return a column and what makes it useless, where it is no series that changes."""
+    numbers = {*sheet.numbers(sheet.names.index(name))}
+    if numbers == {None}:
+        return f"{name} (texts)"
+    return f"{name} (always {numbers.pop():g})" if len(numbers) == 1 else None
 
 
 def _values(sheet: Sheet, names: Sequence[str]) -> Tensor:
@@ -135,14 +144,22 @@ def _values(sheet: Sheet, names: Sequence[str]) -> Tensor:
     return values
 
 
+def _dates(times: Sequence[str]) -> list[datetime]:
+    """Return the times as dates; none where they are no ISO dates, all with a time zone or all without."""
+    try:
+        dates = [datetime.fromisoformat(time if len(time) != 7 else f"{time}-01") for time in times]
+    except ValueError:
+        return []
+    return dates if len({date.tzinfo is None for date in dates}) == 1 else []
+
+
 def _require_order(sheet: Sheet, times: Sequence[str]) -> tuple[int, str | None]:
     """Return the steps of one season, and a sentence where steps are not equally long; 1 and None where times are no
     ISO dates. Raises DataError where a date is not after the one before."""
-    try:
-        dates = [datetime.fromisoformat(time if len(time) != 7 else f"{time}-01") for time in times]
-        lengths = [after - before for before, after in pairwise(dates)]
-    except (ValueError, TypeError):  # TypeError: some with a time zone, some without
+    dates = _dates(times)
+    if not dates:
         return 1, None
+    lengths = [after - before for before, after in pairwise(dates)]
     for row, length in enumerate(lengths, 1):
         if length <= timedelta(0):
             raise DataError(
@@ -150,7 +167,7 @@ def _require_order(sheet: Sheet, times: Sequence[str]) -> tuple[int, str | None]
                 "row before; expected a row for each step, the earliest first"
             )
     usual = sorted(lengths)[len(lengths) // 2] if lengths else timedelta(0)
-    period = next((count for step, count in SEASONS if abs(usual - step) <= 0.1 * step), 1)
+    period = next((steps for step, steps in SEASONS if abs(usual - step) <= 0.1 * step), 1)
     longer = [row for row, length in enumerate(lengths, 1) if length > 1.5 * usual]
     if not longer:
         return period, None

@@ -100,7 +100,7 @@ class Series(DataModule):
             raise ConfigError(
                 f"data.past and data.horizon need {least} steps to train on, but of {count} steps "
                 f"{max(0, self.bounds[1])} are left by data.test_size and data.val_size, {self.test_size} and "
-                f"{self.val_size}"
+                f"{self.val_size}; give smaller ones"
             )
         for setting, size in (("test_size", self.test_size), ("val_size", self.val_size)):
             if 0 < size < self.horizon:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lab.config.roles import Roles
 from lab.config.types import DataPath, NonNegativeInt, PositiveInt, Probability
+from lab.console.wording import shown
 from lab.data.base import Batches, DataModule
 from lab.data.batches import TensorBatches
 from lab.data.files.csv import Sheet
@@ -20,7 +21,7 @@ from lab.data.own.labels import classes_of, copies_of, groups_of
 from lab.data.own.sheets import read_sheet
 from lab.data.sets.folds import Parts, split
 from lab.data.spec import Classes, DataSpec, InputSpec
-from lab.errors import ConfigError
+from lab.errors import ConfigError, DataError
 
 
 class Rows(NamedTuple):
@@ -109,6 +110,11 @@ class Table(DataModule):
     def _own(self, sheet: Sheet) -> tuple[Tensor, Tensor, tuple[str, ...], Columns, Parts]:
         """Return the rows `(N, F)` of the user's own table, their classes `(N,)`, the names of the classes, the columns
         and the split."""
+        if len(sheet.names) == 1:
+            raise DataError(
+                f"{sheet.file} has one column, {shown(sheet.names[0])!r}; expected several, with commas, semicolons or "
+                "tabs between the cells"
+            )
         target = sheet.names[-1] if self.target is None else self.target
         labels, classes = classes_of(sheet, target)
         groups = groups_of(sheet, self.group, target) if self.group is not None else None

@@ -23,7 +23,7 @@ from lab.data.obtain import STAND_IN, obtain, own, require_known
 from lab.data.own.passages import Passage, Written, read_text
 from lab.data.sets.tokenizers import Characters
 from lab.data.spec import DataSpec, InputSpec, Tokens
-from lab.errors import ConfigError
+from lab.errors import ConfigError, DataError
 
 VALIDATION = 50_000  # characters held out where the config does not say
 TEST = 0.1  # of the text, from its end, as in nanoGPT
@@ -78,6 +78,10 @@ class Text(DataModule):
         if self.info.name == "topics" and not self.path:
             self.notes = ["the text of topics belongs to the version of Python: figures of two versions do not compare"]
         tokenizer = Characters.of(loaded.text)
+        if len(tokenizer) == 1:
+            raise DataError(
+                f"{self.info.name} has one character alone, {loaded.text[0]!r}, so there is nothing to predict"
+            )
         ids = torch.tensor(tokenizer.encode(loaded.text))
         training = int(len(ids) * (1 - TEST))
         held_out = self.val_size

@@ -74,6 +74,8 @@ def test_columns_are_found_by_name(tmp_path: Path) -> None:
     assert sheet.place("data.target", "size") == 1
     with pytest.raises(ConfigError, match=r"a column of t\.csv \(age, size\), received 'sise'; did you mean 'size'"):
         sheet.place("data.target", "sise")
+    with pytest.raises(ConfigError, match=r"no column age; its columns are column 1, column 2; its first line has num"):
+        parse_sheet(b"1,2\n3,4\n", "t.csv").require(["age"])
     with pytest.raises(ConfigError, match=r"expected a csv file, but .* is a folder of csv files"):
         read_sheet(tmp_path)
 

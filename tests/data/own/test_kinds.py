@@ -79,7 +79,7 @@ GIVEN: dict[str, tuple[str, Callable[[Path], Path]]] = {
     "packed": ("ends in .zip", lambda root: write(root / "all.zip", b"PK\x03\x04")),
     "empty": ("is empty", lambda root: write(root / "all" / ".hidden", "").parent),
     "other": (
-        "has no data that the lab reads, but notes.docx",
+        "has files that the lab does not read: 1 .docx",
         lambda root: write(root / "x" / "notes.docx", "").parent,
     ),
 }

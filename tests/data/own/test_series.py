@@ -25,7 +25,7 @@ def test_columns_of_numbers_are_taken() -> None:
     assert found.columns == ("units", "price")
     assert (found.times[0], found.period) == ("2010-01", 12)
     assert found.values[2].tolist() == [3, 1]
-    assert found.notes == ("columns of own.csv that are left out, as they are texts: shop",)
+    assert found.notes == ("columns of own.csv that are left out: shop (texts)",)
     assert steps(SALES, ["price"]).values[:3].tolist() == [[0], [0.5], [1]]
 
 
@@ -42,6 +42,7 @@ def test_seasons_follow_from_dates() -> None:
     assert [steps(f"t,x\n{one}").period for one in (days, hours, "mon,1\ntue,2\n")] == [7, 24, 1]
     weekdays = days.replace("2020-01-04,3\n2020-01-05,4\n", "")
     (note,) = steps(f"t,x\n{weekdays}").notes
+    assert "'02/01/2020' are no dates in the form 2026-11-29" in steps("t,x\n02/01/2020,1\n02/02/2020,2\n").notes[0]
     assert note.startswith("own.csv: line 5 is 3 days, 0:00:00 after the row before, where most are 1 day")
 
 
@@ -55,7 +56,8 @@ def test_seasons_follow_from_dates() -> None:
         (SALES.replace("north,7,3.0", "north,seven,3.0"), "units is 'seven' in line 8"),
         ("t,x\n2020-02-01,1\n2020-01-01,2\n", "line 3 is 2020-01-01, which is not after 2020-02-01"),
         ("t,x\n2020-02-01,1\n2020-02-01,2\n", "line 3 is 2020-02-01, which is not after 2020-02-01"),
-        ("t,x\na,b\nc,d\n", "has no column of numbers: t, x"),
+        ("t,x\na,b\nc,d\n", r"has no column of numbers that change: x \(texts\)"),
+        ("t,x\na,5\nc,5\n", r"has no column of numbers that change: x \(always 5\)"),
         ("x,y\n1,1e39\n3,4\n", "y in line 2 is too large for float32"),
     ],
 )

@@ -152,7 +152,7 @@ def test_embedded_table_has_columns() -> None:
         ),
         ([("x", "y"), *((i, f"t{i}") for i in range(200))], "y has 200 different texts, more than 100"),
         ([("x", "y"), *((5, i % 2) for i in range(20))], r"has no column to predict from: x \(always 5\)"),
-        ([("y",), *((i % 2,) for i in range(20))], "has no column to predict from: there is only the target"),
+        ([("y",), *((i % 2,) for i in range(20))], "has one column, 'y'; expected several, with commas"),
         ([("x", "y"), *((i / 3, i % 2) for i in range(60)), ("ten", 1)], "column x has numbers, but 'ten' in line 62"),
         ([("x", "y"), *((10**i, i % 2) for i in range(40))], "column x has '1000000+' in line 41, which is too large"),
         (

@@ -28,11 +28,17 @@ def test_folder_is_one_text(tmp_path: Path) -> None:
 
 
 def test_folder_without_texts_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"expected a text file, or a folder of \.txt files, but .* has no data"):
+    with pytest.raises(ConfigError, match=r"expected a text file, or a folder of \.txt files, but .* holds no files"):
         read_text(tmp_path)
     (tmp_path / "a.md").write_text("x")
     with pytest.raises(DataError, match=r"has no \.txt files, but others, such as a\.md"):
         read_text(tmp_path)
+
+
+def test_text_of_one_character_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("a" * 5_000)
+    with pytest.raises(DataError, match=r"a\.txt has one character alone, 'a', so there is nothing to predict"):
+        Text(path=str(tmp_path / "a.txt")).prepare()
 
 
 def test_short_texts_say_what_is_needed(tmp_path: Path) -> None:
