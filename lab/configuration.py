@@ -43,6 +43,7 @@ from lab.saving.saver import CheckpointSettings
 from lab.system.devices import Device
 from lab.system.files import is_name
 from lab.trust.stranger import Stranger, read_as
+from lab.trust.variables import resolved
 
 # A config may come from somebody else: it names no class of Python's standard library, some of which execute commands
 # or code, and none where plain values are expected, as in env.kwargs.
@@ -101,6 +102,8 @@ class Config:
         """Whose config it is, where it is not this user's."""
         self.notes: list[str] = []
         """Notes for the user about the overrides; printed when everything has been checked."""
+        self.variables: dict[str, str | None] = {}
+        """Variables of the environment that settings name, `${env:NAME}`, and their values; None for one not set."""
         if stranger is not None:  # texts may have become classes and paths while they were read
             stranger.require_settings((Common, experiment), {**self.as_dict(), "experiment": None})
         self.instantiate({})
@@ -114,6 +117,8 @@ class Config:
         values = self.values.clone()
         for place, value in replacements.items():
             values[place] = value
+        if self.stranger is None:
+            values = resolved(values, self.variables)
         self._built = unmarked(vars(self.parser.instantiate(values)))
 
     @property
@@ -122,7 +127,10 @@ class Config:
         return Common(**{key: self._built[key] for key in COMMON})
 
     def build(self) -> Experiment:
-        """Return the experiment, not yet prepared. Raises ConfigError when its own settings contradict each other."""
+        """Return the experiment, not yet prepared. Raises ConfigError when its own settings contradict each other, or
+        name a variable of the environment that is not set."""
+        if missing := [name for name, value in self.variables.items() if value is None]:
+            raise ConfigError(f"the config names ${{env:{missing[0]}}}, but no variable {missing[0]} is set")
         return self.experiment(**{key: value for key, value in self._built.items() if key not in COMMON})
 
     def as_dict(self) -> dict[str, Any]:

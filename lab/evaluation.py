@@ -18,7 +18,7 @@ from lab.encoders.base import Encoder, EncoderSource
 from lab.encoders.pretrained import Pretrained
 from lab.errors import CheckpointError
 from lab.experiment import Experiment, RunContext, State
-from lab.job import Job, build, prepare
+from lab.job import Job, build, prepare, require_secrets
 from lab.needs import COPIES, Need, needs_of
 from lab.recording import timed
 from lab.runs import summary
@@ -203,6 +203,7 @@ def _needs(record: Summary, config: Config) -> list[Need]:
 
 def _prepared(record: Summary, config: Config) -> Job:
     """Return the job of a finished run, built on its data."""
+    require_secrets(config, record.dir)
     require_place(record, config.as_dict())
     job = prepare(config, _needs(record, config), fast_dev_run=record.fast_dev_run)
     require_same(record, job.experiment.dataset)

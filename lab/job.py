@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from lab.configuration import Config
+from lab.errors import ConfigError
 from lab.experiment import Experiment
 from lab.needs import Need, provide
 from lab.saving.saver import Cadence
 from lab.system.devices import flush_denormals, keep_freed_memory, select_device, use_threads
 from lab.system.randomness import seed_everything
+from lab.tracking.redact import blanked
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,16 @@ def build(config: Config, needs: Sequence[Need] = ()) -> tuple[Experiment, torch
     flush_denormals()
     seed_everything(config.common.seed)
     return config.build(), device
+
+
+def require_secrets(config: Config, folder: Path) -> None:
+    """Raise ConfigError where settings of a recorded run are secrets, which were blanked, and are not given again."""
+    if names := list(dict.fromkeys(blanked(config.as_dict()))):
+        words = " ".join(f"--{name}=..." for name in names)
+        raise ConfigError(
+            f"{folder} was recorded without its secrets; give them again: {words}, or ${{env:NAME}} for one in the "
+            "variable NAME"
+        )
 
 
 def prepare(config: Config, needs: Sequence[Need] = (), *, fast_dev_run: bool) -> Job:

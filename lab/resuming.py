@@ -19,7 +19,7 @@ from lab.config.values import dump
 from lab.configuration import Config, load
 from lab.console.notices import notice
 from lab.errors import CheckpointError, ConfigError
-from lab.job import exactness, prepare
+from lab.job import exactness, prepare, require_secrets
 from lab.needs import COPIES, needs_of
 from lab.recording import write_config
 from lab.runner import carry_out
@@ -35,7 +35,7 @@ from lab.saving.surroundings import changes, differences, surroundings
 from lab.system.devices import describe
 from lab.tracking import MEDIA, METRICS
 from lab.tracking.destination import chosen_mode
-from lab.tracking.redact import BLANK, redact
+from lab.tracking.redact import redact
 
 LED_TO = "led_to"
 """In the metadata of a fork's first checkpoint: the settings that led to its state, which are not the fork's."""
@@ -79,8 +79,7 @@ def resume(
             lengths = config.experiment.lengths
             given = next((name for name in lengths if _length(before, name) is not None), lengths[0])
             raise ConfigError(f"{folder} is complete; to train it longer, give a larger --{given}=N")
-        if BLANK in str(config.as_dict()):
-            raise ConfigError(f"{folder}/config.yaml has a blanked secret ({BLANK}); give that setting again")
+        require_secrets(config, folder)
         needs = needs_of(config, folder.parent.parent, own=folder, fast_dev_run=record.fast_dev_run)
         require_place(record, config.as_dict())
         job = prepare(config, needs, fast_dev_run=record.fast_dev_run)

@@ -28,8 +28,9 @@ from lab.system.randomness import seed_everything
 from lab.system.signals import Stop, signals_as_exceptions
 from lab.tracking import Journal, Trackers, WandbFollower
 from lab.tracking.destination import chosen_mode
-from lab.tracking.redact import redact
+from lab.tracking.redact import redact, secrets_of
 
+LONGEST = 20_000  # characters of an error that are looked at
 DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 
 Announce = Callable[[Summary], None]
@@ -127,7 +128,9 @@ def carry_out(
             journal.position()  # on the disk before the summary says that the run is complete
         record.descriptions, record.status = dict(experiment.descriptions), "completed"
     except BaseException as error:
-        record.status, record.error = status_of(error), f"{type(error).__name__}: {error}"[:500]
+        secrets = [*job.config.variables.values(), *secrets_of(job.config.as_dict())]
+        said = redact(f"{type(error).__name__}: {error}"[:LONGEST], secrets)
+        record.status, record.error = status_of(error), said[:500]
         if isinstance(error, OSError) and error.errno in DISK:
             raise SavingError(f"cannot write to {record.dir}: {error.strerror}; `lab resume` continues it") from error
         raise

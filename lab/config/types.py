@@ -54,6 +54,8 @@ def _path() -> Any:
     def new(cls: Any, value: Any) -> Any:
         if not isinstance(value, str | os.PathLike) or not str(value) or "://" in str(value):  # no address on the web
             raise BadNumberError("the path of a file or folder", repr(value))
+        if str(value).startswith("${env:"):  # the variable's value says where it lies
+            return str.__new__(cls, value)
         return str.__new__(cls, os.path.abspath(os.path.expanduser(value)))
 
     made = type("DataPath", (str,), {"__new__": new, "__module__": __name__})

@@ -1,38 +1,103 @@
-"""Blanks everything that looks like a secret before a config or command line is recorded."""
+"""Blanks everything that looks like a secret before a config, a command line or an error is recorded."""
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-SECRET_NAME = re.compile(
-    r"(?:^|[_.-])(?:api[_-]?key|token|secret|passw(?:or)?d|credentials?|private[_-]?key)(?:$|[_.-])", re.IGNORECASE
-)
-SECRET_VALUE = re.compile(
-    r"(://[^/\s:@]+:)[^@\s/]+(?=@)"  # user:password in an address
-    r"|(?<![/\w])(?:wandb_v\d_\w{20,}|[0-9a-f]{40}|gh[pousr]_\w{20,}|hf_\w{20,}|sk-[\w-]{20,}|AKIA[0-9A-Z]{16})(?![/\w])"
-)
 BLANK = "[redacted]"
+SHORTEST = 4  # letters of a secret that is looked for in other texts
+
+NAMES = (
+    r"api[_-]?keys?|access[_-]?keys?|private[_-]?keys?|secret[_-]?keys?|signing[_-]?keys?|encryption[_-]?keys?|token"
+    r"|secrets?|passw(?:or)?d|passphrase|pwd|credentials?|authorization|bearer|cookie|oauth"
+)
+SECRET_NAME = re.compile(rf"(?:^|[_.-])(?:{NAMES})(?:$|[_.-])", re.IGNORECASE)
+CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+NAMED = rf"(?<![\w.-])(?:[\w.-]{{0,60}}[_.-])?(?:{NAMES})"
+IN_TEXT = re.compile(
+    r"(://[^/\s:@]*:)[^@\s/]+(?=@)"  # user:password in an address
+    r"|(://)[^/\s:@]{8,}(?=@)"  # a token before a host
+    rf"|({NAMED}\s*=\s*[\"']?)(?!\[redacted)[^\s\"'&,;)}}\]]{{4,}}"  # password=...
+    rf"|({NAMED}(?:[\"']\s*:|\s*:\s)\s*[\"']?)(?!\[redacted)(?=\S*\d)[^\s\"'&,;)}}\]]{{6,}}"  # password: ...
+    r"|(\b(?:bearer|basic|token)\s+)(?=\S*\d)[\w.~+/=-]{12,}",  # as in a header of HTTP
+    re.IGNORECASE,
+)
+"""What stands beside something that says that it is a secret. The first group that matches is kept."""
+
+FORMS = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
+    r"|(?<![/\w])(?:"
+    r"wandb_v\d_\w{20,}|[0-9a-f]{40}|gh[pousr]_\w{20,}|github_pat_\w{20,}|gl[a-z]{2,6}-[\w-]{16,}|hf_\w{20,}"
+    r"|sk-[\w-]{20,}|[rsp]k_(?:live|test)_\w{16,}|A[KS]IA[0-9A-Z]{16}|AIza[\w-]{30,}|ya29\.[\w-]{20,}"
+    r"|xox[abceoprs]-[\w-]{10,}|xapp-[\w-]{10,}|npm_\w{20,}|pypi-[\w-]{20,}|SG\.[\w-]{10,}\.[\w-]{10,}|dop_v1_\w{20,}"
+    r"|eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?"
+    r")(?![/\w])",
+    re.DOTALL,
+)
+"""Secrets that are known by their form: keys of W&B, GitHub, GitLab, Hugging Face, OpenAI, Stripe, AWS, Google, Slack,
+npm, PyPI, SendGrid and DigitalOcean, web tokens and private keys."""
 
 
-def redact(value: Any) -> Any:
-    """Return `value` (nested dicts, lists, scalars) without secrets. A secret is recognised by its key, by its form, or
-    as the value of an environment variable with such a name."""
-    known = [secret for name, secret in os.environ.items() if len(secret) >= 8 and SECRET_NAME.search(name)]
-    return _redact(value, known)
+def redact(value: Any, also: Iterable[str | None] = ()) -> Any:
+    """Return `value` (nested dicts, lists, scalars) without secrets. A secret is recognised by its key, by what stands
+    beside it, by its form, or as the value of an environment variable with such a name.
+
+    Args:
+        value: what is to be recorded.
+        also: texts that are secrets, whatever they look like.
+    """
+    known = [secret for name, secret in os.environ.items() if len(secret) >= 8 and is_secret(name)]
+    return _redact(value, sorted({*known, *filter(None, also)}, key=len, reverse=True))
 
 
-def _redact(value: Any, known: list[str]) -> Any:
+def is_secret(name: str) -> bool:
+    """Whether what stands under a name is a secret."""
+    return SECRET_NAME.search(CAMEL.sub("_", name)) is not None
+
+
+def secrets_of(values: Any) -> Iterator[str]:
+    """Yield the texts among settings that are secrets by their names."""
+    hidden = redact(values)
+
+    def walk(value: Any, shown: Any) -> Iterator[str]:
+        if isinstance(value, Mapping):
+            for name, one in value.items():
+                yield from walk(one, shown[name])
+        elif isinstance(value, list):
+            for one, other in zip(value, shown, strict=True):
+                yield from walk(one, other)
+        elif shown == BLANK and isinstance(value, str) and len(value) >= SHORTEST:
+            yield value
+
+    return walk(values, hidden)
+
+
+def blanked(values: Any, key: str = "") -> Iterator[str]:
+    """Yield the dotted names of settings that were blanked, or a part of them."""
+    if isinstance(values, Mapping):
+        for name, value in values.items():
+            yield from blanked(value, key if name == "init_args" else f"{key}.{name}".lstrip("."))
+    elif isinstance(values, list):
+        for value in values:
+            yield from blanked(value, key)
+    elif isinstance(values, str) and BLANK in values:
+        yield key
+
+
+def _redact(value: Any, known: list[str], *, secret: bool = False) -> Any:
     if isinstance(value, dict):
-        return {
-            key: BLANK if item and isinstance(item, str) and SECRET_NAME.search(str(key)) else _redact(item, known)
-            for key, item in value.items()
-        }
+        return {key: _redact(item, known, secret=secret or is_secret(str(key))) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_redact(item, known) for item in value]
-    if isinstance(value, str):
-        for secret in known:
-            value = value.replace(secret, BLANK)
-        return SECRET_VALUE.sub(lambda match: (match[1] or "") + BLANK, value)
-    return value
+        return [_redact(item, known, secret=secret) for item in value]
+    if not isinstance(value, str) or not value:
+        return value
+    if secret:  # the name of a variable is no secret
+        return value if re.fullmatch(r"\$\{env:\w+\}", value) else BLANK
+    for one in known:
+        value = value.replace(one, BLANK)
+    value = IN_TEXT.sub(lambda found: next((part for part in found.groups() if part), "") + BLANK, value)
+    return FORMS.sub(BLANK, value)

@@ -19,6 +19,7 @@ from lab.config.types import DataPath
 from lab.runs.artifacts import FromRun
 from lab.system.files import is_name
 from lab.trust.classes import refused
+from lab.trust.variables import VARIABLE
 
 PLAIN = (str, int, float, complex, bool)
 
@@ -51,7 +52,9 @@ def _wrong(value: Any, hints: Sequence[Any], key: str, places: Sequence[Path]) -
         for one in value:
             yield from _wrong(one, inner or [Any], key, places)
     elif isinstance(value, str):
-        if FromRun in hints:
+        if VARIABLE.search(value):
+            yield key, f"names a variable of your environment in {value!r}"
+        elif FromRun in hints:
             if not _is_inside(value, places):
                 yield key, f"is {value}, which lies outside its folder of runs"
         elif DataPath in hints:
