@@ -102,12 +102,13 @@ def interquartile_mean(scores: ArrayLike, axis: int = -1) -> Any:
 
 
 def bootstrap_interval(
-    scores: ArrayLike, statistic: Callable[..., Any], *, level: float = 0.95, resamples: int = 2000
+    scores: ArrayLike, statistic: Callable[..., Any], *, level: float = 0.95, resamples: int | None = None
 ) -> tuple[float, float] | None:
     """Return the percentile bootstrap interval of a statistic over `(runs,)` scores; None for a single score.
 
     `statistic` takes `(resamples, runs)` and `axis`: `interquartile_mean`, `np.mean`, `np.median`. With fewer than ten
-    runs the interval is too narrow: the mean of five runs lies in it less often than `level` says.
+    runs the interval is too narrow: the mean of five runs lies in it less often than `level` says. There are 2,000
+    resamples, and fewer for more than 1,000 runs, whose interval is narrow.
     Raises ValueError for no scores, or one that is not finite.
     """
     from scipy import stats
@@ -118,7 +119,7 @@ def bootstrap_interval(
     found = stats.bootstrap(
         (sample,),
         statistic,
-        n_resamples=resamples,
+        n_resamples=resamples or max(200, min(2000, 2_000_000 // len(sample))),
         confidence_level=level,
         method="percentile",
         vectorized=True,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
+from functools import lru_cache
 from typing import Any
 
 from lab.config.imports import present_name
@@ -24,6 +25,13 @@ def design(run: Run) -> Settings:
     Null counts as absent, because early config files leave nulls out. So does a setting of a later version whose value
     means the same as its absence. A class counts under its present name.
     """
+    found: Settings | None = vars(run).get("design")
+    if found is None:  # it is asked for often, and kept as a cached property would be
+        found = vars(run)["design"] = _design(run)
+    return found
+
+
+def _design(run: Run) -> Settings:
     roles = run.roles
     left_out = {*roles.repeats, *roles.budget, *roles.measuring, *roles.indifferent}
     if all(run.value(name) is None for name in roles.stops):
@@ -57,8 +65,12 @@ def measured(run: Run, name: str) -> Any:
 
 def repeat(run: Run) -> Settings:
     """Return which repeat of its experiment the run is: its seed, and the other settings of that role, as a fold."""
-    others = [(name, run.value(name)) for name in run.roles.repeats if name != "seed"]
-    return (("seed", seed_of(run)), *((name, _sortable(value)) for name, value in others if value is not None))
+    found: Settings | None = vars(run).get("repeat")
+    if found is None:
+        others = [(name, run.value(name)) for name in run.roles.repeats if name != "seed"]
+        told = ((name, _sortable(value)) for name, value in others if value is not None)
+        found = vars(run)["repeat"] = (("seed", seed_of(run)), *told)
+    return found
 
 
 def repeat_name(run: Run) -> str:
@@ -75,7 +87,10 @@ def by_repeat(run: Run) -> tuple[Any, ...]:
 
 def kind(run: Run) -> tuple[Settings, ...]:
     """Return what is the same in runs that only differ in their seeds, folds and machines."""
-    return design(run), budget(run), protocol(run)
+    found: tuple[Settings, ...] | None = vars(run).get("kind")
+    if found is None:
+        found = vars(run)["kind"] = (design(run), budget(run), protocol(run))
+    return found
 
 
 def differing(runs: Iterable[Run]) -> list[str]:
@@ -87,8 +102,17 @@ def differing(runs: Iterable[Run]) -> list[str]:
 
 def _said(value: Any) -> str:
     """The value as text: the same for equal values, and for a class under its present name."""
-    plain = present_name(value) if isinstance(value, str) and "." in value else value
-    return json.dumps(plain, sort_keys=True, default=str)
+    kind = type(value)
+    if kind is str:
+        return _text_said(value)
+    if kind is int or kind is float:
+        return repr(value)  # as JSON has it
+    return json.dumps(value, sort_keys=True, default=str)
+
+
+@lru_cache(10_000)
+def _text_said(value: str) -> str:
+    return json.dumps(present_name(value) if "." in value else value)
 
 
 def _sortable(value: Any) -> Any:
@@ -96,5 +120,10 @@ def _sortable(value: Any) -> Any:
     return value if isinstance(value, int | float | str) else repr(value)
 
 
-def _under(name: str, names: Iterable[str]) -> bool:
-    return any(name == one or name.startswith(f"{one}.") for one in names)
+def _under(name: str, names: Container[str]) -> bool:
+    """Whether a dotted name, or a group that it is in, is among the names."""
+    while name:
+        if name in names:
+            return True
+        name = name.rpartition(".")[0]
+    return False

@@ -12,7 +12,6 @@ from lab.config.files import setting
 from lab.errors import ConfigError, nearest
 from lab.runs.select import Run, flat
 from lab.runs.summary import Summary
-from lab.system.disk import disk
 
 SETTING = "config."
 """Prefix of a setting whose name is also a field of the summary: `config.device` may be `auto`."""
@@ -34,7 +33,7 @@ OWN: dict[str, Callable[[Run], Any]] = {
     "result": lambda run: run.record.metrics.get(result_metric(run)),
     "target": lambda run: run.record.target_verdict if run.record.target else None,
     "train": lambda run: run.record.durations.get("train"),
-    "disk": lambda run: disk(run.record.dir),
+    "disk": lambda run: run.disk,
     "parent": lambda run: (run.record.parent or {}).get("run_id"),
 }
 """What `lab runs` shows besides: result, verdict on the target, seconds of training, bytes on the disk, id of the run

@@ -14,7 +14,6 @@ from lab.runs.fields import result_metric, value
 from lab.runs.readings import number, seed_of
 from lab.runs.select import Run, group
 from lab.statistics import Spread, interquartile_mean, spread
-from lab.system.disk import disk
 
 FAST = "fast_dev_run"
 LONGEST = 80  # characters of a status
@@ -126,7 +125,7 @@ class Group:
     @property
     def disk(self) -> int:
         """Bytes that all of the runs take."""
-        return sum(disk(run.record.dir) for run in self.runs)
+        return sum(run.disk for run in self.runs)
 
     @cached_property
     def reference(self) -> dict[str, Any]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from contextlib import suppress
+from dataclasses import dataclass, field, fields
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +15,15 @@ from lab.config.files import read, setting
 from lab.config.roles import Roles, roles_before_0_2
 from lab.errors import ConfigError, nearest
 from lab.runs.folder import at_work
-from lab.runs.summary import Summary, local_runs, read_summary
+from lab.runs.memory import Memory
+from lab.runs.summary import MANY, Summary, local_runs, read_summary, run_folders, scan
+from lab.system.disk import disk
+
+Scanned = tuple[Path, Summary | None]
+"""A run's folder, and its summary where that can be read."""
+
+
+FIELDS = {field.name for field in fields(Summary)} - {"metrics"}
 
 
 @dataclass(frozen=True)
@@ -22,13 +32,27 @@ class Run:
 
     Args:
         record: its summary.
+        memory: what is remembered of it and others; None where they are few.
     """
 
     record: Summary
+    memory: Memory | None = field(default=None, repr=False, compare=False)
 
     @cached_property
     def config(self) -> dict[str, Any]:
         """The resolved config as plain values; empty where the file is missing, damaged or unreasonably large."""
+        return (
+            self._read_config() if self.memory is None else self.memory.config(self.record.run_dir, self._read_config)
+        )
+
+    @cached_property
+    def disk(self) -> int:
+        """Bytes that its folder takes."""
+        if self.memory is None or self.record.status == "running":
+            return disk(self.record.dir)
+        return self.memory.size(self.record.run_dir)
+
+    def _read_config(self) -> dict[str, Any]:
         try:
             values = read(self.record.dir / "config.yaml")
         except ConfigError:
@@ -53,32 +77,45 @@ class Run:
         record = self.record
         if name in record.metrics:
             return record.metrics[name]
-        shown = {"experiment": record.name, "run": record.run_id, "status": self.status, "verdict": record.verdict}
-        if name in shown:
-            return shown[name]
-        if name.split(".")[0] in {field.name for field in fields(Summary)} - {"metrics"}:
+        if name in SHOWN:
+            return SHOWN[name](self)
+        if name.partition(".")[0] in FIELDS:
             return setting(vars(record), name)
         return setting(self.config, name)
 
 
-def choose(names: Sequence[str], runs_dir: Path, *, lenient: bool = False) -> list[Run]:
+SHOWN: dict[str, Callable[[Run], str]] = {
+    "experiment": lambda run: run.record.name,
+    "run": lambda run: run.record.run_id,
+    "status": lambda run: run.status,
+    "verdict": lambda run: run.record.verdict,
+}
+"""What `lab runs` shows under a name of its own."""
+
+
+def choose(
+    names: Sequence[str], runs_dir: Path, *, lenient: bool = False, scanned: Sequence[Scanned] | None = None
+) -> list[Run]:
     """Return the runs that `names` mean, oldest first, each once; all runs of the folder for no names.
 
     A name is a run's folder, its id or the beginning of it, an experiment, or a pattern over experiments and ids with
     `*`, `?` and `[...]`. Raises ConfigError for one that means no run, unless, being `lenient`, it means a damaged one.
+    `scanned` is what `scan` yields of the folder, where it is known already.
     """
-    there = {record.dir: record for record in local_runs(runs_dir)}
+    scanned = list(scan(runs_dir)) if scanned is None else scanned
+    there = {folder: record for folder, record in scanned if record is not None}
+    memory = Memory(runs_dir) if len(scanned) >= MANY else None
     if not names:
-        return [Run(record) for record in there.values()]
+        return [Run(record, memory) for record in there.values()]
     chosen: dict[Path, Summary] = {}
     for name in names:
-        if lenient and Path(name).absolute() in damaged([name], runs_dir):
+        if lenient and Path(name).absolute() in damaged([name], runs_dir, scanned):
             found = {}
         elif (Path(name) / "summary.json").is_file():
             found = {Path(name).absolute(): read_summary(Path(name).absolute())}
         else:
             found = {folder: record for folder, record in there.items() if _means(name, record.name, record.run_id)}
-        ruins = [] if found else damaged([name], runs_dir)
+        ruins = [] if found else damaged([name], runs_dir, scanned)
         if ruins and not lenient:
             raise ConfigError(
                 f"what {name!r} means is damaged: {ruins[0] / 'summary.json'} cannot be read; `lab runs rm` removes it "
@@ -89,15 +126,25 @@ def choose(names: Sequence[str], runs_dir: Path, *, lenient: bool = False) -> li
             hint = nearest(name, known) or "; `lab runs` lists them"
             raise ConfigError(f"no run {name!r} in {runs_dir}{hint}")
         chosen |= found
-    return [Run(chosen[folder]) for folder in sorted(chosen, key=lambda folder: folder.name)]
+    return [Run(chosen[folder], memory) for folder in sorted(chosen, key=lambda folder: folder.name)]
 
 
-def damaged(names: Sequence[str], runs_dir: Path) -> list[Path]:
+def first(count: int, runs_dir: Path) -> tuple[list[Run], int]:
+    """Return the first runs of a folder, and how many folders of runs there are. Only these summaries are read."""
+    there = [path for path in run_folders(runs_dir) if os.path.isfile(f"{path}/summary.json")]
+    found: list[Run] = []
+    for path in map(Path, there):
+        if len(found) < count:
+            with suppress(ConfigError):
+                found.append(Run(read_summary(path)))
+    return found, len(there)
+
+
+def damaged(names: Sequence[str], runs_dir: Path, scanned: Sequence[Scanned] | None = None) -> list[Path]:
     """Return the folders of runs whose summary cannot be read, which `choose` leaves out.
 
     `names` are compared with the names of the folder and of its parent, the experiment; no names mean all runs."""
-    readable = {record.dir for record in local_runs(runs_dir)}
-    ruins = [path.parent for path in sorted(runs_dir.glob("*/*/summary.json")) if path.parent not in readable]
+    ruins = sorted(path for path, record in (scan(runs_dir) if scanned is None else scanned) if record is None)
     if not names:
         return ruins
     named = {Path(name).absolute() for name in names}
@@ -150,7 +197,7 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         if name == "init_args" and not value:
             continue
         inside = prefix if name == "init_args" else (prefix.rstrip(".") if name == "class_path" else prefix + name)
-        if isinstance(value, Mapping) and value:
+        if (type(value) is dict or isinstance(value, Mapping)) and value:
             found |= flat(value, inside if name == "init_args" else f"{inside}.")
         else:
             found[inside] = value

@@ -10,6 +10,7 @@ import secrets
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from importlib import metadata
 from pathlib import Path
@@ -19,6 +20,10 @@ from lab.config.imports import present_name, within_run
 from lab.errors import ConfigError, nearest
 from lab.system.files import write_json
 from lab.system.opening import read_plain
+from lab.system.remembered import Remembered, stamp_of
+
+MANY = 200
+"""Runs in a folder from which on what was read of them is remembered."""
 
 Status = Literal["running", "completed", "interrupted", "failed", "diverged"]
 
@@ -141,11 +146,46 @@ def local_runs(folder: Path) -> Iterator[Summary]:
     """Yield all readable runs under a runs folder, oldest first. Raises ConfigError when it is not a folder."""
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"the runs folder {folder} is not a folder")
-    for path in sorted(folder.glob("*/*/summary.json"), key=lambda path: path.parent.name):
+    for _, record in scan(folder):
+        if record is not None:
+            yield record
+
+
+def run_folders(folder: Path) -> list[str]:
+    """Return the paths of the folders in a runs folder, those of runs among them, oldest first."""
+    found: list[os.DirEntry[str]] = []
+    with suppress(OSError), os.scandir(folder) as experiments:
+        for experiment in experiments:
+            with suppress(OSError), os.scandir(experiment) as inside:
+                found += inside
+    return [entry.path for entry in sorted(found, key=lambda entry: entry.name)]
+
+
+def scan(folder: Path) -> Iterator[tuple[Path, Summary | None]]:
+    """Yield the folder of each run in a runs folder, oldest first, with its summary; None for one that is damaged.
+
+    Of many runs the summaries are remembered: one that has not changed is not read again.
+    """
+    paths = run_folders(folder)
+    remembered = Remembered("summaries", folder) if len(paths) >= MANY else None
+    for path in paths:
         try:
-            yield read_summary(path.parent)
-        except ConfigError:
+            found = os.lstat(f"{path}/summary.json")
+        except OSError:
             continue
+        values = remembered.get(path, stamp_of(found)) if remembered else None
+        record: Summary | None = None
+        if values is not None:
+            with suppress(TypeError):
+                record = Summary(**{**values, "run_dir": path})
+        if record is None:
+            with suppress(ConfigError):
+                record = read_summary(Path(path))
+                if remembered:
+                    remembered.put(path, stamp_of(found), vars(record), found.st_mtime)
+        yield Path(path), record
+    if remembered:
+        remembered.save()
 
 
 def find_run(name: str, folder: Path) -> Path:

@@ -26,6 +26,7 @@ from lab.report.figures.reader import read_all
 from lab.report.figures.thinning import thin
 from lab.report.material import tasks_of
 from lab.report.media import media_of
+from lab.report.page import selection
 from lab.report.page.gallery import apology, gallery
 from lab.report.page.page import MOST_BYTES, page, script_json
 from lab.report.page.scores import pairs, score
@@ -574,3 +575,19 @@ def test_curves_are_read_once(tmp_path: Path) -> None:
     recorded(tmp_path, rows=learning(0, 7))
     (run,) = choose([], tmp_path)
     assert read_curves(run.record.dir).rows == 14
+
+
+def test_a_page_of_many_runs_shows_some_of_them_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for seed in range(10):
+        for name in ("ppo-a", "ppo-b"):
+            recorded(tmp_path, name, seed)
+    whole = rendered(tmp_path)
+    monkeypatch.setattr(selection, "MOST_RUNS", 6)
+    last = choose(["ppo-b"], tmp_path)[-1].record.run_id
+    text = rendered(tmp_path, Finding("one seed", "Something.", (last,)))
+    assert (whole.count('class="run"'), text.count('class="run"')) == (20, 6)
+    assert last in text
+    assert "20 runs in 2 groups" in re.sub(r"\s+", " ", text)
+    assert "the page shows 6 runs" in text
+    means = re.compile(r'<td class="number strong" data-sort="([\d.]+)"')
+    assert means.findall(text)[:2] == means.findall(whole)[:2] != [], "means are of all runs"

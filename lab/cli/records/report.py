@@ -40,7 +40,18 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
     if not (options.check or options.publish):
         _writable(path)
     fields = ["experiment"] if options.group_by is None else shared.listed(options.group_by, "--group-by")
-    runs, damaged = _chosen(options, fields)
+    from lab.system.remembered import uncollected
+
+    with uncollected():
+        runs, damaged = _chosen(options, fields)
+        try:
+            return _report(options, runs, damaged, fields, path)
+        finally:
+            if runs[0].memory:
+                runs[0].memory.save()
+
+
+def _report(options: argparse.Namespace, runs: list[Run], damaged: list[Path], fields: list[str], path: Path) -> int:
     title = options.title or _title(options)
     if options.check:
         return _check(runs, fields)
@@ -67,8 +78,10 @@ def _check(runs: list[Run], fields: list[str]) -> int:
 def _page(runs: list[Run], damaged: list[Path], fields: list[str], title: str, command: str, path: Path) -> None:
     """Write the page and print where it lies."""
     from lab.report.figures.reader import reading
+    from lab.report.page.selection import MOST_RUNS
 
-    curves = reading(runs)  # processes of their own read the curves while this one imports and reviews
+    # Processes of their own read the curves while this one imports and reviews; of many runs the page shows only some.
+    curves = reading(runs) if len(runs) <= MOST_RUNS else None
     from lab.console.wording import count, near, size
     from lab.report.page.page import page
     from lab.report.review.review import review
@@ -88,13 +101,14 @@ def _chosen(options: argparse.Namespace, fields: list[str]) -> tuple[list[Run], 
     from lab.runs.fields import check
     from lab.runs.query import parse, where
     from lab.runs.select import choose, damaged
-    from lab.runs.summary import runs_folder
+    from lab.runs.summary import runs_folder, scan
 
     folder = runs_folder(options.runs_dir)
     if options.where is not None:
         parse(options.where)  # a mistake in it is refused before anything is read
-    there = choose(options.runs, folder)
-    left_out = damaged(options.runs, folder)
+    scanned = list(scan(folder))
+    there = choose(options.runs, folder, scanned=scanned)
+    left_out = damaged(options.runs, folder, scanned)
     for one in left_out:
         say(f"left out: {one / 'summary.json'} is damaged, or not the summary of a run")
     runs = there if options.where is None else where(options.where, there)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lab.cli import options as shared
 from lab.cli.parser import Parser
 from lab.cli.runs import rules
+
+if TYPE_CHECKING:
+    from lab.runs.select import Run
 
 SUMMARY = "list recorded runs, compare, export or remove them"
 EPILOG = "`lab runs rm RUN|EXPERIMENT|GLOB ...` removes runs."
@@ -53,9 +57,26 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
 
 
 def _listed(options: argparse.Namespace, folder: Path) -> int:
-    from lab.cli.runs.choose import chosen
+    from lab.system.remembered import uncollected
 
-    found = chosen(options, options.names, folder)
+    with uncollected():
+        if options.limit and not any(getattr(options, name) for name in rules.CHOOSING):
+            from lab.cli.runs.listing import show_runs
+            from lab.runs.select import first
+
+            runs, of = first(options.limit, folder)
+            return show_runs(options, runs, folder, of)
+        from lab.cli.runs.choose import chosen
+
+        found = chosen(options, options.names, folder)
+        try:
+            return _shown(options, found, folder)
+        finally:
+            if found and found[0].memory:
+                found[0].memory.save()
+
+
+def _shown(options: argparse.Namespace, found: list[Run], folder: Path) -> int:
     if options.group_by:
         from lab.cli.runs.groups import show_groups
 

@@ -14,6 +14,7 @@ from lab.runs.fields import MEAN, check, result_metric, value
 from lab.runs.order import best_first, in_order
 from lab.runs.query import parse, where
 from lab.runs.select import Run, choose, damaged
+from lab.runs.summary import scan
 
 
 def chosen(options: argparse.Namespace, names: Sequence[str], folder: Path) -> list[Run]:
@@ -21,8 +22,9 @@ def chosen(options: argparse.Namespace, names: Sequence[str], folder: Path) -> l
     if options.where is not None:
         parse(options.where)  # a mistake in it is refused before anything is read
     lenient = also_damaged(options, names)
-    found = choose(names, folder, lenient=lenient)
-    for one in damaged(names, folder):
+    scanned = list(scan(folder))
+    found = choose(names, folder, lenient=lenient, scanned=scanned)
+    for one in damaged(names, folder, scanned):
         say(f"{'' if lenient else 'left out: '}{one / 'summary.json'} is damaged, or not the summary of a run")
     return found if options.where is None else where(options.where, found)
 

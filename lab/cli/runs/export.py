@@ -6,10 +6,10 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from lab.cli.csv import as_csv
 from lab.cli.output import say, writing
 from lab.cli.runs.choose import columns, in_asked_order
 from lab.console.wording import count
-from lab.runs.csv import as_csv
 from lab.runs.fields import everything, value
 from lab.runs.select import Run
 from lab.system.files import write_atomic

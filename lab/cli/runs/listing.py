@@ -14,23 +14,22 @@ from lab.cli.views.running import position
 from lab.cli.views.runs import running_table, runs_table
 from lab.runs.fields import value
 from lab.runs.select import Run
-from lab.system.disk import disk
 
 
-def show_runs(options: argparse.Namespace, found: Sequence[Run], folder: Path) -> int:
-    """Print the runs."""
+def show_runs(options: argparse.Namespace, found: Sequence[Run], folder: Path, of: int | None = None) -> int:
+    """Print the runs. `of` is how many there are, where `found` are only the first."""
     limited = in_asked_order(options, found)
     if options.json and options.columns is not None:
         names = columns(options, limited)
         print_json([{name: value(run, name) for name in names} for run in limited])
     elif options.json:
-        print_json([asdict(run.record) | {"status": run.status, "disk": disk(run.record.dir)} for run in limited])
+        print_json([asdict(run.record) | {"status": run.status, "disk": run.disk} for run in limited])
     elif limited:
         console = unbroken()
         if running := running_table(limited, position):
             console.print(running, "")
         width = stdout().width if sys.stdout.isatty() and options.columns is None else None
-        console.print(runs_table(limited, columns(options, found), len(found), width))
+        print(*runs_table(limited, columns(options, limited), of or len(found), width), sep="\n")
     elif options.names or options.where or found:
         print(f"no such runs in {folder}")
     else:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab.cli.output import print_json, say, unbroken
+from lab.cli.output import print_json, say
 from lab.cli.runs.choose import also_damaged, chosen
 from lab.cli.views.runs import runs_table
 from lab.console.wording import count, size
@@ -42,7 +42,7 @@ def remove_runs(options: argparse.Namespace, names: Sequence[str], folder: Path)
         )
     sizes = {path: disk(path) for path in doomed}
     if runs and not options.json:
-        unbroken().print(runs_table(runs, SHOWN))
+        print(*runs_table(runs, SHOWN), sep="\n")
     for one in needing:
         say(f"{one}, and keeps what it has")
     if not options.yes and not _agreed(f"remove {'it' if len(doomed) == 1 else 'them'} for good?"):

@@ -11,6 +11,9 @@ COLUMNS = ("run", "experiment", "status", "seed", "result", "verdict", "train", 
 """What `lab runs` shows of a run unless --columns says otherwise."""
 
 LISTING = ("sort", "group_by", "best", "diff", "export", "columns", "limit", "output", "watch")
+CHOOSING = ("names", "where", "sort", "best", "group_by", "export")
+"""Options with which the first runs can't be told without reading all."""
+
 REMOVING = ("yes", "force")
 EXCLUSIVE = (
     ("best", "sort"),

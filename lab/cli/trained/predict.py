@@ -83,7 +83,7 @@ def _predictions(model: Any, inputs: Tensors) -> Iterator[Prediction]:
 
 
 def _write(rows: list[dict[str, Any]], path: Path) -> None:
-    from lab.runs.csv import as_csv
+    from lab.cli.csv import as_csv
     from lab.system.files import write_atomic
 
     with writing(path):

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from rich.cells import cell_len
-from rich.console import Group, RenderableType
-from rich.text import Text
+from rich.console import RenderableType
 
 from lab.cli.views.running import STALE, Position
-from lab.console.tables import plain, table
+from lab.console.tables import WIDEST, aligned, plain, table
 from lab.console.wording import count, rate, size, time_left
 from lab.runs.fields import as_text, is_number, result_metric, value
 from lab.runs.select import Run
-from lab.system.disk import disk
 
-WIDEST = 60  # columns of a cell
 GAP = 2  # columns between two cells
 LEAST = ("disk", "device", "train", "seed", "status")
 """What a narrow terminal does without, the least important first. The status stays where runs differ in it."""
@@ -23,8 +20,8 @@ LEAST = ("disk", "device", "train", "seed", "status")
 
 def runs_table(
     runs: Sequence[Run], columns: Sequence[str], of: int | None = None, width: int | None = None
-) -> RenderableType:
-    """Return one row per run, and below the rows how many runs there are and their size on disk.
+) -> list[str]:
+    """Return a heading, one row per run, and below the rows how many runs there are and their size on disk.
 
     Args:
         runs: the rows.
@@ -32,16 +29,14 @@ def runs_table(
         of: number of runs before --limit.
         width: of the terminal, where columns may be left out that do not fit; None for all columns.
     """
-    sizes = [disk(run.record.dir) for run in runs]
+    sizes = [run.disk for run in runs]
     cells = {name: [_cell(run, name, taken) for run, taken in zip(runs, sizes, strict=True)] for name in columns}
     right = [name for name in columns if name == "disk" or _is_figure(name, runs)]
     left_out = [] if width is None else _narrow(cells, width)
     shown = count(len(runs), "run") if of in (None, len(runs)) else f"{len(runs):,} of {count(of or 0, 'run')}"
-    made = table(list(cells), zip(*cells.values(), strict=True), right=right)
-    for column in made.columns:
-        column.max_width = WIDEST
+    head, *rows = aligned(list(cells), list(cells.values()), right=right)
     note = f"; {', '.join(reversed(left_out))} in a wider terminal, or with --columns" if left_out else ""
-    return Group(made, Text(f"{shown}, {size(sum(sizes))}{note}"))
+    return [head, *rows, f"{shown}, {size(sum(sizes))}{note}"]
 
 
 def running_table(runs: Sequence[Run], position: Callable[[Run], Position | None]) -> RenderableType | None:

@@ -53,9 +53,11 @@ class Chart:
 def charts_of(task: Task, curves: Sequence[Curves], places: Mapping[int, int]) -> tuple[list[Chart], str]:
     """Return the charts of a task, the headline metric's first, and what was left out in words.
 
-    `curves` are by the place of their run in the report, `places` by the `id` of the run.
+    `curves` are by the place of their run on the page, `places` by the `id` of those runs that the page shows.
     """
-    members = [(places[id(run)], group, run) for group in task.groups for run in _worth_a_line(group)]
+    members = [
+        (places[id(run)], group, run) for group in task.groups for run in _worth_a_line(group) if id(run) in places
+    ]
     found: dict[tuple[str, str], list[tuple[int, Group, Run, Series]]] = {}
     for place, group, run in members:
         for name, series in curves[place].series.items():

@@ -43,14 +43,15 @@ def settings_of(run: Run) -> dict[str, str]:
 def between_groups(task: Task, settings: Mapping[int, Mapping[str, str]]) -> Differences | None:
     """Return what differs between a task's groups; None for nothing. A group whose runs disagree shows all values.
 
-    `settings` are those of the runs, by the `id` of each.
+    `settings` are those of the runs that the page shows, by the `id` of each.
     """
     return _differences(task.groups, [_of_group(group, settings) for group in task.groups])
 
 
 def between_runs(group: Group, settings: Mapping[int, Mapping[str, str]]) -> Differences | None:
     """Return what differs between a group's runs, besides their seeds; None for nothing."""
-    return _differences(group.runs, [settings[id(run)] for run in group.runs])
+    runs = [run for run in group.runs if id(run) in settings]
+    return _differences(runs, [settings[id(run)] for run in runs])
 
 
 def said(value: Any) -> str:
@@ -69,7 +70,7 @@ def _differences(columns: Sequence[Any], settings: Sequence[Mapping[str, str]]) 
 
 
 def _of_group(group: Group, settings: Mapping[int, Mapping[str, str]]) -> dict[str, str]:
-    runs = [settings[id(run)] for run in group.runs if run.config]
+    runs = [settings[id(run)] for run in group.runs if id(run) in settings and run.config]
     names = dict.fromkeys(name for one in runs for name in one)
     return {name: _together(one.get(name) for one in runs) for name in names}
 

@@ -29,6 +29,7 @@ from lab.report.page.differences import between_groups, between_runs, settings_o
 from lab.report.page.gallery import apology, gallery
 from lab.report.page.runs import common_versions, view
 from lab.report.page.sections import FindingView, Section, colours, index, strip
+from lab.report.page.selection import single_runs
 from lab.report.page.system import cost, shares
 from lab.report.repeat import repeats, resolved
 from lab.report.review.findings import Finding
@@ -66,12 +67,14 @@ def page(
         curves_of: what `reading(runs)` returned, if it was started before; None starts it here.
         damaged: folders of runs that were asked for and cannot be read.
     """
-    curves_of = curves_of or reading(runs)
-    tasks = tasks_of(runs, group_by)
+    every = runs
+    tasks = tasks_of(every, group_by)
     groups = [group for task in tasks for group in task.groups]
-    runs = [run for group in groups for run in group.runs]
+    runs = single_runs(tasks, findings)
+    curves_of = curves_of or reading(runs)
     places = {id(run): place for place, run in enumerate(runs)}
-    own = resolved(run.record.name for run in runs)
+    # Of many runs the config file repeats each: resolving experiments imports PyTorch.
+    own = resolved(run.record.name for run in runs) if len(runs) == len(every) else {}
     settings = {id(run): settings_of(run) for run in runs}
     read = curves_of.result()
     curves = [read[id(run)] for run in runs]
@@ -83,7 +86,8 @@ def page(
     drawn = [charts_of(task, curves, places) for task in tasks]
     points = points_for([chart for charts, _ in drawn for chart in charts])
     scored = [[scores.score(group) for group in task.groups] for task in tasks]
-    time = [found for group in groups if (found := shares(group, [curves[places[id(run)]] for run in group.runs]))]
+    own_curves = [[curves[places[id(run)]] for run in group.runs if id(run) in places] for group in groups]
+    time = [found for group, its in zip(groups, own_curves, strict=True) if (found := shares(group, its))]
     data: dict[str, Any] = {chart.key: spec(chart, curves, points) for charts, _ in drawn for chart in charts}
     data |= {f"strip-{task.index}": strip(task, found, places) for task, found in zip(tasks, scored, strict=True)}
     data["shares"] = [{"group": one.group.index, "parts": one.parts} for one in time]
@@ -122,15 +126,16 @@ def page(
             groups=groups,
             damaged=damaged,
             runs=views,
+            every=every,
             how=HOW,
             between_groups=[(task, differing) for task in tasks if (differing := between_groups(task, settings))],
             between_runs=[(group, differing) for group in groups if (differing := between_runs(group, settings))],
             costs=[cost(run) for run in runs],
             shares=time,
             versions=common_versions(runs),
-            statuses=Counter(run.status for run in runs),
-            verdicts=Counter(run.record.verdict for run in runs),
-            trained=sum(number(run.record.durations.get("train")) or 0.0 for run in runs),
+            statuses=Counter(run.status for run in every),
+            verdicts=Counter(run.record.verdict for run in every),
+            trained=sum(number(run.record.durations.get("train")) or 0.0 for run in every),
             stages=list(dict.fromkeys(name for run in runs for name in run.record.durations)),
             place_of=lambda run: places[id(run)],
             with_published=_published,

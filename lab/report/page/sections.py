@@ -154,13 +154,18 @@ def strip(task: Task, found: Sequence[Score], places: Mapping[int, int]) -> dict
     for one in found:
         if one.spread is None:
             continue
+        shown = [
+            (places[id(run)], score)
+            for run, score in zip(one.group.counted, one.group.scores, strict=True)
+            if id(run) in places
+        ]
         published = one.group.reference if one.group.reference.get("dataset") == task.dataset else {}
         target = one.group.target if one.group.target.get("metric") == task.metric else {}
         rows.append(
             {
                 "group": one.group.index,
-                "runs": [places[id(run)] for run in one.group.counted],
-                "scores": one.group.scores,
+                "runs": [place for place, _ in shown],
+                "scores": [score for _, score in shown],
                 "mean": one.spread.mean,
                 "reach": None if one.spread.high is None else one.spread.high - one.spread.mean,
                 "published": number(published.get("value")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -86,8 +87,10 @@ def seeds_alike(evidence: Evidence) -> Iterator[Case]:
     """Runs with different seeds that trained alike, to the last digit."""
     for group in evidence.groups:
         same: dict[str, list[Run]] = {}
-        for run in group.counted:
-            if rows := _last_rows(run.record.dir / METRICS):
+        figures = Counter(repr(run.record.metrics) for run in group.counted)
+        for run in group.counted:  # journals are read where the figures are the same to begin with
+            alike = figures[repr(run.record.metrics)] > 1
+            if alike and (rows := _last_rows(run.record.dir / METRICS)):
                 same.setdefault(f"{rows} {run.record.metrics}", []).append(run)
         for runs in same.values():
             if len(runs) > 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -66,8 +66,12 @@ def inexact_resumes(evidence: Evidence) -> Iterator[Case]:
 def unlike_itself(evidence: Evidence) -> Iterator[Case]:
     """Finished runs with the same seed and different figures."""
     for group in evidence.groups:
+        same: dict[Hashable, list[Run]] = {}
+        for run in group.runs:
+            if run.status == "completed":
+                same.setdefault(repeat(run), []).append(run)
         for one in group.counted:
-            runs = [run for run in group.runs if repeat(run) == repeat(one) and run.status == "completed"]
+            runs = same[repeat(one)]
             figures = {shown(score) for run in runs if (score := figure(run, group.metric)) is not None}
             if len(figures) > 1:
                 two = " ".join(word(run.record.run_id) for run in (runs[0], runs[-1]))
