@@ -8,10 +8,9 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,9 +19,7 @@ from lab.runs.summary import Summary, local_runs
 from lab.saving.bitwise import run_differences
 from lab.saving.checkpoint import META
 from lab.saving.saver import rolling
-from lab.system.forking import Forked, ForkServer, can_fork
-
-Process = subprocess.Popen[bytes] | Forked
+from lab.system.forking import ForkServer, Process, can_fork, start_process
 
 ANYWHERE = 0.25  # share of kills at any moment of a process, startup included; the others come in or after training
 MOST_WAITS = 3
@@ -148,13 +145,9 @@ class _Lab:
         with self.said.open("ab") as said, open(os.devnull, "r+b") as nothing:
             environment = {**os.environ, "WANDB_MODE": "disabled"}
             streams = (nothing.fileno(), nothing.fileno(), said.fileno())
-            process: Process | None = None
-            if self.server is not None:
-                with suppress(OSError):  # it has ended: then processes begin from nothing
-                    process = self.server.start(("lab.cli.main", "entry"), words, streams, environment)
-            if process is None:
-                command = [sys.executable, "-m", "lab.cli", *words]
-                process = subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=said, env=environment)
+            process = start_process(
+                self.server, ("lab.cli.main", "entry"), ("-m", "lab.cli"), words, streams, environment
+            )
         self.started.append(process)
         return process
 

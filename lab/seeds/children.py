@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 from lab.console.notices import NOTICE
 from lab.console.progress import Update
 from lab.seeds.vary import named
-from lab.system.forking import Forked, ForkServer
+from lab.system.forking import ForkServer, Process, start_process
 
 MARK = b"\x1e"
 """Begins each line of progress, which is JSON. Nothing else that a run prints contains this character."""
@@ -25,8 +23,6 @@ MARK = b"\x1e"
 PATIENCE = 60.0  # seconds for children that were asked to end: they save within five, and W&B may take longer
 POLL = 0.1  # seconds
 TAIL = 12  # lines of a log
-
-Process = subprocess.Popen[bytes] | Forked
 
 How = Literal["ran", "resumed", "there", "elsewhere"]
 """A new run; resumed; complete from before; being trained by another process."""
@@ -170,7 +166,10 @@ class Children:
         said, output = os.pipe()
         try:
             with child.log.open("ab") as log:  # append: this process writes to it as well
-                process = self._process(child.words, (held, output, log.fileno()))
+                # -P: not the script's folder, where a module is called `config`.
+                program = ("-P", str(Path(__file__).with_name("child.py")))
+                streams = (held, output, log.fileno())
+                process = start_process(self.server, ("lab.seeds.child", "main"), program, child.words, streams)
         except OSError:
             os.close(lifeline)
             os.close(said)
@@ -181,18 +180,6 @@ class Children:
         listener = threading.Thread(target=_hear, args=(said, child), daemon=True)
         listener.start()
         return Running(process, lifeline, listener)
-
-    def _process(self, words: Sequence[str], streams: tuple[int, int, int]) -> Process:
-        if self.server is not None:
-            try:
-                return self.server.start(("lab.seeds.child", "main"), words, streams)
-            except OSError:
-                self.server = None
-        stdin, stdout, stderr = streams
-        # -P: not the script's folder, where a module is called `config`.
-        command = [sys.executable, "-P", str(Path(__file__).with_name("child.py")), *words]
-        # Ctrl-C reaches all of a terminal's group: a child is told once, by this process, and saves.
-        return subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=stderr, start_new_session=True)
 
     def _look(self) -> None:
         for place, one in list(self.running.items()):

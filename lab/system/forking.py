@@ -156,3 +156,31 @@ class ForkServer:
 
     def _end(self, pid: int, code: int) -> None:
         self.children.pop(pid).returncode = code
+
+
+Process = subprocess.Popen[bytes] | Forked
+
+
+def start_process(
+    server: ForkServer | None,
+    entry: tuple[str, str],
+    program: Sequence[str],
+    words: Sequence[str],
+    streams: tuple[int, int, int],
+    environment: dict[str, str] | None = None,
+) -> Process:
+    """Fork a process from the server; where there is none, or it has ended, begin one from nothing.
+
+    Args:
+        server: None where nothing can be forked.
+        entry, words, streams, environment: see `ForkServer.start`.
+        program: what Python is to run from nothing, before the words: `("-m", "lab.cli")`.
+
+    Raises OSError if it cannot be started. Ctrl-C at a terminal does not reach it.
+    """
+    if server is not None:
+        with suppress(OSError):
+            return server.start(entry, words, streams, environment)
+    stdin, stdout, stderr = streams
+    command = [sys.executable, *program, *words]
+    return subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=stderr, env=environment, start_new_session=True)
