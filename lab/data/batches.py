@@ -62,6 +62,10 @@ class CutBatches(ResumableBatches):
     def take(self, chosen: Tensor) -> Batch:
         """Return the examples of these indices, `(B,)`, as a batch on the device."""
 
+    def cut(self, here: Tensor, chosen: Tensor) -> Batch:
+        """Return the same, given the indices on the CPU too: whoever reads a number from the device waits for it."""
+        return self.take(chosen)
+
     def order(self) -> Tensor:
         """Return the indices of this epoch's examples, `(count,)`, on the CPU."""
         if self.seed is None:
@@ -84,9 +88,11 @@ class CutBatches(ResumableBatches):
         return rest if rest and not self.drop_last else self.batch_size
 
     def batches_from(self, first: int) -> Iterator[Batch]:
-        order, drawn = self.order().to(self.device), derived_seed(self.seed or 0, self.epoch)
+        order, drawn = self.order(), derived_seed(self.seed or 0, self.epoch)
+        places = order.to(self.device)
         for batch in range(first, len(self)):
-            taken = self.take(order[batch * self.batch_size : (batch + 1) * self.batch_size])
+            rows = slice(batch * self.batch_size, (batch + 1) * self.batch_size)
+            taken = self.cut(order[rows], places[rows])
             if self.transform is not None:
                 self.generator.manual_seed((drawn + batch * GOLDEN) % 2**32)
                 taken = self.transform(taken, self.generator)

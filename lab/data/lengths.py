@@ -71,9 +71,12 @@ class LengthBatches(CutBatches):
         return torch.cat([mixed.flatten(), shuffled[whole:]])
 
     def take(self, chosen: Tensor) -> Batch:
-        lengths = self.device_lengths[chosen]
+        return self.cut(chosen.cpu(), chosen)
+
+    def cut(self, here: Tensor, chosen: Tensor) -> Batch:
+        lengths = self.lengths[here]
         places = torch.arange(int(lengths.max()), device=self.device)
-        mask = places < lengths[:, None]  # (B, T)
+        mask = places < self.device_lengths[chosen, None]  # (B, T)
         found = (self.starts[chosen, None] + places).clamp(max=len(self.steps) - 1)
         inputs = _padded(self.steps[found], mask, self.pad)
         targets = self.targets
