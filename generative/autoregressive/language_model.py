@@ -9,7 +9,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchmetrics import MeanMetric
-from torchmetrics.text import Perplexity
 
 from generative.autoregressive.generation import generate
 from generative.autoregressive.ngrams import ngram_baselines
@@ -97,13 +96,12 @@ class LanguageModel(Model):
         return {"loss": self._cross_entropy(self(batch.inputs, batch.mask), batch)}
 
     def metrics(self) -> dict[str, Metric]:
-        return {"bits_per_token": MeanMetric(), "perplexity": Perplexity(ignore_index=self.pad)}
+        return {"bits_per_token": MeanOf(lambda nats: nats / math.log(2)), "perplexity": MeanOf(torch.exp)}
 
     def measure(self, batch: Batch, metrics: Mapping[str, Metric]) -> dict[str, Tensor]:
-        logits = self(batch.inputs, batch.mask)
-        loss = self._cross_entropy(logits, batch)
-        metrics["bits_per_token"].update(loss / math.log(2), batch.weight)
-        metrics["perplexity"].update(logits, batch.targets)
+        loss = self._cross_entropy(self(batch.inputs, batch.mask), batch)
+        for metric in metrics.values():
+            metric.update(loss, batch.weight)
         return {"loss": loss}
 
     def baselines(self, data: DataModule) -> Mapping[str, Mapping[str, float]]:
@@ -147,6 +145,17 @@ class LanguageModel(Model):
         if self.tokenizer is None:
             raise ConfigError("the tokens of this data set stand for no text, but a sample or a prediction is one")
         return self.tokenizer
+
+
+class MeanOf(MeanMetric):  # type: ignore[misc]
+    """The mean over all tokens, said in another unit. `said` turns nats into it."""
+
+    def __init__(self, said: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.said = said
+
+    def compute(self) -> Tensor:
+        return self.said(super().compute())
 
 
 def _require_causal(encoder: Encoder, spec: InputSpec, vocab: int) -> None:
