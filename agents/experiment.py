@@ -16,6 +16,7 @@ from agents.core.state import load_randomness, misfit
 from agents.environments.settings import EnvSettings
 from agents.evaluation.aside import FILM, SHORT_FILM, film_aside
 from agents.evaluation.episodes import (
+    EVALUATION,
     Episodes,
     EvaluationSettings,
     announce_limit,
@@ -40,8 +41,6 @@ from lab.saving.saver import Cadence, CheckpointSettings
 
 SAVE_EVERY = 10_000  # environment steps, where the config does not say
 BOUNDARY_EPISODES = 20  # episodes at least between two boundaries: each of them cuts the episodes short
-
-EVALUATION = EvaluationSettings()
 
 
 class AgentExperiment(Experiment):

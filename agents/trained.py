@@ -12,7 +12,7 @@ import gymnasium as gym
 from agents.core.agent import Agent
 from agents.environments.closing import close
 from agents.environments.settings import EnvSettings
-from agents.evaluation.episodes import EvaluationSettings, announce_limit, episode_seeds, play_episodes
+from agents.evaluation.episodes import EVALUATION, EvaluationSettings, announce_limit, episode_seeds, play_episodes
 from agents.evaluation.play import play
 from agents.networks.extractor import RecurrentState
 from agents.sb3.export import export_sb3
@@ -20,8 +20,6 @@ from agents.spaces.images import ChannelsFirst
 from agents.spaces.observations import fitted, misfit, stack
 from lab.capabilities import Episode, Showing
 from lab.errors import ConfigError
-
-EVALUATION = EvaluationSettings()
 
 
 class TrainedAgent:

@@ -78,6 +78,10 @@ class EvaluationSettings:
         return replace(self, episodes=2, best_episodes=2, max_steps=min(self.longest, SHORT_EPISODE))
 
 
+EVALUATION = EvaluationSettings()
+"""Where a config says nothing."""
+
+
 @dataclass(frozen=True)
 class Episodes:
     """Undiscounted return and length in steps of each episode."""
