@@ -84,7 +84,7 @@ def uses_global_generators(make: Callable[[], Env]) -> bool:
                 if terminated or truncated:
                     env.reset()
             env.reset(seed=1)
-            return not _same(before, random_state(device))
+            return not alike(before, random_state(device))
     except Exception as error:  # an environment's own code may fail in any way
         name = env.spec.id if env.spec else env
         raise EnvironmentFailedError(f"environment {name} raised {type(error).__name__}: {error}") from error
@@ -104,9 +104,10 @@ def _module(env: Env) -> str:
     return f"{type(env).__module__}."
 
 
-def _same(one: Any, other: Any) -> bool:
+def alike(one: Any, other: Any) -> bool:
+    """Whether two observations, states of generators, or other nested values are equal, number by number."""
     if isinstance(one, dict):
-        return all(_same(one[key], other[key]) for key in one)
-    if isinstance(one, tuple):
-        return len(one) == len(other) and all(map(_same, one, other))
+        return one.keys() == other.keys() and all(alike(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(alike, one, other))
     return bool(np.array_equal(one, other))

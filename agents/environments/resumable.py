@@ -15,6 +15,7 @@ import numpy as np
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 
 from agents.environments.closing import close
+from agents.environments.randomness import alike
 from agents.spaces.observations import fitted, misfit
 from lab.errors import EnvironmentFailedError
 from lab.system.randomness import derived_seed
@@ -162,18 +163,10 @@ def _replays(one: Env, other: Env) -> bool:
         return seen
 
     play(other, 1)
-    same = _equal(play(one, 0), play(other, 0))
+    same = alike(play(one, 0), play(other, 0))
     close(one)
     close(other)
     return same
-
-
-def _equal(a: Any, b: Any) -> bool:
-    if isinstance(a, list):
-        return len(a) == len(b) and all(_equal(x, y) for x, y in zip(a, b, strict=True))
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(_equal(a[key], b[key]) for key in a)
-    return np.array_equal(a, b)
 
 
 def has_native_state(env: Env) -> bool:
