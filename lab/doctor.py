@@ -19,6 +19,7 @@ from lab.experiment import Alternative, RunContext, Timing, Turn
 from lab.job import Job, prepare
 from lab.system.cores import usable_cores
 from lab.system.devices import select_device, use_threads
+from lab.system.process import process_as_found
 from lab.tracking import Journal, Trackers
 
 TURNS = 5
@@ -109,6 +110,7 @@ class Diagnosis:
         )
 
 
+@process_as_found()
 def diagnose(
     name: str,
     words: Sequence[str] = (),

@@ -28,6 +28,7 @@ from lab.saving.checkpoint import load as load_checkpoint
 from lab.saving.own_data import require_place, require_same
 from lab.saving.saver import RESULTS
 from lab.system.devices import describe
+from lab.system.process import process_as_found
 from lab.system.randomness import seed_everything
 from lab.tracking import Trackers
 
@@ -35,6 +36,7 @@ CheckpointName = Literal["final", "best", "last"]
 """The checkpoints of a finished run: what it was evaluated by, the best one on the way, and where training ended."""
 
 
+@process_as_found()
 def evaluate(
     folder: Path,
     overrides: Mapping[str, Any] | Sequence[str] = (),
@@ -70,6 +72,7 @@ def evaluate_run(
     return again
 
 
+@process_as_found()
 def load(
     run: str | Path,
     overrides: Mapping[str, Any] | Sequence[str] = (),

@@ -152,12 +152,15 @@ class TrainingTime:
         return self.before + time.perf_counter() - self.began
 
 
-def write_or_notice(record: Summary) -> None:
-    """Write the summary. An error is only printed: the one that ended the run, such as a full disk, is raised."""
+def write_or_notice(record: Summary) -> bool:
+    """Write the summary; return whether that could be done. An error is only printed: the one that ended the run, such
+    as a full disk, is raised."""
     try:
         record.write()
     except OSError as error:
         notice(f"the summary of {record.dir} could not be written: {error.strerror}")
+        return False
+    return True
 
 
 def status_of(error: BaseException) -> Status:

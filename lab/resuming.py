@@ -33,6 +33,7 @@ from lab.saving.own_data import moved, require_place, require_same
 from lab.saving.saver import newest_valid, position
 from lab.saving.surroundings import changes, differences, surroundings
 from lab.system.devices import describe
+from lab.system.process import process_as_found
 from lab.tracking import MEDIA, METRICS
 from lab.tracking.destination import chosen_mode
 from lab.tracking.redact import redact
@@ -42,6 +43,7 @@ LED_TO = "led_to"
 META = {"run_id", "config", "surroundings", "journal", "train_seconds"}
 
 
+@process_as_found()
 def resume(
     folder: Path,
     overrides: Mapping[str, Any] | Sequence[str] = (),

@@ -24,6 +24,7 @@ from lab.saving import checkpoint
 from lab.saving.checkpoint import Checkpoint
 from lab.saving.saver import Saver
 from lab.saving.surroundings import surroundings
+from lab.system.process import process_as_found
 from lab.system.randomness import seed_everything
 from lab.system.signals import Stop, signals_as_exceptions
 from lab.tracking import Journal, Trackers, WandbFollower
@@ -36,6 +37,7 @@ DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 Announce = Callable[[Summary], None]
 
 
+@process_as_found()
 def run(
     name: str,
     overrides: Mapping[str, Any] | Sequence[str] = (),
@@ -140,7 +142,9 @@ def carry_out(
         write_or_notice(record)  # before waiting for W&B, which may fail
         tracker.finish(asdict(record))
         record.wandb = wandb.state
-        write_or_notice(record)
+        written = write_or_notice(record)
+    if not written:  # the disk is full
+        raise SavingError(f"the summary of {record.dir} could not be written; `lab resume` continues it")
     return record
 
 

@@ -25,6 +25,7 @@ from lab.seeds.vary import SEED, Settings, as_words, combinations, named
 from lab.system.cores import usable_cores
 from lab.system.devices import DEFAULT_THREADS, select_device
 from lab.system.forking import ForkServer, can_fork
+from lab.system.process import process_as_found
 from lab.system.signals import Stop, signals_as_exceptions
 
 BUSY = 1
@@ -34,6 +35,7 @@ Overrides = Mapping[str, Any] | Sequence[str]
 Watch = Callable[[Sequence[Child]], None]
 
 
+@process_as_found()
 def run_varied(
     name: str,
     overrides: Overrides = (),

@@ -72,6 +72,7 @@ def signals_as_exceptions() -> Iterator[Stop]:
     # A signal that is ignored stays ignored: nohup ignores SIGHUP on purpose.
     before = {each: old for each in ASKED_TO_END if (old := signal.getsignal(each)) is not signal.SIG_IGN}
     stop.taken = list(before)
+    alarm = signal.getsignal(signal.SIGALRM) if hasattr(signal, "SIGALRM") else None
     for each in before:
         signal.signal(each, stop.handle)
     try:
@@ -79,3 +80,5 @@ def signals_as_exceptions() -> Iterator[Stop]:
     finally:
         for each, old in before.items():
             signal.signal(each, old)
+        if alarm is not None:
+            signal.signal(signal.SIGALRM, alarm)

@@ -10,7 +10,6 @@ import contextlib
 import math
 import os
 import queue
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -21,7 +20,7 @@ from lab.console.notices import notice
 from lab.tracking.destination import quiet, trial
 from lab.tracking.journal import MEDIA, METRICS, read_in_order
 from lab.tracking.redact import redact
-from lab.tracking.wandb_client import as_media, is_media, start_run
+from lab.tracking.wandb_client import as_media, is_media, start_run, tear_down
 
 QUEUE_ROWS = 10_000
 ROW = {METRICS: "journal/row", MEDIA: "journal/media"}
@@ -146,12 +145,11 @@ class WandbFollower:
         except Exception as error:
             self._give_up(f"{type(error).__name__}: {error}".splitlines()[0][:200])
             with contextlib.suppress(Exception):
-                sys.modules["wandb"].teardown()  # else its exit hook prints the error again, as a traceback
+                tear_down()  # else its exit hook prints the error again, as a traceback
 
     def _start(self) -> None:
         quiet(self.folder)
         (self.folder / "wandb").mkdir(exist_ok=True)
-        import wandb
 
         def start(mode: str) -> Any:
             return start_run(
@@ -166,7 +164,7 @@ class WandbFollower:
                 raise
             notice(f"Weights & Biases cannot be reached ({type(error).__name__}): this run is recorded offline.")
             self.mode = "offline"
-            wandb.teardown()
+            tear_down()
             self.run = start("offline")
         finally:
             os.environ.pop("WANDB_MODE", None)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import html
+import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,7 @@ def start_run(
     import wandb
 
     settings = {
+        "reinit": "create_new",  # a run of the user's own in this process goes on
         "silent": True,
         "console": "off",
         "x_disable_stats": True,
@@ -53,17 +56,43 @@ def start_run(
         "finish_timeout_raises": True,  # the default treats rows that were never sent as sent
     }
     os.environ["WANDB_MODE"] = mode  # with the setting alone it would still look up the server's address
-    return wandb.init(
-        project=None if sweeping() else project(),  # wandb uses the sweep's own and accepts no other
-        id=None if sweeping() else trial.get("id", run_id),
-        name=run_id,
-        group=name,
-        config=dict(config),
-        dir=folder,
-        mode=mode,  # type: ignore[arg-type]
-        resume="allow",
-        settings=wandb.Settings(**settings, sweep_id=trial.get("sweep")),
-    )
+    with _logging_in_silence():
+        return wandb.init(
+            project=None if sweeping() else project(),  # wandb uses the sweep's own and accepts no other
+            id=None if sweeping() else trial.get("id", run_id),
+            name=run_id,
+            group=name,
+            config=dict(config),
+            dir=folder,
+            mode=mode,  # type: ignore[arg-type]
+            resume="allow",
+            settings=wandb.Settings(**settings, sweep_id=trial.get("sweep")),
+        )
+
+
+def tear_down() -> None:
+    """End the helper process of the client, unless the user has a run of his own in this process."""
+    import wandb
+
+    if wandb.run is None:
+        wandb.teardown()
+
+
+@contextmanager
+def _logging_in_silence() -> Iterator[None]:
+    """Let log files that the client opens inside the block never print an error: on a full disk each line would be a
+    traceback."""
+    logger = logging.getLogger("wandb")
+
+    def add(handler: logging.Handler) -> None:
+        handler.handleError = lambda record: None  # type: ignore[method-assign]
+        logging.Logger.addHandler(logger, handler)
+
+    logger.addHandler = add  # type: ignore[method-assign,assignment]
+    try:
+        yield
+    finally:
+        del logger.addHandler
 
 
 def is_media(path: Path, folder: Path) -> bool:

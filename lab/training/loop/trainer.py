@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import pytorch_lightning as pl
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
@@ -52,6 +52,12 @@ class quiet_lightning(warnings.catch_warnings):  # noqa: N801  # a context manag
 
     def __enter__(self) -> None:
         super().__enter__()
-        logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+        self.logger = logging.getLogger("pytorch_lightning")
+        self.level = self.logger.level
+        self.logger.setLevel(logging.ERROR)
         warnings.filterwarnings("ignore", module="pytorch_lightning")
         warnings.filterwarnings("ignore", module="lightning_fabric")
+
+    def __exit__(self, *error: Any) -> None:
+        self.logger.setLevel(self.level)
+        super().__exit__(*error)
