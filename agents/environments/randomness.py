@@ -25,6 +25,8 @@ KNOWN = ("gymnasium.", "ale_py.", "agents.environments.")
 """Modules whose environments and wrappers only use generators of their own."""
 
 TRIED_STEPS = 50
+LARGEST_INT = 2**31 - 1
+"""Of C."""
 
 
 class OwnGenerators(gym.Wrapper[Any, Any, Any, Any]):
@@ -62,6 +64,34 @@ class OwnGenerators(gym.Wrapper[Any, Any, Any, Any]):
                 yield
             finally:
                 self.generators = random_state(device)
+
+
+class SmallSeeds(gym.Wrapper[Any, Any, Any, Any]):
+    """Gives an environment seeds below 2^31, as engines take them whose seed is a C int: the lower bits of those that
+    the lab derives."""
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        return self.env.reset(seed=None if seed is None else seed & LARGEST_INT, options=options)
+
+
+def takes_large_seeds(make: Callable[[], Env]) -> bool:
+    """Try whether an environment takes the seeds that the lab derives, which have 32 bits, and not only those of 31."""
+    env = make()
+    try:
+        if _is_known(env):
+            return True
+        with kept_randomness():
+            return _resets(env, 2 * LARGEST_INT + 1) or not _resets(env, LARGEST_INT)
+    finally:
+        close(env)
+
+
+def _resets(env: Env, seed: int) -> bool:
+    try:
+        env.reset(seed=seed)
+    except Exception:  # an environment's own code may fail in any way; whoever needs it says so
+        return False
+    return True
 
 
 def uses_global_generators(make: Callable[[], Env]) -> bool:

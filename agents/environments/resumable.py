@@ -17,7 +17,7 @@ from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 from agents.environments.closing import close
 from agents.environments.randomness import alike
 from agents.spaces.observations import fitted, misfit
-from lab.errors import EnvironmentFailedError
+from lab.errors import ConfigError, EnvironmentFailedError
 from lab.system.randomness import derived_seed
 
 Env = gym.Env[Any, Any]
@@ -141,7 +141,14 @@ def choose_method(make: Callable[[], Env], *, native: bool = True) -> tuple[Meth
         close(env)
         return "native", None
     try:
-        same = _replays(env, make())
+        other = make()
+    except ConfigError as error:
+        raise ConfigError(
+            "the lab opens several copies of an environment at the same time, some to train in and others to evaluate; "
+            f"{name} cannot be opened a second time: {error.__cause__ or error}"
+        ) from error
+    try:
+        same = _replays(env, other)
     except Exception as error:  # an environment's own code may fail in any way
         raise EnvironmentFailedError(f"environment {name} raised {type(error).__name__}: {error}") from error
     reason = f"{name} does not repeat an episode from its seed and its actions"

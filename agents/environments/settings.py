@@ -19,11 +19,16 @@ from agents.environments.closing import close
 from agents.environments.known import refused_id
 from agents.environments.making import Wrapper, make_env, present_id
 from agents.environments.native import NativeEnvs
-from agents.environments.randomness import OwnGenerators, uses_global_generators
+from agents.environments.randomness import (
+    OwnGenerators,
+    SmallSeeds,
+    takes_large_seeds,
+    uses_global_generators,
+)
 from agents.environments.resumable import Method, Resumable, choose_method, has_native_state
 from agents.environments.sync import SyncEnvs
 from agents.environments.vector import Environments
-from agents.environments.workers import AsyncEnvs
+from agents.environments.workers import AsyncEnvs, needs_script
 from agents.spaces.images import turned_images
 from lab.config.roles import Roles
 from lab.config.types import PositiveFloat, PositiveInt
@@ -63,7 +68,8 @@ class EnvSettings:
             task.
         vectorization: `native` steps all copies at once, in arrays; `sync` one after the other; `async` each in a
             process of its own. `auto` takes the fastest: `native` where there is one, else `async` where a step takes
-            longer than a message and there are several cores and copies, else `sync`.
+            longer than a message, there are several cores and copies, and the environment is not defined in the script
+            or notebook that runs, else `sync`.
         timeout: seconds within which a worker of `async` must answer.
         resume: how a resumed run gets an environment back to where it was; `auto` takes the first that fits of `native`
             (from its own state) and `replay` (of the episode's actions from its seed). `boundary` begins new episodes
@@ -155,17 +161,23 @@ class EnvSettings:
         return replace(self, wrappers=[*self.wrappers, partial(TimeLimit, max_episode_steps=max_steps)])
 
     def with_own_generators(self) -> EnvSettings:
-        """Return these settings, with generators of its own for an environment that uses those of the process.
+        """Return these settings, with generators of its own for an environment that uses those of the process, and with
+        small seeds for one that takes no others.
 
         Raises EnvironmentFailedError if it fails while it is tried.
         """
-        if not uses_global_generators(partial(self.make, training=True)):
-            return self
-        return replace(self, wrappers=[*self.wrappers, OwnGenerators])
+        make, wrappers = partial(self.make, training=True), list(self.wrappers)
+        if not takes_large_seeds(make):
+            wrappers.append(SmallSeeds)
+        if uses_global_generators(make):
+            wrappers.append(OwnGenerators)
+        return replace(self, wrappers=wrappers) if len(wrappers) > len(self.wrappers) else self
 
     def notes(self) -> list[str]:
         """Return what the user should know of the environment, one sentence each."""
         notes = [f"{self.id}: {one}" for one in turned_images(self._example())]
+        if SmallSeeds in self.wrappers:
+            notes.append(f"{self.id} takes no seeds from 2^31 on: it gets the lower 31 bits of each")
         if OwnGenerators in self.wrappers:
             notes.append(
                 f"{self.id} draws from the global random generators of Python, NumPy or torch, or seeds them: it gets "
@@ -212,7 +224,7 @@ class EnvSettings:
 
     def _sync_or_async(self) -> Literal["sync", "async"]:
         """Choose by measurement: both give the same run and differ only in speed."""
-        if self.num_envs < 2 or usable_cores() < 2:
+        if self.num_envs < 2 or usable_cores() < 2 or needs_script(self.id, self):
             return "sync"
         env = self.make(training=True)
         try:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import multiprocessing as mp
 import os
+import pickle
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing import spawn
 from multiprocessing.connection import Connection
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.envs.registration import EnvSpec
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices
 
 from agents.environments.sync import is_wrapped
@@ -28,7 +32,7 @@ class AsyncEnvs(Environments):
     not depend on which one finishes first.
 
     Args:
-        name: for messages.
+        name: id of the environment.
         makers: one picklable function per environment.
         timeout: seconds for one answer; a worker that takes longer is treated as hung.
     """
@@ -43,8 +47,10 @@ class AsyncEnvs(Environments):
         for number, maker in enumerate(makers):
             ours, theirs = context.Pipe()
             lifeline, held = context.Pipe(duplex=False)
-            worker = context.Process(target=_work, args=(theirs, lifeline, maker), name=f"env-{number}", daemon=True)
-            worker.start()
+            arguments = (theirs, lifeline, maker, _registered(name))
+            worker = context.Process(target=_work, args=arguments, name=f"env-{number}", daemon=True)
+            with _without_script(needed=needs_script(name, maker)):
+                worker.start()
             theirs.close()
             lifeline.close()
             worker.lifeline = held  # open as long as this process lives
@@ -142,8 +148,43 @@ class AsyncEnvs(Environments):
         raise EnvironmentFailedError(what) from cause
 
 
-def _work(pipe: Connection, lifeline: Connection, maker: Callable[[], Env]) -> None:
+@contextmanager
+def _without_script(*, needed: bool) -> Iterator[None]:
+    """Inside the block, a new process does not run this process's script again, which may have no main guard, unless it
+    is needed."""
+    if needed:
+        yield
+        return
+    whole = spawn.get_preparation_data
+
+    def without(name: str) -> dict[str, Any]:
+        return {key: value for key, value in whole(name).items() if not key.startswith("init_main")}
+
+    spawn.get_preparation_data = without
+    try:
+        yield
+    finally:
+        spawn.get_preparation_data = whole
+
+
+def needs_script(name: str, maker: Any) -> bool:
+    """Whether a worker would have to run this process's script first: the environment of this id, or something that
+    makes it, is defined there."""
+    try:
+        return b"__main__" in pickle.dumps((_registered(name), maker))
+    except Exception:  # it cannot be sent at all, and whoever sends it says why
+        return False
+
+
+def _registered(name: str) -> EnvSpec | None:
+    """Return how an environment is registered; None where the module in its id does that."""
+    return None if ":" in name else gym.registry.get(name)
+
+
+def _work(pipe: Connection, lifeline: Connection, maker: Callable[[], Env], registered: EnvSpec | None) -> None:
     """Run a worker. It ends when the pipe closes, and also during a step that hangs when its run is gone."""
+    if registered is not None:  # perhaps by the script, which has not run here
+        gym.registry.setdefault(registered.id, registered)
     if hasattr(os, "setsid"):
         os.setsid()  # Ctrl-C and a closed terminal signal the whole group; the run handles them
     threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
