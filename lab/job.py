@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,9 @@ from lab.saving.saver import Cadence
 from lab.system.devices import flush_denormals, keep_freed_memory, select_device, use_threads
 from lab.system.randomness import seed_everything
 from lab.tracking.redact import blanked
+
+TOO_LARGE = ("can't allocate memory", "not enough memory", "out of memory", "Storage size calculation overflowed")
+"""How torch says that memory is lacking."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +73,21 @@ def require_secrets(config: Config, folder: Path) -> None:
         )
 
 
+@contextmanager
+def _memory_errors() -> Iterator[None]:
+    """Raise ConfigError where what the settings describe does not fit into memory."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        said = str(error)
+        if not isinstance(error, MemoryError) and not any(words in said for words in TOO_LARGE):
+            raise
+        raise ConfigError(f"the settings need more memory than there is ({' '.join(said.split())[:160]})") from error
+
+
 def prepare(config: Config, needs: Sequence[Need] = (), *, fast_dev_run: bool) -> Job:
     """Seed, build and check everything. Raises LabErrors for everything that can be wrong before training."""
-    experiment, device = build(config, needs)
-    experiment.prepare(config.common.seed, device, fast_dev_run=fast_dev_run)
+    with _memory_errors():
+        experiment, device = build(config, needs)
+        experiment.prepare(config.common.seed, device, fast_dev_run=fast_dev_run)
     return Job(config, needs, experiment, device, experiment.cadence(config.common.checkpoint), fast_dev_run)

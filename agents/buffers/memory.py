@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from gymnasium import spaces
@@ -10,6 +9,7 @@ from gymnasium import spaces
 from agents.spaces.observations import arrays
 from lab.console.wording import size
 from lab.errors import ConfigError
+from lab.system.memory import all_memory
 
 
 def require_memory(setting: str, unit: str, space: spaces.Space[Any], count: int, *, copies: int = 1) -> None:
@@ -24,7 +24,8 @@ def require_memory(setting: str, unit: str, space: spaces.Space[Any], count: int
     """
     row = arrays(space, 1)
     needed = copies * count * sum(part.nbytes for part in (row.values() if isinstance(row, dict) else (row,)))
-    if hasattr(os, "sysconf") and needed > (there := os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")):
+    there = all_memory()
+    if there is not None and needed > there:
         raise ConfigError(
             f"{setting}: {count:,} {unit} take {size(needed)} of memory, and this machine has {size(there)}; "
             f"there can be at most {int(count * there / needed):,}"

@@ -33,7 +33,7 @@ def _number(name: str, base: type[int] | type[float], *bounds: tuple[str, float]
 
     def new(cls: Any, value: Any) -> Any:
         try:
-            number = base(value)
+            number = _whole(value) if base is int and isinstance(value, str) else base(value)
         except (TypeError, ValueError, OverflowError) as error:
             raise BadNumberError(f"a number ({name})", repr(value)) from error
         if isinstance(value, bool) or (isinstance(value, float) and number != value and not math.isnan(value)):
@@ -45,6 +45,17 @@ def _number(name: str, base: type[int] | type[float], *bounds: tuple[str, float]
     made = type(name, (base,), {"__new__": new, "__module__": __name__})
     register_type(made, base)
     return made
+
+
+def _whole(text: str) -> int:
+    """Read a whole number, also one like 1e6. Raises ValueError for any other text."""
+    try:
+        return int(text)
+    except ValueError:
+        number = float(text)
+        if not number.is_integer():
+            raise
+        return int(number)
 
 
 def _path() -> Any:

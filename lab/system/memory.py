@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -16,6 +17,8 @@ GROUPS = (  # of processes, whose memory a container or a batch system limits: w
     ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
 )
 
+OWN_GROUPS = Path("/proc/self/cgroup")
+
 
 def free_memory(device: torch.device = CPU) -> int | None:
     """Return the free bytes on the device; None where the system does not say."""
@@ -25,8 +28,15 @@ def free_memory(device: torch.device = CPU) -> int | None:
         return int(free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device))
     if device.type == "mps":
         return int(torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory())
-    limits = [_limit(Path(most), Path(used)) for most, used in GROUPS]
+    limits = [_limit(Path(most), Path(used)) for most, used in _groups()]
     found = [limit for limit in (_available(), *limits) if limit is not None]
+    return min(found) if found else None
+
+
+def all_memory() -> int | None:
+    """Return the bytes that this process may have at most, used or not; None where the system does not say."""
+    limits = [_number(Path(most)) for most, _ in _groups()]
+    found = [limit for limit in (_physical(), _address_space(), *limits) if limit is not None]
     return min(found) if found else None
 
 
@@ -52,13 +62,47 @@ def _available() -> int | None:
         for line in said.read_text().splitlines() if said.exists() else ():
             if line.startswith("MemAvailable:"):
                 return int(line.split()[1]) * 1024
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        return _physical()
     except (OSError, ValueError):
         return None
 
 
-def _limit(most: Path, used: Path) -> int | None:
+def _physical() -> int | None:
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else None
+
+
+def _address_space() -> int | None:
+    """Return what `ulimit -v` allows."""
     try:
-        return int(most.read_text()) - int(used.read_text())
+        import resource
+    except ImportError:  # Windows
+        return None
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return None if limit == resource.RLIM_INFINITY else limit
+
+
+def _groups() -> Iterator[tuple[str, str]]:
+    """Yield the files of the groups that limit this process: of the container, and of the job inside it."""
+    yield from GROUPS
+    try:
+        mine = [line.split(":", 2)[2].strip("/") for line in OWN_GROUPS.read_text().splitlines()]
+    except (OSError, IndexError):
+        return
+    for most, used in GROUPS:
+        place = Path(most).parent
+        for group in mine:
+            for folder in (place / group, *(place / group).parents) if group else ():
+                if folder != place and folder.is_relative_to(place):
+                    yield str(folder / Path(most).name), str(folder / Path(used).name)
+
+
+def _number(path: Path) -> int | None:
+    try:
+        return int(path.read_text())
     except (OSError, ValueError):  # no such group, or one without a limit: "max"
         return None
+
+
+def _limit(most: Path, used: Path) -> int | None:
+    limit, taken = _number(most), _number(used)
+    return None if limit is None or taken is None else limit - taken

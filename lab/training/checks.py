@@ -13,6 +13,7 @@ from lab.data.base import Batches
 from lab.data.batch import Batch
 from lab.errors import ConfigError, nearest
 from lab.training.model import Model
+from lab.training.restoring import averages_of
 from lab.training.settings import TrainerSettings
 
 TOO_SMALL = (
@@ -26,7 +27,8 @@ def require_optimization(settings: TrainerSettings, model: Model) -> None:
     name, by_hand = type(model).__name__, not model.automatic_optimization
     try:
         optimizers = settings.build(model.parameter_groups(), 1)
-    except (ValueError, TypeError) as error:  # torch checks learning rates, betas and the like
+        averages_of(settings)  # makes a step
+    except (ValueError, TypeError, RuntimeError) as error:  # torch checks learning rates, betas, gradients
         raise ConfigError(f"trainer.optimizer: {error}") from error
     if by_hand and settings.accumulate > 1:
         raise ConfigError(

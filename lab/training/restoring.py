@@ -90,15 +90,15 @@ def _averages(before: Plain, optimizer: Optimizer, settings: TrainerSettings) ->
         [(len(group["params"]), group.keys()) for group in groups]
         for groups in (before["param_groups"], _groups(optimizer))
     ]
-    needed = _needed(settings)
+    needed = averages_of(settings)
     if forms[0] == forms[1] and all(needed <= one.keys() for one in averages.values()):
         return averages
     notice(f"{type(optimizer).__name__} begins without averages: those in the checkpoint are of another optimizer")
     return {}
 
 
-def _needed(settings: TrainerSettings) -> set[str]:
-    """Return the names of what the optimizer keeps for each parameter."""
+def averages_of(settings: TrainerSettings) -> set[str]:
+    """Return the names of what the optimizer keeps for each parameter, as a step of it shows."""
     parameter = nn.Parameter(torch.zeros(2, 2))
     parameter.grad = torch.zeros(2, 2)
     optimizer = (settings.optimizer or torch.optim.Adam)([parameter])

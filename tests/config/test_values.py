@@ -65,6 +65,13 @@ def test_words_of_sweeps() -> None:
     assert kwargs(load("ppo-cartpole", words)) == {"a": None, "b": [None, "None", True]}
 
 
+@pytest.mark.parametrize("text", ["1e6", "1.0e6", "1000000"])
+def test_whole_numbers(text: str) -> None:
+    assert load("ppo-cartpole", [f"--total_timesteps={text}"]).as_dict()["total_timesteps"] == 1_000_000
+    with pytest.raises(ConfigError, match="total_timesteps must be a"):
+        load("ppo-cartpole", [f"--total_timesteps={text}.5"])
+
+
 @pytest.mark.parametrize("kind", [Loader, Words, yaml.SafeLoader])
 def test_every_reader_reads_the_same(kind: Any) -> None:
     for value in (*TEXTS, *NUMBERS):
