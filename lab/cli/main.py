@@ -7,6 +7,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
+from io import TextIOWrapper
 
 from lab.cli.asked import answered
 from lab.cli.find import commands, find, load
@@ -48,12 +49,24 @@ def entry() -> None:
 
         complete()
     signals.own_process = True
+    _open_streams()
     code = main()
     sys.stderr.flush()
     follower = sys.modules.get("lab.tracking.wandb")
     if follower is not None and follower.hung.is_set():
         os._exit(code)
     sys.exit(code)
+
+
+def _open_streams() -> None:
+    """Let everything be printed: a launcher may have closed the streams, and a terminal or a file may lack some
+    characters."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  # until the process ends
+        elif isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _run(words: Sequence[str]) -> int:

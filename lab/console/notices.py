@@ -16,6 +16,10 @@ class _Console(Console):
     def print(self, *objects: Any, **options: Any) -> None:
         try:
             super().print(*objects, **options)
+        except UnicodeEncodeError:  # a terminal or file that lacks some characters
+            del self._buffer[:]
+            text = " ".join(map(str, objects)).encode(self.encoding, "backslashreplace").decode(self.encoding)
+            super().print(Text(text), soft_wrap=True)
         except OSError:
             self.quiet = True
 
@@ -27,9 +31,10 @@ PIPE_WIDTH = 160
 """Columns of what is printed into a file or a pipe, whether by stdout or by stderr."""
 
 
-def width_of(stream: TextIO) -> int | None:
-    """Return the width of what is printed to a stream: None for a terminal's own, else what COLUMNS says, or 160."""
-    if stream.isatty():
+def width_of(stream: TextIO | None) -> int | None:
+    """Return the width of what is printed to a stream: None for a terminal's own, else what COLUMNS says, or 160. A
+    launcher may have closed the stream, which is None then."""
+    if stream is not None and stream.isatty():
         return None
     asked = os.environ.get("COLUMNS", "")
     return int(asked) if asked.isdecimal() and int(asked) > 0 else PIPE_WIDTH

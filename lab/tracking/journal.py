@@ -48,8 +48,15 @@ class Journal:
                 file.close()
 
     def position(self) -> dict[str, int]:
-        """Force all rows to the disk, and return the length of each file in bytes."""
-        for file in self.files.values():
+        """Force all rows to the disk, and return the length of each file in bytes. Raises SavingError where somebody
+        has removed or moved the folder meanwhile: what is written now would be lost, or lie in half a folder."""
+        for name, file in self.files.items():
+            try:
+                there = os.path.samestat(os.fstat(file.fileno()), (self.folder / name).stat())
+            except OSError:
+                there = False
+            if not there:
+                raise SavingError(f"{self.folder} has been removed or moved while the run was at work")
             os.fsync(file.fileno())
         return {name: file.tell() for name, file in self.files.items()}
 

@@ -10,7 +10,7 @@ import sys
 import threading
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -101,7 +101,9 @@ def test_own_wandb_run_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     import wandb
 
     monkeypatch.setenv("WANDB_MODE", "offline")
-    mine: Any = wandb.init(project="mine", mode="offline", dir=str(Path.cwd()), settings=wandb.Settings(silent=True))
+    mine = cast(Any, wandb.init)(
+        project="mine", mode="offline", dir=str(Path.cwd()), settings=wandb.Settings(silent=True)
+    )
     try:
         before = dict(os.environ)
         lab.run("ppo-cartpole", {"threads": 1}, fast_dev_run=True)

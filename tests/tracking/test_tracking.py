@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from lab.errors import ConfigError
+from lab.errors import ConfigError, SavingError
 from lab.tracking import Journal, Trackers, WandbFollower, read_journal
 from lab.tracking.destination import chosen_mode
 from lab.tracking.redact import BLANK, redact
@@ -171,3 +172,21 @@ def test_all_trackers_receive_the_same(tmp_path: Path) -> None:
     both.finish({"status": "completed"})
     assert seen[0::2] == seen[1::2]
     assert len(seen) == 6
+
+
+@pytest.mark.parametrize("what", ["removed", "moved", "made again"])
+def test_removed_folder_is_noticed(tmp_path: Path, what: str) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    journal = Journal(folder)
+    journal.log({"loss": 1.0}, axis="epoch", at=1)
+    assert journal.position()["metrics.jsonl"] > 0
+    if what == "moved":
+        folder.rename(tmp_path / "elsewhere")
+    else:
+        shutil.rmtree(folder)
+    if what == "made again":
+        folder.mkdir()
+        Journal(folder)
+    with pytest.raises(SavingError, match="has been removed or moved while the run was at work"):
+        journal.position()
