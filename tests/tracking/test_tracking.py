@@ -187,6 +187,7 @@ def test_removed_folder_is_noticed(tmp_path: Path, what: str) -> None:
         shutil.rmtree(folder)
     if what == "made again":
         folder.mkdir()
-        Journal(folder)
+        Journal(folder).finish({})
     with pytest.raises(SavingError, match="has been removed or moved while the run was at work"):
         journal.position()
+    journal.finish({})
