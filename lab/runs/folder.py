@@ -5,16 +5,24 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import struct
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from lab.errors import ConfigError
 from lab.system.files import make_folder, publish_folder
-from lab.system.locks import is_locked, shown_as_locked
 from lab.system.opening import first_link, is_plain
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+CAN_ASK = hasattr(fcntl, "F_OFD_GETLK")
+"""Whether this system has locks that others can ask about without taking them, as Linux has."""
 
 LOCK = ".lock"
 NEW = ".new-"
@@ -40,7 +48,7 @@ def locked(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise ConfigError(f"cannot write to the run folder {folder}: {error.strerror}") from error
     try:
-        with shown_as_locked(folder / LOCK):
+        with _shown_as_locked(folder / LOCK):
             yield
     finally:
         lock.release()
@@ -89,7 +97,7 @@ def at_work(folder: Path) -> bool:
     Where the system can only be asked by taking the lock (Windows, macOS), it is taken for a moment.
     """
     try:
-        return is_locked(folder / LOCK)
+        return _is_locked(folder / LOCK)
     except OSError:
         pass
     try:
@@ -97,3 +105,43 @@ def at_work(folder: Path) -> bool:
             return False
     except ConfigError as error:
         return isinstance(error.__cause__, Timeout)
+
+
+@contextmanager
+def _shown_as_locked(path: Path) -> Iterator[None]:
+    """Hold a lock on an existing file that `_is_locked` sees, for as long as this process lives at most.
+
+    Does nothing where the system has no such locks, or where the file system counts the lock that this process already
+    holds on the file as one of the same kind (NFS): `_is_locked` sees that one then.
+    """
+    if not CAN_ASK:
+        yield
+        return
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        with suppress(OSError):
+            fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _whole_file(fcntl.F_WRLCK))
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _is_locked(path: Path) -> bool:
+    """Whether a process holds such a lock on a file; False where there is no file. Nothing is changed, not even for a
+    moment. Raises OSError where the system cannot be asked."""
+    if not CAN_ASK:
+        raise OSError("this system has no locks that can be asked about")
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        found = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, _whole_file(fcntl.F_WRLCK))
+    finally:
+        os.close(descriptor)
+    return bool(struct.unpack_from("h", found)[0] != fcntl.F_UNLCK)
+
+
+def _whole_file(kind: int) -> bytes:
+    """Return C's `struct flock` for a lock on a whole file: type, whence, start, length, process."""
+    return struct.pack("hhqqi0q", kind, os.SEEK_SET, 0, 0, 0)

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from lab.errors import ConfigError
-from lab.runs.folder import at_work, locked
-from lab.system.locks import CAN_ASK
+from lab.runs.folder import CAN_ASK, at_work, locked
 
 LOOKING = """
 import sys
