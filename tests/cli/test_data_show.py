@@ -51,6 +51,8 @@ def test_own_csv_is_shown_as_all_that_it_may_be(capsys: pytest.CaptureFixture[st
     assert main(["data", "show", "t.csv"]) == 0
     told = capsys.readouterr()
     assert "csv as a table" in told.out
+    (line,) = re.findall(r"lab run cancer-mlp --data.path=t.csv\n(.*)\n", told.out)
+    assert line.startswith("  # model.positive is the class to find and must be one of ill, well, received 'malignant'")
     assert "csv as a series" in told.out
     assert "not read as ratings: t.csv: outcome is 'well' in line 2; expected a number" in told.err
     Path("s.csv").write_text("\n".join(["sales", *(str(i % 12 + i / 7) for i in range(150))]))

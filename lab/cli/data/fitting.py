@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,6 +13,8 @@ from lab.config.files import read
 from lab.config.shipped import shipped
 from lab.console.wording import word
 from lab.data.spec import Classes
+from lab.errors import ConfigError
+from lab.training import Training
 
 STEPS = 8
 """Batches of an epoch that are wished for where there are fewer examples than in one batch."""
@@ -24,6 +27,27 @@ def commands(found: Found) -> list[str]:
         for name, path in shipped().items()
         if (data := read(path).get("data")) and _same(data, found)
     ]
+
+
+def misfit(command: str, found: Found) -> str | None:
+    """Return why the model of such a command cannot be built for the data, in a sentence; None where it can, or where
+    it needs another run first."""
+    from lab.configuration import load
+    from lab.needs import MissingArtifactError, needs_of, provide
+    from lab.runs.summary import runs_folder
+
+    _, _, name, *settings = shlex.split(command)
+    config = load(name, settings)
+    try:
+        provide(config, needs_of(config, runs_folder()))
+        experiment = config.build()
+        if isinstance(experiment, Training):
+            experiment.model_factory(found.data.spec).adapt(found.data)
+    except MissingArtifactError:
+        return None
+    except ConfigError as error:
+        return str(error)
+    return None
 
 
 def _same(data: Mapping[str, Any], found: Found) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lab.cli.data.finding import Found
-from lab.cli.data.fitting import commands
+from lab.cli.data.fitting import commands, misfit
 from lab.cli.data.tally import CPU, tally
 from lab.cli.output import stdout
 from lab.console.tables import plain, table
@@ -22,6 +22,7 @@ BEGINNING = 10_000  # characters that they are looked for in
 def described(found: Found) -> dict[str, Any]:
     """Return all that is printed of a data set, as plain values."""
     data = found.data
+    runs = commands(found)
     target, counts = data.spec.target, tally(data)
     classes = isinstance(target, Classes)
     names = list(target.names) or list(map(str, range(target.n))) if isinstance(target, Classes) else []
@@ -39,7 +40,8 @@ def described(found: Found) -> dict[str, Any]:
         },
         "sha256": data.info.sha256,
         "notes": list(data.notes),
-        "commands": commands(found),
+        "commands": runs,
+        "misfits": {command: why for command in runs if (why := misfit(command, found))},
     }
 
 
@@ -69,6 +71,8 @@ def print_dataset(told: Mapping[str, Any]) -> None:
     print()
     for command in told["commands"]:
         print(command)
+        if command in told["misfits"]:
+            print(f"  # {plain(told['misfits'][command])}")
 
 
 def _beginning(text: str) -> list[str]:
