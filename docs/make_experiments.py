@@ -46,8 +46,10 @@ def pages() -> dict[Path, str]:
     rows = {name: row(name, path, results.get(name, {})) for name, path in shipped().items()}
     page = INTRODUCTION
     for title in families():
-        mine = [rows[name] for name, path in shipped().items() if family(read(path)) == title]
-        page += f"\n## {title}\n\n{HEADER}" + "".join(mine)
+        mine = [name for name, path in shipped().items() if family(read(path)) == title]
+        page += f"\n## {title}\n\n{HEADER}" + "".join(rows[name] for name in mine)
+        more = {name: results[name]["more"] for name in mine if "more" in results.get(name, {})}
+        page += "".join(f"\n`{name}`: {text}\n" for name, text in more.items())
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     shown = re.findall(r"^\| `([\w-]+)` \|", TABLE.search(readme)[0], re.MULTILINE)  # type: ignore[index]
     table = HEADER + "".join(rows[name] for name in shown)
