@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,16 @@ from typing import Any
 import torch
 
 from lab.configuration import Config
+from lab.console.notices import console
+from lab.console.wording import rate
 from lab.errors import ConfigError
 from lab.experiment import Experiment
+from lab.experiment.threads import fastest, is_long, steps_per_second
 from lab.needs import Need, provide
 from lab.saving.saver import Cadence
-from lab.system.devices import flush_denormals, keep_freed_memory, select_device, use_threads
-from lab.system.randomness import seed_everything
+from lab.system.cores import usable_cores
+from lab.system.devices import DEFAULT_THREADS, flush_denormals, keep_freed_memory, select_device, use_threads
+from lab.system.randomness import kept_randomness, seed_everything
 from lab.tracking.redact import blanked
 
 TOO_LARGE = ("can't allocate memory", "not enough memory", "out of memory", "Storage size calculation overflowed")
@@ -83,6 +87,33 @@ def _memory_errors() -> Iterator[None]:
         if not isinstance(error, MemoryError) and not any(words in said for words in TOO_LARGE):
             raise
         raise ConfigError(f"the settings need more memory than there is ({' '.join(said.split())[:160]})") from error
+
+
+def with_fastest_threads(job: Job) -> Job:
+    """Return a job with the number of CPU threads that was measured to be the fastest, where the config leaves it open
+    and the run is long; the same job where it does not or is not.
+
+    The number is recorded in the config, so that a resumed or repeated run has the same. As everything may depend on it
+    in the last digits, everything is prepared again with another number than before.
+    """
+    common, steps, most = job.config.common, job.experiment.total_steps, min(DEFAULT_THREADS, usable_cores())
+    if common.threads is not None or job.device.type != "cpu" or job.fast_dev_run or not steps or most < 2:
+        return job
+    rates: dict[int, float] = {}
+    with kept_randomness(), suppress(Exception):  # a model of the user's own may not take part: then torch decides
+        step = job.experiment.rehearsal()
+        if step is not None and is_long(step, steps):
+            rates = steps_per_second(step, sorted({1, most // 2, most}))
+    if not rates:
+        return job
+    threads = fastest(rates)
+    measured = ", ".join(f"{rate(found)} with {count}" for count, found in rates.items())
+    console.print(f"threads: {threads}, the fastest by a measurement of a second ({measured})")
+    job.config.record("threads", threads)
+    if threads == torch.get_num_threads():
+        return job
+    job.config.instantiate({})
+    return prepare(job.config, job.needs, fast_dev_run=job.fast_dev_run)
 
 
 def prepare(config: Config, needs: Sequence[Need] = (), *, fast_dev_run: bool) -> Job:

@@ -14,7 +14,7 @@ from lab.configuration import Config, load
 from lab.console.notices import notice
 from lab.errors import DivergedError, SavingError
 from lab.experiment import Experiment, RunContext
-from lab.job import Job, prepare
+from lab.job import Job, prepare, with_fastest_threads
 from lab.needs import MissingArtifactError, Need, needs_of
 from lab.recording import TrainingTime, new_record, record_verdicts, status_of, timed, write_or_notice
 from lab.runs import summary
@@ -66,7 +66,7 @@ def run(
     wandb_mode, runs = chosen_mode(), summary.runs_folder(runs_dir)
     config = load(str(name), overrides, trust=trust)
     needs = find_needs(config, runs, fast_dev_run=fast_dev_run, make_needed=make_needed, announce=announce)
-    job = prepare(config, needs, fast_dev_run=fast_dev_run)
+    job = with_fastest_threads(prepare(config, needs, fast_dev_run=fast_dev_run))
     for line in [*config.notes, *job.experiment.notes]:
         notice(line)
     with ExitStack() as held:

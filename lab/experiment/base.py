@@ -105,6 +105,11 @@ class Experiment(ABC):
         function trains for a turn, without evaluations and checkpoints. Raises ConfigError if that is impossible."""
         raise ConfigError(f"{type(self).__name__} cannot be timed: it has no trial()")
 
+    def rehearsal(self) -> Callable[[], object] | None:
+        """Return a function that computes what a training step does, on copies: nothing of the experiment changes but
+        the state of the global random generators. Called after `prepare`; None where that is not possible."""
+        return None
+
     def alternatives(self) -> Sequence[Alternative]:
         """Return other settings that may be faster and are worth timing; called after `prepare`."""
         return ()

@@ -99,6 +99,7 @@ def _verify(
     began = time.monotonic()  # the imports of the process that forks it are not part of its startup
     lab.finish(alone)
     (undisturbed,) = local_runs(folder / "undisturbed")
+    start += [f"--threads={undisturbed.threads}"]  # as many as were chosen for it
     trained = sum(undisturbed.durations[stage] for stage in ("train", "evaluate"))
     startup = max(0.1, time.monotonic() - began - trained)
     done = runs = resumed = 0

@@ -37,6 +37,7 @@ from lab.training.loop.trainer import lightning_trainer, quiet_lightning
 from lab.training.loop.weights import copied
 from lab.training.loop.workers import data_workers
 from lab.training.model import ModelFactory
+from lab.training.rehearsal import rehearsed
 from lab.training.restoring import misfit, with_settings
 from lab.training.settings import TrainerSettings
 
@@ -169,6 +170,9 @@ class Training(Experiment):
             self.judged = f"{kind} of the best epoch by {best.metric} (epoch {best.epoch}, {best.value:.4g})"
         if self.judged:
             notice(f"evaluated and exported: the {self.judged}")
+
+    def rehearsal(self) -> Callable[[], object]:
+        return rehearsed(self.model, next(iter(training_batches(self.data, self.model.device, seed=0))))
 
     @contextmanager
     def trial(self, context: RunContext) -> Iterator[Turn]:
