@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+from io import BufferedWriter
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,21 @@ def is_name(text: str) -> bool:
 def write_atomic(path: Path, content: bytes) -> None:
     """Write `content` to a temporary file beside `path`, force it to the disk, and rename it to `path`."""
     part = path.with_name(f".{path.name}.part")
-    part.unlink(missing_ok=True)  # left by a crash, or a link that somebody put there
-    with part.open("xb") as file:
+    with _new(part) as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)
     sync_folder(path.parent)
+
+
+def _new(path: Path) -> BufferedWriter:
+    """Open a file that is new: what stands there was left by a crash, or is a link that somebody put there."""
+    try:
+        return path.open("xb")
+    except FileExistsError:
+        path.unlink()
+        return path.open("xb")
 
 
 def write_json(path: Path, value: Any) -> None:

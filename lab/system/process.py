@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import sys
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ def process_as_found() -> Iterator[None]:
     What cannot be taken back stays: imported modules, and the helper process of W&B's client.
     """
     environment, folder, path = dict(os.environ), _folder(), list(sys.path)
+    method = multiprocessing.get_start_method(allow_none=True)
     threads, flushes, hooks = torch.get_num_threads(), _flushes_denormals(), (sys.excepthook, sys.exit)
     try:
         with kept_randomness():
@@ -35,6 +37,8 @@ def process_as_found() -> Iterator[None]:
             os.chdir(folder)
         sys.path[:] = path
         sys.excepthook, sys.exit = hooks
+        if method is None:  # the first process that starts chooses one, and the user's own choice would be refused
+            multiprocessing.set_start_method(None, force=True)
         if torch.get_num_threads() != threads:
             torch.set_num_threads(threads)
         torch.set_flush_denormal(flushes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import os
 import random
 import signal
@@ -44,6 +45,7 @@ def state() -> dict[str, Any]:
         "hooks": (sys.excepthook, threading.excepthook, sys.exit),
         "torch's": (torch.get_default_dtype(), torch.is_grad_enabled(), torch.are_deterministic_algorithms_enabled()),
         "errors": np.geterr(),
+        "start": multiprocessing.get_start_method(allow_none=True),
         "umask": os.umask(os.umask(0o22)),
     }
 
