@@ -123,7 +123,10 @@ def load_run(
         experiment, where = job.experiment, job.device
     else:
         experiment, where = build(config, _needs(record, config))
-        experiment.rebuild(form, where)
+        try:
+            experiment.rebuild(form, where)
+        except (TypeError, ValueError, AttributeError) as error:  # somebody else's form may hold anything
+            raise CheckpointError(f"the form of the data in {record.dir} does not fit the settings: {error}") from error
     _put_in(states, experiment, record)
     trained = experiment.trained
     return trained.to(where).eval().requires_grad_(False) if isinstance(trained, nn.Module) else trained

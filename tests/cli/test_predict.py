@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import random
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from lab.data.own.columns import Columns
 from lab.data.spec import DataSpec
 from lab.errors import CheckpointError
 from lab.runs.summary import Summary
+from lab.saving.checkpoint import load, publish
 from lab.saving.specs import spec_as_json, spec_from_json
 from tests.data.own.test_images import folder as image_folder
 from tests.data.own.test_sounds import folder as sound_folder
@@ -189,6 +191,20 @@ def test_form_that_cannot_be_saved_leaves_the_old_way(table: Summary) -> None:
     spec = lab.load(table.dir).spec
     assert spec_from_json(spec_as_json(spec)).reader == spec.reader
     assert spec_as_json(DataSpec(spec.input, spec.target, reader=Own(spec.reader.columns))) is None
+
+
+def test_form_that_does_not_fit_is_told(table: Summary, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("new.csv").write_text("height,shoes\n190,boots\n")
+    run = folder / "strange" / table.dir.name
+    shutil.copytree(table.dir, run)
+    final = run / "checkpoints" / "final"
+    saved = load(final)
+    shutil.rmtree(final)
+    form = json.loads(json.dumps(saved.meta["form"]))
+    form["input"]["shape"] = ["wide"]
+    publish(final, saved.state, {**saved.meta, "form": form})
+    assert main(["predict", str(run), "new.csv"]) == 5
+    assert "the form of the data in" in capsys.readouterr().err
 
 
 def test_damaged_form_is_told() -> None:
