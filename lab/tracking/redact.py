@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 BLANK = "[redacted]"
+FOLDERS = {"PWD", "OLDPWD"}
+"""Variables that are folders, although `pwd` may be short for a password."""
 SHORTEST = 4  # letters of a secret that is looked for in other texts
 
 NAMES = (
@@ -50,7 +52,8 @@ def redact(value: Any, also: Iterable[str | None] = ()) -> Any:
         value: what is to be recorded.
         also: texts that are secrets, whatever they look like.
     """
-    known = [secret for name, secret in os.environ.items() if len(secret) >= 8 and is_secret(name)]
+    named = {name: secret for name, secret in os.environ.items() if name not in FOLDERS and is_secret(name)}
+    known = [secret for secret in named.values() if len(secret) >= 8]
     return _redact(value, sorted({*known, *filter(None, also)}, key=len, reverse=True))
 
 

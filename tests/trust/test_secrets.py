@@ -191,3 +191,10 @@ def test_stranger_names_no_variable(key: str, value: Any) -> None:
     Path("runs/theirs/run/config.yaml").write_text(yaml.safe_dump(config))
     with pytest.raises(ConfigError, match=rf"its {key}.* names a variable of your environment"):
         load("runs/theirs/run/config.yaml")
+
+
+def test_working_directory_is_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`PWD` is the shell's name of it: a run that could not name a path below it could not be evaluated again."""
+    monkeypatch.setenv("PWD", "/home/me/project")
+    monkeypatch.setenv("SERVICE_PWD", "correct horse")
+    assert redact("/home/me/project/runs: correct horse") == "/home/me/project/runs: [redacted]"
