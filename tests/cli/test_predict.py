@@ -7,19 +7,21 @@ import io
 import json
 import random
 import shutil
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 import lab
+import lab.data.own
 from lab.cli.main import main
 from lab.data.own.columns import Columns
-from lab.data.spec import DataSpec
+from lab.data.spec import DataSpec, Target
 from lab.errors import CheckpointError
 from lab.runs.summary import Summary
 from lab.saving.checkpoint import load, publish
-from lab.saving.specs import spec_as_json, spec_from_json
+from lab.saving.specs import KINDS, spec_as_json, spec_from_json
 from tests.data.own.test_images import folder as image_folder
 from tests.data.own.test_sounds import folder as sound_folder
 
@@ -205,6 +207,16 @@ def test_form_that_does_not_fit_is_told(table: Summary, folder: Path, capsys: py
     publish(final, saved.state, {**saved.meta, "form": form})
     assert main(["predict", str(run), "new.csv"]) == 5
     assert "the form of the data in" in capsys.readouterr().err
+
+
+def test_all_that_a_spec_is_made_of_can_be_saved() -> None:
+    """The targets, and whatever reads a csv or a text of the user's."""
+    assert {*get_args(Target)} <= {*KINDS.values()}
+    own = [path.stem for path in Path(lab.data.own.__path__[0]).glob("*.py")]
+    classes = [cls for name in own for cls in vars(import_module(f"lab.data.own.{name}")).values()]
+    readers = {cls for cls in classes if isinstance(cls, type) and hasattr(cls, "read") and hasattr(cls, "suffixes")}
+    assert len(readers) == 4
+    assert readers <= {*KINDS.values()}
 
 
 def test_damaged_form_is_told() -> None:
