@@ -31,12 +31,13 @@ from lab.config.parsed import (
     register,
     replace_class,
     replaced_classes,
+    require_groups,
     settings,
 )
 from lab.config.roles import Roles, roles_of
 from lab.config.types import PositiveInt, Seed
 from lab.config.values import unmarked
-from lab.config.words import as_words, in_full, joined, short_names
+from lab.config.words import as_words, in_full, joined, may_name_class, short_names
 from lab.errors import ConfigError
 from lab.experiment import Experiment
 from lab.runs.reference import Reference, Target
@@ -122,7 +123,10 @@ class Config:
             values[place] = value
         if self.stranger is None:
             values = resolved(values, self.variables)
-        self._built = unmarked(vars(self.parser.instantiate(values)))
+        try:
+            self._built = unmarked(vars(self.parser.instantiate(values)))
+        except (ValueError, TypeError) as error:  # a class refused its settings
+            raise ConfigError(str(error.__cause__ or error).splitlines()[0]) from error
 
     @property
     def common(self) -> Common:
@@ -194,15 +198,18 @@ def load(name: str, overrides: Mapping[str, Any] | Sequence[str] = (), *, trust:
     def parse(words: Sequence[str]) -> Namespace:
         given = overridden(words)
         require_given_classes(given)
-        try:
-            with stranger.reading() if stranger else nullcontext(), reading(values):
-                parsed = parser.parse_args(["--config", FILE, *words])
-        # jsonargparse raises ArgumentError for what it foresees; odd values make it raise these others.
-        except (argparse.ArgumentError, TypeError, ValueError, KeyError, AttributeError, ImportError) as error:
-            known = partial(classes_for, cls, values)
-            raise ConfigError(explain(error, top, _known_keys(cls, values), {**values, **given}, known)) from error
+        with stranger.reading() if stranger else nullcontext():
+            try:
+                with reading(values):
+                    parsed = parser.parse_args(["--config", FILE, *words])
+            # jsonargparse raises ArgumentError for what it foresees; odd values make it raise these others.
+            except (argparse.ArgumentError, TypeError, ValueError, KeyError, AttributeError, ImportError) as error:
+                known = partial(classes_for, cls, values)
+                raise ConfigError(explain(error, top, _known_keys(cls, values), {**values, **given}, known)) from error
         parsed.pop("config")
         refuse_callables(parsed)
+        for owner in (Common, cls):
+            require_groups(owner, parsed)
         return parsed
 
     notes: list[str] = []
@@ -210,7 +217,7 @@ def load(name: str, overrides: Mapping[str, Any] | Sequence[str] = (), *, trust:
         others = parse([word for word in words if not short_names([word], top)])
         words, notes = in_full(words, short, list(dotted(others)))
     parsed = parse(words)
-    replaced = list(replaced_classes(parse(()), parsed)) if _may_name_class(overridden(words)) else []
+    replaced = list(replaced_classes(parse(()), parsed)) if may_name_class(overridden(words)) else []
     for place, old, new in replaced:
         # jsonargparse would carry over what both classes know by name (Adam's weight_decay of 0 into AdamW).
         lost = replace_class(values, place, new)
@@ -221,16 +228,9 @@ def load(name: str, overrides: Mapping[str, Any] | Sequence[str] = (), *, trust:
             )
     config = Config(parser, parse(words) if replaced else parsed, cls, stranger)
     config.notes = notes
-    if not is_name(config.common.name):
+    if not (isinstance(config.common.name, str) and is_name(config.common.name)):  # it may be null
         raise ConfigError(f"name must be one folder's name, received {config.common.name!r}")
     return config
-
-
-def _may_name_class(value: Any) -> bool:
-    """Whether a class may be named in the values of overrides: a name has a dot or a capital letter."""
-    if isinstance(value, dict | list):
-        return any(map(_may_name_class, value.values() if isinstance(value, dict) else value))
-    return isinstance(value, str) and ("." in value or not value.islower())
 
 
 def _known_keys(cls: type, values: dict[str, Any]) -> set[str]:

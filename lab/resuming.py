@@ -28,9 +28,9 @@ from lab.runs.folder import FORK, create, locked, require_no_links
 from lab.runs.summary import Summary
 from lab.saving import checkpoint
 from lab.saving.checkpoint import SEGMENTS, Checkpoint
-from lab.saving.cut_back import cut_back
+from lab.saving.cut_back import cut_back, newest
 from lab.saving.own_data import moved, require_place, require_same
-from lab.saving.saver import newest_valid, position
+from lab.saving.saver import position
 from lab.saving.surroundings import changes, differences, surroundings
 from lab.system.devices import describe
 from lab.system.process import process_as_found
@@ -40,7 +40,6 @@ from lab.tracking.redact import redact
 
 LED_TO = "led_to"
 """In the metadata of a fork's first checkpoint: the settings that led to its state, which are not the fork's."""
-META = {"run_id", "config", "surroundings", "journal", "train_seconds"}
 
 
 @process_as_found()
@@ -68,7 +67,7 @@ def resume(
         shutil.rmtree(folder / FORK, ignore_errors=True)  # left by a fork that was killed
         require_no_links(folder)
         record = summary.read_summary(folder)
-        restored = _newest(folder)
+        restored = newest(folder)
         config = load(str(folder / "config.yaml"), overrides, trust=trust)
         before = (
             _trained_with(restored, mine=config.stranger is None)
@@ -124,21 +123,6 @@ def resume(
         cut_back(record.dir, restored)
         announce(record)
         return carry_out(job, record, wandb_mode, restored, _changed(restored, config) if restored else ())
-
-
-def _newest(folder: Path) -> Checkpoint | None:
-    problems: list[str] = []
-    restored = newest_valid(folder / "checkpoints", problems)
-    if restored is None:
-        return None
-    for problem in problems:
-        notice(f"{problem}; using {restored.folder.name} instead")
-    if missing := META - restored.meta.keys():
-        raise CheckpointError(f"the metadata of {restored.folder} lacks {', '.join(sorted(missing))}")
-    for name, size in restored.meta["journal"].items():
-        if (folder / name).stat().st_size < size:
-            raise CheckpointError(f"{folder / name} has lost rows that were written before {restored.folder.name}")
-    return restored
 
 
 def _changed(restored: Checkpoint, config: Config) -> set[str]:

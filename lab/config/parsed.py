@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import is_dataclass
 from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
@@ -13,7 +14,7 @@ import yaml
 from jsonargparse import Namespace, set_loader
 from jsonargparse.typing import register_type
 
-from lab.config.classes import inside
+from lab.config.classes import inside, types_of
 from lab.config.values import Text, marked, plain, read_word
 from lab.errors import ConfigError
 
@@ -104,6 +105,14 @@ def replace_class(values: dict[str, Any], place: tuple[str, ...], class_path: st
     before = values.get(place[-1]) or {}
     values[place[-1]] = {"class_path": class_path}
     return list(before.get("init_args") or {})
+
+
+def require_groups(cls: type, parsed: Namespace) -> None:
+    """Raise ConfigError where a setting that has settings of its own is a number or a text: the parser lets it pass."""
+    for name, hints in types_of(cls).items():
+        value = parsed.get(name)
+        if is_dataclass(hints[0]) and not isinstance(value, Namespace | dict):
+            raise ConfigError(f"{name} must hold settings, received {value!r}")
 
 
 def refuse_callables(value: Any, key: str = "") -> None:

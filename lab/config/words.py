@@ -66,3 +66,10 @@ def in_full(words: Sequence[str], short: Collection[str], settings: Collection[s
             ]
             notes.append(f"--{name} is {full[0]}")
     return found, notes
+
+
+def may_name_class(value: Any) -> bool:
+    """Whether a class may be named in the values of overrides: a name has a dot or a capital letter."""
+    if isinstance(value, dict | list):
+        return any(map(may_name_class, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, str) and ("." in value or not value.islower())

@@ -1,15 +1,42 @@
-"""Restores a run folder to the state of a checkpoint."""
+"""The checkpoint that a run is resumed from, and its folder as it was then."""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
 
+from lab.console.notices import notice
+from lab.errors import CheckpointError
 from lab.runs.artifacts import FOLDER as ARTIFACTS
 from lab.runs.folder import MARK
 from lab.saving.checkpoint import Checkpoint, leftovers
-from lab.saving.saver import RESULTS, prune, rolling
-from lab.tracking.journal import cut_journal
+from lab.saving.saver import RESULTS, newest_valid, prune, rolling
+from lab.tracking.journal import MEDIA, METRICS, cut_journal
+
+META = {"run_id", "config", "surroundings", "journal", "train_seconds"}
+
+
+def newest(folder: Path) -> Checkpoint | None:
+    """Return the checkpoint to resume a run from; None if it ended before its first one.
+
+    Raises CheckpointError where none is valid, or the newest valid one has not what a run writes beside it.
+    """
+    problems: list[str] = []
+    restored = newest_valid(folder / "checkpoints", problems)
+    if restored is None:
+        return None
+    for problem in problems:
+        notice(f"{problem}; using {restored.folder.name} instead")
+    if missing := META - restored.meta.keys():
+        raise CheckpointError(f"the metadata of {restored.folder} lacks {', '.join(sorted(missing))}")
+    sizes = restored.meta["journal"]
+    if not all(isinstance(restored.meta[name], dict) for name in ("config", "surroundings", "journal")):
+        raise CheckpointError(f"the metadata of {restored.folder} is not what a run writes")
+    for name in (METRICS, MEDIA):
+        there = (folder / name).stat().st_size if (folder / name).exists() else -1
+        if not (isinstance(size := sizes.get(name), int) and 0 <= size <= there):
+            raise CheckpointError(f"{folder / name} has lost rows that were written before {restored.folder.name}")
+    return restored
 
 
 def cut_back(folder: Path, checkpoint: Checkpoint | None) -> None:

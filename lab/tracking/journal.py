@@ -13,7 +13,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
-from lab.errors import SavingError
+from lab.errors import CheckpointError, SavingError
 from lab.system.files import sync_folder
 from lab.system.opening import open_plain, unshare
 
@@ -76,18 +76,32 @@ def cut_journal(folder: Path, position: Mapping[str, int]) -> None:
         with (folder / name).open("ab") as file:
             file.truncate(position.get(name, 0))
             os.fsync(file.fileno())
-    named = {row["file"] for row in read_journal(folder / MEDIA)}
+    try:
+        named = {str(row.get("file")) for row in read_journal(folder / MEDIA)}
+    except ValueError as error:
+        raise CheckpointError(f"the journal {folder / MEDIA} cannot be read: {error}") from error
     for path in (folder / "media").glob("*"):
         if path.name not in named:
             path.unlink()
 
 
 def read_journal(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the rows. An incomplete last row, left by a crash, is skipped."""
+    """Yield the rows. An incomplete last row, left by a crash, is skipped. Raises ValueError for any other line that is
+    no row."""
     with TextIOWrapper(open_plain(path, path.parent), encoding="utf-8") as file:
         for line in file:
             if line.endswith("\n"):
-                yield json.loads(line)
+                yield _row(line)
+
+
+def _row(line: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except RecursionError as error:
+        raise ValueError("a line is nested too deeply") from error
+    if not isinstance(row, dict):
+        raise ValueError(f"a line is no row: {line[:40]!r}")  # noqa: TRY004  # as for a line that is no JSON
+    return row
 
 
 def read_in_order(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:

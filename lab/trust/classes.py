@@ -50,6 +50,12 @@ def is_ours(module: str) -> bool:
     return _is_installed(root) and (place.with_suffix(".py").is_file() or (place / "__init__.py").is_file())
 
 
+def is_listed(class_path: str) -> bool:
+    """Whether a class path leads to a module on the list; which class it is, is not looked at. Nothing is imported."""
+    module = present_name(class_path).rpartition(".")[0]
+    return is_ours(module) or any(f"{module}.".startswith(f"{package}.") for package in OTHERS)
+
+
 def refused(class_path: str) -> str | None:
     """Return why somebody else's config may not name this class, as the end of a sentence; None if it may.
 

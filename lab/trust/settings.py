@@ -36,6 +36,9 @@ def wrong_settings(cls: type, settings: Mapping[str, Any], places: Sequence[Path
         places: folders below which an artifact may lie: those of the run and of all its runs.
         key: dotted name of the class; empty for the experiment.
     """
+    if "class_path" in settings:
+        yield key, "names a class among the settings of another"
+        return
     hints = {name: found[0] for name, found in types_of(cls).items()}
     for name, value in settings.items():
         yield from _wrong(value, _alternatives(hints.get(name, Any)), inside(key, str(name)), places)

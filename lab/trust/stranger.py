@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from inspect import signature
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from jsonargparse import _common
 
+from lab.config.classes import named_classes
 from lab.config.files import read
+from lab.config.imports import import_class, permitted
 from lab.config.shipped import families
 from lab.console.wording import near
 from lab.errors import ConfigError
-from lab.trust.classes import OTHERS, refused
+from lab.trust.classes import OTHERS, is_listed, refused
 from lab.trust.origin import is_strangers
 from lab.trust.settings import wrong_settings
 
 
 def read_as(
-    trust: bool | None, path: Path, given: Collection[str], declared: dict[str, dict[str, Any]]
+    trust: bool | None, path: Path, given: Mapping[str, Any], declared: dict[str, dict[str, Any]]
 ) -> tuple[dict[str, Any], Stranger | None]:
     """Return a config with all that it extends, and whose it is; None for the user's own.
 
     Args:
         trust: whether it is the user's own; None to go by where it lies and by its signature.
         path: of the file.
-        given: dotted names of the user's overrides.
+        given: the user's overrides, by dotted name.
         declared: see `lab.config.files.read`.
     """
     strange: list[Path] = []
@@ -42,17 +47,21 @@ def read_as(
     return values, Stranger(strange[0], given) if strange else None
 
 
+DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
+"""Words that may name a class."""
+
+
 @dataclass(frozen=True)
 class Stranger:
     """A config file that is not signed as this user's.
 
     Args:
         file: the file.
-        mine: settings that this user gave, by dotted name; they may be anything.
+        mine: settings that this user gave, by dotted name, and their values; they may be anything.
     """
 
     file: Path
-    mine: Collection[str] = ()
+    mine: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def run(self) -> Path:
@@ -77,6 +86,9 @@ class Stranger:
             owners: classes that have these settings: what all experiments have, and the experiment.
             values: settings as plain values.
         """
+        for key, named in named_classes(values):  # wherever one stands, whatever the types say
+            if (why := refused(named["class_path"])) and not self._is_mine(key):
+                raise self.refusal(key, why)
         left = dict(values)
         for owner in (*owners, object):
             known = left if owner is object else signature(owner).parameters
@@ -94,18 +106,21 @@ class Stranger:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """While the parser reads, let no text import anything but the lab's own modules and what comes with them.
+        """While the parser reads and words its errors, let nothing be imported but modules on the list, and what the
+        user's own overrides name.
 
-        This is a second lock: `require_settings` lets no text stand where a class is expected. It is open where the
-        user named classes of his own.
+        This is a second lock: `require_settings` lets no text stand where a class is expected.
         """
+        words = {word for value in self.mine.values() for word in DOTTED.findall(str(value))}
+        roots = {module.__name__.partition(".")[0] for word in words if (module := _module_of(word))}
+        allowed = dict.fromkeys(["lab", *families(), *OTHERS, *roots], True)
         before = _common.parsing_settings["import_path_verdicts"]  # it can be added to, but not put back otherwise
-        allowed = dict.fromkeys(["lab", *families(), *OTHERS], True)
-        if not self.mine:
-            _common.parsing_settings["import_path_verdicts"] = {"*": False, **allowed}
+        _common.parsing_settings["import_path_verdicts"] = {"*": False, **allowed}
+        token = permitted.set(lambda path: is_listed(path) or path in words)
         try:
             yield
         finally:
+            permitted.reset(token)
             _common.parsing_settings["import_path_verdicts"] = before
 
     def _is_mine(self, key: str) -> bool:
@@ -117,3 +132,14 @@ class Stranger:
             f"{near(self.file)} is not signed as yours, and its {key} {why}; if you trust it, --trust opens it this "
             f"once and `lab trust {near(self.run)}` signs it as yours"
         )
+
+
+def _module_of(word: str) -> ModuleType | None:
+    """Return the module that defines a class which the user named; None for any other word."""
+    if not word.rpartition(".")[2][:1].isupper():
+        return None
+    try:
+        found = import_class(word, "an override")
+    except ConfigError:
+        return None
+    return sys.modules.get(found.__module__) if isinstance(found, type) else None

@@ -30,12 +30,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, rest: list[str]) -> int:
     from lab.console.wording import near
+    from lab.runs.folder import require_no_links
 
     if options.output and options.window:
         raise ConfigError("-o films, --window shows: choose one of them")
     record, agent = trained(options, "act", rest)
-    if not (options.output or options.window) and (record.dir / "media").is_symlink():  # the run may be somebody else's
-        raise ConfigError(f"{record.dir / 'media'} is a link, through which nothing is written; use -o")
+    if not options.output:
+        require_no_links(record.dir)  # it may be somebody else's, and the film may go there
     from lab.capabilities import Episode, Showing
 
     def told(episode: Episode) -> None:

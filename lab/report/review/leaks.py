@@ -112,7 +112,7 @@ def _always_alike(run: Run, metric: str) -> bool:
                     if not _alike(row, metric):
                         return False
                     returns.append(row[metric])
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return False
     return len(set(returns)) > 2
 
@@ -130,7 +130,7 @@ def _last_rows(path: Path) -> str:
             file.seek(max(0, path.stat().st_size - TAIL))
             lines = file.read().splitlines()[-COMPARED:]
             rows = [{k: v for k, v in json.loads(line).items() if not k.startswith(CLOCK)} for line in lines]
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return ""
     return repr(rows) if any(_of_training(row) for row in rows) else ""
 
