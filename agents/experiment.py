@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from gymnasium import spaces
 from stable_baselines3.common.logger import Logger
 
 from agents.checkpoints import Checkpoints
@@ -206,7 +207,11 @@ class AgentExperiment(Experiment):
             yield Turns(self.agent, context)
 
     def alternatives(self) -> Sequence[Alternative]:
-        return other_vectorizations(self.env, self.vectorization)
+        found = other_vectorizations(self.env, self.vectorization)
+        several = isinstance(self.agent.observation_space, spaces.Dict)
+        if several and getattr(self.agent.policy, "share_features_extractor", True) is False:
+            found.append(Alternative("agent.share_encoder=true", "policy and value share one encoder: another network"))
+        return found
 
     def states(self) -> dict[str, State]:
         return {"final": dict(self.agent.acting_policy.state_dict()), "best": self.best_state}

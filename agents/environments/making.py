@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -11,7 +13,7 @@ from gymnasium.wrappers import NormalizeObservation, NormalizeReward
 
 from agents.spaces.images import ChannelsFirst, has_channels_last
 from lab.config.imports import present_name, require_importable
-from lab.errors import ConfigError, nearest
+from lab.errors import ConfigError
 from lab.system.randomness import kept_randomness
 
 Wrapper = Callable[[gym.Env[Any, Any]], gym.Wrapper[Any, Any, Any, Any]]
@@ -98,7 +100,20 @@ def _missing(id: str, error: Exception) -> str:
         return f"environment {id} needs a package that is not installed: {remedy}"
     if isinstance(error, gym.error.NamespaceNotFound):
         return f"unknown environment {id!r}; name the module that registers it as well, as in ale_py:ALE/Pong-v5"
-    return f"unknown environment {id!r}{nearest(id, gym.registry) or f' ({str(error).splitlines()[0]})'}"
+    return f"unknown environment {id!r}{_nearest_id(id) or f' ({str(error).splitlines()[0]})'}"
+
+
+VERSION = re.compile(r"-v\d+$")
+
+
+def _nearest_id(id: str) -> str:
+    """Return the hint "; did you mean 'x'?" for the newest environment whose name is close, its version aside: that two
+    ids end with the same one makes them no more alike."""
+    newest: dict[str, str] = {}
+    for spec in sorted(gym.registry.values(), key=lambda spec: spec.version or 0):
+        newest[VERSION.sub("", spec.id)] = spec.id
+    close = difflib.get_close_matches(VERSION.sub("", id), newest, n=1)
+    return f"; did you mean {newest[close[0]]!r}?" if close else ""
 
 
 def _remedy(error: Exception) -> str | None:

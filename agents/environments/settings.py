@@ -42,6 +42,9 @@ SAME_STEP = {"gymnasium.envs.classic_control.cartpole:CartPoleVectorEnv": CartPo
 WORTH_A_PROCESS = 0.5e-3
 """Seconds per step from which each copy gets a process of its own; a message there and back takes a third of it."""
 
+LIMITS = ("max_episode_steps", "_max_episode_steps", "max_steps", "episode_length", "max_episode_length", "horizon")
+"""Attributes in which environments keep the number of steps after which they truncate an episode."""
+
 WORTH_AN_ARRAY = 3
 """Number of copies from which stepping all at once is faster than one after the other."""
 
@@ -153,6 +156,12 @@ class EnvSettings:
         """Return the time limit of an episode, or None."""
         env = self._example()
         return env.spec.max_episode_steps if env.spec else None
+
+    def ends_itself(self) -> bool:
+        """Whether the environment seems to end its episodes by itself after a number of steps that it has under one of
+        the usual names, although Gymnasium's registry has no limit for it."""
+        core = self._example().unwrapped
+        return any(isinstance(limit := getattr(core, name, None), int) and limit > 0 for name in LIMITS)
 
     def limited(self, max_steps: int) -> EnvSettings:
         """Return these settings, with a time limit of `max_steps` if the environment has none of its own."""

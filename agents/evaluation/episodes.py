@@ -101,12 +101,12 @@ def episode_seeds(seed: int, purpose: str, count: int) -> list[int]:
 
 def announce_limit(settings: EnvSettings, evaluation: EvaluationSettings) -> None:
     """Say so if the environment has no time limit of its own, so that evaluation cuts episodes off."""
-    if settings.max_episode_steps() is None:
+    if settings.max_episode_steps() is None and not settings.ends_itself():
         notice(
             f"{settings.id} names no time limit: evaluation, films and lab play cut an episode off after "
             f"{evaluation.longest:,} steps (evaluation.max_steps), and training never does; a resumed run begins a new "
             f"episode in place of one of more than {MOST_REPLAYED:,} steps; gymnasium.wrappers.TimeLimit under "
-            "env.wrappers limits all of them"
+            "env.wrappers limits all of them, and an environment that truncates its episodes by itself needs none"
         )
 
 

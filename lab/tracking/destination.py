@@ -12,6 +12,10 @@ from urllib.parse import unquote, urlsplit
 
 from lab.errors import ConfigError, nearest
 
+FORBIDDEN = "/\\#?%:"
+"""Letters that the names of W&B's projects and entities must not have."""
+LONGEST = 128
+
 
 @dataclass(frozen=True)
 class Place:
@@ -78,9 +82,26 @@ def chosen_mode() -> str:
     modes = ("online", "offline", "disabled")
     if mode and mode not in modes:
         raise ConfigError(f"WANDB_MODE must be one of {', '.join(modes)}, received {mode!r}{nearest(mode, modes)}")
-    if mode:
-        return mode
-    return "online" if _has_key() else "offline"
+    mode = mode or ("online" if _has_key() else "offline")
+    if mode != "disabled":
+        _require_sound()
+    return mode
+
+
+def _require_sound() -> None:
+    """Raise ConfigError for a variable whose value W&B would refuse later, in a message that does not name it."""
+    address = os.environ.get("WANDB_BASE_URL", "")
+    if address and (urlsplit(address).scheme not in ("http", "https") or not urlsplit(address).hostname):
+        raise ConfigError(f"WANDB_BASE_URL must be an address such as https://api.wandb.ai, received {address!r}")
+    for name in ("WANDB_PROJECT", "WANDB_ENTITY"):
+        value = os.environ.get(name, "")
+        if bad := sorted({letter for letter in value if letter in FORBIDDEN or not letter.isprintable()}):
+            raise ConfigError(f"{name} must be a name without {' '.join(map(repr, bad))}, received {value!r}")
+        if len(value) > LONGEST:
+            raise ConfigError(f"{name} must have at most {LONGEST} letters, received {len(value)}")
+    key = os.environ.get("WANDB_API_KEY", "")
+    if key and (key != key.strip() or not key.isascii() or len(key.split()) > 1):
+        raise ConfigError("WANDB_API_KEY must be a key without spaces and quotes around it; https://wandb.ai/authorize")
 
 
 def _has_key() -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -191,3 +192,24 @@ def test_removed_folder_is_noticed(tmp_path: Path, what: str) -> None:
     with pytest.raises(SavingError, match="has been removed or moved while the run was at work"):
         journal.position()
     journal.finish({})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("WANDB_BASE_URL", "api.wandb.ai", "must be an address such as https://api.wandb.ai, received 'api.wandb.ai'"),
+        ("WANDB_BASE_URL", "https://", "must be an address"),
+        ("WANDB_PROJECT", "my/project", "must be a name without '/', received 'my/project'"),
+        ("WANDB_PROJECT", "x" * 129, "must have at most 128 letters, received 129"),
+        ("WANDB_ENTITY", "me:you\n", "must be a name without"),
+        ("WANDB_API_KEY", "two words", "must be a key without spaces"),
+    ],
+)
+def test_a_mistaken_variable_is_named(name: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match=f"^{name} {re.escape(said)}") as error:
+        chosen_mode()
+    assert "two words" not in str(error.value), "a key is not printed"
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    assert chosen_mode() == "disabled"

@@ -18,7 +18,7 @@
       shown.forEach((row, at) => {
         const colour = lab.groupColour(row.group);
         const seen = row.runs.map((run, i) => [run, row.scores[i]]).filter(([run]) => lab.visible(run));
-        ends.push(...row.scores, row.mean - (row.reach ?? 0), row.mean + (row.reach ?? 0));
+        ends.push(...row.scores, row.mean);
         if (row.published !== null) {
           const across = { y0: at - 0.46, y1: at + 0.46, layer: "below" };
           ends.push(row.published);
@@ -48,7 +48,11 @@
           hovertemplate: `mean %{x:.6~g}${row.reach === null ? "" : ` ± ${row.reach.toPrecision(3)}`}<extra></extra>`,
         });
       });
-      const [low, high] = [Math.min(...ends), Math.max(...ends)];
+      // The interval of two or three seeds may be many times as wide as their scores: it is cut off, and not they squashed.
+      const [least, most] = [Math.min(...ends), Math.max(...ends)];
+      const reaches = shown.flatMap((row) => (row.reach === null ? [] : [row.mean - row.reach, row.mean + row.reach]));
+      const within = reaches.map((end) => Math.max(least - (most - least), Math.min(most + (most - least), end)));
+      const [low, high] = [Math.min(least, ...within), Math.max(most, ...within)];
       const pad = 0.06 * (high - low || Math.abs(high) || 1);
       const names = shown.map((row) => label(row.group, element));
       const height = 70 + 40 * shown.length;
