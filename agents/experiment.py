@@ -94,6 +94,9 @@ class AgentExperiment(Experiment):
             f"deterministic episodes on seeds of their own{cut}",
             "eval/return_std": "standard deviation of these returns over the episodes",
             "best/return_mean": "the same for the best policy of the run, which was chosen on other seeds",
+            "eval/episode": "an episode of the final policy, which acts without chance",
+            "best/episode": "the same episode of the best policy that the evaluations during training found",
+            "latest/episode": "the beginning of an episode of the policy as it was at that step of training",
         }
 
     def cadence(self, wish: CheckpointSettings) -> Cadence:

@@ -26,8 +26,9 @@ from lab.encoders.contract import build_encoder
 from lab.errors import ConfigError
 from lab.nn.scaling import Standardize
 from lab.training import Model
+from lab.training.captions import captioned
 from lab.training.optimization import ParameterGroup
-from lab.training.pictures import confusion_matrix, grid
+from lab.training.pictures import confusion_matrix
 from supervised.baselines import simple_classifiers
 from supervised.sounds import Judged, heard, judged, spectrograms, spread
 
@@ -59,6 +60,9 @@ class Classifier(Model):
         "test/accuracy": "share of all test examples that are classified correctly",
         "test/recall": "mean over the classes of the share found (macro recall)",
         "test/f1": "mean over the classes of F1 (macro F1)",
+        "pictures/confusion_matrix": "test examples by true class (down) and predicted class (across), mistakes in red",
+        "pictures/mistakes": "misclassified test examples, each with its true and its predicted class",
+        "pictures/spectrograms": "test examples, each with its true and its predicted class",
     }
 
     def __init__(
@@ -151,7 +155,9 @@ class Classifier(Model):
             if wrong:
                 drawn["mistakes"] = spectrograms(wrong, self.rate, self.names)
         elif wrong and wrong[0].input.ndim == 3:
-            drawn["mistakes"] = grid(torch.stack([one.input for one in wrong]))
+            told = [(self.names[one.label], self.names[one.predicted]) for one in wrong]
+            images = torch.stack([one.input for one in wrong])
+            drawn["mistakes"] = captioned(images, told, "black: true class, red: predicted class", red=1)
         return drawn
 
     def sounds(self, batch: Batch) -> dict[str, Sound]:

@@ -76,6 +76,8 @@ class GAN(Model):
             "them apart better, not that the samples are better",
             "val/generator_loss": "the generator's loss on the same samples: lower means that the discriminator takes "
             "them for real",
+            "pictures/samples": "generated from noise vectors that are the same in every picture of a run",
+            "pictures/interpolations": "generated from points on the line between two noise vectors, in each row",
             **self.judge.descriptions,
         }
 

@@ -21,6 +21,7 @@ from lab.encoders.base import EncoderFactory
 from lab.encoders.contract import build_encoder
 from lab.nn.decoders import DecoderFactory
 from lab.training import Model
+from lab.training.captions import named_rows
 from lab.training.pictures import grid, pictures
 
 if TYPE_CHECKING:
@@ -72,6 +73,10 @@ class VAE(Model):
             f"sampling with {count(self.nll_samples, 'sample')} per image: an upper bound in expectation, tighter with "
             "more",
             "test/loss": "negative ELBO in nats on the same images, by one sample per image",
+            "pictures/samples": "decoded latents that were drawn from the prior; pixels are probabilities",
+            "pictures/reconstructions": "binarised images, and below each what the decoder makes of the mean of its "
+            "posterior",
+            "pictures/traversals": "one latent for each row, from -3 to 3, where the others are those of one image",
         }
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -150,7 +155,7 @@ class VAE(Model):
         pairs = torch.stack([part.view(-1, columns, *x.shape[1:]) for part in (x, self.decoder(mean).sigmoid())], 1)
         return {
             "samples": grid(self.decoder(z).sigmoid(), columns=10),
-            "reconstructions": grid(pairs.flatten(0, 2), columns=columns),
+            "reconstructions": named_rows(pairs.flatten(0, 2), ("image", "reconstruction"), columns),
             "traversals": grid(self._traverse(images), columns=11),
         }
 

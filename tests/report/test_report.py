@@ -591,3 +591,14 @@ def test_a_page_of_many_runs_shows_some_of_them_one_by_one(tmp_path: Path, monke
     assert "the page shows 6 runs" in text
     means = re.compile(r'<td class="number strong" data-sort="([\d.]+)"')
     assert means.findall(text)[:2] == means.findall(whole)[:2] != [], "means are of all runs"
+
+
+def test_pictures_and_experiments_say_what_they_are(tmp_path: Path) -> None:
+    said = {"eval/episode": "an episode of the final policy", "best/episode": 3}
+    settings = {"experiment": "x.Y", "description": "PPO <balances> a pole"}
+    files = {"eval/episode": picture(tmp_path)}
+    record = recorded(tmp_path / "runs", media={"a.png": files["eval/episode"]}, descriptions=said, config=settings)
+    (record.dir / "media.jsonl").write_text(json.dumps(medium("eval/episode", "a.png")) + "\n")
+    text = rendered(tmp_path / "runs")
+    assert "An episode of the final policy." in text
+    assert "PPO &lt;balances&gt; a pole" in text

@@ -9,7 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lab.console.wording import size
+from lab.report.display import mapping
+from lab.report.material import short
 from lab.report.media import Medium
+from lab.runs.select import Run
+
+LONGEST = 200  # letters of what a picture is
 
 
 @dataclass(frozen=True)
@@ -91,3 +96,9 @@ def gallery(media: Sequence[Medium], groups: Sequence[int], *, most: int) -> Gal
 def apology(left_out: Mapping[str, int]) -> str:
     """What was left out and why, in words; empty for nothing."""
     return "; ".join(f"{n:,} file{'s' if n > 1 else ''} {why}" for why, n in left_out.items())
+
+
+def meaning(name: str, runs: Sequence[Run]) -> str:
+    """Return what media of that name show, as one of the runs says it; empty where none does."""
+    found = (mapping(run.record.descriptions).get(name) for run in runs)
+    return short(next((text for text in found if isinstance(text, str)), ""), LONGEST).rstrip(".")

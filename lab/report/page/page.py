@@ -22,11 +22,11 @@ from lab.report.figures.bands import HOW
 from lab.report.figures.charts import charts_of, points_for, spec
 from lab.report.figures.curves import Curves
 from lab.report.figures.reader import reading
-from lab.report.material import tasks_of
+from lab.report.material import short, tasks_of
 from lab.report.media import media_of
 from lab.report.page import scores
 from lab.report.page.differences import between_groups, between_runs, settings_of
-from lab.report.page.gallery import apology, gallery
+from lab.report.page.gallery import apology, gallery, meaning
 from lab.report.page.runs import common_versions, view
 from lab.report.page.sections import FindingView, Section, colours, index, strip
 from lab.report.page.selection import single_runs
@@ -138,6 +138,8 @@ def page(
             trained=sum(number(run.record.durations.get("train")) or 0.0 for run in every),
             stages=list(dict.fromkeys(name for run in runs for name in run.record.durations)),
             place_of=lambda run: places[id(run)],
+            described=lambda group: short(str(group.runs[0].config.get("description") or "")),
+            meaning=lambda name, shots: meaning(name, [runs[one.run] for one in shots]),
             with_published=_published,
             with_target=any(one.group.target for found in scored for one in found),
             mean=mean,
