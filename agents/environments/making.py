@@ -130,3 +130,14 @@ def _absent_module(error: Exception) -> str | None:
     """Return the module that was not found. Gymnasium wraps the error where an id names a module."""
     inner = error if getattr(error, "name", None) else error.__cause__
     return inner.name if isinstance(inner, ModuleNotFoundError) else None
+
+
+LIMITS = ("max_episode_steps", "_max_episode_steps", "max_steps", "episode_length", "max_episode_length", "horizon")
+"""Attributes in which environments keep the number of steps after which they truncate an episode."""
+
+
+def keeps_limit(env: gym.Env[Any, Any]) -> bool:
+    """Whether an environment has a number of steps under one of the names that are usual for the length of an episode.
+    Gymnasium's registry knows nothing of it."""
+    limits = (getattr(env.unwrapped, name, None) for name in LIMITS)
+    return any(isinstance(limit, int) and limit > 0 for limit in limits)

@@ -17,7 +17,7 @@ from gymnasium.wrappers import TimeLimit
 from agents.environments.cartpole_vectors import CartPoleVector
 from agents.environments.closing import close
 from agents.environments.known import refused_id
-from agents.environments.making import Wrapper, make_env, present_id
+from agents.environments.making import Wrapper, keeps_limit, make_env, present_id
 from agents.environments.native import NativeEnvs
 from agents.environments.randomness import (
     OwnGenerators,
@@ -41,9 +41,6 @@ SAME_STEP = {"gymnasium.envs.classic_control.cartpole:CartPoleVectorEnv": CartPo
 
 WORTH_A_PROCESS = 0.5e-3
 """Seconds per step from which each copy gets a process of its own; a message there and back takes a third of it."""
-
-LIMITS = ("max_episode_steps", "_max_episode_steps", "max_steps", "episode_length", "max_episode_length", "horizon")
-"""Attributes in which environments keep the number of steps after which they truncate an episode."""
 
 WORTH_AN_ARRAY = 3
 """Number of copies from which stepping all at once is faster than one after the other."""
@@ -158,10 +155,8 @@ class EnvSettings:
         return env.spec.max_episode_steps if env.spec else None
 
     def ends_itself(self) -> bool:
-        """Whether the environment seems to end its episodes by itself after a number of steps that it has under one of
-        the usual names, although Gymnasium's registry has no limit for it."""
-        core = self._example().unwrapped
-        return any(isinstance(limit := getattr(core, name, None), int) and limit > 0 for name in LIMITS)
+        """Whether the environment seems to truncate its episodes by itself; see `keeps_limit`."""
+        return keeps_limit(self._example())
 
     def limited(self, max_steps: int) -> EnvSettings:
         """Return these settings, with a time limit of `max_steps` if the environment has none of its own."""
