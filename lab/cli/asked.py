@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import chain
 
-from lab.cli.output import loading, stdout
+from lab.cli.output import loading, print_yaml, stdout
 from lab.cli.parser import Parser
 from lab.config.shipped import shipped
 from lab.errors import ConfigError, nearest
@@ -28,10 +28,9 @@ def answered(parser: Parser, words: Sequence[str]) -> bool:
     overrides = parser.overrides([word for word in words if word not in (*HELP, *CONFIG, *groups)])
     loading(name)
     if config:
-        from lab.config.values import dump
         from lab.configuration import load
 
-        print(dump(load(name, overrides).as_dict()), end="")
+        print_yaml(load(name, overrides).as_dict())
         return True
     if whole:
         parser.print_help()

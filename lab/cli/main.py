@@ -104,5 +104,7 @@ def _overview() -> str:
 
 
 def _say(text: str) -> None:
+    from lab.cli.output import say
+
     with suppress(OSError):  # stderr may be closed
-        print(f"lab: {text}", file=sys.stderr)
+        say(text)

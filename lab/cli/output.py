@@ -58,8 +58,31 @@ def print_json(value: Any) -> None:
 
 
 def say(line: str) -> None:
-    """Print one line to stderr at once."""
+    """Print one line to stderr at once. It may quote somebody else's file: control characters are written out."""
+    if not line.isprintable():
+        from lab.console.tables import plain
+
+        line = plain(line)
     print(f"lab: {line}", file=sys.stderr, flush=True)
+
+
+def print_lines(text: str) -> None:
+    """Print a text of several lines to stdout, with control characters written out: a model may have learned them."""
+    from lab.console.tables import plain
+
+    print("\n".join("\t".join(map(plain, line.split("\t"))) for line in text.split("\n")))
+
+
+def print_yaml(values: Any) -> None:
+    """Print plain values as YAML, in ASCII where a text holds characters that a terminal obeys."""
+    import yaml
+
+    from lab.config.values import Dumper, dump
+
+    text = dump(values)
+    if not text.replace("\n", "").isprintable():
+        text = yaml.dump(values, Dumper=Dumper, sort_keys=False)
+    print(text, end="")
 
 
 @contextmanager

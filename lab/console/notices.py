@@ -49,4 +49,5 @@ NOTICE = "! "
 
 def notice(text: str) -> None:
     """Print one line that stands out."""
-    console.print(Text(f"{NOTICE}{text}", style="bold yellow"), soft_wrap=True)  # a Text: brackets in it are no markup
+    line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)  # it may quote somebody else's file
+    console.print(Text(f"{NOTICE}{line}", style="bold yellow"), soft_wrap=True)  # a Text: brackets in it are no markup

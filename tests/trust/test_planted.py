@@ -228,3 +228,21 @@ def test_checkpoint_of_a_stranger_is_not_believed() -> None:
         write_json(newest / "manifest.json", manifest)
         assert main(["resume", str(folder)]) in (2, 5), (place, what)
     assert read_summary(folder).status == "running"
+
+
+def test_escapes_in_a_config_reach_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither where a setting is quoted in an error, nor where it is printed."""
+    config = load("ppo-cartpole").as_dict()
+    folder = Path("runs/theirs/run")
+    folder.mkdir(parents=True)
+    (folder / "summary.json").write_text("{}")
+    quoted = ESCAPES.replace("\ud800", "")
+    for key, what in (("agent", {"class_path": f"evil{quoted}.X"}), ("description", quoted), (f"x{quoted}", 1)):
+        (folder / "config.yaml").write_text(yaml.safe_dump({**config, key: what}))
+        assert main(["show", str(folder / "config.yaml")]) == (0 if key == "description" else 2)
+        told = capsys.readouterr()
+        said = told.out + told.err
+        assert not any(mark in said for mark in ("\x1b", "\x07", "\x9b", "\u202e")), key
+        assert not any(line.startswith("FORGED") for line in said.splitlines()), key
+        if told.out:
+            assert yaml.safe_load(told.out)["description"] == quoted, "still the same YAML"

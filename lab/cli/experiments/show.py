@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from lab.cli import options as shared
-from lab.cli.output import loading, stderr
+from lab.cli.output import loading, print_yaml, stderr
 from lab.errors import ConfigError
 
 SUMMARY = "print an experiment's resolved config, or a run's"
@@ -40,7 +39,7 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
             return 0
         from lab.configuration import load
 
-        _print(load(options.name, rest, trust=options.trust).as_dict())
+        print_yaml(load(options.name, rest, trust=options.trust).as_dict())
         return 0
     if rest or options.explain is not None:
         raise ConfigError(
@@ -55,7 +54,7 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
     stderr().print(panel(found.record))
     if not found.config:
         raise ConfigError(f"{folder / 'config.yaml'} cannot be read")
-    _print(found.config)
+    print_yaml(found.config)
     return 0
 
 
@@ -72,9 +71,3 @@ def _run_folder(options: argparse.Namespace) -> Path | None:
     except ConfigError:
         find(options.name)  # whose message names the nearest experiment
         raise
-
-
-def _print(settings: dict[str, Any]) -> None:
-    from lab.config.values import dump
-
-    print(dump(settings), end="")

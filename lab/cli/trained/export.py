@@ -22,6 +22,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, rest: list[str]) -> int:
+    from lab.console.tables import plain
     from lab.console.wording import near
 
     record, model = trained(options, "export")
@@ -30,7 +31,7 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
     if path.suffix not in suffixes:
         raise ConfigError(f"the file must end in {' or '.join(suffixes)}, received {options.output}")
     notes = model.export(path)
-    print(f"{near(path)}: acts as the {options.checkpoint or 'final'} checkpoint of {record.run_id} does")
+    print(f"{near(path)}: acts as the {options.checkpoint or 'final'} checkpoint of {plain(record.run_id)} does")
     for note in notes:
         print(f"note: {note}")
     return 0

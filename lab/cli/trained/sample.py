@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from lab.cli import options as shared
-from lab.cli.output import named_after, writing
+from lab.cli.output import named_after, print_lines, writing
 from lab.cli.using import trained
 from lab.errors import ConfigError
 
@@ -39,7 +39,7 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
     samples = model.sample(options.count, prompt=options.prompt, seed=options.seed)
     texts = [one for one in samples if isinstance(one, str)]
     if texts:
-        print(BETWEEN.join(texts))
+        print_lines(BETWEEN.join(texts))
     if options.output or len(texts) < len(samples):
         folder = Path(options.output or named_after(f"samples-{record.run_id}")).expanduser().absolute()
         with writing(folder):
