@@ -66,7 +66,12 @@ def _open_streams() -> None:
         if stream is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  # until the process ends
         elif isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+            try:
+                stream.reconfigure(errors="backslashreplace")
+            except OSError:  # a forked process, whose stream is another one than when it was opened
+                again = open(stream.fileno(), "w", encoding=stream.encoding, errors="backslashreplace", closefd=False)  # noqa: SIM115
+                again.reconfigure(line_buffering=stream.line_buffering)
+                setattr(sys, name, again)
 
 
 def _run(words: Sequence[str]) -> int:
