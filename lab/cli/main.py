@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -15,6 +16,7 @@ from lab.cli.parser import Parser
 from lab.errors import ConfigError, EnvironmentFailedError, Interrupted, LabError
 from lab.system import signals
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 CLOSING = (
     "`lab COMMAND --help` shows the options of a command, and `lab run NAME --help` the settings of an experiment.",
     "`lab completion bash` (zsh, fish) prints what makes the shell complete names.",
@@ -38,6 +40,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # as in `lab list | head -1`: the reader has closed its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter fails again at its end
+        _say(f"error: what was to be printed could not be written: {error.strerror}")
+        return 1
     return code
 
 

@@ -77,9 +77,13 @@ def create(folder: Path, staging: Path, fill: Callable[[Path], None], held: Exit
 def require_no_links(folder: Path) -> None:
     """Raise ConfigError where a run holds links or special files: what is written there would go elsewhere.
 
-    W&B puts links into its own folder, to other places in that.
+    W&B puts links into its own folder, to other places in that. In a run that was moved they lead to where it was, and
+    are removed.
     """
-    if (link := first_link(folder, "wandb")) is not None:
+    while (link := first_link(folder, "wandb")) is not None:
+        if link.is_symlink() and folder / "wandb" in link.parents:
+            link.unlink()
+            continue
         raise ConfigError(f"{link} is a link or no file, and a run holds files and folders alone; remove it")
 
 

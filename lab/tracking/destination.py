@@ -29,7 +29,10 @@ class Place:
 
 def place_of(address: object) -> Place | None:
     """Return the place that a run's URL names; None if it is not the URL of a W&B run."""
-    split = urlsplit(str(address or ""))
+    try:
+        split = urlsplit(str(address or ""))
+    except ValueError:  # half of an IPv6 address
+        return None
     parts = [unquote(part) for part in split.path.split("/")[-4:]]
     if split.scheme not in ("http", "https") or len(parts) != 4 or parts[2] != "runs":
         return None
@@ -82,16 +85,15 @@ def chosen_mode() -> str:
     modes = ("online", "offline", "disabled")
     if mode and mode not in modes:
         raise ConfigError(f"WANDB_MODE must be one of {', '.join(modes)}, received {mode!r}{nearest(mode, modes)}")
-    mode = mode or ("online" if _has_key() else "offline")
     if mode != "disabled":
         _require_sound()
-    return mode
+    return mode or ("online" if _has_key() else "offline")
 
 
 def _require_sound() -> None:
     """Raise ConfigError for a variable whose value W&B would refuse later, in a message that does not name it."""
     address = os.environ.get("WANDB_BASE_URL", "")
-    if address and (urlsplit(address).scheme not in ("http", "https") or not urlsplit(address).hostname):
+    if address and not _is_address(address):
         raise ConfigError(f"WANDB_BASE_URL must be an address such as https://api.wandb.ai, received {address!r}")
     for name in ("WANDB_PROJECT", "WANDB_ENTITY"):
         value = os.environ.get(name, "")
@@ -102,6 +104,14 @@ def _require_sound() -> None:
     key = os.environ.get("WANDB_API_KEY", "")
     if key and (key != key.strip() or not key.isascii() or len(key.split()) > 1):
         raise ConfigError("WANDB_API_KEY must be a key without spaces and quotes around it; https://wandb.ai/authorize")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        split = urlsplit(text)
+    except ValueError:  # half of an IPv6 address
+        return False
+    return split.scheme in ("http", "https") and bool(split.hostname)
 
 
 def _has_key() -> bool:

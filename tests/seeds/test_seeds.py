@@ -383,7 +383,7 @@ def test_terminal_shows_all_live() -> None:
     os.close(ours)
     assert process.wait() == 0
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.decode())
-    assert re.search(r"seed 0 +\S+ training +\d+/10 [\d,]+/s 0:0\d sum", text)
+    assert re.search(r"seed 0 +\S+ training +\d+/10 [\d,.]+/s 0:0\d sum", text)
     assert "0 of 2 runs ended" in text
     assert "step 3" not in text
     assert screen.rfind(b"\x1b[?25h") > screen.rfind(b"\x1b[?25l"), "the cursor is back"

@@ -19,7 +19,7 @@ from PIL import Image
 
 from lab.errors import ConfigError, SavingError
 from lab.tracking import Journal, Trackers, WandbFollower, read_journal
-from lab.tracking.destination import chosen_mode
+from lab.tracking.destination import chosen_mode, place_of
 from lab.tracking.redact import BLANK, redact
 
 
@@ -213,3 +213,12 @@ def test_a_mistaken_variable_is_named(name: str, value: str, said: str, monkeypa
     assert "two words" not in str(error.value), "a key is not printed"
     monkeypatch.setenv("WANDB_MODE", "disabled")
     assert chosen_mode() == "disabled"
+
+
+@pytest.mark.parametrize("mode", ["online", "offline", ""])
+def test_half_an_address_is_named(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", mode)
+    monkeypatch.setenv("WANDB_BASE_URL", "http://[::bad")
+    with pytest.raises(ConfigError, match=r"WANDB_BASE_URL must be an address .* received 'http://\[::bad'"):
+        chosen_mode()
+    assert place_of("http://[::bad/a/b/runs/c") is None
