@@ -20,7 +20,7 @@ from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 from lab.config.classes import named_classes, overridden, require_class, require_given_classes, types_of
 from lab.config.explained import classes_for
 from lab.config.files import find, setting
-from lab.config.imports import import_class, import_from_here, import_handed_out, present_name, public_name
+from lab.config.imports import import_class, import_handed_out, present_name, public_name
 from lab.config.messages import explain
 from lab.config.parsed import (
     FILE,
@@ -164,7 +164,6 @@ def load(name: str, overrides: Mapping[str, Any] | Sequence[str] = (), *, trust:
     Raises ConfigError if a key, a value or a class is wrong.
     """
     path = find(name)
-    import_from_here()
     declared: dict[str, dict[str, Any]] = {}
     mine = overrides if isinstance(overrides, Mapping) else overridden(joined(overrides))
     values, stranger = read_as(trust, path, mine, declared)

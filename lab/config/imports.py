@@ -70,10 +70,15 @@ def require_importable(module: str, key: str) -> None:
         raise ConfigError(f"{key}: {module} is part of Python's standard library, where a config may name nothing")
 
 
-def import_from_here() -> None:
-    """Make the working directory importable, for the user's own classes; last, so that they never hide the lab's."""
+def refuse_foreign_code() -> None:
+    """Let no module be imported that lies among runs, from now on."""
     if not any(isinstance(finder, NoForeignCode) for finder in sys.meta_path):
         sys.meta_path.insert(0, NoForeignCode())
+
+
+def import_from_here() -> None:
+    """Make the working directory importable, for the user's own classes; last, so that they never hide the lab's."""
+    refuse_foreign_code()
     if str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))
 

@@ -16,8 +16,9 @@ from jsonargparse import _common
 
 from lab.config.classes import named_classes
 from lab.config.files import read
-from lab.config.imports import import_class, permitted
+from lab.config.imports import import_class, import_from_here, permitted, refuse_foreign_code
 from lab.config.shipped import families
+from lab.config.words import may_name_class
 from lab.console.wording import near
 from lab.errors import ConfigError
 from lab.trust.classes import OTHERS, is_listed, refused
@@ -28,7 +29,8 @@ from lab.trust.settings import wrong_settings
 def read_as(
     trust: bool | None, path: Path, given: Mapping[str, Any], declared: dict[str, dict[str, Any]]
 ) -> tuple[dict[str, Any], Stranger | None]:
-    """Return a config with all that it extends, and whose it is; None for the user's own.
+    """Return a config with all that it extends, and whose it is; None for the user's own, which may name classes in the
+    working directory.
 
     Args:
         trust: whether it is the user's own; None to go by where it lies and by its signature.
@@ -43,7 +45,10 @@ def read_as(
             strange.append(file)
         return found
 
+    refuse_foreign_code()
     values = read(path, (), declared, judged)
+    if not strange or may_name_class(dict(given)):  # else the working directory may be somebody else's too
+        import_from_here()
     return values, Stranger(strange[0], given) if strange else None
 
 

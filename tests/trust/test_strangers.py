@@ -217,6 +217,14 @@ class Mine(MLP):
     """The reader's own."""
 
 
+def test_working_directory_is_not_importable(ppo: dict[str, Any]) -> None:
+    """It may be an unpacked archive, with a file called as a package that a wrapper looks for."""
+    load(theirs(ppo))
+    assert str(Path.cwd()) not in sys.path
+    load(theirs(ppo), trust=True)
+    assert str(Path.cwd()) in sys.path
+
+
 def test_trust_opens_everything(ppo: dict[str, Any]) -> None:
     path = theirs(ppo, ("agent.init_args.encoder", named("tests.trust.test_strangers.Mine")))
     assert load(path, trust=True).stranger is None
