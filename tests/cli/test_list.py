@@ -22,10 +22,10 @@ LOOK = """
 import sys, yaml
 sys.path.insert(0, sys.argv[1])
 from lab.cli.main import main
-from lab.config import files
+from lab.config import values
 code = main(["list", *sys.argv[2:]])
-assert files.__file__.startswith(sys.argv[1])
-assert files.SafeLoader is yaml.CSafeLoader, "PyYAML's own loader is ten times slower"
+assert values.__file__.startswith(sys.argv[1])
+assert values.SafeLoader is yaml.CSafeLoader, "PyYAML's own loader is ten times slower"
 heavy = {"torch", "stable_baselines3", "wandb", "pytorch_lightning", "jsonargparse", "gymnasium", "numpy"}
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
 sys.exit(code)
