@@ -14,7 +14,9 @@ run: $(VENV)/.run
 	$(BIN)/lab run $(EXPERIMENT) $(ARGS)
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -q $(PARALLEL) $(ARGS)
+	@echo "about ten minutes on two cores; slower tests are in make faults. The report's page is opened in Chromium, where"
+	@echo "/usr/bin/chromium is installed. Reasons of skipped tests stand at the end."
+	$(BIN)/python -m pytest -q -rs $(PARALLEL) $(ARGS)
 
 # The whole fault matrix, with 50 random kills for each kind of experiment, and a sweep's agent: about an hour.
 faults: $(VENV)/.test
@@ -37,20 +39,22 @@ docs: $(VENV)/.run
 clean:
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache
 
+QUIETLY = --quiet --constraint constraints.txt
+SAID = pip installs the tested versions into $(VENV); the first time that takes minutes (with CUDA gigabytes) in silence:
 # One stamp for each set of extras: pip runs again only when what is to be installed has changed.
 $(VENV)/.run: pyproject.toml constraints.txt | $(BIN)/python
-	@echo "installing into $(VENV), a few minutes the first time"
-	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	@echo "$(SAID) PyTorch, Lightning, Gymnasium, Stable-Baselines3, W&B"
+	@$(BIN)/python -m pip install $(QUIETLY) --editable .
 	touch $@
 
 $(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
-	@echo "installing into $(VENV), a few minutes the first time"
-	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test]"
+	@echo "$(SAID) what the lab and its tests need: PyTorch, Lightning, Box2D, pytest, Playwright"
+	@$(BIN)/python -m pip install $(QUIETLY) --editable ".[test]"
 	touch $@ $(VENV)/.run
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
-	@echo "installing into $(VENV), a few minutes the first time"
-	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test,dev]"
+	@echo "$(SAID) what the lab, its tests and checks need: PyTorch, Lightning, pytest, ruff, mypy"
+	@$(BIN)/python -m pip install $(QUIETLY) --editable ".[test,dev]"
 	touch $@ $(VENV)/.run $(VENV)/.test
 
 $(BIN)/python:

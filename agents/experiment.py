@@ -27,7 +27,7 @@ from agents.evaluation.episodes import (
 )
 from agents.networks.distributions import require_actions
 from agents.networks.extractor import input_spec
-from agents.reporting import SolvedError, TrackerWriter, TrainingReporter
+from agents.reporting import LOG_EVERY, SolvedError, TrackerWriter, TrainingReporter
 from agents.trained import TrainedAgent
 from agents.trial import Turns, other_vectorizations
 from lab.config.roles import Roles
@@ -52,13 +52,14 @@ class AgentExperiment(Experiment):
         agent: the agent's class and settings; environments, seed and device come from the run.
         total_timesteps: environment steps to train for, over all copies together.
         evaluation: how it is evaluated.
+        log_every: environment steps between two rows of training metrics; a rollout has one at most.
     """
 
     family = "agents"
     lengths = ("total_timesteps",)
     step = "env step"
     parts = PARTS
-    roles = Roles(budget={"total_timesteps": "steps"})
+    roles = Roles(budget={"total_timesteps": "steps"}, indifferent=("log_every",))
 
     def __init__(
         self,
@@ -67,9 +68,10 @@ class AgentExperiment(Experiment):
         agent: AgentFactory,
         total_timesteps: PositiveInt,
         evaluation: EvaluationSettings = EVALUATION,
+        log_every: PositiveInt = LOG_EVERY,
     ) -> None:
         self.env, self.agent_factory = env, agent
-        self.total_timesteps, self.evaluation = total_timesteps, evaluation
+        self.total_timesteps, self.evaluation, self.log_every = total_timesteps, evaluation, log_every
 
     def prepare(self, seed: int, device: torch.device, *, fast_dev_run: bool = False) -> None:
         self.seed, self.fast_dev_run = seed, fast_dev_run
@@ -138,6 +140,7 @@ class AgentExperiment(Experiment):
                 play=lambda: self._play(choose_on),
                 stop_at=self.evaluation.stop_at,
                 film_every=self.evaluation.video_every or -(-self.total_timesteps // 4),
+                log_every=self.log_every,
                 film=lambda: self._film(["latest/episode"], context, SHORT_FILM),
                 begin=lambda: load_randomness(self.agent, restored["agent"]) if restored else None,
                 safe_point=lambda: checkpoints.safe_point(context, reporter),

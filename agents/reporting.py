@@ -18,7 +18,7 @@ from lab.experiment import State
 from lab.statistics import spread
 from lab.tracking.base import Tracker
 
-LOG_EVERY = 1_000  # environment steps
+LOG_EVERY = 1_000  # environment steps, where the config does not say
 KEPT = ("solved", "ended", "next_log", "next_evaluation", "next_film", "best_return", "best_state")
 
 
@@ -60,6 +60,7 @@ class TrainingReporter(BaseCallback):
     Each evaluation has `eval/return_mean`, `_std` over its episodes, and `_low` and `_high` as above.
 
     Args:
+        log_every: steps between two rows.
         every: steps between two evaluations.
         play: evaluates the acting policy on the seeds that choose the best.
         stop_at: mean return in an evaluation that ends training; None for never.
@@ -74,6 +75,7 @@ class TrainingReporter(BaseCallback):
         tracker: Tracker,
         progress: Progress,
         *,
+        log_every: int,
         every: int,
         play: Callable[[], Episodes],
         stop_at: float | None = None,
@@ -87,7 +89,8 @@ class TrainingReporter(BaseCallback):
         self.film_every, self.film = film_every, film
         self.stop_at, self.solved, self.ended = stop_at, False, False
         self.begin, self.safe_point = begin, safe_point
-        self.next_log, self.next_evaluation, self.next_film = LOG_EVERY, every, film_every
+        self.log_every = log_every
+        self.next_log, self.next_evaluation, self.next_film = log_every, every, film_every
         self.best_return, self.best_state = -math.inf, cast(State, {})
         self.first = True
 
@@ -127,7 +130,7 @@ class TrainingReporter(BaseCallback):
         clock.start()
         if self.num_timesteps >= self.next_log:
             self._log()
-            self.next_log = self.num_timesteps + LOG_EVERY
+            self.next_log = self.num_timesteps + self.log_every
         if self.progress.due:
             shown = {name: value for name, value in self._recent().items() if name.endswith("_mean")}
             self.progress.update(self.num_timesteps, shown)

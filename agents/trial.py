@@ -42,6 +42,7 @@ class Turns:
         self.reporter = TrainingReporter(
             context.tracker,
             Unseen("", 1, ""),
+            log_every=LOG_EVERY,
             every=NEVER,
             play=lambda: Episodes(np.zeros(1), np.zeros(1)),
             film_every=NEVER,

@@ -13,6 +13,7 @@ from gymnasium.wrappers import NormalizeObservation, NormalizeReward
 
 from agents.spaces.images import ChannelsFirst, has_channels_last
 from lab.config.imports import present_name, require_importable
+from lab.console.wording import install
 from lab.errors import ConfigError
 from lab.system.randomness import kept_randomness
 
@@ -122,7 +123,7 @@ def _remedy(error: Exception) -> str | None:
         return None
     extra = next((extra for name, extra in EXTRAS.items() if name in str(error).lower()), None)
     if extra is not None:
-        return f"pip install 'deep-learning-lab[{extra}]', in a checkout '.[{extra}]'"
+        return install(extra)
     return str(error) if isinstance(error, gym.error.DependencyNotInstalled) else _absent_module(error)
 
 

@@ -14,6 +14,7 @@ from typing import Any, Self
 from PIL import Image
 
 from lab.console.notices import notice
+from lab.console.wording import install
 from lab.errors import ConfigError, SavingError
 from lab.system.files import write_atomic
 
@@ -164,10 +165,7 @@ def has_mp4() -> bool:
 def require_mp4() -> None:
     """Raise ConfigError with the name of the extra if no .mp4 can be written."""
     if not has_mp4():
-        raise ConfigError(
-            "an .mp4 needs the extra video: pip install 'deep-learning-lab[video]', in a checkout '.[video]'; "
-            "a .gif needs nothing more"
-        )
+        raise ConfigError(f"an .mp4 needs the extra video: {install('video')}; a .gif needs nothing more")
 
 
 def _small(image: Image.Image) -> Image.Image:

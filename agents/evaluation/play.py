@@ -21,6 +21,7 @@ from agents.evaluation.films import FILMS, Film, has_mp4, require_mp4
 from agents.evaluation.frames import frame, title
 from lab.capabilities import Episode, Showing
 from lab.console.notices import notice
+from lab.console.wording import install
 from lab.errors import ConfigError, EnvironmentFailedError
 
 HOLD = 1.0  # seconds that the last frame of an episode stays
@@ -134,7 +135,7 @@ def _where(id: str, modes: Sequence[str], showing: Showing) -> Path | None:
     if has_mp4():
         return otherwise.with_name(otherwise.name + ".mp4")
     if "rgb_array" in modes:
-        notice("writing a GIF; for an .mp4: pip install 'deep-learning-lab[video]', in a checkout '.[video]'")
+        notice(f"writing a GIF; for an .mp4: {install('video')}")
     return otherwise.with_name(otherwise.name + ".gif")
 
 

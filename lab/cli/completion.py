@@ -12,6 +12,7 @@ from lab.cli.find import commands, load
 from lab.cli.parser import Parser
 from lab.config.files import read
 from lab.config.shipped import shipped
+from lab.console.wording import install
 from lab.errors import ConfigError, LabError
 
 ASKED = "_ARGCOMPLETE"
@@ -27,7 +28,7 @@ def script(words: Sequence[str]) -> str:
     try:
         from argcomplete.shell_integration import shellcode
     except ModuleNotFoundError as error:
-        raise ConfigError("completion needs the package argcomplete: `pip install argcomplete`") from error
+        raise ConfigError(f"completion needs the extra completion: {install('completion')}") from error
     return str(shellcode(["lab"], shell=words[0]))
 
 

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.config.shipped import families
+from lab.config.shipped import families, keep_own
 from lab.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ def find(name: str) -> Command:
 
 def load(module: str) -> Command:
     """Import the file of a command."""
+    keep_own()
     file = importlib.import_module(module)
     return Command(
         file.SUMMARY, file.add_options, file.run, getattr(file, "TAKES_OVERRIDES", False), getattr(file, "EPILOG", "")

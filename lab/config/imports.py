@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from lab.config.shipped import families
+from lab.config.shipped import families, hidden_by_own, hiding, keep_own
 from lab.errors import ConfigError, nearest
 
 permitted: ContextVar[Callable[[str], bool]] = ContextVar("permitted", default=lambda class_path: True)
@@ -78,6 +78,7 @@ def refuse_foreign_code() -> None:
 
 def import_from_here() -> None:
     """Make the working directory importable, for the user's own classes; last, so that they never hide the lab's."""
+    keep_own()
     refuse_foreign_code()
     if str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))
@@ -121,14 +122,22 @@ def import_class(class_path: Any, key: str) -> Any:
     if not permitted.get()(str(class_path)):
         raise ConfigError(f"{key}: {class_path} is not imported for somebody else's config")
     require_importable(module_name, key)
+    if other := hiding(module_name):
+        raise ConfigError(
+            f"{key}: the lab's package {module_name.partition('.')[0]!r} is hidden by {other}, which was imported "
+            "before; use the lab in a process without it"
+        )
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
+        if hidden := hidden_by_own(error):
+            raise ConfigError(f"{key}: there is no module {error.name!r}{hidden}") from error
         if error.name and not module_name.startswith(error.name):
             raise ConfigError(f"{key}: {class_path} needs the package {error.name}, which is not installed") from error
         raise ConfigError(f"{key}: there is no module {module_name!r}{nearest(module_name, sys.modules)}") from error
     except Exception as error:  # the user's own module may fail in any way while it is imported
-        raise ConfigError(f"{key}: importing {module_name} failed with {type(error).__name__}: {error}") from error
+        said = f"{type(error).__name__}: {error}{hidden_by_own(error)}"
+        raise ConfigError(f"{key}: importing {module_name} failed with {said}") from error
     if not hasattr(module, name):
         names = {*dir(module), *getattr(module, "__all__", ())}
         raise ConfigError(f"{key}: {module_name} has no class {name!r}{nearest(name, names)}")

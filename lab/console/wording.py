@@ -51,6 +51,12 @@ def told(scores: Mapping[int, float]) -> str:
     return some([f"{shown(score)} on seed {seed}" for seed, score in scores.items()], most=6)
 
 
+def install(extra: str) -> str:
+    """Return how to install an extra, in an environment and in a checkout that `make run` has prepared."""
+    here = f".venv/bin/pip install -c constraints.txt '.[{extra}]'"
+    return f"pip install 'deep-learning-lab[{extra}]', in a checkout {here}"
+
+
 def word(value: Any) -> str:
     """Return a name quoted as one word of a shell command."""
     return shlex.quote(str(value))

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from lab.console.wording import install
 from lab.errors import ConfigError, LabError
 from lab.report.review.findings import Finding
 from lab.runs.folder import at_work
@@ -52,9 +53,7 @@ def publish(
     Raises ConfigError without the extra or a key, before anything is sent; PublishError when W&B does not accept it.
     """
     if find_spec("wandb_workspaces") is None:
-        raise ConfigError(
-            "publishing needs the extra reports: pip install 'deep-learning-lab[reports]', in a checkout '.[reports]'"
-        )
+        raise ConfigError(f"publishing needs the extra reports: {install('reports')}")
     require_key()
     records = [run.record for run in runs]
     lacking = list(unsent(records, turned_off=True))
