@@ -21,6 +21,7 @@ from lab.capabilities import Acts, Exports, capabilities_of
 from lab.encoders.networks.conv import Conv, ConvStage
 from lab.encoders.networks.recurrent import Recurrent
 from lab.errors import ConfigError
+from lab.tracking.journal import read_journal
 from tests.support.tasks import Counter, Env, dqn, ppo, together
 
 NO_VEL = "agents.environments.cartpole:CartPoleNoVel-v1"
@@ -114,3 +115,11 @@ def test_capabilities() -> None:
     assert isinstance(agent, Acts)
     assert isinstance(agent, Exports)
     assert capabilities_of(agent) == ["act", "export"]
+
+
+@pytest.mark.parametrize(("every", "rows"), [(256, 4), (1000, 1)])
+def test_rows_are_logged_as_often_as_asked(every: int, rows: int) -> None:
+    settings = {"total_timesteps": 1024, "log_every": every, "evaluation.episodes": 1, "evaluation.video": False}
+    record = lab.run("ppo-cartpole", settings)
+    logged = [row for row in read_journal(record.dir / "metrics.jsonl") if "train/value_loss" in row]
+    assert len(logged) == rows
