@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,15 @@ import pytest
 import torch
 import yaml
 
+from lab.config.classes import named_classes, types_of
+from lab.config.imports import import_class
 from lab.config.shipped import shipped
+from lab.config.types import DataPath
 from lab.configuration import load
 from lab.encoders import MLP
 from lab.errors import ConfigError, LabError
 from lab.job import prepare
+from lab.runs.artifacts import FromRun
 from lab.trust.classes import WRAPPERS, is_ours, refused
 
 RUN = Path("runs/theirs/20260101-000000-s0-abcd")
@@ -250,6 +255,18 @@ def test_encoder_outside_through_a_link_is_refused(cnn: dict[str, Any]) -> None:
     config = load(theirs(cnn, ("model.init_args.encoder", named("lab.encoders.Pretrained", path="runs/theirs/lent"))))
     with pytest.raises(ConfigError, match="lies outside its folder of runs"):
         needs_of(config, Path("runs"))
+
+
+def test_paths_have_the_type_of_paths(resolved: dict[str, dict[str, Any]]) -> None:
+    """Or somebody else's config could name one. `DataPath` and `Artifact` are refused by their types."""
+    paths = re.compile(r"(?:^|_)(?:path|file|folder|dir|directory)s?(?:$|_)")
+    classes = {
+        import_class(named["class_path"], key) for config in resolved.values() for key, named in named_classes(config)
+    }
+    settings = {name: found for cls in classes for name, found in types_of(cls).items() if paths.search(name)}
+    assert settings
+    for name, found in settings.items():
+        assert DataPath in found or FromRun in found, name
 
 
 def test_list_of_wrappers_fits() -> None:
