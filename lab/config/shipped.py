@@ -46,10 +46,13 @@ def _configs() -> Path:
 class OwnFirst(MetaPathFinder):
     """Finds the lab's packages beside `lab`, whatever else on the path is called so."""
 
+    def __init__(self) -> None:
+        self.names = frozenset(families())  # asked at every import
+
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        return PathFinder.find_spec(fullname, [str(ROOT)]) if fullname in families() else None
+        return PathFinder.find_spec(fullname, [str(ROOT)]) if fullname in self.names else None
 
 
 def keep_own() -> None:
