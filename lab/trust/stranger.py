@@ -16,7 +16,7 @@ from jsonargparse import _common
 
 from lab.config.classes import named_classes
 from lab.config.files import read
-from lab.config.imports import import_class, import_from_here, permitted, refuse_foreign_code
+from lab.config.imports import import_class, import_from_here, permitted, refuse_foreign_code, within_run
 from lab.config.shipped import families
 from lab.config.words import may_name_class
 from lab.console.wording import near
@@ -103,10 +103,10 @@ class Stranger:
                     raise self.refusal(key, why)
 
     def require_artifact(self, key: str, folder: Path) -> None:
-        """Raise ConfigError where an artifact lies outside its folders, through a link too."""
-        if not self._is_mine(key) and not any(
-            folder.resolve().is_relative_to(place.resolve()) for place in self.places
-        ):
+        """Raise ConfigError where an artifact is not in a run of his folder of runs, or lies behind a link."""
+        real = folder.resolve()
+        his = within_run(real) and any(real.is_relative_to(place.resolve()) for place in self.places)
+        if not (his or self._is_mine(key)):
             raise self.refusal(key, f"is {folder}, which lies outside its folder of runs")
 
     @contextmanager

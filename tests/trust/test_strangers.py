@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -253,6 +254,11 @@ def test_encoder_outside_through_a_link_is_refused(cnn: dict[str, Any]) -> None:
     (Path("runs") / "theirs").mkdir(parents=True)
     Path("runs/theirs/lent").symlink_to(Path("private").absolute())
     config = load(theirs(cnn, ("model.init_args.encoder", named("lab.encoders.Pretrained", path="runs/theirs/lent"))))
+    with pytest.raises(ConfigError, match="lies outside its folder of runs"):
+        needs_of(config, Path("runs"))
+    beside = Path("runs/other").absolute()  # for a run that lies directly in the reader's home, his other folders
+    shutil.copytree("private", beside)
+    config = load(theirs(cnn, ("model.init_args.encoder", named("lab.encoders.Pretrained", path=str(beside)))))
     with pytest.raises(ConfigError, match="lies outside its folder of runs"):
         needs_of(config, Path("runs"))
 
