@@ -29,6 +29,7 @@ def clean_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run every test in an empty folder, on one thread, without the user's keys, runs and data."""
     for name in [name for name in os.environ if name.startswith(("WANDB_", "LAB_"))]:
         monkeypatch.delenv(name)
+    monkeypatch.delenv("COLUMNS", raising=False)  # xdist sets it to 80
     monkeypatch.setenv("LAB_KEY_FILE", KEY)
     monkeypatch.setenv("WANDB_MODE", "disabled")
     monkeypatch.setenv("NETRC", str(tmp_path / "no-netrc"))

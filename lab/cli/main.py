@@ -8,7 +8,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
-from io import TextIOWrapper
+from io import BufferedWriter, FileIO, TextIOWrapper
 
 from lab.cli.asked import answered
 from lab.cli.find import commands, find, load
@@ -77,8 +77,10 @@ def _open_streams() -> None:
             try:
                 stream.reconfigure(errors="backslashreplace")
             except OSError:  # a forked process, whose stream is another one than when it was opened
-                again = open(stream.fileno(), "w", encoding=stream.encoding, errors="backslashreplace", closefd=False)  # noqa: SIM115
-                again.reconfigure(line_buffering=stream.line_buffering)
+                raw = FileIO(stream.fileno(), "w", closefd=False)
+                # Without a buffer, nothing is left over for the interpreter's end where the reader has gone.
+                file = raw if name == "stderr" else BufferedWriter(raw)
+                again = TextIOWrapper(file, stream.encoding, "backslashreplace", line_buffering=stream.line_buffering)
                 setattr(sys, name, again)
 
 

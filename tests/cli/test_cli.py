@@ -56,7 +56,7 @@ OPTIONS = [
     ),
     (["run", "ppo-cartpole", "--runs_dir=x"], "unknown option --runs_dir=x; did you mean '--runs-dir'?"),
     (["run", "ppo-cartpole", "--fast-dev-rn"], "unknown option --fast-dev-rn; did you mean '--fast-dev-run'?"),
-    (["show", "ppo-cartpole", "--runs-dir", "x"], "`lab show` does not take --runs-dir"),
+    (["doctor", "ppo-cartpole", "--runs-dir", "x"], "`lab doctor` does not take --runs-dir"),
 ]
 
 

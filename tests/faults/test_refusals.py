@@ -133,9 +133,9 @@ def test_other_threads_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("kind", "word", "code", "sentence"),
     [
-        ("vae", "--model.encoder.hidden=[16]", 5, "does not fit the settings"),
+        ("vae", "--model.encoder.hidden=[16]", 2, "does not fit the settings"),
         ("ppo", "--env.num_envs=4", 2, "env.num_envs must stay 8 when a run is resumed, received 4"),
-        ("dqn", "--agent.buffer_size=9000", 5, "a buffer can be made smaller, not larger"),
+        ("dqn", "--agent.buffer_size=9000", 2, "a buffer can be made smaller, not larger"),
     ],
 )
 def test_unfitting_forced_settings_are_refused(
