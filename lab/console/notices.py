@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Any, TextIO
 
@@ -32,12 +31,8 @@ PIPE_WIDTH = 160
 
 
 def width_of(stream: TextIO | None) -> int | None:
-    """Return the width of what is printed to a stream: None for a terminal's own, else what COLUMNS says, or 160. A
-    launcher may have closed the stream, which is None then."""
-    if stream is not None and stream.isatty():
-        return None
-    asked = os.environ.get("COLUMNS", "")
-    return int(asked) if asked.isdecimal() and int(asked) > 0 else PIPE_WIDTH
+    """Return the width of what is printed to a stream, which may be closed: None for a terminal's own."""
+    return None if stream is not None and stream.isatty() else PIPE_WIDTH
 
 
 console = _Console(stderr=True, highlight=False, width=width_of(sys.stderr))
