@@ -139,10 +139,11 @@ def carry_out(
     finally:
         record_verdicts(job, record)
         record.resume |= saver.position() if saver else {}
-        write_or_notice(record)  # before waiting for W&B, which may fail
+        written = write_or_notice(record)  # before waiting for W&B, which may fail
         tracker.finish(asdict(record))
-        record.wandb = wandb.state
-        written = write_or_notice(record)
+        if not written or record.wandb != wandb.state:
+            record.wandb = wandb.state
+            written = write_or_notice(record)
     if not written:  # the disk is full
         raise SavingError(f"the summary of {record.dir} could not be written; `lab resume` continues it")
     return record
