@@ -73,7 +73,7 @@ def _open_streams() -> None:
         stream = getattr(sys, name)
         if stream is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  # until the process ends
-        elif isinstance(stream, TextIOWrapper):
+        elif name == "stdout" and isinstance(stream, TextIOWrapper):  # stderr escapes by itself
             try:
                 stream.reconfigure(errors="backslashreplace")
             except OSError:  # a forked process, whose stream is another one than when it was opened
