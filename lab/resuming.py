@@ -215,7 +215,8 @@ def _fill_fork(folder: Path, record: Summary, restored: Checkpoint, config: Conf
     """Write into `folder` what the run `made` takes over from `record`."""
     checkpoints = folder / "checkpoints"
     (checkpoints / SEGMENTS).mkdir(parents=True)
-    write_config(folder, config)
+    mine = config.stranger is None
+    write_config(folder, config, sign=mine)
     for name in (METRICS, MEDIA):
         shutil.copyfile(record.dir / name, folder / name)
     for name in ("media", COPIES):
@@ -228,5 +229,5 @@ def _fill_fork(folder: Path, record: Summary, restored: Checkpoint, config: Conf
         segments.append(replace(segment, path=path))
     led_to = restored.meta.get(LED_TO) or restored.meta["config"]
     meta = {**restored.meta, "config": redact(config.as_dict()), LED_TO: led_to, "run_id": made.run_id}
-    checkpoint.publish(checkpoints / restored.folder.name, restored.state, meta, segments)
+    checkpoint.publish(checkpoints / restored.folder.name, restored.state, meta, segments, sign=mine)
     made.write(folder)

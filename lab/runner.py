@@ -111,9 +111,10 @@ def carry_out(
     clock = TrainingTime(restored.meta["train_seconds"] if restored else 0.0)
     meta = _checkpoint_meta(job, record, journal, clock)
     saver: Saver | None = None
+    mine = restored is None or job.config.stranger is None
     try:
         with signals_as_exceptions() as stop:
-            saver = Saver(record.dir / "checkpoints", meta, stop, job.cadence, restored)
+            saver = Saver(record.dir / "checkpoints", meta, stop, job.cadence, restored, sign=mine)
             context = RunContext(
                 record.dir, record.seed, job.device, tracker, job.fast_dev_run, saver, restored, changed
             )
@@ -123,7 +124,7 @@ def carry_out(
             record.write()
             _train(experiment, context, record, stop, clock)
             record.durations["saving"] = round(saver.seconds, 3)
-            _publish(experiment, record)
+            _publish(experiment, record, sign=mine)
             _evaluate(experiment, context, record)
             _draw(experiment, context)
             _baselines(experiment, context, record)
@@ -186,11 +187,11 @@ def _train(experiment: Experiment, context: RunContext, record: Summary, stop: S
     record.throughput = {"value": round(rate, 2 if rate >= 1 else 6), "unit": f"{throughput.unit}/s"}
 
 
-def _publish(experiment: Experiment, record: Summary) -> None:
+def _publish(experiment: Experiment, record: Summary, *, sign: bool) -> None:
     """Write the checkpoints that are evaluated and exported, and the artifacts for other runs."""
     meta = {"run_id": record.run_id, "form": experiment.form()}
     for name, state in experiment.states().items():
-        checkpoint.publish(record.dir / "checkpoints" / name, state, meta)
+        checkpoint.publish(record.dir / "checkpoints" / name, state, meta, sign=sign)
     artifacts = experiment.artifacts()
     for name, write in artifacts.items():
         write(record.dir / FOLDER / name)

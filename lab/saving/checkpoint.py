@@ -51,10 +51,13 @@ class Checkpoint:
     segments: Sequence[Segment] = field(default=())
 
 
-def publish(folder: Path, state: Any, meta: Mapping[str, Any], segments: Sequence[Segment] = ()) -> None:
+def publish(
+    folder: Path, state: Any, meta: Mapping[str, Any], segments: Sequence[Segment] = (), *, sign: bool = True
+) -> None:
     """Write a checkpoint to `folder`, which must not exist yet. `state` is anything that `lab.saving.packing` can pack.
 
-    All files are written to `folder.tmp` and forced to the disk, last the signed manifest with their sizes and hashes.
+    All files are written to `folder.tmp` and forced to the disk, last the manifest with their sizes and hashes, signed
+    as the user's own unless `sign` is false: what is made from a checkpoint of somebody else's is his.
     Then the folder is renamed, so that a kill at any moment leaves a complete checkpoint or none.
     """
     staging = folder.with_name(folder.name + STAGING)
@@ -70,7 +73,7 @@ def publish(folder: Path, state: Any, meta: Mapping[str, Any], segments: Sequenc
         "files": {name: _print_of(staging / name) for name in (WEIGHTS, META)},
         "segments": [{"start": s.start, "stop": s.stop, "name": s.path.name, "print": s.print} for s in segments],
     }
-    write_json(staging / MANIFEST, signed("manifest", manifest))
+    write_json(staging / MANIFEST, signed("manifest", manifest) if sign else manifest)
     sync_folder(staging)
     staging.rename(folder)
     sync_folder(folder.parent)

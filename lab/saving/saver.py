@@ -66,6 +66,7 @@ class Saver:
         stop: whether the run has been asked to end.
         cadence: when to save. If it is not neutral, a signal does not cause an additional checkpoint.
         resumed: the checkpoint that the run was resumed from.
+        sign: whether the checkpoints are the user's own.
     """
 
     def __init__(
@@ -75,8 +76,10 @@ class Saver:
         stop: Stop,
         cadence: Cadence,
         resumed: Checkpoint | None = None,
+        *,
+        sign: bool = True,
     ) -> None:
-        self.folder, self.meta, self.stop = folder, meta, stop
+        self.folder, self.meta, self.stop, self.sign = folder, meta, stop, sign
         self.every, self.neutral = cadence
         self.seconds = 0.0
         """Time spent saving in this session."""
@@ -109,7 +112,7 @@ class Saver:
         try:
             if rows is not None:
                 self._append(rows())
-            publish(folder, state(), self.meta(), self.segments)
+            publish(folder, state(), self.meta(), self.segments, sign=self.sign)
             self.previous = self.saved = at
             prune(self.folder)
             self.seconds += time.perf_counter() - began

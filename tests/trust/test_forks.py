@@ -1,0 +1,26 @@
+"""What is made from a stranger's checkpoint is his, until it is signed."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import lab
+from lab.configuration import load
+from lab.trust.signature import config_is_signed, is_signed
+
+
+@pytest.mark.parametrize("trust", [None, True])
+def test_fork_of_a_strangers_run_is_his(trust: bool | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """His checkpoint, which the fork takes over, holds a config that a resume of another version loads."""
+    monkeypatch.setenv("LAB_KEY_FILE", "theirs")
+    sizes = {"agent.n_steps": 8, "agent.batch_size": 8, "env.num_envs": 1, "evaluation.episodes": 1, "device": "cpu"}
+    record = lab.run("ppo-cartpole", {**sizes, "total_timesteps": 16, "threads": 1})
+    monkeypatch.setenv("LAB_KEY_FILE", "mine")
+    fork = lab.resume(record.dir, {"total_timesteps": 32}, trust=trust).dir
+    assert fork != record.dir
+    signed = [is_signed("manifest", json.loads(path.read_text())) for path in fork.glob("checkpoints/*/manifest.json")]
+    assert len(signed) > 1
+    assert {*signed, config_is_signed((fork / "config.yaml").read_bytes())} == {bool(trust)}
+    assert (load(str(fork / "config.yaml")).stranger is None) is bool(trust)
