@@ -1,6 +1,12 @@
-"""`python -m lab.cli` is the `lab` command."""
+"""`python -m lab.cli` is the `lab` command, and so is this file, which other processes start."""
 
-from lab.cli.main import entry
+import sys
+from pathlib import Path
 
 if __name__ == "__main__":
+    root = str(Path(__file__).resolve().parents[2])
+    if root not in sys.path:
+        sys.path.insert(0, root)  # a checkout that is not installed
+    from lab.cli.main import entry
+
     entry()

@@ -57,6 +57,7 @@ def entry() -> None:
 
         complete()
     signals.own_process = True
+    os.environ.setdefault("PYTHONSAFEPATH", "1")  # or what this process starts imports from the working directory first
     _open_streams()
     code = main()
     sys.stderr.flush()

@@ -25,6 +25,8 @@ ANYWHERE = 0.25  # share of kills at any moment of a process, startup included; 
 MOST_WAITS = 3
 """Runs that may be waited for until they save a checkpoint; a run need not save one."""
 POLL = 0.01  # seconds
+PROGRAM = Path(__file__).parents[1] / "cli" / "__main__.py"
+"""The `lab` command."""
 
 
 @dataclass(frozen=True)
@@ -146,9 +148,7 @@ class _Lab:
         with self.said.open("ab") as said, open(os.devnull, "r+b") as nothing:
             environment = {**os.environ, "WANDB_MODE": "disabled"}
             streams = (nothing.fileno(), nothing.fileno(), said.fileno())
-            process = start_process(
-                self.server, ("lab.cli.main", "entry"), ("-m", "lab.cli"), words, streams, environment
-            )
+            process = start_process(self.server, ("lab.cli.main", "entry"), PROGRAM, words, streams, environment)
         self.started.append(process)
         return process
 

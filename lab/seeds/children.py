@@ -166,8 +166,7 @@ class Children:
         said, output = os.pipe()
         try:
             with child.log.open("ab") as log:  # append: this process writes to it as well
-                # -P: not the script's folder, where a module is called `config`.
-                program = ("-P", str(Path(__file__).with_name("child.py")))
+                program = Path(__file__).with_name("child.py")
                 streams = (held, output, log.fileno())
                 process = start_process(self.server, ("lab.seeds.child", "main"), program, child.words, streams)
         except OSError:

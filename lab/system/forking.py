@@ -164,7 +164,7 @@ Process = subprocess.Popen[bytes] | Forked
 def start_process(
     server: ForkServer | None,
     entry: tuple[str, str],
-    program: Sequence[str],
+    program: Path,
     words: Sequence[str],
     streams: tuple[int, int, int],
     environment: dict[str, str] | None = None,
@@ -174,7 +174,7 @@ def start_process(
     Args:
         server: None where nothing can be forked.
         entry, words, streams, environment: see `ForkServer.start`.
-        program: what Python is to run from nothing, before the words: `("-m", "lab.cli")`.
+        program: file that Python is to run from nothing, with the words.
 
     Raises OSError if it cannot be started. Ctrl-C at a terminal does not reach it.
     """
@@ -182,5 +182,5 @@ def start_process(
         with suppress(OSError):
             return server.start(entry, words, streams, environment)
     stdin, stdout, stderr = streams
-    command = [sys.executable, *program, *words]
+    command = [sys.executable, "-P", str(program), *words]  # -P: neither the file's folder nor the working directory
     return subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=stderr, env=environment, start_new_session=True)
