@@ -14,7 +14,7 @@ from typing import Any
 
 from jsonargparse import _common
 
-from lab.config.classes import named_classes
+from lab.config.classes import inside, named_classes
 from lab.config.files import read
 from lab.config.imports import import_class, import_from_here, permitted, refuse_foreign_code, within_run
 from lab.config.shipped import families
@@ -54,6 +54,8 @@ def read_as(
 
 DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 """Words that may name a class."""
+BY_NAME = {f"{kind}.{part}" for kind in ("reference", "target") for part in ("requires", "lengths")}
+"""Settings that are about others, which they have by dotted name."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,8 @@ class Stranger:
             owners: classes that have these settings: what all experiments have, and the experiment.
             values: settings as plain values.
         """
+        for key in _mistakable(values):
+            raise self.refusal(key, "is no name of one setting")
         for key, named in named_classes(values):  # wherever one stands, whatever the types say
             if (why := refused(named["class_path"])) and not self._is_mine(key):
                 raise self.refusal(key, why)
@@ -137,6 +141,20 @@ class Stranger:
             f"{near(self.file)} is not signed as yours, and its {key} {why}; if you trust it, --trust opens it this "
             f"once and `lab trust {near(self.run)}` signs it as yours"
         )
+
+
+def _mistakable(values: Any, key: str = "") -> Iterator[str]:
+    """Yield settings whose names the parser reads as others: `agent.class_path` is one of the agent's, `wrappers+` adds
+    to the wrappers, and `config` loads a file."""
+    if isinstance(values, Mapping):
+        for name, value in values.items():
+            place = inside(key, str(name))
+            if key not in BY_NAME and ("." in str(name) or str(name).endswith("+") or place == "config"):
+                yield place
+            yield from _mistakable(value, place)
+    elif isinstance(values, list):
+        for value in values:
+            yield from _mistakable(value, key)
 
 
 def _module_of(word: str) -> ModuleType | None:

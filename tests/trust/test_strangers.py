@@ -166,6 +166,8 @@ PLACES: list[tuple[str, Any]] = [
     ("env.wrappers", "[evil.Wrapper]"),
     ("env.wrappers", "wrappers.txt"),
     ("env.training_wrappers", [named("evil.Wrapper")]),
+    ("config", "x.yaml"),
+    ("config", {"note": "x"}),
 ]
 
 
@@ -179,6 +181,33 @@ def test_every_place_is_looked_at(key: str, value: Any, ppo: dict[str, Any]) -> 
     with pytest.raises(ConfigError, match="is not signed as yours") as caught:
         load(theirs(ppo, (key, value)))
     assert "private" not in str(caught.value)
+
+
+@pytest.mark.parametrize("given", [[], ["--evaluation.episodes=1"], ["--agent.learning_rate=0.1", "--env.id=evil.X"]])
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [
+        ("", "agent.class_path"),
+        ("", "agent.init_args.encoder.class_path"),
+        ("agent", "init_args.encoder.class_path"),
+        ("agent.init_args", "encoder.class_path"),
+        ("agent.init_args.encoder", "init_args.class_path"),
+        ("env.kwargs", "x.class_path"),
+        ("", "env.wrappers+"),
+        ("env", "wrappers+"),
+        ("reference.requires", "class_path"),
+    ],
+)
+def test_no_dotted_key_names_a_class(place: str, name: str, given: list[str], ppo: dict[str, Any]) -> None:
+    """The parser would take it apart; what a reader gives himself opens nothing else."""
+    Path("evil.py").write_text("from pathlib import Path; Path('canary').touch()\nclass X: pass")
+    inner: Any = ppo
+    for part in place.split(".") if place else ():
+        inner = inner[part]
+    inner[name] = [named("evil.X")] if name.endswith("+") else "evil.X"
+    with pytest.raises(ConfigError, match="is not signed as yours"):
+        load(theirs(ppo), given)
+    assert not Path("canary").exists()
 
 
 TRAINING: list[tuple[str, Any]] = [
@@ -294,8 +323,10 @@ def test_optimizers_are_named_shortly_and_fully() -> None:
 
 
 def test_shadowed_package_is_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    from lab.config.shipped import OwnFirst
     from lab.trust.classes import _is_installed
 
+    monkeypatch.setattr(sys, "meta_path", [one for one in sys.meta_path if not isinstance(one, OwnFirst)])
     Path("agents").mkdir()
     Path("agents/__init__.py").write_text("import pathlib; pathlib.Path('canary').touch()")
     monkeypatch.syspath_prepend(str(Path.cwd()))
