@@ -8,13 +8,18 @@ import pickle
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from lab.capabilities import Episode
 from lab.cli.main import main
+from lab.cli.output import stdout
+from lab.cli.views.evaluation import comparison, returns_table
+from lab.cli.views.panel import announcement, panel
 from lab.configuration import load
 from lab.encoders import MLP, Combined, InputSpec
 from lab.encoders.files import load_encoder, save_encoder
@@ -23,6 +28,7 @@ from lab.runs.summary import read_summary
 from lab.saving.checkpoint import _print_of, publish
 from lab.saving.checkpoint import load as load_checkpoint
 from lab.saving.specs import spec_from_json
+from lab.statistics import spread
 from lab.system.files import write_json
 from lab.tracking.journal import cut_journal, read_in_order
 from lab.tracking.sync import sync
@@ -246,3 +252,36 @@ def test_escapes_in_a_config_reach_no_terminal(capsys: pytest.CaptureFixture[str
         assert not any(line.startswith("FORGED") for line in said.splitlines()), key
         if told.out:
             assert yaml.safe_load(told.out)["description"] == quoted, "still the same YAML"
+
+
+def test_escapes_in_a_summary_reach_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither above the figures of an evaluation, nor in the panel of a run that was resumed."""
+    record = recorded(
+        Path("runs").absolute(), name=ESCAPES, run_id=ESCAPES, device=ESCAPES, versions={"torch": ESCAPES}
+    )
+    again = replace(
+        record, metrics={ESCAPES: 1.0}, judged=ESCAPES, needs=[{"name": ESCAPES}], wandb={"problem": ESCAPES}
+    )
+    for name in ("reference", "dataset", "resume", "parent"):
+        setattr(again, name, {**(getattr(again, name) or {}), **TOLD.get(name, {})})
+    played = spread([1.0, 2.0])
+    found = (
+        comparison(record, again),
+        returns_table(record, ESCAPES, {0: played}, played, Episode(0, 1.0, 5)),
+        panel(again),
+        announcement(again),
+    )
+    for one in found:
+        stdout().print(one)
+        said = capsys.readouterr().out.encode("utf-8", "backslashreplace").decode()
+        assert "FORGED" in said
+        assert not any(mark in said for mark in ("\x1b", "\x07", "\x9b", "\u202e")), said
+        assert not any(line.startswith("FORGED") for line in said.splitlines()), said
+
+
+TOLD: dict[str, dict[str, Any]] = {
+    "reference": {"reason": ESCAPES, "source": ESCAPES, "protocol": ESCAPES},
+    "dataset": {"name": ESCAPES, "fallback": ESCAPES},
+    "resume": {"sessions": 2, "exact": False, "reason": ESCAPES},
+    "parent": {"run_id": ESCAPES, "checkpoint": 5},
+}

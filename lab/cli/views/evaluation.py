@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from lab.console.tables import plain
 from lab.runs.summary import Summary
 from lab.statistics import Spread
 
@@ -24,7 +24,7 @@ def comparison(recorded: Summary, again: Summary, other: str = "") -> Renderable
         table.add_column(column, justify="left" if column == "metric" else "right")
     for name, value in again.metrics.items():
         before = recorded.metrics.get(name)
-        table.add_row(escape(name), str(before), str(value), "same" if before == value else "differs")
+        table.add_row(Text(plain(name)), str(before), str(value), "same" if before == value else "differs")
     if other:
         verdict = f"evaluated with {other}"
     elif recorded.metrics == again.metrics:
@@ -34,7 +34,7 @@ def comparison(recorded: Summary, again: Summary, other: str = "") -> Renderable
             f"figures differ: recorded on {recorded.device} with torch {recorded.versions.get('torch')}, "
             f"now on {again.device}; device, threads and versions can each change the last digits"
         )
-    return Group(Text(f"{recorded.name}, run {recorded.run_id}", style="bold"), table, Text(verdict))
+    return Group(Text(plain(f"{recorded.name}, run {recorded.run_id}"), style="bold"), table, Text(plain(verdict)))
 
 
 def returns_table(
@@ -60,7 +60,7 @@ def returns_table(
         table.add_row(name, f"{one.n:,}", f"{one.mean:.5g}", f"{one.std:.4g}", error, interval, *figures)
     heading = f"{record.name}, run {record.run_id}, checkpoint {checkpoint}: returns of deterministic episodes"
     return Group(
-        Text(heading, style="bold"),
+        Text(plain(heading), style="bold"),
         table,
         Text(f"the lowest: {worst.total:g} in {worst.length:,} steps, from seed {worst.seed} of the environment"),
     )

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.markup import escape
+from rich.markup import escape as without_markup
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from lab.console.tables import plain
 from lab.console.wording import count, duration, near, rate, word
 from lab.runs.summary import Summary
 
@@ -26,6 +27,11 @@ COMMANDS = {
 """By capability of what was trained: the command that uses it, and what that does."""
 
 
+def escape(text: str) -> str:
+    """Return a text as rich prints it: what a resumed run took over may be somebody else's."""
+    return without_markup(plain(text))
+
+
 def announcement(run: Summary) -> str:
     """Return one line that says which run begins."""
     threads = f", {count(run.threads, 'thread')}" if run.device == "cpu" else ""
@@ -38,7 +44,9 @@ def panel(run: Summary) -> RenderableType:
     """Return the result: metrics beside what they are measured against, the costs and the folder."""
     lines: list[RenderableType] = [_metrics(run), Text(), *_verdicts(run)]
     if run.dataset["fallback"]:
-        lines.append(Text(f"data: {run.dataset['name']}, because {run.dataset['fallback']}", style="bold yellow"))
+        lines.append(
+            Text(plain(f"data: {run.dataset['name']}, because {run.dataset['fallback']}"), style="bold yellow")
+        )
     lines += [Text(), _facts(run)]
     title = f"{run.name}, seed {run.seed}" + (" (fast-dev run)" if run.fast_dev_run else "")
     return Panel(Group(*lines), title=escape(title), border_style=_colour(run), expand=False)
@@ -80,15 +88,15 @@ def _verdicts(run: Summary) -> Iterator[Text]:
         if (kind == "target" and not measure) or (kind == "reference" and verdict == "none" and run.target):
             continue
         bold = f"bold {COLOURS[verdict]}"
-        yield Text.assemble((f"{kind} ", "bold"), (verdict, bold), f": {measure.get('reason', '')}")
+        yield Text.assemble((f"{kind} ", "bold"), (verdict, bold), f": {plain(str(measure.get('reason', '')))}")
         if measure.get(origin):
-            yield Text(f"  {measure[origin]}; {measure['protocol']}", style="dim")
+            yield Text(plain(f"  {measure[origin]}; {measure['protocol']}"), style="dim")
 
 
 def _facts(run: Summary) -> Table:
     speed = f", {rate(run.throughput['value'], run.throughput['unit'])}" if run.throughput else ""
     facts = Table.grid(padding=(0, 2))
-    facts.add_row("device", f"{run.device}, {count(run.threads, 'CPU thread')}{speed}")
+    facts.add_row("device", escape(f"{run.device}, {count(run.threads, 'CPU thread')}{speed}"))
     facts.add_row("time", ", ".join(f"{stage} {duration(seconds)}" for stage, seconds in run.durations.items()))
     if run.judged:
         facts.add_row("weights", escape(run.judged))
