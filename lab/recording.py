@@ -66,7 +66,7 @@ def _record(job: Job, runs: Path) -> Summary:
         reference=asdict(common.reference) if common.reference else {},
         target=asdict(common.target) if common.target else {},
         fast_dev_run=job.fast_dev_run,
-        git=git_state(),
+        git=git_state() if job.config.stranger is None else None,  # the working directory may be his
         roles=job.config.roles().as_dict(),
         can=capabilities_of(job.experiment.trained),
         resume=exactness(job) | {"sessions": 1},

@@ -201,7 +201,7 @@ def _fork(record: Summary, restored: Checkpoint, config: Config, held: ExitStack
         needs=record.needs,
         can=record.can,
         roles=config.roles().as_dict(),
-        git=summary.git_state(),
+        git=summary.git_state() if config.stranger is None else None,
         resume={"checkpoint": position(restored.folder), "steps_after_it": 0},
         parent={"run_id": record.run_id, "checkpoint": position(restored.folder)},
     )

@@ -246,5 +246,8 @@ STATUS = ("status", "--porcelain", "--untracked-files=no", "--ignore-submodules=
 
 
 def _git(*words: str) -> str:
-    command = ["git", "-c", "core.fsmonitor=false", *words]  # no command that the repository's settings name
-    return subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()
+    """Return what git prints. It runs no command that the repository's settings name, and no hook of it: it writes no
+    index, and fetches no objects that a partial clone lacks."""
+    command = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}", *words]
+    closed = {**os.environ, "GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "none"}
+    return subprocess.run(command, capture_output=True, text=True, timeout=5, check=True, env=closed).stdout.strip()

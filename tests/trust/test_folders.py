@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import lab
+from lab.runs.summary import git_state
 from lab.saving.verify import _Lab
+from tests.trust.test_forks import SIZES
 
 CANARY = "from pathlib import Path; Path('canary').touch()\n"
 
@@ -47,3 +51,59 @@ if __name__ == "__main__":
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "worked" in done.stdout
     assert not Path("canary").exists()
+
+
+def git(*words: str) -> None:
+    subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *words], check=True, capture_output=True)
+
+
+@pytest.fixture
+def repository() -> Path:
+    """A received one, with a hook that git runs when it has read the files anew."""
+    git("init", "-q")
+    Path("file").write_text("text")
+    git("add", "file")
+    git("commit", "-q", "-m", "first")
+    hook = Path(".git/hooks/post-index-change")
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\ntouch canary\n")
+    hook.chmod(0o755)
+    os.utime("file", (1, 1))
+    return hook
+
+
+def test_git_runs_no_hook(repository: Path) -> None:
+    state = git_state()
+    assert state is not None
+    assert state["dirty"] is False
+    assert not Path("canary").exists()
+    git("status")
+    assert Path("canary").exists(), "git itself runs it"
+
+
+def test_git_fetches_nothing() -> None:
+    """A clone that lacks objects names a command that brings them."""
+    git("init", "-q")
+    Path("file").write_text("text")
+    git("add", "file")
+    git("commit", "-q", "-m", "first")
+    tree = subprocess.run(
+        ["git", "rev-parse", "HEAD^{tree}"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    Path(".git/objects", tree[:2], tree[2:]).unlink()
+    for name, value in (("promisor", "true"), ("url", "."), ("uploadpack", "touch canary; false")):
+        git("config", f"remote.origin.{name}", value)
+    git("config", "extensions.partialClone", "origin")
+    git("config", "core.repositoryFormatVersion", "1")
+    git_state()
+    assert not Path("canary").exists()
+    subprocess.run(["git", "status"], capture_output=True, check=False)
+    assert Path("canary").exists(), "git itself runs it"
+
+
+def test_git_is_not_asked_for_a_strangers_config(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAB_KEY_FILE", "theirs")
+    record = lab.run("ppo-cartpole", SIZES)
+    assert record.git is not None
+    monkeypatch.setenv("LAB_KEY_FILE", "mine")
+    assert lab.run(str(record.dir / "config.yaml"), {"seed": 1}).git is None

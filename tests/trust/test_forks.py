@@ -10,13 +10,23 @@ import lab
 from lab.configuration import load
 from lab.trust.signature import config_is_signed, is_signed
 
+SIZES = {
+    "total_timesteps": 16,
+    "agent.n_steps": 8,
+    "agent.batch_size": 8,
+    "env.num_envs": 1,
+    "evaluation.episodes": 1,
+    "threads": 1,
+    "device": "cpu",
+}
+"""A run of a second."""
+
 
 @pytest.mark.parametrize("trust", [None, True])
 def test_fork_of_a_strangers_run_is_his(trust: bool | None, monkeypatch: pytest.MonkeyPatch) -> None:
     """His checkpoint, which the fork takes over, holds a config that a resume of another version loads."""
     monkeypatch.setenv("LAB_KEY_FILE", "theirs")
-    sizes = {"agent.n_steps": 8, "agent.batch_size": 8, "env.num_envs": 1, "evaluation.episodes": 1, "device": "cpu"}
-    record = lab.run("ppo-cartpole", {**sizes, "total_timesteps": 16, "threads": 1})
+    record = lab.run("ppo-cartpole", SIZES)
     monkeypatch.setenv("LAB_KEY_FILE", "mine")
     fork = lab.resume(record.dir, {"total_timesteps": 32}, trust=trust).dir
     assert fork != record.dir
