@@ -56,7 +56,7 @@ def start_run(
         "finish_timeout_raises": True,  # the default treats rows that were never sent as sent
     }
     os.environ["WANDB_MODE"] = mode  # with the setting alone it would still look up the server's address
-    with _logging_in_silence():
+    with _logging_in_silence(), own_settings():
         return wandb.init(
             project=None if sweeping() else project(),  # wandb uses the sweep's own and accepts no other
             id=None if sweeping() else trial.get("id", run_id),
@@ -76,6 +76,20 @@ def tear_down() -> None:
 
     if wandb.run is None:
         wandb.teardown()
+
+
+@contextmanager
+def own_settings() -> Iterator[None]:
+    """Inside the block, the client that is set up reads the user's settings alone, not `wandb/settings` in the working
+    directory: that folder may be somebody else's, and the file names the server that the user's key is sent to."""
+    from wandb.sdk.wandb_settings import Settings
+
+    whole = Settings.settings_workspace
+    Settings.settings_workspace = property(lambda self: os.devnull)
+    try:
+        yield
+    finally:
+        Settings.settings_workspace = whole
 
 
 @contextmanager

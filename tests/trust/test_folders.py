@@ -12,6 +12,7 @@ import pytest
 import lab
 from lab.runs.summary import git_state
 from lab.saving.verify import _Lab
+from lab.tracking.wandb_client import start_run, tear_down
 from tests.trust.test_forks import SIZES
 
 CANARY = "from pathlib import Path; Path('canary').touch()\n"
@@ -107,3 +108,24 @@ def test_git_is_not_asked_for_a_strangers_config(repository: Path, monkeypatch: 
     assert record.git is not None
     monkeypatch.setenv("LAB_KEY_FILE", "mine")
     assert lab.run(str(record.dir / "config.yaml"), {"seed": 1}).git is None
+
+
+def test_wandb_reads_no_settings_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They would name the server that gets the reader's key."""
+    for name in ("WANDB_BASE_URL", "WANDB_MODE", "WANDB_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    own = tmp_path / "own"
+    own.mkdir()
+    monkeypatch.setenv("WANDB_CONFIG_DIR", str(own))
+    (own / "settings").write_text("[default]\nentity = me\n")
+    Path("wandb").mkdir()
+    Path("wandb/settings").write_text("[default]\nbase_url = http://127.0.0.1:9\nentity = them\n")
+    tear_down()  # the client of this process has read its settings
+    try:
+        found = start_run(tmp_path, "toy", "id", {}, "offline", {}, (10.0, 10.0))
+        assert "127.0.0.1" not in found.settings.base_url
+        assert found.settings.entity == "me"
+        found.finish()
+    finally:
+        tear_down()

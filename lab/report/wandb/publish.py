@@ -23,6 +23,7 @@ from lab.tracking.destination import place_of, quiet, require_key
 from lab.tracking.redact import redact
 from lab.tracking.sync import send, unsent
 from lab.tracking.wandb import hung
+from lab.tracking.wandb_client import own_settings
 
 SECONDS = 90  # for W&B to accept the report
 LONGEST_TITLE = 128  # limit of W&B
@@ -77,7 +78,8 @@ def publish(
     say(f"making the report in {entity}/{project}")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         quiet(folder)
-        return _within(SECONDS, lambda: _save(blocks, entity, project, title))
+        with own_settings():
+            return _within(SECONDS, lambda: _save(blocks, entity, project, title))
 
 
 def _newest(record: Summary) -> Summary:
