@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -145,6 +146,8 @@ def _print_of(path: Path) -> dict[str, Any]:
 
 def _verify(path: Path, run: Path, expected: Mapping[str, Any]) -> None:
     with open_plain(path, run) as file:
+        if os.fstat(file.fileno()).st_size != expected["size"]:  # or a file without an end would be read to its end
+            raise CheckpointError(f"{path} is damaged: its size differs from the one in the manifest")
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != expected["sha256"]:
         raise CheckpointError(f"{path} is damaged: its hash differs from the one in the manifest")

@@ -44,7 +44,11 @@ def is_signed(kind: Kind, values: Mapping[str, Any]) -> bool:
     code = values.get(FIELD)
     if not isinstance(code, str):
         return False
-    return _fits(code.encode(), kind, _canonical({name: one for name, one in values.items() if name != FIELD}))
+    return _fits(
+        code.encode("utf-8", "surrogatepass"),
+        kind,
+        _canonical({name: one for name, one in values.items() if name != FIELD}),
+    )
 
 
 def _split(content: bytes) -> tuple[bytes, bytes | None]:

@@ -13,9 +13,10 @@ import pytest
 
 from lab.cli.main import main
 from lab.config.plain import NotPlainError, parse
-from lab.errors import ConfigError
+from lab.errors import CheckpointError, ConfigError
 from lab.resuming import resume
 from lab.runs.folder import at_work, locked, require_no_links
+from lab.saving.checkpoint import load, publish
 from lab.system.files import write_atomic
 from lab.system.opening import is_plain, open_plain, read_plain, unshare
 from lab.tracking.journal import cut_journal
@@ -201,6 +202,16 @@ def test_media_are_what_their_names_say(name: str, content: bytes, fits: bool, r
     shutil.move(run / "media", "elsewhere")
     (run / "media").symlink_to(Path("elsewhere").absolute())
     assert not is_media(run / "media" / name, run), "behind a link"
+
+
+@pytest.mark.timeout(60)
+def test_huge_checkpoint_is_not_read(tmp_path: Path) -> None:
+    """A file with a hole of a terabyte takes no space to send, and hours to hash."""
+    folder = tmp_path / "run" / "checkpoints" / "final"
+    publish(folder, {}, {})
+    os.truncate(folder / "state.safetensors", 2**40)
+    with pytest.raises(CheckpointError, match="its size differs from the one in the manifest"):
+        load(folder)
 
 
 def test_huge_summary_is_no_run(run: Path) -> None:
