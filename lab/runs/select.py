@@ -94,13 +94,19 @@ SHOWN: dict[str, Callable[[Run], str]] = {
 
 
 def choose(
-    names: Sequence[str], runs_dir: Path, *, lenient: bool = False, scanned: Sequence[Scanned] | None = None
+    names: Sequence[str],
+    runs_dir: Path,
+    *,
+    lenient: bool = False,
+    scanned: Sequence[Scanned] | None = None,
+    by_folder: bool = False,
 ) -> list[Run]:
     """Return the runs that `names` mean, oldest first, each once; all runs of the folder for no names.
 
     A name is a run's folder, its id or the beginning of it, an experiment, or a pattern over experiments and ids with
     `*`, `?` and `[...]`. Raises ConfigError for one that means no run, unless, being `lenient`, it means a damaged one.
-    `scanned` is what `scan` yields of the folder, where it is known already.
+    `scanned` is what `scan` yields of the folder, where it is known already. With `by_folder`, ids and experiments are
+    the names of folders, not those that summaries claim.
     """
     scanned = list(scan(runs_dir)) if scanned is None else scanned
     there = {folder: record for folder, record in scanned if record is not None}
@@ -114,7 +120,11 @@ def choose(
         elif (Path(name) / "summary.json").is_file():
             found = {Path(name).absolute(): read_summary(Path(name).absolute())}
         else:
-            found = {folder: record for folder, record in there.items() if _means(name, record.name, record.run_id)}
+            claims = {
+                folder: (folder.parent.name, folder.name) if by_folder else (record.name, record.run_id)
+                for folder, record in there.items()
+            }
+            found = {folder: record for folder, record in there.items() if _means(name, *claims[folder])}
         ruins = [] if found else damaged([name], runs_dir, scanned)
         if ruins and not lenient:
             raise ConfigError(

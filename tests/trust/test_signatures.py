@@ -93,7 +93,8 @@ def test_signature_is_bound_to_its_kind() -> None:
     assert is_signed("manifest", json.loads(json.dumps(manifest)))
     assert not is_signed("artifact", manifest)
     assert not is_signed("manifest", {**manifest, "a": 2})
-    assert not is_signed("manifest", {**manifest, FIELD: 5})
+    for code in (5, "\ud800", "é"):
+        assert not is_signed("manifest", {**manifest, FIELD: code})
     text = b'{"a":1}'
     code = signed_config(text + b"\n").rpartition(b" ")[2].strip().decode()
     assert not is_signed("manifest", {"a": 1, FIELD: code})
@@ -138,6 +139,20 @@ def test_unsigned_run_of_own_classes_asks(run: Path, own_key: Path, capsys: pyte
     assert main(["trust", "t*y"]) == 0
     assert main(["eval", str(run)]) == 0
     assert own_key.exists()
+
+
+def test_only_folders_of_that_name_are_signed(run: Path, own_key: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A stranger's summary may claim the id and the name of the reader's run."""
+    theirs = run.parent.parent / "theirs" / "20260101-000000-s0-abcd"
+    shutil.copytree(run, theirs)
+    capsys.readouterr()
+    for name in (run.name, "toy", "t[o]y"):
+        assert main(["trust", name]) == 0
+        assert str(run.relative_to(Path.cwd())) in capsys.readouterr().err
+        assert config_is_signed((run / "config.yaml").read_bytes())
+        assert not config_is_signed((theirs / "config.yaml").read_bytes()), name
+    assert main(["trust", "theirs"]) == 0
+    assert config_is_signed((theirs / "config.yaml").read_bytes())
 
 
 def test_team_key_opens_runs_of_all(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

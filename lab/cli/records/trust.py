@@ -19,18 +19,20 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
     from pathlib import Path
 
     from lab.config.files import find
-    from lab.console.wording import count
+    from lab.console.wording import count, near
     from lab.runs.select import choose
     from lab.runs.summary import runs_folder
     from lab.trust.signing import sign_config, sign_run
 
     files = [find(name) for name in options.runs if name.endswith((".yaml", ".yml"))]
     names = [name for name in options.runs if not name.endswith((".yaml", ".yml"))]
-    found = choose(names, runs_folder(options.runs_dir)) if names else []
+    found = choose(names, runs_folder(options.runs_dir), by_folder=True) if names else []
     for file in files:
         sign_config(file)
+        say(f"{near(file)} is signed as yours")
     for one in found:
         sign_run(Path(one.record.dir))
+        say(f"{near(one.record.dir)} is signed as yours")
     parts = [count(len(some), what) for some, what in ((found, "run"), (files, "config file")) if some]
     say(f"signed as yours: {' and '.join(parts)}")
     return 0
