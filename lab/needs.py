@@ -79,8 +79,8 @@ def needs_of(config: Config, runs: Path, *, own: Path | None = None, fast_dev_ru
     """
     needs = [_find(place, value, runs, own, fast_dev_run) for place, value in _settings(config)]
     for need in needs:
-        if config.stranger and isinstance(need.wanted, str):
-            config.stranger.require_artifact(need.key, need.folder)
+        if config.stranger:
+            config.stranger.require_artifact(need.key, need.folder, runs if isinstance(need.wanted, FromRun) else None)
     return needs
 
 
@@ -93,9 +93,9 @@ def provide(config: Config, needs: Sequence[Need]) -> None:
         config.instantiate({need.place: str(need.folder) for need in needs})
 
 
-def keep_copies(needs: Sequence[Need], record: Summary, folder: Path) -> None:
-    """Copy the artifacts into `folder`, which becomes the run's, and record in the runs that made them that this run
-    uses them."""
+def keep_copies(needs: Sequence[Need], record: Summary, folder: Path, *, tell: bool = True) -> None:
+    """Copy the artifacts into `folder`, which becomes the run's; with `tell`, record in the runs that made them that
+    this run uses them."""
     for need in needs:
         copy = folder / COPIES / need.key
         if copy != need.folder:
@@ -104,7 +104,7 @@ def keep_copies(needs: Sequence[Need], record: Summary, folder: Path) -> None:
                 if is_plain(found, need.folder):  # somebody else's link may point to a private file
                     shutil.copyfile(found, copy / found.name)
         record.needs.append(need.lineage)
-        if need.source is not None:
+        if tell and need.source is not None:
             line = json.dumps({"run_id": record.run_id, "experiment": record.name, "name": need.lineage["name"]})
             with suppress(OSError):  # the other run may be read-only; this one has the lineage too
                 _append(need.source.dir / USED_BY, line + "\n")

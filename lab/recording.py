@@ -76,7 +76,7 @@ def _record(job: Job, runs: Path) -> Summary:
 def _fill(folder: Path, job: Job, record: Summary) -> None:
     """Write what a run's folder has before it trains."""
     write_config(folder, job.config)
-    keep_copies(job.needs, record, folder)
+    keep_copies(job.needs, record, folder, tell=job.config.stranger is None)
     record.write(folder)
 
 

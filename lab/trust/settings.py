@@ -21,6 +21,7 @@ from lab.system.files import is_name
 from lab.trust.classes import refused
 from lab.trust.variables import VARIABLE
 
+FILES = (".yaml", ".yml")
 PLAIN = (str, int, float, complex, bool)
 
 Found = Iterator[tuple[str, str]]
@@ -83,8 +84,8 @@ def _wrong_mapping(value: Mapping[str, Any], hints: Sequence[Any], key: str, pla
             else:
                 yield f"{key}.init_args", f"must be written out, received {settings!r}"
         return
-    if FromRun in hints and not all(is_name(str(one)) or _is_inside(str(one), places) for one in value.values()):
-        yield key, f"is an artifact of {value.get('run')}, which lies outside its folder of runs"
+    if FromRun in hints and not all(is_name(str(one)) and Path(str(one)).suffix not in FILES for one in value.values()):
+        yield key, f"is an artifact of {value.get('run')}, which is no name or id of a run"
         return
     if (owner := next((one for one in hints if isinstance(one, type) and is_dataclass(one)), None)) is not None:
         yield from wrong_settings(owner, value, places, key)

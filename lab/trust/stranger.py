@@ -106,10 +106,13 @@ class Stranger:
                 if not self._is_mine(key):
                     raise self.refusal(key, why)
 
-    def require_artifact(self, key: str, folder: Path) -> None:
-        """Raise ConfigError where an artifact is not in a run of his folder of runs, or lies behind a link."""
-        real = folder.resolve()
-        his = within_run(real) and any(real.is_relative_to(place.resolve()) for place in self.places)
+    def require_artifact(self, key: str, folder: Path, runs: Path | None = None) -> None:
+        """Raise ConfigError where an artifact is not in a run of his folder of runs, or lies behind a link.
+
+        `runs` is the reader's folder of runs, for an artifact that the config names by a run's name or id.
+        """
+        real, places = folder.resolve(), [*self.places, *([runs] if runs else [])]
+        his = within_run(real) and any(real.is_relative_to(place.resolve()) for place in places)
         if not (his or self._is_mine(key)):
             raise self.refusal(key, f"is {folder}, which lies outside its folder of runs")
 

@@ -18,11 +18,13 @@ from lab.config.imports import import_class
 from lab.config.shipped import shipped
 from lab.config.types import DataPath
 from lab.configuration import load
-from lab.encoders import MLP
+from lab.encoders import MLP, InputSpec
+from lab.encoders.files import save_encoder
 from lab.errors import ConfigError, LabError
 from lab.job import prepare
 from lab.runs.artifacts import FromRun
 from lab.trust.classes import WRAPPERS, is_ours, refused
+from tests.support.recorded import recorded
 
 RUN = Path("runs/theirs/20260101-000000-s0-abcd")
 
@@ -226,6 +228,9 @@ TRAINING: list[tuple[str, Any]] = [
     ("model.init_args.encoder", named("lab.encoders.Pretrained", path="~/run")),
     ("model.init_args.encoder", named("lab.encoders.Pretrained", path={"run": "/home/reader/run"})),
     ("model.init_args.encoder", named("lab.encoders.Pretrained", path={"run": "x", "name": "../../x"})),
+    ("model.init_args.encoder", named("lab.encoders.Pretrained", path={"run": "experiment.yaml"})),
+    ("model.init_args.encoder", named("lab.encoders.Pretrained", path={"run": "runs/theirs/x.yml"})),
+    ("model.init_args.encoder", named("lab.encoders.Pretrained", path={"run": "runs/theirs/lent"})),
 ]
 
 
@@ -290,6 +295,25 @@ def test_encoder_outside_through_a_link_is_refused(cnn: dict[str, Any]) -> None:
     config = load(theirs(cnn, ("model.init_args.encoder", named("lab.encoders.Pretrained", path=str(beside)))))
     with pytest.raises(ConfigError, match="lies outside its folder of runs"):
         needs_of(config, Path("runs"))
+
+
+def test_artifact_of_a_run_by_its_name(cnn: dict[str, Any]) -> None:
+    """It is taken from the runs beside the config, or from the reader's, not through a link, and leaves no trace."""
+    from lab.needs import keep_copies, needs_of
+
+    runs = Path("runs").absolute()
+    made = recorded(runs, name="lent")
+    save_encoder(MLP(InputSpec((3,)), hidden=[2]), made.dir / "artifacts" / "encoder")
+    wanted = named("lab.encoders.Pretrained", path={"run": "lent"})
+    config = load(theirs(cnn, ("model.init_args.encoder", wanted)))
+    needs = needs_of(config, runs)
+    keep_copies(needs, made, Path("copy"), tell=config.stranger is None)
+    assert Path("copy/needs/model.encoder.path/encoder.json").exists()
+    assert not (made.dir / "used_by.jsonl").exists()
+    shutil.move(made.dir, "private")
+    made.dir.symlink_to(Path("private").absolute())
+    with pytest.raises(ConfigError, match="lies outside its folder of runs"):
+        needs_of(config, runs)
 
 
 def test_paths_have_the_type_of_paths(resolved: dict[str, dict[str, Any]]) -> None:
