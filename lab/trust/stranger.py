@@ -18,7 +18,6 @@ from lab.config.classes import inside, named_classes
 from lab.config.files import read
 from lab.config.imports import import_class, import_from_here, permitted, refuse_foreign_code, within_run
 from lab.config.shipped import families
-from lab.config.words import may_name_class
 from lab.console.wording import near
 from lab.errors import ConfigError
 from lab.trust.classes import OTHERS, is_listed, refused
@@ -47,7 +46,7 @@ def read_as(
 
     refuse_foreign_code()
     values = read(path, (), declared, judged)
-    if not strange or may_name_class(dict(given)):  # else the working directory may be somebody else's too
+    if not strange or _names_module_here(given.values()):  # else the working directory may be somebody else's too
         import_from_here()
     return values, Stranger(strange[0], given) if strange else None
 
@@ -144,6 +143,20 @@ class Stranger:
             f"{near(self.file)} is not signed as yours, and its {key} {why}; if you trust it, --trust opens it this "
             f"once and `lab trust {near(self.run)}` signs it as yours"
         )
+
+
+def _names_module_here(values: Iterable[Any]) -> bool:
+    """Whether overrides name a module or package in the working directory: `mine.Encoder`, `mine:Task-v0`."""
+    here = Path.cwd()
+    words = [word.split(".") for value in values for word in DOTTED.findall(str(value).replace(":", "."))]
+    files = [
+        here.joinpath(*place)
+        for first, second, *_ in words
+        for place in ((first,), (first, "__init__"), (first, second))
+    ]
+    return any(file.with_suffix(".py").is_file() for file in files) or any(
+        here.joinpath(first, second).is_dir() for first, second, *_ in words
+    )
 
 
 def _mistakable(values: Any, key: str = "") -> Iterator[str]:

@@ -24,6 +24,7 @@ from lab.errors import ConfigError, LabError
 from lab.job import prepare
 from lab.runs.artifacts import FromRun
 from lab.trust.classes import WRAPPERS, is_ours, refused
+from lab.trust.stranger import _names_module_here
 from tests.support.recorded import recorded
 
 RUN = Path("runs/theirs/20260101-000000-s0-abcd")
@@ -259,8 +260,13 @@ class Mine(MLP):
 
 def test_working_directory_is_not_importable(ppo: dict[str, Any]) -> None:
     """It may be an unpacked archive, with a file called as a package that a wrapper looks for."""
-    load(theirs(ppo))
-    assert str(Path.cwd()) not in sys.path
+    Path("mine.py").touch()
+    (Path("package") / "deep").mkdir(parents=True)
+    for given in ({}, {"env.id": "CartPole-v0"}, {"description": "A sentence. And more: mine"}, {"name": "my.run"}):
+        load(theirs(ppo), given)
+        assert str(Path.cwd()) not in sys.path, given
+    for word in ("mine.Encoder", "mine:Task-v0", "package.deep.Encoder"):
+        assert _names_module_here([{"class_path": word}])
     load(theirs(ppo), trust=True)
     assert str(Path.cwd()) in sys.path
 
