@@ -149,13 +149,10 @@ def _names_module_here(values: Iterable[Any]) -> bool:
     """Whether overrides name a module or package in the working directory: `mine.Encoder`, `mine:Task-v0`."""
     here = Path.cwd()
     words = [word.split(".") for value in values for word in DOTTED.findall(str(value).replace(":", "."))]
-    files = [
-        here.joinpath(*place)
+    return any(
+        (here / place).exists()
         for first, second, *_ in words
-        for place in ((first,), (first, "__init__"), (first, second))
-    ]
-    return any(file.with_suffix(".py").is_file() for file in files) or any(
-        here.joinpath(first, second).is_dir() for first, second, *_ in words
+        for place in (f"{first}.py", f"{first}/__init__.py", f"{first}/{second}.py", f"{first}/{second}")
     )
 
 
