@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from lab.capabilities import capabilities_of
+from lab.commit import git_state
 from lab.config.files import setting
 from lab.config.values import dump
 from lab.configuration import Config
@@ -24,7 +25,7 @@ from lab.job import Job, exactness
 from lab.needs import keep_copies
 from lab.runs.folder import NEW, create
 from lab.runs.reference import Reference, Target, verdict_on
-from lab.runs.summary import Status, Summary, git_state, new_run_id
+from lab.runs.summary import Status, Summary, new_run_id
 from lab.system.devices import describe
 from lab.system.files import write_atomic
 from lab.tracking.redact import redact

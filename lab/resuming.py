@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from lab.commit import git_state
 from lab.config.files import setting
 from lab.config.values import dump
 from lab.configuration import Config, load
@@ -201,7 +202,7 @@ def _fork(record: Summary, restored: Checkpoint, config: Config, held: ExitStack
         needs=record.needs,
         can=record.can,
         roles=config.roles().as_dict(),
-        git=summary.git_state() if config.stranger is None else None,
+        git=git_state() if config.stranger is None else None,
         resume={"checkpoint": position(restored.folder), "steps_after_it": 0},
         parent={"run_id": record.run_id, "checkpoint": position(restored.folder)},
     )

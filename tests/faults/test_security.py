@@ -18,11 +18,11 @@ import yaml
 
 from lab.cli.main import main
 from lab.cli.output import named_after
+from lab.commit import git_state
 from lab.configuration import load
 from lab.encoders.files import load_encoder
 from lab.errors import ConfigError, LabError
 from lab.job import prepare
-from lab.runs.summary import git_state
 from lab.tracking.sync import sync
 from tests.faults.harness import SLOW, run_killed, run_undisturbed
 from tests.support.recorded import recorded

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import lab
-from lab.runs.summary import git_state
+from lab.commit import git_state
 from lab.saving.verify import _Lab
 from lab.tracking.wandb_client import start_run, tear_down
 from tests.trust.test_forks import SIZES
