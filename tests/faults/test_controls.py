@@ -76,8 +76,8 @@ def without_reward_scale(control: Control) -> None:
 
 
 def without_memory(control: Control) -> None:
-    def forget(real: Any, agent: Any, state: Any) -> Any:
-        return real(agent, {**state, "memory": [torch.zeros_like(part) for part in state["memory"]]})
+    def forget(real: Any, agent: Any, state: Any, **options: Any) -> Any:
+        return real(agent, {**state, "memory": [torch.zeros_like(part) for part in state["memory"]]}, **options)
 
     control.replace(agents.checkpoints, "load_agent_state", forget)
 
