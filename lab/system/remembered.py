@@ -22,7 +22,7 @@ import orjson
 MOST_BYTES = 400_000_000
 RECENT = 2.0
 """Seconds within which a file may change again without another time of change."""
-VERSION = "1"
+VERSION = "2"
 
 
 class Remembered:
@@ -91,8 +91,9 @@ class Remembered:
 
 
 def stamp_of(found: os.stat_result) -> str:
-    """Return what changes whenever a file's content does: its size, its time of change, and its number on the disk."""
-    return f"{found.st_size}.{found.st_mtime_ns}.{found.st_ino}"
+    """Return what changes whenever a file's content does: its size, its times of change, of which anybody may set the
+    first but nobody the second, and its number on the disk."""
+    return f"{found.st_size}.{found.st_mtime_ns}.{found.st_ctime_ns}.{found.st_ino}"
 
 
 @contextmanager
