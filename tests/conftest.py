@@ -19,6 +19,8 @@ from tests.support.wandb_server import WandbServer
 # Runs are signed with a key of these tests, not with the user's.
 KEYS = tempfile.TemporaryDirectory(prefix="lab-tests-")
 KEY = os.environ["LAB_KEY_FILE"] = f"{KEYS.name}/key"
+# What they remember is not in the user's cache, nor what he remembers in theirs.
+os.environ["XDG_CACHE_HOME"] = f"{KEYS.name}/cache"
 
 MNIST = lookup("mnist")
 REAL_DATA = MNIST.folder.parent if MNIST.present() else None

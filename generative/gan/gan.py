@@ -9,44 +9,36 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from generative.gan.losses import discriminator_loss, generator_loss
-from generative.judges.classifier import Judge
-from lab.capabilities import refuse_prompt
-from lab.config.roles import Roles
+from generative.judges.generator import ImageGenerator
 from lab.config.types import PositiveInt
-from lab.data.base import DataModule
 from lab.data.batch import Batch
 from lab.data.spec import DataSpec
 from lab.encoders.base import EncoderFactory
 from lab.encoders.contract import build_encoder
 from lab.nn.decoders import DecoderFactory
-from lab.training import Model
 from lab.training.optimization import ParameterGroup
-from lab.training.pictures import grid, pictures
+from lab.training.pictures import grid
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from PIL.Image import Image
 
 # Dimensions: B images, Z noise, C H W of an image. D is `score`, G is the model itself.
 
 
-class GAN(Model):
+class GAN(ImageGenerator):
     """Non-saturating GAN: the discriminator is the shared encoder with one linear layer, the generator its mirror.
 
     `trainer.ema` averages the generator only (Yazici et al. 2019); the exported encoder is the trained discriminator's.
-    The judge of the samples is trained once, after the generator, and saved with it.
 
     Args:
         encoder: the discriminator's trunk.
         generator: from noise to logits of pixels; null for the encoder's mirror with batch norm.
         latent_dim: length of the noise vector, drawn from N(0, 1).
         spectral: spectral norm on all layers of the discriminator (Miyato et al. 2018); the exported encoder is plain.
-        fid_samples: generated images behind `test/classifier_fid`, at most as many as there are test images.
+        fid_samples: generated images behind `test/classifier_fid`, at most as many as there are test images; null to
+            leave the judge out.
     """
 
-    family = "generative"
-    roles = Roles(protocol=("fid_samples",))
     averaged = ("generator",)
 
     def __init__(
@@ -57,9 +49,9 @@ class GAN(Model):
         generator: DecoderFactory | None = None,
         latent_dim: PositiveInt = 64,
         spectral: bool = True,
-        fid_samples: PositiveInt = 10_000,
+        fid_samples: PositiveInt | None = 10_000,
     ) -> None:
-        super().__init__(spec)
+        super().__init__(spec, fid_samples)
         self.automatic_optimization = False
         self.latent_dim = latent_dim
         image = spec.require_one_input("GAN")
@@ -70,7 +62,6 @@ class GAN(Model):
             for module in [*self.encoder.modules(), self.head]:
                 if isinstance(module, nn.Conv2d | nn.Linear):
                     spectral_norm(module)
-        self.judge = Judge(spec, fid_samples)
         self.descriptions = {
             "val/loss": "the discriminator's loss on validation images and as many samples: lower means that it tells "
             "them apart better, not that the samples are better",
@@ -78,7 +69,7 @@ class GAN(Model):
             "them for real",
             "pictures/samples": "generated from noise vectors that are the same in every picture of a run",
             "pictures/interpolations": "generated from points on the line between two noise vectors, in each row",
-            **self.judge.descriptions,
+            **self.judged,
         }
 
     def forward(self, z: Tensor) -> Tensor:
@@ -125,40 +116,19 @@ class GAN(Model):
             ParameterGroup(discriminator, optimizer="discriminator"),
         ]
 
-    def settle(self, data: DataModule) -> None:
-        self.judge.learn(data, self.device, fast_dev_run=self.fast_dev_run)
-
-    def prepare_test(self, data: DataModule, device: torch.device, *, fast_dev_run: bool = False) -> None:
-        self.judge.prepare(data, device, fast_dev_run=fast_dev_run)
+    def generate(self, count: int, labels: Tensor | None = None) -> Tensor:
+        return self(self._noise(count))  # type: ignore[no-any-return]
 
     def test_step(self, batch: Batch, batch_index: int) -> None:
-        self.judge.see(batch)
-
-    def on_test_epoch_end(self) -> None:
-        figures = self.judge.figures(lambda count: self(self._noise(count)))
-        self.log_dict({f"test/{name}": value for name, value in figures.items()})
-
-    def baselines(self, data: DataModule) -> Mapping[str, Mapping[str, float]]:
-        return self.judge.baselines(data, self.device)
-
-    def bounds(self, data: DataModule) -> Mapping[str, Mapping[str, float]]:
-        return self.judge.bounds(data, self.device)
-
-    def sample(self, count: int, *, prompt: str | None = None, seed: int = 0) -> list[Image]:
-        """Return `count` generated images that follow from `seed`. Raises ConfigError for a prompt."""
-        refuse_prompt(prompt, "GAN")
-        with self.at_rest(seed):
-            return pictures(self(self._noise(count)))
+        """The losses of two players say nothing about the samples: the judge does."""
 
     def pictures(self, batch: Batch) -> dict[str, Image]:
         """Samples, and straight walks between two noise vectors, one per row."""
+        drawn = super().pictures(batch)
         ends = self._noise(20).view(2, 10, 1, self.latent_dim)
         weights = torch.linspace(0, 1, 11, device=self.device).view(1, 11, 1)
         walk = ends[0] * (1 - weights) + ends[1] * weights  # (10, 11, Z)
-        return {
-            "samples": grid(self(self._noise(100)), columns=10),
-            "interpolations": grid(self(walk.flatten(0, 1)), columns=11),
-        }
+        return drawn | {"interpolations": grid(self(walk.flatten(0, 1)), columns=11)}
 
     def _noise(self, count: int) -> Tensor:
         return torch.randn(count, self.latent_dim, device=self.device)

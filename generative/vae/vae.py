@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lab.capabilities import refuse_prompt
+from generative.judges.generator import ImageGenerator
 from lab.config.roles import Roles
 from lab.config.types import PositiveFloat, PositiveInt
 from lab.console.wording import count
@@ -20,9 +20,8 @@ from lab.data.spec import DataSpec
 from lab.encoders.base import EncoderFactory
 from lab.encoders.contract import build_encoder
 from lab.nn.decoders import DecoderFactory
-from lab.training import Model
 from lab.training.captions import named_rows
-from lab.training.pictures import grid, pictures
+from lab.training.pictures import grid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 # Dimensions: K importance samples, B images, Z latents, C H W of an image.
 
 
-class VAE(Model):
+class VAE(ImageGenerator):
     """Gaussian latents, Bernoulli pixels, one sample of the reparametrised ELBO per image and step.
 
     Images are binarised dynamically: each pixel is drawn anew, with its grey value as probability, whenever it is
@@ -44,10 +43,10 @@ class VAE(Model):
         latent_dim: number of latent variables.
         beta: weight of the KL term (Higgins et al. 2017); 1 is the ELBO.
         nll_samples: importance samples per test image; 5000 is the protocol of Burda et al.
+        fid_samples: samples that are judged beside test images, at most as many as there are; null for no judge.
     """
 
-    family = "generative"
-    roles = Roles(samples=("nll_samples",))
+    roles = Roles(samples=("nll_samples",), added={"fid_samples": None})
 
     def __init__(
         self,
@@ -58,8 +57,9 @@ class VAE(Model):
         latent_dim: PositiveInt = 50,
         beta: PositiveFloat = 1.0,
         nll_samples: PositiveInt = 500,
+        fid_samples: PositiveInt | None = None,
     ) -> None:
-        super().__init__(spec)
+        super().__init__(spec, fid_samples)
         self.latent_dim, self.beta, self.nll_samples = latent_dim, beta, nll_samples
         image = spec.require_one_input("VAE")
         self.encoder = build_encoder(encoder, image)
@@ -77,6 +77,7 @@ class VAE(Model):
             "pictures/reconstructions": "binarised images, and below each what the decoder makes of the mean of its "
             "posterior",
             "pictures/traversals": "one latent for each row, from -3 to 3, where the others are those of one image",
+            **self.judged,
         }
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -98,6 +99,7 @@ class VAE(Model):
         }
 
     def prepare_test(self, data: DataModule, device: torch.device, *, fast_dev_run: bool = False) -> None:
+        super().prepare_test(data, device, fast_dev_run=fast_dev_run)
         if fast_dev_run:
             self.nll_samples = min(self.nll_samples, 5)
 
@@ -136,14 +138,11 @@ class VAE(Model):
         images = [half, *(x for x, _ in train)]
         mean = sum(x.sum(0) for x in images) / sum(len(x) for x in images)
         nll = [F.binary_cross_entropy(mean.expand_as(x), x, reduction="none").flatten(1).sum(1) for x, _ in test]
-        return {"independent pixels": {"test/nll": torch.cat(nll).mean().item()}}
+        return {"independent pixels": {"test/nll": torch.cat(nll).mean().item()}, **super().baselines(data)}
 
-    def sample(self, count: int, *, prompt: str | None = None, seed: int = 0) -> list[Image]:
-        """Return `count` images decoded from N(0, 1), with each pixel's probability as its grey value. Raises
-        ConfigError for a prompt."""
-        refuse_prompt(prompt, "VAE")
-        with self.at_rest(seed):
-            return pictures(self.decoder(torch.randn(count, self.latent_dim, device=self.device)).sigmoid())
+    def generate(self, count: int, labels: Tensor | None = None) -> Tensor:
+        """Return images decoded from N(0, 1), with each pixel's probability as its grey value."""
+        return self.decoder(torch.randn(count, self.latent_dim, device=self.device)).sigmoid()  # type: ignore[no-any-return]
 
     def pictures(self, batch: Batch) -> dict[str, Image]:
         """Samples, reconstructions (original above its reconstruction) and a traversal of the busiest latents."""
@@ -151,10 +150,8 @@ class VAE(Model):
         columns = min(16, len(images))
         x = torch.bernoulli(images[: min(32, len(images) // columns * columns)])
         mean, _ = self(x)
-        z = torch.randn(100, self.latent_dim, device=x.device)
         pairs = torch.stack([part.view(-1, columns, *x.shape[1:]) for part in (x, self.decoder(mean).sigmoid())], 1)
-        return {
-            "samples": grid(self.decoder(z).sigmoid(), columns=10),
+        return super().pictures(batch) | {
             "reconstructions": named_rows(pairs.flatten(0, 2), ("image", "reconstruction"), columns),
             "traversals": grid(self._traverse(images), columns=11),
         }

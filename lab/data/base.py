@@ -12,6 +12,7 @@ import torch
 from lab.config.roles import Roles
 from lab.data.batch import Batch
 from lab.data.spec import DataSpec
+from lab.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -78,3 +79,8 @@ class DataModule(ABC):
     @abstractmethod
     def test(self, device: torch.device) -> Batches:
         """Return the test split, in its published order."""
+
+    def unchanged(self, device: torch.device) -> Batches:
+        """Return all training examples in their own order, as they are: also those that are held out for validation or
+        left out, and none augmented. For what must be the same whatever is trained on these data."""
+        raise ConfigError(f"{type(self).__name__} does not give its training examples unchanged")

@@ -40,7 +40,11 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
         | {"total_timesteps": 3000, "checkpoint.steps": 500, "evaluation.every": 1000, "agent.buffer_size": 1500}
         | {"agent.gradient_steps": 16},
     ),
-    "vae": ("vae-mnist", IMAGES | {"trainer.max_epochs": 3, "model.encoder.hidden": [32], "model.nll_samples": 5}),
+    "vae": (
+        "vae-mnist",
+        IMAGES
+        | {"trainer.max_epochs": 3, "model.encoder.hidden": [32], "model.nll_samples": 5, "model.fid_samples": 128},
+    ),
     "gan": (
         "gan-mnist",
         IMAGES | {"trainer.max_epochs": 2, "model.fid_samples": 128, "model.encoder.stages": SMALL},

@@ -67,7 +67,7 @@ def test_a_gan_has_two_optimizers() -> None:
     assert list(built) == ["generator", "discriminator"]
     owned = [{id(p) for g in optimizer.param_groups for p in g["params"]} for optimizer, _ in built.values()]
     assert not owned[0] & owned[1]
-    judge = {id(p) for p in gan.judge.parameters()}
+    judge = {id(p) for p in gan.judge.parameters()} if gan.judge else set()
     assert owned[0] | owned[1] == {id(p) for p in gan.parameters()} - judge
 
 

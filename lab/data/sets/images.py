@@ -89,6 +89,7 @@ class Images(DataModule):
         else:
             loaded, self.info = obtain(self.name, self.fallback, LOADERS)
         self.notes = loaded.notes
+        self._whole = loaded.train
         images, _ = loaded.train
         self._train, self._validation = self._divided(loaded)
         if self.train_size:
@@ -110,6 +111,9 @@ class Images(DataModule):
 
     def test(self, device: torch.device) -> Batches:
         return _batches(self._test, device, self.eval_batch_size)
+
+    def unchanged(self, device: torch.device) -> Batches:
+        return _batches(self._whole, device, self.eval_batch_size)
 
     def _divided(self, loaded: Labelled) -> tuple[Split, Split]:
         """Return what is trained on, and what is held out for validation."""
