@@ -51,7 +51,7 @@ def cut_back(folder: Path, checkpoint: Checkpoint | None) -> None:
     for path in (*results, folder / ARTIFACTS, folder / "encoder"):
         shutil.rmtree(path, ignore_errors=True)
     (folder / "wandb" / MARK).unlink(missing_ok=True)
-    for path in leftovers(folder / "checkpoints"):
+    for path in (*leftovers(folder / "checkpoints"), *folder.glob(".*.part")):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     prune(folder / "checkpoints")
     cut_journal(folder, checkpoint.meta["journal"] if checkpoint else {})

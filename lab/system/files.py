@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+from contextlib import suppress
 from io import BufferedWriter
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,21 @@ def is_name(text: str) -> bool:
 
 
 def write_atomic(path: Path, content: bytes) -> None:
-    """Write `content` to a temporary file beside `path`, force it to the disk, and rename it to `path`."""
+    """Write `content` to a temporary file beside `path`, force it to the disk, and rename it to `path`.
+
+    Raises OSError, with no temporary file left, where the disk refuses.
+    """
     part = path.with_name(f".{path.name}.part")
-    with _new(part) as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    try:
+        with _new(part) as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink()
+        raise
     sync_folder(path.parent)
 
 

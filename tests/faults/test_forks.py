@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -178,14 +179,23 @@ def test_half_a_fork_is_no_run(parent: Summary, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_run_is_on_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each file of a completed run has been forced to the disk with its last content, and the names of all folders."""
+    """Each file of a completed run has been forced to the disk with its last content, and each name in its folders
+    after it came to mean that file."""
     forced: dict[int, int] = {}
+    names: dict[int, dict[str, int]] = {}
     real = os.fsync
 
     def fsync(descriptor: int) -> None:
         real(descriptor)
         found = os.fstat(descriptor)
-        forced[found.st_ino] = found.st_size
+        if stat.S_ISDIR(found.st_mode):
+            names[found.st_ino] = inodes(descriptor)
+        else:
+            forced[found.st_ino] = found.st_size
+
+    def inodes(folder: Path | int) -> dict[str, int]:
+        with os.scandir(folder) as entries:
+            return {entry.name: entry.inode() for entry in entries if entry.name != ".lock"}
 
     monkeypatch.setattr(os, "fsync", fsync)
     parent = run_undisturbed("classifier")
@@ -195,5 +205,6 @@ def test_run_is_on_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
         assert len(files) > 10
         for path in files:
             assert forced.get(path.stat().st_ino) == path.stat().st_size, path
-        for path in (run.dir.parent, run.dir, *(path for path in run.dir.rglob("*") if path.is_dir())):
-            assert path.stat().st_ino in forced, path
+        folders = [path for path in run.dir.rglob("*") if path.is_dir()]
+        for path in (run.dir.parent.parent, run.dir.parent, run.dir, *folders):
+            assert inodes(path).items() <= names.get(path.stat().st_ino, {}).items(), path

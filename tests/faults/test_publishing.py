@@ -200,6 +200,18 @@ def test_copied_checkpoint_is_ignored() -> None:
     assert newest.with_name(newest.name + ".bak").exists()
 
 
+def test_leftovers_are_removed() -> None:
+    """A kill inside a write leaves a temporary file beside what is written; not every one of these is written again."""
+    undisturbed, folder = run_undisturbed("classifier"), run_killed("classifier", 9)
+    for name in (".config.yaml.part", ".summary.json.part"):
+        (folder / name).write_bytes(b"half of it")
+    (folder / "checkpoints" / "final.tmp").mkdir()
+    resumed = resume(folder)
+    assert differences(undisturbed.dir, resumed.dir) == []
+    left = [{path.relative_to(run.dir) for path in run.dir.rglob("*")} for run in (undisturbed, resumed)]
+    assert left[0] == left[1]
+
+
 def test_missing_checkpoints_are_noticed() -> None:
     run = run_undisturbed("vae", **{"trainer.max_epochs": 1})
     for path in rolling(run.dir / "checkpoints"):

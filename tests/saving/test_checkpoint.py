@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import resource
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -91,3 +92,16 @@ def test_files_are_replaced_atomically(tmp_path: Path) -> None:
         write_json(tmp_path / "a", {"x": float("nan")})
     assert (tmp_path / "a").read_bytes() == b"two"
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["a"]
+
+
+def test_refused_write_leaves_nothing(tmp_path: Path) -> None:
+    """A limit on the size of files stands for a full disk, where a half-written file would take the last bytes."""
+    write_atomic(tmp_path / "a", b"one")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            write_atomic(tmp_path / "a", bytes(1000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [path.read_bytes() for path in tmp_path.iterdir() if path.is_file()] == [b"one"]
