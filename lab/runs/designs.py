@@ -16,6 +16,9 @@ HASH = "data hash"
 REFERENCE = tuple(f"reference.{name}" for name in ("metric", "value", "direction", "tolerance"))
 """Parts of the protocol beside the settings of that role."""
 
+MOST_NAMED = 3
+"""Settings by which a run is called, seeds and folds aside."""
+
 Settings = tuple[tuple[str, Any], ...]
 
 
@@ -73,9 +76,28 @@ def repeat(run: Run) -> Settings:
     return found
 
 
-def repeat_name(run: Run) -> str:
-    """Return which repeat the run is, in words: `seed 0`, or `seed 0, fold 3`."""
-    return ", ".join(f"{name.rpartition('.')[2]} {shown(value)}" for name, value in repeat(run))
+def varied(runs: Iterable[Run]) -> tuple[str, ...]:
+    """Return the settings that tell these runs apart: seeds, folds and the like, then the first of the other settings
+    in which they differ. A setting that they all share is none of them. Where nothing differs, it is the seed."""
+    runs = list(runs)
+    repeats = [dict(repeat(run)) for run in runs]
+    names = dict.fromkeys(name for one in repeats for name in one)
+    found = [name for name in names if len({repr(one.get(name)) for one in repeats}) > 1]
+    if len({kind(run) for run in runs}) > 1:
+        others = [name for name in differing(runs) if name not in {HASH, *REFERENCE, *names}]
+        found += others[:MOST_NAMED]
+    return tuple(found) or ("seed",)
+
+
+def called(run: Run, names: Iterable[str]) -> str:
+    """Return what a run has under these settings, in words: `seed 0`, or `seed 0, fold 3`."""
+    values = ((name, seed_of(run) if name == "seed" else run.value(name)) for name in names)
+    return ", ".join(f"{short_name(name)} {shown('none' if value is None else value)}" for name, value in values)
+
+
+def short_name(setting: str) -> str:
+    """Return the last part of a setting's name, which stands before its value."""
+    return setting.rpartition(".")[2]
 
 
 def by_repeat(run: Run) -> tuple[Any, ...]:

@@ -9,14 +9,13 @@ from functools import cached_property
 from typing import Any
 
 from lab.console.wording import count, shown, some
-from lab.runs.designs import Settings, by_repeat, differing, kind, repeat, repeat_name
+from lab.runs.designs import Settings, by_repeat, called, differing, kind, repeat, short_name, varied
 from lab.runs.fields import result_metric, value
-from lab.runs.readings import number, seed_of
+from lab.runs.readings import number, seed_of, unfit
 from lab.runs.select import Run, group
 from lab.statistics import Spread, interquartile_mean, spread
 
 FAST = "fast_dev_run"
-LONGEST = 80  # characters of a status
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,8 +108,17 @@ class Group:
 
     @cached_property
     def unit(self) -> str:
-        """What its repeats are called: `seed`, or `run` where they differ in folds as well."""
-        return "run" if any(len(repeat(run)) > 1 for run in self.runs) else "seed"
+        """What one of its runs is called: `seed`, `fold`, or `run` where they differ in several settings."""
+        return short_name(self.varied[0]) if len(self.varied) == 1 else "run"
+
+    @cached_property
+    def varied(self) -> tuple[str, ...]:
+        """The settings that tell its runs apart."""
+        return varied(self.runs)
+
+    def called(self, run: Run) -> str:
+        """Return one of its runs by what tells it from the others, in words: `seed 0`."""
+        return called(run, self.varied)
 
     @property
     def dataset(self) -> str:
@@ -157,7 +165,7 @@ class Group:
 
     def told(self, runs: Sequence[Run] | None = None) -> str:
         """Return the figures of runs in words, by default of all that count: `-71.18 on seed 0, -73.8 on seed 1`."""
-        return some([f"{shown(self.figure(run))} on {repeat_name(run)}" for run in runs or self.counted], most=6)
+        return some([f"{shown(self.figure(run))} on {self.called(run)}" for run in runs or self.counted], most=6)
 
     def as_dict(self) -> dict[str, Any]:
         """Return what the runs came to, as plain values for JSON."""
@@ -185,15 +193,6 @@ class Group:
     def _newest(self, figure_of: Callable[[Run], dict[str, Any]]) -> dict[str, Any]:
         newest = sorted(self.runs, key=lambda run: run.record.run_id, reverse=True)
         return next((found for run in newest if number((found := figure_of(run)).get("value")) is not None), {})
-
-
-def unfit(run: Run, score: float | None) -> str:
-    """Return why a run cannot count, in words; empty where it can."""
-    if run.record.fast_dev_run:
-        return "made with --fast-dev-run"
-    if run.status != "completed":
-        return "still running" if run.status == "running" else str(run.status)[:LONGEST]
-    return "without a finite figure" if score is None else ""
 
 
 def by_fields(runs: Sequence[Run], names: Sequence[str], metric: str | None = None) -> list[Group]:

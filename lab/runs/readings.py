@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lab.runs.select import Run
 
+LONGEST = 80  # characters of a status
+
 
 def figure(run: Run, metric: str | None) -> float | None:
     """Return the run's figure under that metric; None where it has none."""
@@ -23,6 +25,18 @@ def episodes_of(run: Run) -> int:
     """Return how many episodes the run's figures are means of; 0 where they are of none."""
     counts = (number(run.value(name)) for name in run.roles.episodes)
     return int(next((count for count in counts if count is not None), 0))
+
+
+def unfit(run: Run, score: float | None) -> str:
+    """Return why a run counts in no mean, in words; empty where it does.
+
+    `score` is its figure; None where it has no finite one.
+    """
+    if run.record.fast_dev_run:
+        return "made with --fast-dev-run"
+    if run.status != "completed":
+        return "still running" if run.status == "running" else str(run.status)[:LONGEST]
+    return "without a finite figure" if score is None else ""
 
 
 def seed_of(run: Run) -> int:

@@ -10,7 +10,6 @@ from typing import Any
 
 from lab.configuration import Config
 from lab.data.base import DatasetInfo
-from lab.runs.designs import repeat_name
 from lab.runs.groups import Group
 from lab.runs.reference import Reference, Target, verdict_on
 from lab.runs.select import Run
@@ -93,8 +92,8 @@ class Outcome:
         recorded = [run for run in group.runs if group.figure(run) is not None] if group else []
         own = [run.record.target if isinstance(standard, Target) else run.record.reference for run in recorded]
         odd = next((at for at, one in enumerate(own) if one.get("verdict") == "not-comparable"), None)
-        if odd is not None:
-            verdict, reason = "not-comparable", f"{repeat_name(recorded[odd])}: {own[odd].get('reason')}"
+        if group and odd is not None:
+            verdict, reason = "not-comparable", f"{group.called(recorded[odd])}: {own[odd].get('reason')}"
         else:
             used = recorded[0].record.dataset if recorded else {"name": standard.dataset if standard else ""}
             verdict, reason = verdict_on(

@@ -16,6 +16,7 @@ import yaml
 
 from lab import configuration as lab_config
 from lab.cli.main import main
+from lab.config.roles import Roles
 from lab.report import media as media_module
 from lab.report.display import figure, moment, span, took, when, with_reach
 from lab.report.figures import reader
@@ -447,6 +448,23 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
     for name, content in hostile_page.data.items():
         assert json.loads(content) is not None, name
     assert "</script><img" not in text
+
+
+def test_page_names_what_varies(tmp_path: Path) -> None:
+    """Ten folds of one seed are not ten times `seed 0`, and neither are three learning rates."""
+    roles = Roles(repeats=("seed", "data.fold")).as_dict()
+    for fold in range(2):
+        recorded(tmp_path, config={"experiment": "a.B", "data": {"fold": fold}}, roles=roles, media={"a.txt": b"x"})
+        recorded(tmp_path, "rates", config={"experiment": "a.B", "rate": fold + 0.5}, roles=roles)
+    folds, rates = tasks_of(choose([], tmp_path))[0].groups
+    text = rendered(tmp_path, Finding("one", "Something.", tuple(run.record.run_id for run in folds.runs)))
+    for fold, rate in enumerate((0.5, 1.5)):
+        assert f"ppo-a, fold {fold}" in text
+        assert f'<option value="fold {fold}">' in text
+        assert f"rates, rate {rate}" in text
+    assert re.search(r"""<span class="links">folds <a [^>]*>0</a> <a [^>]*>1</a></span>""", text)
+    assert "seed 0" not in re.sub("(?s)<script.*?</script>", "", text)
+    assert rates.unit == "rate"
 
 
 def rendered_plain(runs: Path) -> str:

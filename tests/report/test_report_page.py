@@ -265,7 +265,7 @@ def test_finding_links_to_run(opened: Any) -> None:
     assert run.bounding_box()["y"] < DESK[1]
 
 
-def test_media_are_chosen_by_seed(opened: Any) -> None:
+def test_media_are_chosen_by_run(opened: Any) -> None:
     page = opened()
     media = page.locator(".media").first
     media.scroll_into_view_if_needed()
@@ -275,9 +275,9 @@ def test_media_are_chosen_by_seed(opened: Any) -> None:
     assert film.evaluate("(one) => one.width % one.naturalWidth") == 0
     assert film.evaluate("(one) => getComputedStyle(one).imageRendering") == "pixelated"
     assert shown(page, ".medium") == 2
-    media.get_by_label("seeds").select_option("all")
+    media.get_by_label("runs").select_option("all")
     assert shown(page, ".medium") == 6
-    media.get_by_label("seeds").select_option("2")
+    media.get_by_label("runs").select_option("seed 2")
     assert shown(page, ".medium") == 2
     assert "seed 2" in page.locator(".medium").locator("visible=true").first.inner_text()
     page.locator(".medium .zoom").locator("visible=true").first.click()

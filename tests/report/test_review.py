@@ -617,12 +617,30 @@ def test_folds_count_like_seeds(room: Room) -> None:
     for fold, score in enumerate([110.0, 111.5]):
         room.add(0, score, set_data__fold=fold, roles=roles.as_dict())
     (finding,) = review(room.runs)
-    assert "walk met with 110 on seed 0, fold 0, 111.5 on seed 0, fold 1" in finding.text
+    assert "walk met with 110 on fold 0, 111.5 on fold 1" in finding.text
     assert "--vary seed=0-2 --vary data.fold=0,1" in finding.text
     room.add(0, 109.6, set_data__fold=2, roles=roles.as_dict())
     room.add(0, 80.0, set_data__fold=1, roles=roles.as_dict(), status="failed")
     assert room.found() == {}
     assert [len(group.scores) for group in Evidence(room.runs).groups] == [3]
+
+
+def test_shared_fold_is_not_named(room: Room) -> None:
+    """All runs of an experiment may test one fold, as the published figure does."""
+    roles = roles_before_0_2() | Roles(repeats=("data.fold",))
+    for seed in (0, 1):
+        room.add(seed, set_data__fold=1, roles=roles.as_dict())
+    (finding,) = review(room.runs)
+    assert "fold" not in finding.text
+    assert "--seeds 0-4" in finding.text
+
+
+def test_folds_with_two_outcomes_are_named(room: Room) -> None:
+    roles = roles_before_0_2() | Roles(repeats=("data.fold",))
+    for fold, score in enumerate([500.0, 500.0, 30.0, 500.0, 32.0, 500.0]):
+        room.add(0, score, std=1.0, set_data__fold=fold, roles=roles.as_dict())
+    text = room.found()["two-outcomes"].text
+    assert "30 to 32 on folds 2,4 and 500 on folds 0-1,3,5" in text
 
 
 def test_findings_are_folded_and_ordered(room: Room) -> None:

@@ -14,7 +14,7 @@ import yaml
 import lab
 from lab.config.roles import Roles, roles_before_0_2, roles_of
 from lab.configuration import load
-from lab.runs.designs import budget, design, differing, kind, repeat, repeat_name
+from lab.runs.designs import budget, design, differing, kind, repeat
 from lab.runs.groups import by_fields, by_kind
 from lab.runs.select import Run, choose, flat
 from lab.runs.summary import read_summary
@@ -121,11 +121,10 @@ def test_folds_and_seeds_are_repeats(tmp_path: Path) -> None:
     added(tmp_path, 0, 2, trainer={"rate": 0.2})
     runs = choose([], tmp_path)
     assert repeat(runs[0]) == (("seed", 0), ("data.fold", 2))
-    assert repeat_name(runs[0]) == "seed 0, fold 2"
     assert budget(runs[0]) == (("steps", 10.0),)
     assert {name for name, _ in design(runs[0])} == {"experiment", "data", "data.size", "trainer.rate"}
     same, other = by_kind(runs)
-    assert [repeat_name(run) for run in same.counted] == [
+    assert [same.called(run) for run in same.counted] == [
         *("seed 0, fold 2", "seed 0, fold 10", "seed 1, fold 2", "seed 1, fold 10")
     ]
     assert same.counted[0] is runs[4], "the newest of those that only log differently"
@@ -139,11 +138,24 @@ def test_test_without_folds_is_another_protocol(tmp_path: Path) -> None:
     for fold in (None, 0, 1):
         added(tmp_path, 0, fold)
     one, each = by_kind(choose([], tmp_path))
-    assert [repeat_name(run) for run in one.counted] == ["seed 0"]
-    assert [repeat_name(run) for run in each.counted] == ["seed 0, fold 0", "seed 0, fold 1"]
+    assert [one.called(run) for run in one.counted] == ["seed 0"]
+    assert [each.called(run) for run in each.counted] == ["fold 0", "fold 1"]
     assert each.label == "ppo-a (each data.fold)"
     (together,) = by_fields(choose([], tmp_path), ["experiment"])
     assert len(together.counted) == 3, "they have an order"
+    assert [together.called(run) for run in together.counted] == ["fold none", "fold 0", "fold 1"]
+
+
+def test_runs_are_called_by_what_varies(tmp_path: Path) -> None:
+    """A fold or a setting that all of them share does not belong to their names."""
+    for seed, rate in ((3, 0.1), (3, 0.2)):
+        added(tmp_path, seed, 1, trainer={"rate": rate})
+    (one,) = by_fields(choose([], tmp_path), ["experiment"])
+    assert [one.called(run) for run in one.runs] == ["rate 0.1", "rate 0.2"]
+    added(tmp_path, 4, 1, trainer={"rate": 0.2})
+    (one,) = by_fields(choose([], tmp_path), ["experiment"])
+    assert [one.called(run) for run in one.runs] == ["seed 3, rate 0.1", "seed 3, rate 0.2", "seed 4, rate 0.2"]
+    assert {group.unit for group in by_kind(choose([], tmp_path))} == {"seed"}
 
 
 def test_subset_is_a_repeat_only_of_some_of_the_data() -> None:

@@ -107,7 +107,7 @@ def page(
             scores.pairs(task),
             *charts,
             shots := [one for one in shown.shots if views[one.run].task is task],
-            sorted({runs[one.run].record.seed for one in shots}),
+            list(dict.fromkeys(views[one.run].name for one in sorted(shots, key=lambda shot: shot.run))),
             apology(sum((refused[i] + shown.left_out[i] for i, v in enumerate(views) if v.task is task), Counter())),
             [one.dataset for one in tasks].count(task.dataset) > 1,
         )

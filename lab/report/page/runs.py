@@ -25,6 +25,7 @@ class RunView:
 
     Args:
         place: in the report; the page's element is `run-PLACE`.
+        name: what tells it from the others of its group, as `seed 0`.
         figure: its headline figure, None where it has none.
         facts: names and texts.
         command: that repeats it; None where its config can't be read.
@@ -33,6 +34,7 @@ class RunView:
     """
 
     place: int
+    name: str
     run: Run
     group: Group
     task: Task
@@ -75,13 +77,14 @@ def view(
         ("versions", ", ".join(f"{name} {version}" for name, version in mapping(record.versions).items())),
     ]
     words = [record.run_id, group.label, record.name, task.dataset, str(task.metric), run.status, record.verdict]
-    words += [f"seed {record.seed}", record.device, _git(record.git), error, command or ""]
+    words += [f"seed {record.seed}", group.called(run), record.device, _git(record.git), error, command or ""]
     words += [f"{name}={value}" for name, value in settings.items()]
     search = " ".join(map(str, words)).lower()
     facts = [(name, str(text)) for name, text in told if text]
     whole = "\n".join(f"{name}: {value}" for name, value in settings.items())
     return RunView(
         place,
+        group.called(run),
         run,
         group,
         task,

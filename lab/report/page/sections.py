@@ -29,7 +29,7 @@ class Section:
     Args:
         left_out: what is not shown of the charts, in words; empty for nothing.
         shots: its media.
-        seeds: of the runs that have media.
+        names: what tells the runs that have media from others of their groups, as `seed 0`.
         missing: what is not shown of them, in words.
         shared: whether another task has the same data set.
     """
@@ -40,7 +40,7 @@ class Section:
     charts: list[Chart]
     left_out: str
     shots: list[Shots]
-    seeds: list[int]
+    names: list[str]
     missing: str
     shared: bool
 
@@ -135,6 +135,7 @@ def index(tasks: Sequence[Task], views: Sequence[RunView]) -> dict[str, Any]:
                 "id": one.run.record.run_id,
                 "group": one.group.index,
                 "seed": one.run.record.seed,
+                "name": one.name,
                 "status": one.run.status,
                 "verdict": one.run.record.verdict,
                 "text": one.search,

@@ -11,7 +11,6 @@ from lab.report.review.commands import more_repeats, place
 from lab.report.review.evidence import Evidence
 from lab.report.review.findings import Case, mean_with_interval, question
 from lab.report.review.outcomes import two_kinds
-from lab.runs.designs import repeat_name
 from lab.runs.readings import episodes_of, noise
 from lab.runs.select import Run
 from lab.statistics import mean_interval, spread
@@ -26,8 +25,8 @@ REASON = 200  # letters
     "few-seeds",
     "fewer than three seeds",
     "major",
-    intro=lambda evidence, cases: f"{len(cases)} of {count(len(evidence.claims), 'verdict')} on one seed or two",
-    why="One or two seeds do not show how much results vary",
+    intro=lambda evidence, cases: f"{len(cases)} of {count(len(evidence.claims), 'verdict')} on one run or two",
+    why="One or two runs do not show how much results vary",
 )
 def few_seeds(evidence: Evidence) -> Iterator[Case]:
     """Verdicts on fewer than three seeds or folds."""
@@ -54,7 +53,7 @@ def carried_by_one_seed(evidence: Evidence) -> Iterator[Case]:
             others = _without(one, claim)
             now, then = _words(claim, spread(claim.scores).mean), _words(claim, spread(others).mean)
             text = (
-                f"{_split(claim)} {now} it, and without {repeat_name(claim.judged[one])} the mean "
+                f"{_split(claim)} {now} it, and without {claim.group.called(claim.judged[one])} the mean "
                 f"{mean_with_interval(others)} {then} it"
             )
             yield Case(text, claim.judged, more_repeats(claim.group, 10))
@@ -206,11 +205,11 @@ def _unsure_of_its_episodes(claim: Claim, run: Run, score: float) -> Iterator[Ca
     needed = _rounded_up((1.96 * deviation / short) ** 2)
     command = f"`lab eval {place(run)} --episodes {needed}{_checkpoint(claim)}`"
     hopeless = (
-        f"say that {repeat_name(run)} of {group.label} and {claim.called} cannot be told apart: that would take "
+        f"say that {group.called(run)} of {group.label} and {claim.called} cannot be told apart: that would take "
         f"{needed:,} episodes"
     )
     yield Case(
-        f"{group.label}, {repeat_name(run)}: {shown(score)} ± {reach:.2g} over {episodes:,} episodes, {claim.told}",
+        f"{group.label}, {group.called(run)}: {shown(score)} ± {reach:.2g} over {episodes:,} episodes, {claim.told}",
         [run],
         command if needed <= MOST_EPISODES else hopeless,
     )

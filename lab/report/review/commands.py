@@ -33,11 +33,12 @@ def here(command: str, runs: Sequence[Run]) -> str:
 
 def more_repeats(group: Group, least: int = 5) -> str:
     """Return the command, in backticks, for at least so many repeats of the group, with those that are there."""
-    values: dict[str, dict[Any, None]] = {}
+    values: dict[str, dict[Any, None]] = {name: {} for name in group.varied if name != "seed"}
     for run in group.runs:
         for name, found in repeat(run):
-            values.setdefault(name, {})[found] = None
-    seeds = {int(seed) for seed in values.pop("seed")}
+            if name in values:
+                values[name][found] = None
+    seeds = set(group.seeds)
     wanted = ceil(least / prod(map(len, values.values())))
     fresh = (seed for seed in range(wanted + len(seeds)) if seed not in seeds)
     while len(seeds) < wanted:

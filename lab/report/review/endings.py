@@ -10,7 +10,7 @@ from lab.console.wording import count, shown, some
 from lab.report.review.commands import here, place
 from lab.report.review.evidence import Evidence
 from lab.report.review.findings import Case, question
-from lab.runs.designs import repeat, repeat_name
+from lab.runs.designs import repeat
 from lab.runs.groups import Group
 from lab.runs.select import Run
 from lab.system.opening import open_plain
@@ -50,7 +50,9 @@ def failed_runs(evidence: Evidence) -> Iterator[Case]:
     another run finished its seed."""
     for group in evidence.groups:
         if runs := [run for run in _with_status(group, ("diverged", "failed")) if not _superseded(run, group)]:
-            each = [f"{repeat_name(run)} {run.status} ({shown(run.record.error or 'no reason given')})" for run in runs]
+            each = [
+                f"{group.called(run)} {run.status} ({shown(run.record.error or 'no reason given')})" for run in runs
+            ]
             yield Case(f"{group.label}, {_share(runs, group)}: {some(each)}", runs)
 
 
@@ -65,7 +67,7 @@ def unfinished_runs(evidence: Evidence) -> Iterator[Case]:
     group make a mean."""
     for group in evidence.groups:
         if runs := [run for run in _with_status(group, ("killed", "interrupted")) if not _superseded(run, group)]:
-            each = some([f"{repeat_name(run)} {run.status}" for run in runs])
+            each = some([f"{group.called(run)} {run.status}" for run in runs])
             steps = some([f"`lab resume {place(run)}`" for run in runs])
             text = f"{group.label}, {_share(runs, group)}: {each}"
             yield Case(text, runs, steps, "major" if group.counted else "minor")
@@ -82,7 +84,7 @@ def running_runs(evidence: Evidence) -> Iterator[Case]:
     """Runs that a process is working on."""
     for group in evidence.groups:
         if runs := _with_status(group, ("running",)):
-            yield Case(f"{group.label}, {_share(runs, group)}: {some(list(map(repeat_name, runs)))}", runs)
+            yield Case(f"{group.label}, {_share(runs, group)}: {some(list(map(group.called, runs)))}", runs)
 
 
 @question(
@@ -98,7 +100,7 @@ def not_finite(evidence: Evidence) -> Iterator[Case]:
     for run in evidence.real:
         if run.status != "diverged" and (found := _nulls(run)):
             rows = some([f"{shown(name)} in {count(n, 'row')}" for name, n in found.most_common()])
-            yield Case(f"{shown(run.record.name)}, {repeat_name(run)}: {rows}", [run])
+            yield Case(f"{evidence.called(run)}: {rows}", [run])
 
 
 def _with_status(group: Group, statuses: Collection[str]) -> list[Run]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from lab.console.wording import shown
 from lab.report.review.claim import Claim
 from lab.runs.groups import Group, by_kind
 from lab.runs.select import Run
@@ -32,6 +33,14 @@ class Evidence:
     def groups(self) -> list[Group]:
         """The real runs in groups that differ in nothing but seed and fold."""
         return by_kind(self.runs)
+
+    def called(self, run: Run) -> str:
+        """Return a real run by its experiment and what tells it from the others of its group: `walk, seed 0`."""
+        return f"{shown(run.record.name)}, {self._groups_of[id(run)].called(run)}"
+
+    @cached_property
+    def _groups_of(self) -> dict[int, Group]:
+        return {id(run): group for group in self.groups for run in group.runs}
 
     @cached_property
     def claims(self) -> list[Claim]:

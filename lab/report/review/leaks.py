@@ -11,7 +11,6 @@ from typing import Any
 from lab.console.wording import count, shown
 from lab.report.review.evidence import Evidence
 from lab.report.review.findings import Case, question
-from lab.runs.designs import repeat_name
 from lab.runs.readings import episodes_of, number
 from lab.runs.select import Run
 from lab.system.opening import open_plain
@@ -94,7 +93,7 @@ def seeds_alike(evidence: Evidence) -> Iterator[Case]:
                 same.setdefault(f"{rows} {run.record.metrics}", []).append(run)
         for runs in same.values():
             if len(runs) > 1:
-                yield Case(f"{group.label}, {' and '.join(map(repeat_name, runs))}", runs)
+                yield Case(f"{group.label}, {' and '.join(map(group.called, runs))}", runs)
 
 
 def _always_alike(run: Run, metric: str) -> bool:

@@ -9,9 +9,9 @@ from lab.report.review.claim import Claim
 from lab.report.review.commands import more_repeats
 from lab.report.review.evidence import Evidence
 from lab.report.review.findings import Case, mean_with_interval, question
-from lab.runs.designs import repeat_name
+from lab.runs.designs import repeat
 from lab.runs.groups import Group
-from lab.runs.readings import noise, seed_of
+from lab.runs.readings import noise
 from lab.runs.select import Run
 from lab.statistics import outliers, spread, widest_gap
 
@@ -95,8 +95,8 @@ def _outliers(group: Group) -> list[int]:
 
 def _side(runs: Sequence[Run], group: Group) -> str:
     """The range of the runs' figures, and which repeats they are."""
-    values = [shown(group.figure(run)) for run in (runs[0], runs[-1])]
-    span = values[0] if len(runs) == 1 else " to ".join(values)
-    if group.unit != "seed":
-        return f"{span} on {some([repeat_name(run) for run in runs], '; ')}"
-    return f"{span} on {plural('seed', len(runs))} {ranges(map(seed_of, runs))}"
+    span = " to ".join(dict.fromkeys(shown(group.figure(run)) for run in (runs[0], runs[-1])))
+    which = [one for run in runs if isinstance(one := dict(repeat(run)).get(group.varied[0]), int)]
+    if group.unit == "run" or len(which) < len(runs):
+        return f"{span} on {some(list(map(group.called, runs)), '; ')}"
+    return f"{span} on {plural(group.unit, len(runs))} {ranges(which)}"

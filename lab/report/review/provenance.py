@@ -11,7 +11,7 @@ from lab.console.wording import count, shown, some, word
 from lab.report.review.commands import again, here
 from lab.report.review.evidence import Evidence
 from lab.report.review.findings import Case, question
-from lab.runs.designs import repeat, repeat_name
+from lab.runs.designs import repeat
 from lab.runs.readings import figure
 from lab.runs.select import Run
 
@@ -32,7 +32,7 @@ def stand_in_data(evidence: Evidence) -> Iterator[Case]:
         if run.record.dataset.get("fallback"):
             used, reason = (shown(run.record.dataset.get(name)) for name in ("name", "fallback"))
             fetch = f"`lab data fetch {word(run.value('data.name'))}`, then `{again(run)}`"
-            yield Case(f"{shown(run.record.name)}, {repeat_name(run)} used {used} ({reason})", [run], fetch)
+            yield Case(f"{evidence.called(run)} used {used} ({reason})", [run], fetch)
 
 
 @question(
@@ -75,7 +75,7 @@ def unlike_itself(evidence: Evidence) -> Iterator[Case]:
             figures = {shown(score) for run in runs if (score := figure(run, group.metric)) is not None}
             if len(figures) > 1:
                 two = " ".join(word(run.record.run_id) for run in (runs[0], runs[-1]))
-                text = f"{group.label}, {repeat_name(one)}, {group.metric} {some(sorted(figures))}"
+                text = f"{group.label}, {group.called(one)}, {group.metric} {some(sorted(figures))}"
                 yield Case(text, runs, f"`{here(f'lab runs --diff {two}', runs)}` shows what differs")
 
 
@@ -93,7 +93,7 @@ def forks(evidence: Evidence) -> Iterator[Case]:
     for run in evidence.real:
         if parent := run.record.parent:
             step, other = (shown(parent.get(name)) for name in ("checkpoint", "run_id"))
-            text = f"{shown(run.record.name)}, {repeat_name(run)} from step {step} of {other}"
+            text = f"{evidence.called(run)} from step {step} of {other}"
             yield Case(text, [run], f"`{again(run)}`")
 
 

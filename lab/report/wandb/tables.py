@@ -92,7 +92,7 @@ def settings(tasks: Sequence[Task]) -> Iterator[tuple[str, str]]:
             yield f"{task.title}: between groups", _differing(differing, [one.label for one in differing.columns])
         for group in task.groups:
             if differing := between_runs(group, of):
-                heads = [f"seed {run.record.seed}, {run.record.run_id}" for run in differing.columns]
+                heads = [f"{group.called(run)}, {run.record.run_id}" for run in differing.columns]
                 yield f"{group.label}: between its runs", _differing(differing, heads)
 
 

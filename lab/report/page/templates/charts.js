@@ -91,7 +91,7 @@
       line(one.group, at, one.y, `run-${one.run}`, {
         opacity: leads ? 1 : 0.55, line: { width: leads ? 1.8 : 1, ...(one.counted ? {} : { dash: "dot" }) },
         ...(leads ? {} : { mode: "lines" }),
-        meta: `${lab.plain(lab.groups[one.group].label)}, seed ${lab.runs[one.run].seed}${one.counted ? "" : ` (${lab.runs[one.run].status})`}`,
+        meta: `${lab.plain(lab.groups[one.group].label)}, ${lab.plain(lab.runs[one.run].name)}${one.counted ? "" : ` (${lab.runs[one.run].status})`}`,
         hovertemplate: "%{y:.5~g}<extra>%{meta}</extra>",
       });
     }

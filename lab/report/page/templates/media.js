@@ -1,5 +1,5 @@
 "use strict";
-// Media: decoded when they come into view, seeds to choose, earlier and later ones, a picture in large.
+// Media: decoded when they come into view, runs to choose, earlier and later ones, a picture in large.
 (() => {
   const show = (element, key) => {
     element.dataset.media = key;
@@ -13,11 +13,11 @@
   };
   lab.whenNear(document.querySelectorAll("[data-media]"), (element) => show(element, element.dataset.media));
 
-  for (const choice of document.querySelectorAll("[data-media-seeds]")) {
+  for (const choice of document.querySelectorAll("[data-media-of]")) {
     choice.addEventListener("change", () => {
       for (const figure of choice.closest(".media").querySelectorAll(".medium")) {
-        const { seed, first } = figure.dataset;
-        figure.hidden = !(choice.value === "all" || (choice.value === "first" ? first === "yes" : seed === choice.value));
+        const { of, first } = figure.dataset;
+        figure.hidden = !(choice.value === "all" || (choice.value === "first" ? first === "yes" : of === choice.value));
       }
     });
   }

@@ -39,7 +39,7 @@
         }
         found.push({
           x: seen.map(([, score]) => score), y: seen.map((_, i) => at + (seen.length > 1 ? 0.34 * (i / (seen.length - 1) - 0.5) : 0)),
-          customdata: seen.map(([run]) => run), text: seen.map(([run]) => `seed ${lab.runs[run].seed}`),
+          customdata: seen.map(([run]) => run), text: seen.map(([run]) => lab.plain(lab.runs[run].name)),
           mode: "markers", marker: { color: lab.faint(colour, 0.7), size: 9 }, hovertemplate: "%{x:.6~g}, %{text}<extra></extra>",
         });
         found.push({
