@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from io import StringIO
 from typing import Any
 
-from lab.console.tables import plain
+from lab.console.plain import plain
 from lab.runs.fields import as_text
 
 FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from lab.console.plain import plain
 from lab.errors import ConfigError
 from lab.system.files import is_name
 
@@ -59,17 +60,11 @@ def print_json(value: Any) -> None:
 
 def say(line: str) -> None:
     """Print one line to stderr at once. It may quote somebody else's file: control characters are written out."""
-    if not line.isprintable():
-        from lab.console.tables import plain
-
-        line = plain(line)
-    print(f"lab: {line}", file=sys.stderr, flush=True)
+    print(f"lab: {plain(line)}", file=sys.stderr, flush=True)
 
 
 def print_lines(text: str) -> None:
     """Print a text of several lines to stdout, with control characters written out: a model may have learned them."""
-    from lab.console.tables import plain
-
     print("\n".join("\t".join(map(plain, line.split("\t"))) for line in text.split("\n")))
 
 

@@ -8,6 +8,8 @@ from typing import Any, TextIO
 from rich.console import Console
 from rich.text import Text
 
+from lab.console.plain import plain
+
 
 class _Console(Console):
     """Prints nothing more once its terminal or pipe is closed: that must not end a run."""
@@ -44,5 +46,5 @@ NOTICE = "! "
 
 def notice(text: str) -> None:
     """Print one line that stands out."""
-    line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)  # it may quote somebody else's file
-    console.print(Text(f"{NOTICE}{line}", style="bold yellow"), soft_wrap=True)  # a Text: brackets in it are no markup
+    line = Text(f"{NOTICE}{plain(text)}", style="bold yellow")  # a Text: brackets in it are no markup
+    console.print(line, soft_wrap=True)

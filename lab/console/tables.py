@@ -9,15 +9,10 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
+from lab.console.plain import plain
+
 WIDEST = 60
 """Columns of a cell that others are aligned with."""
-
-
-def plain(text: str) -> str:
-    """Return the text with control characters written as escapes (`\\x1b`), so that a terminal does not obey them."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def aligned(titles: Sequence[str], columns: Sequence[Sequence[str]], *, right: Collection[str] = ()) -> list[str]:

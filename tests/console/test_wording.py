@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lab.cli.options import seeds
-from lab.console.tables import plain
+from lab.console.plain import plain
 from lab.console.wording import count, duration, interval, near, ranges, shown, size, some, told, word
 
 

@@ -15,6 +15,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from lab.cli.main import main
+from lab.console.plain import plain
 from lab.errors import ConfigError
 from lab.report.review.findings import Finding
 from lab.report.wandb.markdown import escaped, fenced, link, table
@@ -170,7 +171,7 @@ def test_hostile_names_stay_text(server: WandbServer, tmp_path: Path, capfd: pyt
     "name", [HOSTILE, "a_b _c_ __d__", "1. x", "www.evil.example a@b.example x:y x: y", "a\n\nb\x00"]
 )
 def test_markdown_keeps_names_literal(name: str) -> None:
-    one_line = " ".join("".join(letter if letter.isprintable() else " " for letter in name).split())
+    one_line = plain(" ".join(name.split()))
     shown = (
         MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(table(["a", "b"], [[escaped(name), "x"]]))
     )

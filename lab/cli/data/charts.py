@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from lab.cli.data.tally import CPU
+from lab.console.plain import plain
 from lab.console.wording import count
 from lab.data.base import DataModule
 from lab.data.spec import Values
@@ -101,7 +102,7 @@ def characters(text: str) -> Image.Image:
 
 
 def _name(character: str) -> str:
-    return UNSEEN.get(character, character if character.isprintable() else repr(character))
+    return UNSEEN.get(character, plain(character))
 
 
 def ratings(data: DataModule) -> Image.Image:

@@ -22,7 +22,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, rest: list[str]) -> int:
-    from lab.console.tables import plain
+    from lab.console.plain import plain
     from lab.console.wording import near
 
     record, model = trained(options, "export")

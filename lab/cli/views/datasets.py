@@ -9,7 +9,8 @@ from lab.cli.data.finding import Found
 from lab.cli.data.fitting import commands, misfit
 from lab.cli.data.tally import CPU, tally
 from lab.cli.output import stdout
-from lab.console.tables import plain, table
+from lab.console.plain import plain
+from lab.console.tables import table
 from lab.console.wording import shown
 from lab.data.lengths import LengthBatches
 from lab.data.spec import Classes, InputSpec, Spec, Tokens, Values

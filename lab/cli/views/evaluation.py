@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from lab.console.tables import plain
+from lab.console.plain import plain
 from lab.runs.summary import Summary
 from lab.statistics import Spread
 

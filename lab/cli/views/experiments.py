@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lab.config.listing import Entry
-from lab.console.tables import plain
+from lab.console.plain import plain
 from lab.console.wording import count
 
 GAP = 2

@@ -15,8 +15,8 @@ from rich.text import Text
 
 from lab.cli.views.several import HOW
 from lab.console.notices import console, notice
+from lab.console.plain import plain
 from lab.console.progress import Update, fitting
-from lab.console.tables import plain
 from lab.console.wording import duration, rate
 from lab.errors import ConfigError
 from lab.runs.fields import metric_of

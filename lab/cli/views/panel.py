@@ -11,7 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from lab.console.tables import plain
+from lab.console.plain import plain
 from lab.console.wording import count, duration, near, rate, word
 from lab.runs.summary import Summary
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lab.capabilities import Prediction
-from lab.console.tables import plain
+from lab.console.plain import plain
 from lab.data.spec import Target, Tokens, Values
 
 Row = dict[str, Any]

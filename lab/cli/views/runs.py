@@ -8,7 +8,8 @@ from rich.cells import cell_len
 from rich.console import RenderableType
 
 from lab.cli.views.running import STALE, Position
-from lab.console.tables import WIDEST, aligned, plain, table
+from lab.console.plain import plain
+from lab.console.tables import WIDEST, aligned, table
 from lab.console.wording import count, rate, size, time_left
 from lab.runs.fields import as_text, is_number, result_metric, value
 from lab.runs.select import Run

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from lab.config.explained import REQUIRED, Setting
-from lab.console.tables import plain
+from lab.console.plain import plain
 
 INDENT = "    "
 

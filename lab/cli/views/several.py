@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from lab.cli.views.panel import COLOURS
-from lab.console.tables import plain, table
+from lab.console.plain import plain
+from lab.console.tables import table
 from lab.console.wording import count, duration, interval, shown
 from lab.seeds.results import Outcome, Trial, Trials
 from lab.seeds.vary import SEED, named

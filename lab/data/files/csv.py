@@ -13,7 +13,7 @@ from itertools import islice
 from math import isfinite
 from typing import NamedTuple
 
-from lab.console.tables import plain
+from lab.console.plain import plain
 from lab.console.wording import count, some
 from lab.data.files.text import decoded
 from lab.errors import ConfigError, DataError, nearest

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from lab.console.plain import plain
 from lab.console.wording import count, interval, shown, some
 from lab.runs.select import Run
 from lab.statistics import spread
@@ -123,7 +124,7 @@ def _paragraph(text: str, width: int) -> Iterator[str]:
     """A text with each command on a line of its own, unbroken, so that it can be pasted."""
     for at, part in enumerate(COMMAND.split(text)):
         if at % 2:
-            yield f"{INDENT * 2}{_printable(part)}"
+            yield f"{INDENT * 2}{plain(part)}"
         else:
             yield from _wrapped(part.lstrip(" .,;"), width)  # punctuation after a command
 
@@ -131,18 +132,13 @@ def _paragraph(text: str, width: int) -> Iterator[str]:
 def _wrapped(paragraph: str, width: int) -> list[str]:
     """Lines of that width."""
     return textwrap.wrap(
-        _printable(paragraph),
+        plain(paragraph),
         width,
         initial_indent=INDENT,
         subsequent_indent=INDENT,
         break_long_words=False,
         break_on_hyphens=False,
     )
-
-
-def _printable(text: str) -> str:
-    """The text without control characters: names may come from somebody else's runs."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def mean_with_interval(scores: Iterable[float]) -> str:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
+from lab.console.plain import plain
+
 MEANT = re.compile(
     r"[^\w\s\-/,+=%.:]"  # could begin a tag, a link or emphasis, or end a table's cell
     r"|(?<![^\W_])_|_(?![^\W_])"  # emphasis, unless inside a word
@@ -16,7 +18,7 @@ MEANT = re.compile(
 
 def escaped(text: object) -> str:
     """Return text that Markdown shows as it is, in one line. Characters with a meaning become character references."""
-    line = " ".join("".join(letter if letter.isprintable() else " " for letter in str(text)).split())
+    line = plain(" ".join(str(text).split()))
     return MEANT.sub(lambda found: f"&#{ord(found[0])};", line)
 
 
@@ -35,7 +37,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def fenced(lines: Sequence[str]) -> str:
     """Return a code block. Nothing in the lines can end it."""
-    shown = ["".join(letter if letter.isprintable() else "?" for letter in line) for line in lines]
+    shown = [plain(line) for line in lines]
     ticks = max((len(run) for line in shown for run in re.findall("`+", line)), default=0)
     fence = "`" * max(3, ticks + 1)
     return "\n".join([f"{fence}sh", *shown, fence])

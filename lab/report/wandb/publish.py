@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from lab.console.plain import plain
 from lab.console.wording import install
 from lab.errors import ConfigError, LabError
 from lab.report.review.findings import Finding
@@ -74,7 +75,7 @@ def publish(
         )
     blocks = contents(runs, findings, group_by=group_by, places=places)
     entity, project = Counter((place.entity, place.project) for place in places.values()).most_common(1)[0][0]
-    title = "".join(letter if letter.isprintable() else " " for letter in title)[:LONGEST_TITLE]
+    title = plain(title)[:LONGEST_TITLE]
     say(f"making the report in {entity}/{project}")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         quiet(folder)
