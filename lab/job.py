@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,9 @@ from typing import Any
 import torch
 
 from lab.configuration import Config
-from lab.console.notices import console
+from lab.console.notices import console, notice
 from lab.console.wording import rate
-from lab.errors import ConfigError
+from lab.errors import ConfigError, DataError
 from lab.experiment import Experiment
 from lab.experiment.threads import fastest, is_long, steps_per_second
 from lab.needs import Need, provide
@@ -99,21 +99,34 @@ def with_fastest_threads(job: Job) -> Job:
     common, steps, most = job.config.common, job.experiment.total_steps, min(DEFAULT_THREADS, usable_cores())
     if common.threads is not None or job.device.type != "cpu" or job.fast_dev_run or not steps or most < 2:
         return job
-    rates: dict[int, float] = {}
-    with kept_randomness(), suppress(Exception):  # a model of the user's own may not take part: then torch decides
-        step = job.experiment.rehearsal()
-        if step is not None and is_long(step, steps):
-            rates = steps_per_second(step, sorted({1, most // 2, most}))
-    if not rates:
+    with kept_randomness():
+        threads = _fastest(job.experiment, steps, most)
+    if threads is None:
         return job
-    threads = fastest(rates)
-    measured = ", ".join(f"{rate(found)} with {count}" for count, found in rates.items())
-    console.print(f"threads: {threads}, the fastest by a measurement of a second ({measured})")
     job.config.record("threads", threads)
     if threads == torch.get_num_threads():
         return job
     job.config.instantiate({})
     return prepare(job.config, job.needs, fast_dev_run=job.fast_dev_run)
+
+
+def _fastest(experiment: Experiment, steps: int, most: int) -> int | None:
+    """Return the number of threads that is the fastest, and say so; None for a short training. Where a step cannot be
+    measured, as with a model that cannot be copied, the number is one."""
+    try:
+        step = experiment.rehearsal()
+        if step is None or not is_long(step, steps):
+            return None
+        rates = steps_per_second(step, sorted({1, most // 2, most}))
+    except (ConfigError, DataError):
+        raise
+    except Exception as error:
+        notice(f"threads: 1, since no step could be measured before the training ({type(error).__name__}: {error})")
+        return 1
+    threads = fastest(rates)
+    measured = ", ".join(f"{rate(found)} with {count}" for count, found in rates.items())
+    console.print(f"threads: {threads}, the fastest by a measurement of a second ({measured})")
+    return threads
 
 
 def prepare(config: Config, needs: Sequence[Need] = (), *, fast_dev_run: bool) -> Job:

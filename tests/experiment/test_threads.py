@@ -12,6 +12,7 @@ import yaml
 
 from lab import configuration, job
 from lab.configuration import load
+from lab.errors import ConfigError
 from lab.experiment import threads
 from lab.experiment.threads import fastest, is_long, steps_per_second
 from lab.job import prepare, with_fastest_threads
@@ -88,13 +89,29 @@ def test_the_rehearsal_leaves_the_experiment_alone() -> None:
     assert all(value.grad is None for value in model.parameters())
 
 
-def test_a_model_that_cannot_take_part_is_left_to_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_cannot_be_measured_gets_one_thread(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     made = prepare(load("digits.yaml"), fast_dev_run=False)
     monkeypatch.setattr(made.experiment, "rehearsal", lambda: lambda: 1 / 0)
-    state = torch.get_rng_state()
-    assert with_fastest_threads(made) is made
-    assert torch.equal(state, torch.get_rng_state())
-    assert made.config.common.threads is None
+    assert with_fastest_threads(made).config.as_dict()["threads"] == 1
+    assert torch.get_num_threads() == 1
+    (said,) = [line for line in capsys.readouterr().err.splitlines() if "threads" in line]
+    assert said == (
+        "! threads: 1, since no step could be measured before the training (ZeroDivisionError: division by zero)"
+    )
+
+
+def test_wrong_settings_end_the_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They would end the training as well, after its folder was made."""
+    made = prepare(load("digits.yaml"), fast_dev_run=False)
+
+    def refused() -> None:
+        raise ConfigError("model.size is 0")
+
+    monkeypatch.setattr(made.experiment, "rehearsal", refused)
+    with pytest.raises(ConfigError, match=r"model\.size is 0"):
+        with_fastest_threads(made)
 
 
 def test_a_run_of_a_larger_machine_is_read_here(monkeypatch: pytest.MonkeyPatch) -> None:
