@@ -108,7 +108,7 @@ class Config:
         """Notes for the user about the overrides; printed when everything has been checked."""
         self.variables: dict[str, str | None] = {}
         """Variables of the environment that settings name, `${env:NAME}`, and their values; None for one not set."""
-        if stranger is not None:  # texts may have become classes and paths while they were read
+        if stranger is not None:  # once more: the parser may have made a class or a path of a text, or added a default
             stranger.require_settings((Common, experiment), {**self.as_dict(), "experiment": None})
         self.instantiate({})
 
@@ -176,7 +176,7 @@ def load(name: str, overrides: Mapping[str, Any] | Sequence[str] = (), *, trust:
     cls = import_class(named, f"experiment in {path}")
     if not (isinstance(cls, type) and issubclass(cls, Experiment)):
         raise ConfigError(f"experiment in {path} must be the dotted path of an Experiment class, received {named!r}")
-    if stranger is not None:
+    if stranger is not None:  # before a class in it is imported
         stranger.require_settings((Common, cls), values)
     for kind in (Reference.kind, Target.kind):
         if isinstance(values.get(kind), dict):

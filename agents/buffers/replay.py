@@ -9,7 +9,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from agents.buffers.memory import require_memory
+from agents.buffers.limits import require_memory
 from agents.buffers.priorities import Priorities
 from agents.environments.vector import Steps
 from agents.spaces.observations import Tensors, arrays, at, each, put, to_device

@@ -11,7 +11,7 @@ from gymnasium import spaces
 from torch import Tensor
 
 from agents.buffers.advantages import advantages_and_returns
-from agents.buffers.memory import require_memory
+from agents.buffers.limits import require_memory
 from agents.networks.extractor import RecurrentState
 from agents.spaces.observations import Tensors, at, each, tensors
 

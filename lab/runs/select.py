@@ -14,8 +14,8 @@ from typing import Any
 from lab.config.files import read, setting
 from lab.config.roles import Roles, roles_before_0_2
 from lab.errors import ConfigError, nearest
+from lab.runs.cache import Cache
 from lab.runs.folder import at_work
-from lab.runs.memory import Memory
 from lab.runs.summary import MANY, Summary, local_runs, read_summary, run_folders, scan
 from lab.system.disk import disk
 
@@ -32,25 +32,23 @@ class Run:
 
     Args:
         record: its summary.
-        memory: what is remembered of it and others; None where they are few.
+        cache: what is remembered of it and others; None where they are few.
     """
 
     record: Summary
-    memory: Memory | None = field(default=None, repr=False, compare=False)
+    cache: Cache | None = field(default=None, repr=False, compare=False)
 
     @cached_property
     def config(self) -> dict[str, Any]:
         """The resolved config as plain values; empty where the file is missing, damaged or unreasonably large."""
-        return (
-            self._read_config() if self.memory is None else self.memory.config(self.record.run_dir, self._read_config)
-        )
+        return self._read_config() if self.cache is None else self.cache.config(self.record.run_dir, self._read_config)
 
     @cached_property
     def disk(self) -> int:
         """Bytes that its folder takes."""
-        if self.memory is None or self.record.status == "running":
+        if self.cache is None or self.record.status == "running":
             return disk(self.record.dir)
-        return self.memory.size(self.record.run_dir)
+        return self.cache.size(self.record.run_dir)
 
     def _read_config(self) -> dict[str, Any]:
         try:
@@ -110,9 +108,9 @@ def choose(
     """
     scanned = list(scan(runs_dir)) if scanned is None else scanned
     there = {folder: record for folder, record in scanned if record is not None}
-    memory = Memory(runs_dir) if len(scanned) >= MANY else None
+    cache = Cache(runs_dir) if len(scanned) >= MANY else None
     if not names:
-        return [Run(record, memory) for record in there.values()]
+        return [Run(record, cache) for record in there.values()]
     chosen: dict[Path, Summary] = {}
     for name in names:
         if lenient and Path(name).absolute() in damaged([name], runs_dir, scanned):
@@ -136,7 +134,7 @@ def choose(
             hint = nearest(name, known) or "; `lab runs` lists them"
             raise ConfigError(f"no run {name!r} in {runs_dir}{hint}")
         chosen |= found
-    return [Run(chosen[folder], memory) for folder in sorted(chosen, key=lambda folder: folder.name)]
+    return [Run(chosen[folder], cache) for folder in sorted(chosen, key=lambda folder: folder.name)]
 
 
 def first(count: int, runs_dir: Path) -> tuple[list[Run], int]:

@@ -6,13 +6,11 @@ read anew.
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -94,15 +92,3 @@ def stamp_of(found: os.stat_result) -> str:
     """Return what changes whenever a file's content does: its size, its times of change, of which anybody may set the
     first but nobody the second, and its number on the disk."""
     return f"{found.st_size}.{found.st_mtime_ns}.{found.st_ctime_ns}.{found.st_ino}"
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Do not look for cycles of objects meanwhile: with a million that live on, it takes long."""
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()

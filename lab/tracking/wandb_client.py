@@ -81,15 +81,19 @@ def tear_down() -> None:
 @contextmanager
 def own_settings() -> Iterator[None]:
     """Inside the block, the client that is set up reads the user's settings alone, not `wandb/settings` in the working
-    directory: that folder may be somebody else's, and the file names the server that the user's key is sent to."""
-    from wandb.sdk.wandb_settings import Settings
+    directory: that folder may be somebody else's, and the file names the server that the user's key is sent to.
 
-    whole = Settings.settings_workspace
-    Settings.settings_workspace = property(lambda self: os.devnull)
+    No setting or variable of the client says so. It reads the file before variables, and before the settings given to
+    `wandb.setup`.
+    """
+    import wandb
+
+    whole = wandb.Settings.settings_workspace
+    wandb.Settings.settings_workspace = property(lambda self: os.devnull)
     try:
         yield
     finally:
-        Settings.settings_workspace = whole
+        wandb.Settings.settings_workspace = whole
 
 
 @contextmanager

@@ -25,10 +25,10 @@ from lab.training.averaging import Averaging
 from lab.training.checks import batch_norm_errors, require_metrics, require_optimization, require_two_for_batch_norm
 from lab.training.drawing import Drawing, draw
 from lab.training.loop.best import Best
+from lab.training.loop.checkpoint_io import InMemory
 from lab.training.loop.evaluating import EvaluationProgress
 from lab.training.loop.gradients import GradientWatch
 from lab.training.loop.layer_statistics import LayerStatistics
-from lab.training.loop.memory import Memory
 from lab.training.loop.reporter import Reporter
 from lab.training.loop.saving import Saving
 from lab.training.loop.seeding import Seeding
@@ -122,7 +122,7 @@ class Training(Experiment):
             judged = averaging.in_place if averaging else nullcontext
             reporter = Reporter(context, progress, steps=length.steps, log_every=settings.log_every)
             drawing = Drawing(context, settings, reporter, self.first_batch, judged)
-            memory = Memory(state["lightning"] if state else None)
+            memory = InMemory(state["lightning"] if state else None)
             # The best weights are copied before the averaged ones are taken out, and averaged before they are drawn.
             callbacks: list[pl.Callback] = [Seeding(context.seed), GradientWatch()]
             callbacks += [one for one in (best, averaging) if one]

@@ -120,12 +120,13 @@ class Stranger:
         """While the parser reads and words its errors, let nothing be imported but modules on the list, and what the
         user's own overrides name.
 
-        This is a second lock: `require_settings` lets no text stand where a class is expected.
+        This is a second lock: `require_settings` lets no text stand where a class is expected. The parser's own
+        `set_parsing_settings` only adds to what may be imported, and its addition would last.
         """
         words = {word for value in self.mine.values() for word in DOTTED.findall(str(value))}
         roots = {module.__name__.partition(".")[0] for word in words if (module := _module_of(word))}
         allowed = dict.fromkeys(["lab", *families(), *OTHERS, *roots], True)
-        before = _common.parsing_settings["import_path_verdicts"]  # it can be added to, but not put back otherwise
+        before = _common.parsing_settings["import_path_verdicts"]
         _common.parsing_settings["import_path_verdicts"] = {"*": False, **allowed}
         token = permitted.set(lambda path: is_listed(path) or path in words)
         try:

@@ -50,7 +50,7 @@ def test_the_second_time_nothing_is_read(capsys: pytest.CaptureFixture[str], mon
 
     for module, name in ((summary, "read_summary"), (select, "read"), (select.Run, "_read_config")):
         monkeypatch.setattr(module, name, unexpected)
-    monkeypatch.setattr("lab.runs.memory.disk", unexpected)
+    monkeypatch.setattr("lab.runs.cache.disk", unexpected)
     assert listed(capsys, *words) == before
 
 

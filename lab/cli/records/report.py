@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from lab.cli import options as shared
 from lab.cli.output import say, stdout, writing
+from lab.cli.uncollected import uncollected
 from lab.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -40,15 +41,13 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
     if not (options.check or options.publish):
         _writable(path)
     fields = ["experiment"] if options.group_by is None else shared.listed(options.group_by, "--group-by")
-    from lab.system.remembered import uncollected
-
     with uncollected():
         runs, damaged = _chosen(options, fields)
         try:
             return _report(options, runs, damaged, fields, path)
         finally:
-            if runs[0].memory:
-                runs[0].memory.save()
+            if runs[0].cache:
+                runs[0].cache.save()
 
 
 def _report(options: argparse.Namespace, runs: list[Run], damaged: list[Path], fields: list[str], path: Path) -> int:

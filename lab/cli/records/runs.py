@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from lab.cli import options as shared
 from lab.cli.parser import Parser
 from lab.cli.runs import rules
+from lab.cli.uncollected import uncollected
 
 if TYPE_CHECKING:
     from lab.runs.select import Run
@@ -57,8 +58,6 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
 
 
 def _listed(options: argparse.Namespace, folder: Path) -> int:
-    from lab.system.remembered import uncollected
-
     with uncollected():
         if options.limit and not any(getattr(options, name) for name in rules.CHOOSING):
             from lab.cli.runs.listing import show_runs
@@ -72,8 +71,8 @@ def _listed(options: argparse.Namespace, folder: Path) -> int:
         try:
             return _shown(options, found, folder)
         finally:
-            if found and found[0].memory:
-                found[0].memory.save()
+            if found and found[0].cache:
+                found[0].cache.save()
 
 
 def _shown(options: argparse.Namespace, found: list[Run], folder: Path) -> int:

@@ -9,7 +9,7 @@ from pytorch_lightning.callbacks import Checkpoint as LastCallback
 
 from lab.data.base import Batches
 from lab.experiment import RunContext
-from lab.training.loop.memory import Memory
+from lab.training.loop.checkpoint_io import InMemory
 from lab.training.loop.reporter import Reporter
 from lab.training.loop.steps import stepped
 
@@ -28,7 +28,7 @@ class Saving(LastCallback):
     def __init__(
         self,
         context: RunContext,
-        memory: Memory,
+        memory: InMemory,
         batches: Batches,
         reporter: Reporter,
         *,

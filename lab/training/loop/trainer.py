@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
 from lab.experiment import RunContext
-from lab.training.loop.memory import Memory
+from lab.training.loop.checkpoint_io import InMemory
 
 
 def lightning_trainer(
@@ -21,7 +21,7 @@ def lightning_trainer(
     epochs: int = 1,
     accumulate: int = 1,
     precision: Literal["32-true", "bf16-mixed"] = "32-true",
-    memory: Memory | None = None,
+    memory: InMemory | None = None,
 ) -> pl.Trainer:
     """Return a Trainer for one device; with a `memory` it can be saved and restored."""
     limit = 1 if context.fast_dev_run else None

@@ -7,7 +7,7 @@ from typing import Any
 from lightning_fabric.plugins.io.checkpoint_io import CheckpointIO
 
 
-class Memory(CheckpointIO):
+class InMemory(CheckpointIO):
     """Where Lightning saves to and loads from; `lab.saving.checkpoint` writes files, atomically and without pickle."""
 
     def __init__(self, checkpoint: dict[str, Any] | None = None) -> None:

@@ -15,7 +15,7 @@ INSIDE = ("", "/checkpoints", "/artifacts", "/media", "/wandb")
 """Folders of a run whose time of change tells that files came or went."""
 
 
-class Memory:
+class Cache:
     """Remembers configs and sizes of the runs in a folder.
 
     Args:
