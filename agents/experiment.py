@@ -90,10 +90,9 @@ class AgentExperiment(Experiment):
             self.agent.hurry()
             self.total_timesteps = self.agent.shortest_run
         self.eval_settings = self.env.limited(self.evaluation.longest)
-        cut = "" if self.eval_settings is self.env else f", each cut off after {self.evaluation.longest:,} steps"
         self.descriptions = {
             "eval/return_mean": f"mean undiscounted return of the final policy over {self.evaluation.episodes} "
-            f"deterministic episodes on seeds of their own{cut}",
+            f"deterministic episodes on seeds of their own",
             "eval/return_std": "standard deviation of these returns over the episodes",
             "best/return_mean": "the same for the best policy of the run, which was chosen on other seeds",
             "eval/episode": "an episode of the final policy, which acts without chance",
@@ -106,10 +105,11 @@ class AgentExperiment(Experiment):
             raise ConfigError("checkpoint.epochs: an agent's training has no epochs; set checkpoint.steps")
         if self.method != "boundary":
             return Cadence(1 if self.fast_dev_run else wish.steps or SAVE_EVERY)
-        longest = self.eval_settings.max_episode_steps() or self.evaluation.longest
+        limit = self.env.max_episode_steps() or self.env.own_limit()
+        longest = limit or self.evaluation.longest
         least = BOUNDARY_EPISODES * longest * self.env.num_envs
         if wish.steps and wish.steps < least:
-            why = "" if self.eval_settings is self.env else " (evaluation.max_steps, as the environment names no limit)"
+            why = "" if limit else " (evaluation.max_steps, as the environment has no limit)"
             raise ConfigError(
                 f"checkpoint.steps must be at least {least} where env.resume is boundary: each checkpoint ends the "
                 f"episodes, which are up to {longest} steps long{why} in {self.env.num_envs} copies, "
@@ -168,6 +168,10 @@ class AgentExperiment(Experiment):
         if not self._best_is_final():
             with self._as_best():
                 best = self._play(seeds)
+        if self.eval_settings is not self.env and (cut := int((final.lengths >= self.evaluation.longest).sum())):
+            cut_off = f"; {cut} of them cut off after {self.evaluation.longest:,} steps"
+            told = self.descriptions["eval/return_mean"] + cut_off
+            self.descriptions = {**self.descriptions, "eval/return_mean": told}
         return figures("eval", final) | figures("best", best)
 
     def _play(self, seeds: Sequence[int]) -> Episodes:

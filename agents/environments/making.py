@@ -11,6 +11,7 @@ from typing import Any
 import gymnasium as gym
 from gymnasium.wrappers import NormalizeObservation, NormalizeReward
 
+from agents.environments.closing import close
 from agents.spaces.images import ChannelsFirst, has_channels_last
 from lab.config.imports import present_name, require_importable
 from lab.console.wording import install
@@ -136,9 +137,36 @@ def _absent_module(error: Exception) -> str | None:
 LIMITS = ("max_episode_steps", "_max_episode_steps", "max_steps", "episode_length", "max_episode_length", "horizon")
 """Attributes in which environments keep the number of steps after which they truncate an episode."""
 
+TRIED_STEPS = 1_000
+"""Steps in which an environment without a time limit is to truncate an episode."""
 
-def keeps_limit(env: gym.Env[Any, Any]) -> bool:
-    """Whether an environment has a number of steps under one of the names that are usual for the length of an episode.
-    Gymnasium's registry knows nothing of it."""
-    limits = (getattr(env.unwrapped, name, None) for name in LIMITS)
-    return any(isinstance(limit, int) and limit > 0 for limit in limits)
+
+def own_limit(make: Callable[[], gym.Env[Any, Any]]) -> int | None:
+    """Return after how many steps an environment truncates its episodes by itself, which Gymnasium's registry does not
+    know; None where it does not seem to.
+
+    It is the length of the first episode that is truncated in 1,000 steps with random actions. Where none is, it is the
+    number that the environment has under a usual name, unless an episode was longer.
+    """
+    env = make()
+    found = (getattr(env.unwrapped, name, None) for name in LIMITS)
+    named = next((one for one in found if isinstance(one, int) and one > 0), None)
+    steps = longest = 0
+    try:
+        with kept_randomness():
+            env.action_space.seed(0)
+            env.reset(seed=0)
+            for _ in range(TRIED_STEPS):
+                *_, terminated, truncated, _ = env.step(env.action_space.sample())
+                steps += 1
+                if truncated:
+                    return steps
+                longest = max(longest, steps)
+                if terminated:
+                    env.reset()
+                    steps = 0
+    except Exception:  # an environment's own code may fail in any way; the training says so
+        return named
+    finally:
+        close(env)
+    return named if named is not None and named > longest else None

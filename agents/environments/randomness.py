@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import gymnasium as gym
-import numpy as np
 
 from agents.environments.closing import close
+from agents.spaces.observations import alike
 from lab.errors import EnvironmentFailedError
 from lab.system.randomness import (
     accelerator,
@@ -132,12 +132,3 @@ def _is_known(env: Env) -> bool:
 
 def _module(env: Env) -> str:
     return f"{type(env).__module__}."
-
-
-def alike(one: Any, other: Any) -> bool:
-    """Whether two observations, states of generators, or other nested values are equal, number by number."""
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(alike(one[key], other[key]) for key in one)
-    if isinstance(one, list | tuple):
-        return len(one) == len(other) and all(map(alike, one, other))
-    return bool(np.array_equal(one, other))

@@ -15,8 +15,7 @@ import numpy as np
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 
 from agents.environments.closing import close
-from agents.environments.randomness import alike
-from agents.spaces.observations import fitted, misfit
+from agents.spaces.observations import alike, fitted, misfit
 from lab.errors import ConfigError, EnvironmentFailedError
 from lab.system.randomness import derived_seed
 

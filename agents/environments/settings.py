@@ -17,7 +17,7 @@ from gymnasium.wrappers import TimeLimit
 from agents.environments.cartpole_vectors import CartPoleVector
 from agents.environments.closing import close
 from agents.environments.known import refused_id
-from agents.environments.making import Wrapper, keeps_limit, make_env, present_id
+from agents.environments.making import Wrapper, make_env, own_limit, present_id
 from agents.environments.native import NativeEnvs
 from agents.environments.randomness import (
     OwnGenerators,
@@ -154,9 +154,9 @@ class EnvSettings:
         env = self._example()
         return env.spec.max_episode_steps if env.spec else None
 
-    def ends_itself(self) -> bool:
-        """Whether the environment seems to truncate its episodes by itself; see `keeps_limit`."""
-        return keeps_limit(self._example())
+    def own_limit(self) -> int | None:
+        """Return after how many steps the environment truncates its episodes by itself; see `making.own_limit`."""
+        return own_limit(self.make)
 
     def limited(self, max_steps: int) -> EnvSettings:
         """Return these settings, with a time limit of `max_steps` if the environment has none of its own."""

@@ -11,6 +11,7 @@ from typing import ClassVar
 import numpy as np
 from PIL import Image
 
+from agents.environments.making import TRIED_STEPS
 from agents.environments.resumable import MOST_REPLAYED
 from agents.environments.settings import EnvSettings
 from agents.evaluation.env import Actor, EvalEnv
@@ -100,13 +101,13 @@ def episode_seeds(seed: int, purpose: str, count: int) -> list[int]:
 
 
 def announce_limit(settings: EnvSettings, evaluation: EvaluationSettings) -> None:
-    """Say so if the environment has no time limit of its own, so that evaluation cuts episodes off."""
-    if settings.max_episode_steps() is None and not settings.ends_itself():
+    """Say so if the environment has no time limit and truncates no episode by itself: then evaluation may have to."""
+    if settings.max_episode_steps() is None and settings.own_limit() is None:
         notice(
-            f"{settings.id} names no time limit: evaluation, films and lab play cut an episode off after "
-            f"{evaluation.longest:,} steps (evaluation.max_steps), and training never does; a resumed run begins a new "
-            f"episode in place of one of more than {MOST_REPLAYED:,} steps; gymnasium.wrappers.TimeLimit under "
-            "env.wrappers limits all of them, and an environment that truncates its episodes by itself needs none"
+            f"{settings.id} names no time limit, and truncated no episode in {TRIED_STEPS:,} steps of random actions: "
+            f"evaluation, films and lab play cut an episode off after {evaluation.longest:,} steps "
+            "(evaluation.max_steps), and training never does; a resumed run begins a new episode in place of one of "
+            f"more than {MOST_REPLAYED:,} steps; gymnasium.wrappers.TimeLimit under env.wrappers limits all of them"
         )
 
 

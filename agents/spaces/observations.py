@@ -119,3 +119,12 @@ def rows_of(observations: Any) -> int:
 def stack(observations: list[Any]) -> Any:
     """Return observations of single environments as a batch `(B, *shape)`."""
     return each(lambda *parts: np.stack(parts), observations[0], *observations[1:])
+
+
+def alike(one: Any, other: Any) -> bool:
+    """Whether two observations, states of generators, or other nested values are equal, number by number."""
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(alike(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(alike, one, other))
+    return bool(np.array_equal(one, other))
