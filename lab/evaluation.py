@@ -19,10 +19,11 @@ from lab.encoders.pretrained import Pretrained
 from lab.errors import CheckpointError
 from lab.experiment import Experiment, RunContext, State
 from lab.job import Job, build, prepare, require_secrets
-from lab.needs import COPIES, Need, needs_of
+from lab.needs import Need, needs_of
 from lab.recording import timed
 from lab.runs import summary
-from lab.runs.artifacts import artifact_at
+from lab.runs.artifacts import COPIES, artifact_at
+from lab.runs.select import find_run
 from lab.runs.summary import Summary
 from lab.saving.checkpoint import load as load_checkpoint
 from lab.saving.own_data import require_place, require_same
@@ -62,8 +63,9 @@ def evaluate_run(
     trust: bool | None = None,
 ) -> Summary:
     """Evaluate a finished run again, as `evaluate` does, by its summary, which stays as it is."""
-    states = _States(record.dir, checkpoint)
-    job = _prepared(record, _config(record.dir, overrides, trust))
+    config = _config(record.dir, overrides, trust)
+    states = _States(record, checkpoint, config, trust)
+    job = _prepared(record, config)
     _put_in(states, job.experiment, record)
     again = replace(record, device=describe(job.device), durations=dict(record.durations))
     with timed(again, "evaluate"):
@@ -96,7 +98,7 @@ def load(
 
     Raises ConfigError if there is no such run, CheckpointError if it has no such checkpoint.
     """
-    folder = summary.find_run(str(run), summary.runs_folder(runs_dir))
+    folder = find_run(str(run), summary.runs_folder(runs_dir))
     return load_run(summary.read_summary(folder), overrides, checkpoint=checkpoint, device=device, trust=trust)
 
 
@@ -116,7 +118,8 @@ def load_run(
         overrides = (
             {**overrides, "device": device} if isinstance(overrides, Mapping) else [*overrides, f"--device={device}"]
         )
-    config, states = _config(record.dir, overrides, trust), _States(record.dir, checkpoint)
+    config = _config(record.dir, overrides, trust)
+    states = _States(record, checkpoint, config, trust)
     form = None if _changes_data(overrides) else states.meta.get("form")
     if form is None:
         job = _prepared(record, config)
@@ -169,13 +172,17 @@ class _States(Mapping[str, State]):
     """What `Experiment.states` returned, by name. Each is read when it is taken.
 
     Args:
-        folder: of the run.
+        record: of the run.
         checkpoint: the one that is to be evaluated, in place of `final`.
+        config: of the run; where it is the user's own, so must be each checkpoint that is read.
+        trust: whether the run was taken for the user's own without that.
 
     Raises CheckpointError if the run has no such checkpoint.
     """
 
-    def __init__(self, folder: Path, checkpoint: str) -> None:
+    def __init__(self, record: Summary, checkpoint: str, config: Config, trust: bool | None) -> None:
+        folder = record.dir
+        self.signed_for = record.run_id if trust is None and config.stranger is None else None
         there = {name: path for name in RESULTS if (path := folder / "checkpoints" / name).is_dir()}
         if "final" not in there:
             raise CheckpointError(
@@ -184,7 +191,7 @@ class _States(Mapping[str, State]):
         if checkpoint not in there:
             raise CheckpointError(f"{folder} has no checkpoint {checkpoint}, only {', '.join(there)}")
         self.paths = there | {"final": there[checkpoint]}
-        self.judged = load_checkpoint(self.paths["final"])
+        self.judged = load_checkpoint(self.paths["final"], signed_for=self.signed_for)
 
     @property
     def meta(self) -> Mapping[str, Any]:
@@ -193,8 +200,9 @@ class _States(Mapping[str, State]):
 
     def __getitem__(self, name: str) -> State:
         path = self.paths[name]
-        found: State = (self.judged if path == self.judged.folder else load_checkpoint(path)).state
-        return found
+        if path == self.judged.folder:
+            return self.judged.state  # type: ignore[no-any-return]
+        return load_checkpoint(path, signed_for=self.signed_for).state  # type: ignore[no-any-return]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.paths)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, is_dataclass
@@ -17,12 +17,17 @@ from typing import Any
 from lab.config.classes import types_of
 from lab.config.imports import import_class
 from lab.configuration import Config
+from lab.console.notices import notice
+from lab.console.wording import near, some
 from lab.errors import ConfigError, nearest
-from lab.runs.artifacts import FromRun, artifact_at
+from lab.runs.artifacts import COPIES, FromRun, artifact_at, is_whole
+from lab.runs.select import is_own_run
 from lab.runs.summary import Summary, local_runs, read_summary
-from lab.system.opening import NO_LINK, is_plain
+from lab.system.opening import NO_LINK, copy_plain, is_plain, unshare
 
-COPIES, USED_BY = "needs", "used_by.jsonl"
+USED_BY = "used_by.jsonl"
+ID = re.compile(r"\d{8}-\d{6}-s\d+-[0-9a-f]{4}")
+"""Of a run. What a stranger's summary gives as its id may be the name of an experiment."""
 
 
 @dataclass(frozen=True)
@@ -67,28 +72,38 @@ class MissingArtifactError(ConfigError):
         self.experiment = experiment
 
 
-def needs_of(config: Config, runs: Path, *, own: Path | None = None, fast_dev_run: bool = False) -> list[Need]:
+def needs_of(
+    config: Config, runs: Path, *, own: Path | None = None, fast_dev_run: bool = False, trust: bool | None = None
+) -> list[Need]:
     """Return the artifacts that a config needs, from the runs folder `runs`.
 
     Args:
         own: folder of the run itself if it exists already; then the copies in it are used.
         fast_dev_run: whether artifacts of fast-dev runs are accepted.
+        trust: whether the newest run of an experiment may be somebody else's. None: not for a config of the user's, who
+            can name such a run by its folder or id.
 
     Raises MissingArtifactError if there is no such artifact, ConfigError where somebody else's config names one outside
     his folder of runs.
     """
-    needs = [_find(place, value, runs, own, fast_dev_run) for place, value in _settings(config)]
+    anybodys = bool(trust) or config.stranger is not None
+    needs = [_find(place, value, runs, own, fast_dev_run, anybodys) for place, value in _settings(config)]
     for need in needs:
         if config.stranger:
             config.stranger.require_artifact(need.key, need.folder, runs if isinstance(need.wanted, FromRun) else None)
     return needs
 
 
-def provide(config: Config, needs: Sequence[Need]) -> None:
-    """Use the artifacts' folders when the config is built. The recorded config names the runs by their ids instead."""
+def pin(config: Config, needs: Sequence[Need]) -> None:
+    """Let the recorded config name the runs that were found by their ids."""
     for need in needs:
         if isinstance(need.wanted, FromRun) and need.source is not None:
             config.record(f"{need.place}.run", need.source.run_id)
+
+
+def provide(config: Config, needs: Sequence[Need]) -> None:
+    """Use the artifacts' folders when the config is built. The recorded config names the runs by their ids instead."""
+    pin(config, needs)
     if needs:
         config.instantiate({need.place: str(need.folder) for need in needs})
 
@@ -102,7 +117,7 @@ def keep_copies(needs: Sequence[Need], record: Summary, folder: Path, *, tell: b
             copy.mkdir(parents=True)
             for found in need.folder.iterdir():
                 if is_plain(found, need.folder):  # somebody else's link may point to a private file
-                    shutil.copyfile(found, copy / found.name)
+                    copy_plain(found, need.folder, copy / found.name)
         record.needs.append(need.lineage)
         if tell and need.source is not None:
             line = json.dumps({"run_id": record.run_id, "experiment": record.name, "name": need.lineage["name"]})
@@ -111,7 +126,9 @@ def keep_copies(needs: Sequence[Need], record: Summary, folder: Path, *, tell: b
 
 
 def _append(path: Path, line: str) -> None:
-    """Add a line to a file. Raises OSError for a link: the run may be somebody else's."""
+    """Add a line to a file, and to none that has its bytes too. Raises OSError for a link: the run may be somebody
+    else's."""
+    unshare(path)
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | NO_LINK | os.O_NONBLOCK, 0o666)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(line)
@@ -137,7 +154,7 @@ def _settings(config: Config) -> Iterator[tuple[str, Any]]:
     yield from walk(config.as_dict(), config.experiment, "")
 
 
-def _find(place: str, value: Any, runs: Path, own: Path | None, fast_dev_run: bool) -> Need:
+def _find(place: str, value: Any, runs: Path, own: Path | None, fast_dev_run: bool, anybodys: bool) -> Need:
     key = place.replace(".init_args", "")
     wanted: FromRun | str = FromRun(**value) if isinstance(value, Mapping) else str(value)
     copy = own / COPIES / key if own else None
@@ -147,17 +164,26 @@ def _find(place: str, value: Any, runs: Path, own: Path | None, fast_dev_run: bo
     found = _runs(wanted.run, runs)
     if copy and copy.is_dir():
         return Need(place, key, wanted, copy, found[-1] if found else None)
-    for run in reversed(found):
-        finished = run.status == "completed" and (fast_dev_run or not run.fast_dev_run)
-        if finished and (there := artifact_at(run.dir, wanted.name)):
+    finished = [run for run in found if run.status == "completed" and (fast_dev_run or not run.fast_dev_run)]
+    having = [(run, there) for run in reversed(finished) if (there := artifact_at(run.dir, wanted.name))]
+    strange: list[str] = []
+    for run, there in having:
+        if anybodys or (is_own_run(run) and is_whole(there)):
+            if strange:
+                notice(f"{key}: left out, because not signed as yours: {some(strange)}")
             return Need(place, key, wanted, there, run)
+        strange.append(near(run.dir))
+    if having and (Path(wanted.run).is_dir() or ID.fullmatch(wanted.run)):  # the user means this one
+        notice(f"{key} takes the artifact {wanted.name!r} of {strange[0]}, which is not signed as yours")
+        return Need(place, key, wanted, having[0][1], having[0][0])
     if any(wanted.run != run.name for run in found) and not _is_file(wanted.run):  # a certain run was named
         why = "is not complete" if found[0].status != "completed" else f"has no artifact {wanted.name!r}"
         raise MissingArtifactError(f"{key}: the run {wanted.run} {why}", None)
     hint = nearest(wanted.run, {run.name for run in local_runs(runs)}) if not found else ""
+    signing = f"; not signed as yours, and so left out: {some(strange)} (`lab trust RUN` signs one)" if strange else ""
     raise MissingArtifactError(
         f"{key} needs the artifact {wanted.name!r} of a completed run of {wanted.run}, and there is none in "
-        f"{runs}{hint}; `lab run {wanted.run}` makes it, or add --make-needed",
+        f"{runs}{hint}{signing}; `lab run {wanted.run}` makes it, or add --make-needed",
         wanted.run,
     )
 

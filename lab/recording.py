@@ -22,6 +22,7 @@ from lab.console.notices import notice
 from lab.console.wording import shown
 from lab.errors import ConfigError, DivergedError, Interrupted
 from lab.job import Job, exactness
+from lab.keys.signature import signed_config
 from lab.needs import keep_copies
 from lab.runs.folder import NEW, create
 from lab.runs.reference import Reference, Target, verdict_on
@@ -29,7 +30,6 @@ from lab.runs.summary import Status, Summary, new_run_id
 from lab.system.devices import describe
 from lab.system.files import write_atomic
 from lab.tracking.redact import redact
-from lab.trust.signature import signed_config
 
 TAKEN = {errno.EEXIST, errno.ENOTEMPTY}
 ATTEMPTS = 20  # to find an id that no other run has
@@ -76,15 +76,16 @@ def _record(job: Job, runs: Path) -> Summary:
 
 def _fill(folder: Path, job: Job, record: Summary) -> None:
     """Write what a run's folder has before it trains."""
-    write_config(folder, job.config)
+    write_config(folder, job.config, record.run_id)
     keep_copies(job.needs, record, folder, tell=job.config.stranger is None)
     record.write(folder)
 
 
-def write_config(folder: Path, config: Config, *, sign: bool = True) -> None:
-    """Write `config.yaml`, without secrets, atomically; signed as the user's own, unless it is somebody else's."""
+def write_config(folder: Path, config: Config, run_id: str, *, sign: bool = True) -> None:
+    """Write the `config.yaml` of a run, without secrets, atomically; signed as the user's own, unless it is somebody
+    else's."""
     content = dump(redact(config.as_dict())).encode()
-    write_atomic(folder / "config.yaml", signed_config(content) if sign else content)
+    write_atomic(folder / "config.yaml", signed_config(content, run_id) if sign else content)
 
 
 def record_verdicts(job: Job, record: Summary) -> None:

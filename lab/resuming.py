@@ -21,10 +21,11 @@ from lab.configuration import Config, load
 from lab.console.notices import notice
 from lab.errors import CheckpointError, ConfigError
 from lab.job import exactness, prepare, require_secrets
-from lab.needs import COPIES, needs_of
+from lab.needs import needs_of
 from lab.recording import write_config
 from lab.runner import carry_out
 from lab.runs import summary
+from lab.runs.artifacts import COPIES
 from lab.runs.folder import FORK, create, locked, require_no_links
 from lab.runs.summary import Summary
 from lab.saving import checkpoint
@@ -34,6 +35,7 @@ from lab.saving.own_data import moved, require_place, require_same
 from lab.saving.saver import position
 from lab.saving.surroundings import changes, differences, surroundings
 from lab.system.devices import describe
+from lab.system.opening import copy_plain
 from lab.system.process import process_as_found
 from lab.tracking import MEDIA, METRICS
 from lab.tracking.destination import chosen_mode
@@ -68,8 +70,9 @@ def resume(
         shutil.rmtree(folder / FORK, ignore_errors=True)  # left by a fork that was killed
         require_no_links(folder)
         record = summary.read_summary(folder)
-        restored = newest(folder)
         config = load(str(folder / "config.yaml"), overrides, trust=trust)
+        record.mine &= config.stranger is None
+        restored = newest(folder, signed_for=record.run_id if trust is None and record.mine else None)
         before = (
             _trained_with(restored, mine=config.stranger is None)
             if restored
@@ -112,7 +115,7 @@ def resume(
             notice(f"{'; '.join(changed)}: a new run continues from step {position(restored.folder):,} of {parent}")
         if changed != every:  # the data lie elsewhere now, which later commands need to know
             record.dataset = asdict(job.experiment.dataset)
-            write_config(record.dir, config, sign=config.stranger is None)
+            write_config(record.dir, config, record.run_id, sign=record.mine)
         forced = [*record.resume.get("forced", []), *others]
         record.resume |= exactness(job) | {"sessions": record.resume.get("sessions", 0) + 1}
         if forced:
@@ -205,7 +208,10 @@ def _fork(record: Summary, restored: Checkpoint, config: Config, held: ExitStack
         git=git_state() if config.stranger is None else None,
         resume={"checkpoint": position(restored.folder), "steps_after_it": 0},
         parent={"run_id": record.run_id, "checkpoint": position(restored.folder)},
+        mine=config.stranger is None,
     )
+    if not made.mine and folder.parent.is_symlink():
+        raise ConfigError(f"{folder.parent} is a link, and a run that is not signed as yours writes through none")
     create(
         folder, record.dir / FORK, partial(_fill_fork, record=record, restored=restored, config=config, made=made), held
     )
@@ -216,19 +222,22 @@ def _fill_fork(folder: Path, record: Summary, restored: Checkpoint, config: Conf
     """Write into `folder` what the run `made` takes over from `record`."""
     checkpoints = folder / "checkpoints"
     (checkpoints / SEGMENTS).mkdir(parents=True)
-    mine = config.stranger is None
-    write_config(folder, config, sign=mine)
-    for name in (METRICS, MEDIA):
-        shutil.copyfile(record.dir / name, folder / name)
-    for name in ("media", COPIES):
-        if (record.dir / name).is_dir():
-            shutil.copytree(record.dir / name, folder / name)
+    write_config(folder, config, made.run_id, sign=made.mine)
+    for path in [record.dir / METRICS, record.dir / MEDIA, *_inside(record.dir, "media"), *_inside(record.dir, COPIES)]:
+        copy = folder / path.relative_to(record.dir)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy_plain(path, record.dir, copy)
     segments = []
     for segment in restored.segments:
         path = checkpoints / SEGMENTS / segment.path.name
-        shutil.copyfile(segment.path, path)
+        copy_plain(segment.path, record.dir, path)
         segments.append(replace(segment, path=path))
     led_to = restored.meta.get(LED_TO) or restored.meta["config"]
     meta = {**restored.meta, "config": redact(config.as_dict()), LED_TO: led_to, "run_id": made.run_id}
-    checkpoint.publish(checkpoints / restored.folder.name, restored.state, meta, segments, sign=mine)
+    checkpoint.publish(checkpoints / restored.folder.name, restored.state, meta, segments, sign=made.mine)
     made.write(folder)
+
+
+def _inside(folder: Path, name: str) -> list[Path]:
+    """Return the files in a folder of a run, at any depth."""
+    return [path for path in sorted((folder / name).rglob("*")) if not path.is_dir()]

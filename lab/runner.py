@@ -12,13 +12,14 @@ from typing import Any
 
 from lab.configuration import Config, load
 from lab.console.notices import notice
+from lab.console.wording import near
 from lab.errors import DivergedError, SavingError
 from lab.experiment import Experiment, RunContext
 from lab.job import Job, prepare, with_fastest_threads
 from lab.needs import MissingArtifactError, Need, needs_of
 from lab.recording import TrainingTime, new_record, record_verdicts, status_of, timed, write_or_notice
 from lab.runs import summary
-from lab.runs.artifacts import FOLDER
+from lab.runs.artifacts import FOLDER, seal
 from lab.runs.summary import Summary
 from lab.saving import checkpoint
 from lab.saving.checkpoint import Checkpoint
@@ -28,7 +29,7 @@ from lab.system.process import process_as_found
 from lab.system.randomness import seed_everything
 from lab.system.signals import Stop, signals_as_exceptions
 from lab.tracking import Journal, Trackers, WandbFollower
-from lab.tracking.destination import chosen_mode
+from lab.tracking.destination import chosen_mode, others_id
 from lab.tracking.redact import redact, secrets_of
 
 LONGEST = 20_000  # characters of an error that are looked at
@@ -65,7 +66,7 @@ def run(
     started = time.perf_counter()
     wandb_mode, runs = chosen_mode(), summary.runs_folder(runs_dir)
     config = load(str(name), overrides, trust=trust)
-    needs = find_needs(config, runs, fast_dev_run=fast_dev_run, make_needed=make_needed, announce=announce)
+    needs = find_needs(config, runs, fast_dev_run=fast_dev_run, make_needed=make_needed, trust=trust, announce=announce)
     job = with_fastest_threads(prepare(config, needs, fast_dev_run=fast_dev_run))
     for line in [*config.notes, *job.experiment.notes]:
         notice(line)
@@ -77,14 +78,20 @@ def run(
 
 
 def find_needs(
-    config: Config, runs: Path, *, fast_dev_run: bool, make_needed: bool, announce: Announce = lambda record: None
+    config: Config,
+    runs: Path,
+    *,
+    fast_dev_run: bool,
+    make_needed: bool,
+    trust: bool | None = None,
+    announce: Announce = lambda record: None,
 ) -> list[Need]:
     """Return the artifacts of other runs that the config needs. With `make_needed`, the experiments that make missing
-    ones run first; without, MissingArtifactError is raised."""
+    ones run first; without, MissingArtifactError is raised. Somebody else's runs count only with `trust`."""
     made: set[str] = set()
     while True:
         try:
-            return needs_of(config, runs, fast_dev_run=fast_dev_run)
+            return needs_of(config, runs, fast_dev_run=fast_dev_run, trust=trust)
         except MissingArtifactError as error:
             if not make_needed or error.experiment is None or error.experiment in made:
                 raise
@@ -111,10 +118,9 @@ def carry_out(
     clock = TrainingTime(restored.meta["train_seconds"] if restored else 0.0)
     meta = _checkpoint_meta(job, record, journal, clock)
     saver: Saver | None = None
-    mine = restored is None or job.config.stranger is None
     try:
         with signals_as_exceptions() as stop:
-            saver = Saver(record.dir / "checkpoints", meta, stop, job.cadence, restored, sign=mine)
+            saver = Saver(record.dir / "checkpoints", meta, stop, job.cadence, restored, sign=record.mine)
             context = RunContext(
                 record.dir, record.seed, job.device, tracker, job.fast_dev_run, saver, restored, changed
             )
@@ -124,7 +130,7 @@ def carry_out(
             record.write()
             _train(experiment, context, record, stop, clock)
             record.durations["saving"] = round(saver.seconds, 3)
-            _publish(experiment, record, sign=mine)
+            _publish(experiment, record)
             _evaluate(experiment, context, record)
             _draw(experiment, context)
             _baselines(experiment, context, record)
@@ -151,7 +157,14 @@ def carry_out(
 
 
 def _follow(job: Job, record: Summary, journal: Journal, mode: str) -> WandbFollower:
-    """Return what sends the rows of the journal to W&B."""
+    """Return what sends the rows of the journal to W&B: somebody else's run under an id that he did not choose."""
+    own = record.mine or job.config.stranger is None
+    new_id = others_id(record.run_id)
+    if not own and mode != "disabled":
+        notice(
+            f"{near(record.dir)} is not signed as yours: it goes to Weights & Biases under a new id, {new_id}; with "
+            "--trust, under its own"
+        )
     return WandbFollower(
         record.dir,
         name=record.name,
@@ -159,7 +172,7 @@ def _follow(job: Job, record: Summary, journal: Journal, mode: str) -> WandbFoll
         config=job.config.as_dict(),
         mode=mode,
         sent=journal.rows,
-        joined=record.wandb,
+        joined=record.wandb if own else {"id": new_id},
     )
 
 
@@ -187,14 +200,15 @@ def _train(experiment: Experiment, context: RunContext, record: Summary, stop: S
     record.throughput = {"value": round(rate, 2 if rate >= 1 else 6), "unit": f"{throughput.unit}/s"}
 
 
-def _publish(experiment: Experiment, record: Summary, *, sign: bool) -> None:
+def _publish(experiment: Experiment, record: Summary) -> None:
     """Write the checkpoints that are evaluated and exported, and the artifacts for other runs."""
     meta = {"run_id": record.run_id, "form": experiment.form()}
     for name, state in experiment.states().items():
-        checkpoint.publish(record.dir / "checkpoints" / name, state, meta, sign=sign)
+        checkpoint.publish(record.dir / "checkpoints" / name, state, meta, sign=record.mine)
     artifacts = experiment.artifacts()
     for name, write in artifacts.items():
         write(record.dir / FOLDER / name)
+        seal(record.dir / FOLDER / name, record.run_id, sign=record.mine)
     record.artifacts = list(artifacts)
 
 

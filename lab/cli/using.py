@@ -25,7 +25,8 @@ def chosen(options: argparse.Namespace) -> Chosen:
 
     Raises ConfigError if there is no such run, or if it has no such checkpoint.
     """
-    from lab.runs.summary import find_run, read_summary, runs_folder
+    from lab.runs.select import find_run
+    from lab.runs.summary import read_summary, runs_folder
 
     record = read_summary(find_run(options.run, runs_folder(options.runs_dir)))
     name = options.checkpoint

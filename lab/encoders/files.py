@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor
 
 from lab.config.imports import import_class, import_from_here, present_name, public_name
@@ -25,10 +25,11 @@ from lab.data.spec import InputSpec, Spec
 from lab.encoders.base import Encoder, EncoderFactory
 from lab.encoders.combined import Combined
 from lab.errors import CheckpointError, ConfigError, nearest
+from lab.runs.artifacts import seal, sealed
+from lab.saving.tensors import tensors_in
 from lab.system.files import make_folder, write_atomic, write_json
-from lab.system.opening import open_plain, read_plain
+from lab.system.opening import MOST_BYTES
 from lab.trust.settings import wrong_settings
-from lab.trust.signature import is_signed, signed
 
 NETWORKS = Path(__file__).parent / "networks"
 WEIGHTS, DESCRIPTION = "encoder.safetensors", "encoder.json"
@@ -56,23 +57,24 @@ def save_encoder(encoder: Encoder, folder: Path) -> None:
     make_folder(folder)
     write_atomic(folder / WEIGHTS, save(plain_state(encoder)))
     description = {"schema": 1, **_plain(encoder), "spec": _plain(encoder.spec), "features_dim": encoder.features_dim}
-    write_json(folder / DESCRIPTION, signed("artifact", description))
+    write_json(folder / DESCRIPTION, description)
+    seal(folder, None)  # a run seals it anew, as its own
 
 
 def load_encoder(folder: Path, *, classes: Iterable[type[Encoder]] = ()) -> Encoder:
     """Rebuild the encoder in `folder`, on the CPU and in eval mode.
 
     Its class and those of the encoders inside it must be the lab's own or in `classes`, so that somebody else's file
-    does not choose what is imported; a file that is signed as the user's own may name any. Raises CheckpointError when
-    the files are missing or do not fit each other, ConfigError for another class.
+    does not choose what is imported; an artifact that is signed as the user's own may name any. Raises CheckpointError
+    when the files are missing or do not fit each other, ConfigError for another class.
     """
     known = {public_name(c): c for c in (*_own_classes(), *classes)}
     try:
-        description = json.loads(read_plain(folder / DESCRIPTION, folder))
-        mine = is_signed("artifact", description)
-        encoder = _factory(description, known, folder, mine=mine)(_spec(description["spec"]))
-        open_plain(folder / WEIGHTS, folder).close()  # through no link
-        encoder.load_state_dict(load_file(folder / WEIGHTS))
+        artifact = sealed(folder)
+        description = json.loads(artifact.read(DESCRIPTION))
+        encoder = _factory(description, known, folder, mine=artifact.mine)(_spec(description["spec"]))
+        numbers = sum(value.numel() for value in encoder.state_dict().values())
+        encoder.load_state_dict(tensors_in(artifact.read(WEIGHTS, most=MOST_BYTES + 8 * numbers)))
     except UNREADABLE as error:
         raise CheckpointError(f"no encoder can be loaded from {folder}: {error}") from error
     return encoder.eval()

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-FOLDER = "artifacts"
+from lab.errors import CheckpointError
+from lab.keys.signature import RUN, is_signed, run_of_config, signed
+from lab.system.files import print_of, write_json
+from lab.system.opening import MOST_BYTES, is_plain, read_plain
+
+FOLDER, COPIES = "artifacts", "needs"
+"""Folders of a run: what it made, and copies of what other runs made that it was built from."""
+MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)
@@ -34,3 +46,73 @@ def artifact_at(path: Path, name: str) -> Path | None:
     moved = path.parent / FOLDER / name if path.name == name else path  # `RUN/encoder`, where 0.1 had it
     candidates = (path / FOLDER / name, path / name, path, moved)
     return next((folder for folder in candidates if (folder / f"{name}.json").is_file()), None)
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """An artifact's folder with what its manifest says.
+
+    Args:
+        folder: of the artifact.
+        prints: size and hash of each of its files, by name; None where it has no manifest, as before version 0.2.
+        mine: whether the manifest is signed as the user's own, and for the run that the artifact lies in.
+    """
+
+    folder: Path
+    prints: Mapping[str, Any] | None
+    mine: bool
+
+    def read(self, name: str, most: int = MOST_BYTES) -> bytes:
+        """Return the bytes of a file. Raises CheckpointError where they are not those of the manifest, OSError for no
+        plain file, or more than `most` bytes."""
+        content = read_plain(self.folder / name, self.folder, most)
+        if self.prints is not None:
+            found = {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+            if self.prints.get(name) != found:
+                raise CheckpointError(f"{self.folder / name} is damaged: it differs from its hash in {MANIFEST}")
+        return content
+
+
+def seal(folder: Path, run_id: str | None, *, sign: bool = True) -> None:
+    """Write the manifest of an artifact: the hashes of its files, signed as the user's own unless `sign` is false.
+
+    `run_id` is of the run that it lies in; None for an artifact that lies in none, or was copied from another run.
+    """
+    values = {"schema": 1, RUN: run_id, "files": _prints(folder)}
+    write_json(folder / MANIFEST, signed("artifact", values) if sign else values)
+
+
+def sealed(folder: Path) -> Sealed:
+    """Return an artifact with what its manifest says. One that is damaged counts as none."""
+    try:
+        values = json.loads(read_plain(folder / MANIFEST, folder))
+        prints = values["files"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return Sealed(folder, None, mine=False)
+    if not isinstance(prints, dict):
+        return Sealed(folder, None, mine=False)
+    run = _run_of(folder)
+    return Sealed(folder, prints, mine=is_signed("artifact", values) and (run is None or values.get(RUN) == run))
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether an artifact is the user's own, and each of its files is the one that was sealed."""
+    found = sealed(folder)
+    return found.mine and found.prints == _prints(folder)
+
+
+def _prints(folder: Path) -> dict[str, Any]:
+    names = sorted(path.name for path in folder.iterdir() if path.name != MANIFEST and is_plain(path, folder))
+    return {name: print_of(folder / name) for name in names}
+
+
+def _run_of(folder: Path) -> str | None:
+    """Return the id that the config of the run is signed for which the artifact lies in, empty if it is not signed;
+    None for an artifact that lies in no run."""
+    run = folder.parent.parent if folder.parent.name == FOLDER else folder.parent
+    if not os.path.lexists(run / "summary.json"):
+        return None
+    try:
+        return run_of_config(read_plain(run / "config.yaml", run)) or ""
+    except OSError:
+        return ""

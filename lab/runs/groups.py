@@ -11,7 +11,7 @@ from typing import Any
 from lab.console.wording import count, shown, some
 from lab.runs.designs import Settings, by_repeat, called, differing, kind, repeat, short_name, varied
 from lab.runs.fields import result_metric, value
-from lab.runs.readings import number, seed_of, unfit
+from lab.runs.readings import number, own_or_all, seed_of, unfit
 from lab.runs.select import Run, group
 from lab.statistics import Spread, interquartile_mean, spread
 
@@ -39,7 +39,7 @@ class Group:
     @cached_property
     def metrics(self) -> tuple[str, ...]:
         """Names of the metrics that say how the runs did. A group of runs with several metrics has no figures."""
-        names = [self.wanted] if self.wanted else [name for run in self.runs if (name := result_metric(run))]
+        names = [self.wanted] if self.wanted else [name for run in self.judging if (name := result_metric(run))]
         return tuple(dict.fromkeys(names))
 
     @property
@@ -48,13 +48,18 @@ class Group:
         return self.metrics[0] if len(self.metrics) == 1 else None
 
     @cached_property
+    def judging(self) -> list[Run]:
+        """The user's own runs; all where none is."""
+        return own_or_all(self.runs)
+
+    @cached_property
     def counted(self) -> tuple[Run, ...]:
         """The runs that statistics are made of, by seed and fold.
 
-        A run counts if it is completed, has a finite figure, and is no fast-dev run. Of runs with the same seed, fold
-        and settings only the newest counts.
+        A run counts if it is completed, has a finite figure, and is no fast-dev run; nobody else's counts beside the
+        user's. Of runs with the same seed, fold and settings only the newest counts.
         """
-        fit = [run for run in self.runs if self.metric and not unfit(run, self.figure(run))]
+        fit = [run for run in self.judging if self.metric and not unfit(run, self.figure(run))]
         fit.sort(key=lambda run: run.record.run_id)
         alike = Counter((run.record.name, seed_of(run)) for run in fit)
         newest: dict[Any, Run] = {}
@@ -158,10 +163,10 @@ class Group:
     @property
     def left_out(self) -> str:
         """Which runs do not count and why, in words; empty where all count."""
-        reasons = Counter(
-            unfit(run, self.figure(run)) or "repeated with the same seed" for run in self.runs if not self.counts(run)
-        )
-        return ", ".join(f"{count(n, 'run')} {reason}" for reason, n in reasons.items())
+        others = [run for run in self.judging if not self.counts(run)]
+        reasons = Counter(unfit(run, self.figure(run)) or "repeated with the same seed" for run in others)
+        reasons["not signed as yours"] = len(self.runs) - len(self.judging)
+        return ", ".join(f"{count(n, 'run')} {reason}" for reason, n in reasons.items() if n)
 
     def told(self, runs: Sequence[Run] | None = None) -> str:
         """Return the figures of runs in words, by default of all that count: `-71.18 on seed 0, -73.8 on seed 1`."""
@@ -191,7 +196,7 @@ class Group:
         return {name: sum(scores) / len(scores) for name, scores in found.items()}
 
     def _newest(self, figure_of: Callable[[Run], dict[str, Any]]) -> dict[str, Any]:
-        newest = sorted(self.runs, key=lambda run: run.record.run_id, reverse=True)
+        newest = sorted(self.judging, key=lambda run: run.record.run_id, reverse=True)
         return next((found for run in newest if number((found := figure_of(run)).get("value")) is not None), {})
 
 
@@ -209,8 +214,7 @@ def by_fields(runs: Sequence[Run], names: Sequence[str], metric: str | None = No
 def by_kind(runs: Sequence[Run]) -> list[Group]:
     """Return the runs in groups that differ in nothing but seed and fold, in the order in which those first appear.
 
-    Fast-dev runs are in none. The label is the experiment, with the settings in which it differs from other groups of
-    the same experiment.
+    Fast-dev runs are in none. The label is the experiment, with the settings in which it differs from others of it.
     """
     found: dict[tuple[str, tuple[Settings, ...]], list[Run]] = {}
     for run in runs:
@@ -222,7 +226,7 @@ def by_kind(runs: Sequence[Run]) -> list[Group]:
     names = {name: differing(ones) if len(ones) > 1 else [] for name, ones in firsts.items()}
     groups: list[Group] = []
     for (name, _), members in found.items():
-        metric = next((metric for run in members if (metric := result_metric(run))), None)
+        metric = next((metric for run in own_or_all(members) if (metric := result_metric(run))), None)
         groups.append(Group(tuple(members), _label(members[0], names[name]), wanted=metric, index=len(groups)))
     return groups
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeVar
 
 from lab.errors import ConfigError
 from lab.runs.fields import MEAN, as_text, check, is_number, value
+from lab.runs.readings import own_or_all
 from lab.runs.select import Run
 
 Direction = Literal["max", "min"]
@@ -21,10 +22,10 @@ LESS = frozenset(
 def direction(metric: str, runs: Iterable[Run]) -> tuple[Direction, str]:
     """Return whether more (`max`) or less (`min`) of a metric is better, and the reason in words.
 
-    The runs' published references say it of their own metric; where none does, or two contradict each other, the
-    words of its name do.
+    The published references of the user's own runs, or of all where none is, say it of their own metric; where none
+    does, or two contradict each other, the words of its name do.
     """
-    references = [run.record.reference for run in runs]
+    references = [run.record.reference for run in own_or_all(runs)]
     said = {one.get("direction") for one in references if one.get("metric") in (metric, metric + MEAN)}
     if said == {"max"} or said == {"min"}:
         (known,) = said

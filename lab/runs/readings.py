@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lab.runs.select import Run
 
 LONGEST = 80  # characters of a status
+
+
+def own_or_all(runs: Iterable[Run]) -> list[Run]:
+    """Return the user's own runs; all of them where none is: figures of somebody else enter no mean of the user's."""
+    there = list(runs)
+    return [run for run in there if run.record.mine] or there
 
 
 def figure(run: Run, metric: str | None) -> float | None:

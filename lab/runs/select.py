@@ -13,7 +13,10 @@ from typing import Any
 
 from lab.config.files import read, setting
 from lab.config.roles import Roles, roles_before_0_2
+from lab.console.notices import notice
+from lab.console.wording import count
 from lab.errors import ConfigError, nearest
+from lab.keys.ownership import is_own
 from lab.runs.cache import Cache
 from lab.runs.folder import at_work
 from lab.runs.summary import MANY, Summary, local_runs, read_summary, run_folders, scan
@@ -159,12 +162,45 @@ def damaged(names: Sequence[str], runs_dir: Path, scanned: Sequence[Scanned] | N
     return [one for one in ruins if one in named or any(_means(name, one.parent.name, one.name) for name in names)]
 
 
+def find_run(name: str, folder: Path) -> Path:
+    """Return a run's folder, given that folder, its id or its beginning, or an experiment (its newest).
+
+    Where the user's own runs and others' claim that name, his own are meant."""
+    if (Path(name) / "summary.json").is_file():
+        return Path(name).absolute()
+    runs = list(local_runs(folder))
+    for fits in (is_own_run, lambda run: True):
+        named = [run for run in runs if run.name == name]
+        if newest := next(filter(fits, reversed(named)), None):
+            if newer := len(named) - 1 - named.index(newest):
+                notice(f"{count(newer, 'newer run')} of {name} not signed as yours: left out; a run's folder names it")
+            return newest.dir
+        matching = [run for run in runs if name and run.run_id.startswith(name) and fits(run)]
+        if len(matching) > 1:
+            ids = ", ".join(run.run_id for run in matching[:5])
+            raise ConfigError(f"{len(matching)} runs begin with {name!r}: {ids}")
+        if matching:
+            return matching[0].dir
+    known = [run.run_id for run in runs] + [run.name for run in runs]
+    raise ConfigError(f"no run {name!r} in {folder}{nearest(name, known) or '; `lab runs` lists them'}")
+
+
+def is_own_run(record: Summary) -> bool:
+    """Whether a run is the user's own as a whole, not only its summary."""
+    return record.mine and is_own(record.dir)
+
+
 def newest_unfinished(runs: Path) -> Path:
-    """Return the newest run in a runs folder that was killed, interrupted or failed. Raises ConfigError for none."""
+    """Return the newest of the user's own runs in a runs folder that was killed, interrupted or failed. Raises
+    ConfigError for none."""
+    others = 0
     for record in reversed(list(local_runs(runs))):
         if record.status in ("running", "interrupted", "failed") and not at_work(record.dir):
-            return record.dir
-    raise ConfigError(f"no unfinished run in {runs}; `lab runs` lists them all")
+            if is_own_run(record):
+                return record.dir
+            others += 1
+    left_out = f" of yours, and {count(others, 'run')} not signed as yours, to be named" if others else ""
+    raise ConfigError(f"no unfinished run{left_out} in {runs}; `lab runs` lists them all")
 
 
 def group(

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lab.config.imports import present_name
-from lab.errors import ConfigError, nearest
+from lab.errors import ConfigError
+from lab.keys.key import fingerprint
+from lab.keys.signature import is_signed, signed
 from lab.system.files import write_json
 from lab.system.opening import read_plain
 from lab.system.remembered import Remembered, stamp_of
@@ -83,6 +85,8 @@ class Summary:
     """Whether a resumed run is exact or why not, how many sessions it took, the newest checkpoint's step."""
     parent: dict[str, Any] | None = None
     """The run and the checkpoint that this one was forked from."""
+    mine: bool = True
+    """Whether it is the user's own: made here, or read with a signature that fits. Not in the file."""
 
     @property
     def dir(self) -> Path:
@@ -100,8 +104,11 @@ class Summary:
         return str(self.target.get("verdict", "none"))
 
     def write(self, folder: Path | None = None) -> None:
-        """Replace `summary.json` in the run folder, or in the one that becomes it, atomically."""
-        write_json((folder or self.dir) / "summary.json", asdict(self))
+        """Replace `summary.json` in the run folder, or in the one that becomes it, atomically; signed if it is the
+        user's own."""
+        values = asdict(self)
+        mine = values.pop("mine")
+        write_json((folder or self.dir) / "summary.json", signed("summary", values) if mine else values)
 
 
 def finite(metrics: dict[str, float]) -> dict[str, float | None]:
@@ -123,6 +130,7 @@ def read_summary(folder: Path) -> Summary:
     """Return a run's summary. Raises ConfigError where there is none that can be read."""
     try:
         values = json.loads(read_plain(folder / "summary.json", folder))
+        mine = is_signed("summary", values)
         known = {f.name for f in fields(Summary)}
         numbers = [*values["metrics"].values(), *values["durations"].values(), values["seed"]]
         # Whatever is raised here joins the others below.
@@ -136,7 +144,7 @@ def read_summary(folder: Path) -> Summary:
         if isinstance(name := values["dataset"].get("name"), str):
             module, colon, rest = name.partition(":")  # an environment's id may begin with a module
             values["dataset"]["name"] = f"{present_name(module)}:{rest}" if colon else name
-        return Summary(**{**{k: v for k, v in values.items() if k in known}, "run_dir": str(folder)})
+        return Summary(**{**{k: v for k, v in values.items() if k in known}, "run_dir": str(folder), "mine": mine})
     except (OSError, ValueError, TypeError, AttributeError, KeyError, OverflowError, RecursionError) as error:
         raise ConfigError(f"{folder} is not a run: no readable summary.json in it") from error
 
@@ -167,12 +175,13 @@ def scan(folder: Path) -> Iterator[tuple[Path, Summary | None]]:
     """
     paths = run_folders(folder)
     remembered = Remembered("summaries", folder) if len(paths) >= MANY else None
+    by = f".{fingerprint()}"  # another key signs other runs
     for path in paths:
         try:
             found = os.lstat(f"{path}/summary.json")
         except OSError:
             continue
-        values = remembered.get(path, stamp_of(found)) if remembered else None
+        values = remembered.get(path, stamp_of(found) + by) if remembered else None
         record: Summary | None = None
         if values is not None:
             with suppress(TypeError):
@@ -181,26 +190,10 @@ def scan(folder: Path) -> Iterator[tuple[Path, Summary | None]]:
             with suppress(ConfigError):
                 record = read_summary(Path(path))
                 if remembered:
-                    remembered.put(path, stamp_of(found), vars(record), found.st_mtime)
+                    remembered.put(path, stamp_of(found) + by, vars(record), found.st_mtime)
         yield Path(path), record
     if remembered:
         remembered.save()
-
-
-def find_run(name: str, folder: Path) -> Path:
-    """Return a run's folder, given that folder, its id or its beginning, or an experiment (its newest)."""
-    if (Path(name) / "summary.json").is_file():
-        return Path(name).absolute()
-    runs = list(local_runs(folder))
-    if newest := [run for run in runs if run.name == name]:
-        return newest[-1].dir
-    matching = [run for run in runs if name and run.run_id.startswith(name)]
-    if len(matching) > 1:
-        raise ConfigError(f"{len(matching)} runs begin with {name!r}: {', '.join(run.run_id for run in matching[:5])}")
-    if matching:
-        return matching[0].dir
-    known = [run.run_id for run in runs] + [run.name for run in runs]
-    raise ConfigError(f"no run {name!r} in {folder}{nearest(name, known) or '; `lab runs` lists them'}")
 
 
 def versions() -> dict[str, str]:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from lab.errors import CheckpointError
 from lab.runs.artifacts import FOLDER as ARTIFACTS
+from lab.runs.artifacts import MANIFEST
 from lab.runs.summary import read_summary
 from lab.saving.checkpoint import Checkpoint, load
 from lab.saving.packing import pack
@@ -28,8 +29,8 @@ def run_differences(a: Path, b: Path) -> Iterator[str]:
     """Yield a line for everything that differs between two finished runs.
 
     Compares the rows of the journal, the metrics, the last checkpoint (weights, optimizer, generators, replay, loop),
-    the checkpoints `final` and `best`, the artifacts and the media. Run ids and wall-clock times (the `time` of each
-    row, and metrics called `speed/...`) are not compared.
+    the checkpoints `final` and `best`, the artifacts and the media. Run ids, with the signatures that name them, and
+    wall-clock times (the `time` of each row, and metrics called `speed/...`) are not compared.
     """
     one, other = read_summary(a), read_summary(b)
     if one.status != other.status:
@@ -113,8 +114,8 @@ def _log(checkpoint: Checkpoint) -> dict[str, Tensor]:
 
 
 def _files(a: Path, b: Path) -> Iterator[str]:
-    names = {str(path.relative_to(folder)) for folder in (a, b) for path in folder.rglob("*") if path.is_file()}
-    for name in sorted(names):
+    paths = [path.relative_to(folder) for folder in (a, b) for path in folder.rglob("*") if path.is_file()]
+    for name in sorted({str(path) for path in paths if path.name != MANIFEST}):  # which has the hashes of the others
         if not ((a / name).is_file() and (b / name).is_file()):
             yield f"{a.name}/{name}: in one run only"
         elif sha256(a / name) != sha256(b / name):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,14 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor
 
 from lab.errors import CheckpointError
+from lab.keys.ownership import is_signed_for
+from lab.keys.signature import RUN, signed
 from lab.saving.packing import pack, unpack
-from lab.system.files import make_folder, sha256, sync_folder, write_atomic, write_json
-from lab.system.opening import open_plain, read_plain
-from lab.trust.signature import signed
+from lab.saving.tensors import read_tensors, read_verified, require_print
+from lab.system.files import make_folder, print_of, sync_folder, write_atomic, write_json
+from lab.system.opening import read_plain
 
 WEIGHTS, META, MANIFEST, SEGMENTS = "state.safetensors", "meta.json", "manifest.json", "segments"
 STAGING = ".tmp"
@@ -38,8 +38,12 @@ class Segment:
     """Size and hash of the file, as recorded in each manifest that names it."""
 
     def load(self) -> dict[str, Tensor]:
-        """Return the rows by name, each of shape `(stop - start, ...)`."""
-        return load_file(self.path)
+        """Return the rows by name, each of shape `(stop - start, ...)`. Raises CheckpointError where the file is no
+        longer the one that was verified when the checkpoint was loaded."""
+        try:
+            return read_tensors(self.path, self.path.parents[2], self.print)
+        except (OSError, ValueError, SafetensorError) as error:
+            raise CheckpointError(f"{self.path} cannot be read: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,8 @@ def publish(
     write_json(staging / META, {"meta": described, "structure": structure})
     manifest = {
         "schema": 2,
-        "files": {name: _print_of(staging / name) for name in (WEIGHTS, META)},
+        RUN: meta.get(RUN),
+        "files": {name: print_of(staging / name) for name in (WEIGHTS, META)},
         "segments": [{"start": s.start, "stop": s.stop, "name": s.path.name, "print": s.print} for s in segments],
     }
     write_json(staging / MANIFEST, signed("manifest", manifest) if sign else manifest)
@@ -80,13 +85,22 @@ def publish(
     sync_folder(folder.parent)
 
 
-def load(folder: Path) -> Checkpoint:
-    """Load a checkpoint, with tensors on the CPU. Raises CheckpointError if any byte differs from what was written."""
+def load(folder: Path, *, signed_for: str | None = None) -> Checkpoint:
+    """Load a checkpoint, with tensors on the CPU.
+
+    Args:
+        folder: of the checkpoint, in the folder `checkpoints` of a run.
+        signed_for: id of the run that the checkpoint must be signed for as the user's own. It was when the run was
+            found to be his, and may have been replaced since. None for a run of anybody.
+
+    Raises CheckpointError if any byte differs from what was written, or it is signed for another run.
+    """
     run = folder.parent.parent
     try:
         manifest = json.loads(read_plain(folder / MANIFEST, run))
-        for name in (WEIGHTS, META):
-            _verify(folder / name, run, manifest["files"][name])
+        if signed_for is not None and not is_signed_for(signed_for, "manifest", manifest):
+            raise CheckpointError(f"{folder} is not signed as a checkpoint of {signed_for}: it has just been replaced")
+        described = json.loads(read_verified(folder / META, run, manifest["files"][META], most=MOST_META))
         segments = [
             Segment(
                 int(one["start"]), int(one["stop"]), folder.parent / SEGMENTS / Path(one["name"]).name, one["print"]
@@ -94,11 +108,8 @@ def load(folder: Path) -> Checkpoint:
             for one in manifest["segments"]
         ]
         for segment in segments:
-            _verify(segment.path, run, segment.print)
-        described = json.loads(read_plain(folder / META, run, most=MOST_META))
-        # Cloned into memory that torch has aligned: the rounding of some sums depends on alignment.
-        tensors = {name: tensor.clone() for name, tensor in load_file(folder / WEIGHTS).items()}
-        state = unpack(described["structure"], tensors)
+            require_print(segment.path, run, segment.print)
+        state = unpack(described["structure"], read_tensors(folder / WEIGHTS, run, manifest["files"][WEIGHTS]))
         return Checkpoint(folder, state, dict(unpack(described["meta"], {})), segments)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, SafetensorError) as error:
         raise CheckpointError(f"no valid checkpoint in {folder} ({type(error).__name__}: {error})") from error
@@ -123,7 +134,7 @@ def write_segment(folder: Path, start: int, rows: Mapping[str, Tensor]) -> Segme
     path = folder / f"rows-{start:010d}-{stop:010d}.safetensors"
     make_folder(folder)
     write_atomic(path, save({name: value.contiguous() for name, value in rows.items()}))
-    return Segment(start, stop, path, _print_of(path))
+    return Segment(start, stop, path, print_of(path))
 
 
 def segment_names(folder: Path) -> list[str]:
@@ -138,16 +149,3 @@ def leftovers(folder: Path) -> Iterator[Path]:
     """Yield files and folders that a kill left behind while a checkpoint was being written."""
     yield from folder.glob(f"*{STAGING}")
     yield from folder.glob(f"{SEGMENTS}/.*.part")
-
-
-def _print_of(path: Path) -> dict[str, Any]:
-    return {"size": path.stat().st_size, "sha256": sha256(path)}
-
-
-def _verify(path: Path, run: Path, expected: Mapping[str, Any]) -> None:
-    with open_plain(path, run) as file:
-        if os.fstat(file.fileno()).st_size != expected["size"]:  # or a file without an end would be read to its end
-            raise CheckpointError(f"{path} is damaged: its size differs from the one in the manifest")
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != expected["sha256"]:
-        raise CheckpointError(f"{path} is damaged: its hash differs from the one in the manifest")

@@ -16,13 +16,15 @@ from lab.tracking.journal import MEDIA, METRICS, cut_journal
 META = {"run_id", "config", "surroundings", "journal", "train_seconds"}
 
 
-def newest(folder: Path) -> Checkpoint | None:
+def newest(folder: Path, signed_for: str | None = None) -> Checkpoint | None:
     """Return the checkpoint to resume a run from; None if it ended before its first one.
+
+    `signed_for` is the id of the run where its checkpoints must be signed as the user's own.
 
     Raises CheckpointError where none is valid, or the newest valid one has not what a run writes beside it.
     """
     problems: list[str] = []
-    restored = newest_valid(folder / "checkpoints", problems)
+    restored = newest_valid(folder / "checkpoints", problems, signed_for)
     if restored is None:
         return None
     for problem in problems:

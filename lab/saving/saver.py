@@ -155,8 +155,10 @@ def prune(folder: Path) -> None:
             path.unlink()
 
 
-def newest_valid(folder: Path, problems: list[str]) -> Checkpoint | None:
+def newest_valid(folder: Path, problems: list[str], signed_for: str | None = None) -> Checkpoint | None:
     """Return the newest valid rolling checkpoint, and append the errors of newer invalid ones to `problems`.
+
+    `signed_for`: see `lab.saving.checkpoint.load`.
 
     Returns None if the run ended before its first checkpoint. Raises CheckpointError if there are checkpoints but none
     is valid.
@@ -164,7 +166,7 @@ def newest_valid(folder: Path, problems: list[str]) -> Checkpoint | None:
     found = rolling(folder)
     for path in found:
         try:
-            return load(path)
+            return load(path, signed_for=signed_for)
         except CheckpointError as error:
             problems.append(str(error))
     if found:

@@ -14,6 +14,8 @@ from lab.config.values import dump
 from lab.configuration import Config, load
 from lab.console.notices import notice
 from lab.errors import ConfigError, DivergedError, Interrupted
+from lab.keys.signature import signed_config
+from lab.needs import pin
 from lab.runner import find_needs
 from lab.runs.folder import at_work
 from lab.runs.summary import Summary, read_summary, runs_folder
@@ -76,9 +78,15 @@ def run_varied(
         notice(line)
     runs = runs_folder(runs_dir)
     for config in configs.values():
-        find_needs(config, runs, fast_dev_run=fast_dev_run, make_needed=make_needed)
+        pin(config, find_needs(config, runs, fast_dev_run=fast_dev_run, make_needed=make_needed, trust=trust))
     at_once = jobs or min(map(simultaneous, configs.values()))
-    before = [None if fresh else _before(one, configs[_key(one)], runs, fast_dev_run) for one in chosen]
+
+    def already(one: Settings) -> Summary | None:
+        config = configs[_key(one)]
+        seed = one.get(SEED, config.common.seed)
+        return recorded(config, runs, [seed], fast_dev_run=fast_dev_run, trust=trust).get(seed)
+
+    before = [None if fresh else already(one) for one in chosen]
     place: Path | None = None
     children: list[Child] = []
     with signals_as_exceptions() as stop:
@@ -86,7 +94,7 @@ def run_varied(
             with stop.deferred():  # no signal comes between the folder and its name
                 place = _scratch()
             files = {key: _pinned(configs[key], place / f"config-{n}.yaml") for n, key in enumerate(configs)}
-            more = ["--runs-dir", str(runs), "--json", "--trust", *(["--fast-dev-run"] if fast_dev_run else [])]
+            more = ["--runs-dir", str(runs), "--json", *(["--fast-dev-run"] if fast_dev_run else [])]
             for one, there in zip(chosen, before, strict=True):
                 log = place / _log_name(one, len(children))
                 children.append(_child(one, there, ["run", str(files[_key(one)]), *more], log, trust=bool(trust)))
@@ -152,12 +160,6 @@ def _configs(name: str, overrides: Overrides, chosen: Sequence[Settings], trust:
     return found
 
 
-def _before(settings: Settings, config: Config, runs: Path, fast_dev_run: bool) -> Summary | None:
-    """The run that is there already."""
-    seed = settings.get(SEED, config.common.seed)
-    return recorded(config, runs, [seed], fast_dev_run=fast_dev_run).get(seed)
-
-
 def _scratch() -> Path:
     """Make a folder for the runs' logs that only this user can read."""
     try:
@@ -178,11 +180,11 @@ def _tidy(place: Path, keep: Collection[Path]) -> None:
 
 
 def _pinned(config: Config, path: Path) -> Path:
-    """Write the resolved config for the children: the user's file may change while they wait.
+    """Write the resolved config for the children, signed, for it is checked: the user's file may change meanwhile.
 
     Raises ConfigError where the config cannot be repeated from a file.
     """
-    path.write_text(dump(config.as_dict()), encoding="utf-8")
+    path.write_bytes(signed_config(dump(config.as_dict()).encode()))
     if lost := list(differences(config.as_dict(), load(str(path), trust=True).as_dict())):
         raise ConfigError(f"this config does not come back from a file: {'; '.join(lost)}; start each run by itself")
     return path

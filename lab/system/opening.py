@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from io import BufferedReader
@@ -43,6 +44,12 @@ def read_plain(path: Path, below: Path | None = None, most: int = MOST_BYTES) ->
     if len(content) > most:
         raise OSError(errno.EINVAL, f"it has more than {most:,} bytes", str(path))
     return content
+
+
+def copy_plain(path: Path, below: Path, target: Path) -> None:
+    """Copy the bytes of a regular file into a new one; see `open_plain`."""
+    with open_plain(path, below) as source, target.open("xb") as copy:
+        shutil.copyfileobj(source, copy)
 
 
 def is_plain(path: Path, below: Path) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import netrc
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from lab.errors import ConfigError, nearest
+from lab.keys.signature import unguessable
 
 FORBIDDEN = "/\\#?%:"
 """Letters that the names of W&B's projects and entities must not have."""
@@ -71,6 +73,12 @@ def trial(joined: Mapping[str, Any]) -> dict[str, str]:
     if sweeping():
         return {"id": os.environ["WANDB_RUN_ID"], "sweep": os.environ["WANDB_SWEEP_ID"]}
     return {key: str(joined[key]) for key in ("id", "sweep") if joined.get(key)}
+
+
+def others_id(run_id: str) -> str:
+    """Return the id on W&B of a run of somebody else's: the one that he recorded could be that of a run of the
+    user's, who can tell this one again, and nobody else can."""
+    return f"{re.sub(r'[^A-Za-z0-9-]+', '-', run_id)[:40]}-{unguessable(run_id)[:12]}"
 
 
 def chosen_mode() -> str:

@@ -10,9 +10,11 @@ from pathlib import Path
 from lab.config.files import read
 from lab.errors import ConfigError, LabError
 from lab.runs.folder import MARK, at_work, locked, require_no_links
+from lab.runs.select import is_own_run
 from lab.runs.summary import Summary, read_summary
 from lab.system.files import write_json
 from lab.tracking import WandbFollower
+from lab.tracking.destination import others_id
 from lab.tracking.journal import read_in_order
 
 
@@ -20,16 +22,19 @@ class SyncError(LabError):
     """W&B did not accept the run. Nothing is lost; the next `lab sync` continues where this one stopped."""
 
 
-def sync(folder: Path, *, mode: str = "online") -> str | None:
+def sync(folder: Path, *, mode: str = "online", trust: bool | None = None) -> str | None:
     """Send a finished run's rows, pictures, config and summary under its own id, and return its URL.
 
-    Rows that the server already has are not sent again. W&B's own offline folders are not used, because a resumed run
-    has several with rows in common. `mode="offline"` writes a new offline folder instead of sending.
+    Somebody else's run gets a new id, always the same, unless `trust` takes it for the user's own: its summary could
+    give the id of one of his. Rows that the server already has are not sent again. W&B's own offline folders are not
+    used, because a resumed run has several with rows in common. `mode="offline"` writes a new offline folder instead
+    of sending.
     Raises SyncError when W&B does not accept everything.
     """
     with locked(folder):
         require_no_links(folder)
         record = read_summary(folder)
+        own = trust or is_own_run(record)
         try:
             rows = Counter(file for file, _ in read_in_order(folder))
         except (OSError, ValueError, TypeError, AttributeError) as error:
@@ -42,7 +47,7 @@ def sync(folder: Path, *, mode: str = "online") -> str | None:
             mode=mode,
             sent=rows,
             only_catch_up=True,
-            joined=record.wandb,
+            joined=record.wandb if own else {"id": others_id(record.run_id)},
         )
         follower.finish(asdict(record))
         if follower.problem:
@@ -50,12 +55,18 @@ def sync(folder: Path, *, mode: str = "online") -> str | None:
         if mode == "online":
             write_json(folder / "wandb" / MARK, {"url": follower.address})
             record.wandb = follower.state
-            record.write()
+            record.write()  # signed only if it was
     return follower.address
 
 
-def send(folders: Sequence[Path], *, say: Callable[[str], None], sent: Callable[[str | None], None]) -> tuple[int, int]:
-    """Send runs one after the other, and call `sent` with the URL of each.
+def send(
+    folders: Sequence[Path],
+    *,
+    say: Callable[[str], None],
+    sent: Callable[[str | None], None],
+    trust: bool | None = None,
+) -> tuple[int, int]:
+    """Send runs one after the other, as `sync` does, and call `sent` with the URL of each.
 
     After two failures in a row the remaining runs are skipped, because each attempt may take a minute. Returns the
     number of runs that W&B did not accept, and of runs that cannot be sent because they are damaged or still running.
@@ -64,7 +75,7 @@ def send(folders: Sequence[Path], *, say: Callable[[str], None], sent: Callable[
     for number, folder in enumerate(folders, start=1):
         say(f"{number}/{len(folders)} {folder}")
         try:
-            sent(sync(folder))
+            sent(sync(folder, trust=trust))
             in_a_row = 0
         except SyncError as error:
             refused, in_a_row = refused + 1, in_a_row + 1

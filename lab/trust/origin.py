@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 from itertools import islice
 from pathlib import Path
 
 from lab.config.imports import within_run
+from lab.keys.ownership import foreign_part
+from lab.keys.signature import config_is_signed
 from lab.runs.summary import runs_folder
 from lab.system.opening import read_plain
-from lab.trust.signature import config_is_signed, is_signed
 
 LOOKED_AT = 1_000  # entries of a folder
 PARTS = ("checkpoints", "metrics.jsonl", "media.jsonl", "artifacts", "needs")
@@ -20,7 +20,8 @@ PARTS = ("checkpoints", "metrics.jsonl", "media.jsonl", "artifacts", "needs")
 def is_strangers(path: Path, content: bytes) -> bool:
     """Whether a config file may be somebody else's: it belongs to a run, or lies among runs, and is not signed.
 
-    The config of a run whose checkpoints are not all signed is somebody else's too: he may have put it there.
+    The config of a run whose summary and checkpoints are not all signed for the run that it is signed for is somebody
+    else's too: he may have put it there.
 
     Args:
         path: of the file, as it was named.
@@ -28,7 +29,17 @@ def is_strangers(path: Path, content: bytes) -> bool:
     """
     if not any(_lies_among_runs(place) for place in {path.absolute(), path.resolve()}):
         return False
-    return not config_is_signed(content) or any(map(_is_unsigned, path.parent.glob("checkpoints/*/manifest.json")))
+    of_runs = {place.parent for place in (path.absolute(), path.resolve()) if place.name == "config.yaml"}
+    return not config_is_signed(content) or any(foreign_part(run, content) is not None for run in of_runs)
+
+
+def in_detail(path: Path) -> str:
+    """Return in brackets what of a run is not the user's own, where its config is; else nothing."""
+    try:
+        part = foreign_part(path.parent, read_plain(path))
+    except OSError:
+        return ""
+    return f" ({part})" if part else ""
 
 
 def _lies_among_runs(path: Path) -> bool:
@@ -54,12 +65,3 @@ def _folders(place: Path) -> list[Path]:
 
 def _is_run(folder: Path) -> bool:
     return os.path.lexists(folder / "summary.json")
-
-
-def _is_unsigned(manifest: Path) -> bool:
-    """Whether a manifest is whole and bears no signature. A damaged one is never loaded."""
-    try:
-        values = json.loads(read_plain(manifest, manifest.parents[2]))
-    except (OSError, ValueError, RecursionError):
-        return False
-    return not (isinstance(values, dict) and is_signed("manifest", values))

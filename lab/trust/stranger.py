@@ -21,7 +21,7 @@ from lab.config.shipped import families
 from lab.console.wording import near
 from lab.errors import ConfigError
 from lab.trust.classes import OTHERS, is_listed, refused
-from lab.trust.origin import is_strangers
+from lab.trust.origin import in_detail, is_strangers
 from lab.trust.settings import wrong_settings
 
 
@@ -141,8 +141,8 @@ class Stranger:
     def refusal(self, key: str, why: str) -> ConfigError:
         """Return the error for one setting."""
         return ConfigError(
-            f"{near(self.file)} is not signed as yours, and its {key} {why}; if you trust it, --trust opens it this "
-            f"once and `lab trust {near(self.run)}` signs it as yours"
+            f"{near(self.file)} is not signed as yours{in_detail(self.file)}, and its {key} {why}; if you trust it, "
+            f"--trust opens it this once and `lab trust {near(self.run)}` signs it as yours"
         )
 
 

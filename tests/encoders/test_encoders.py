@@ -106,7 +106,10 @@ class _Payload:
 def test_opening_runs_no_code(name: str, tmp_path: Path) -> None:
     save_encoder(MLP(InputSpec((4,))), tmp_path)
     (tmp_path / name).write_bytes(pickle.dumps(_Payload()))
-    with pytest.raises(CheckpointError):
+    with pytest.raises(CheckpointError, match="differs from its hash"):
+        load_encoder(tmp_path)
+    (tmp_path / "manifest.json").unlink()
+    with pytest.raises(CheckpointError, match="no encoder can be loaded"):
         load_encoder(tmp_path)
     assert not Path("canary").exists()
 
@@ -114,6 +117,7 @@ def test_opening_runs_no_code(name: str, tmp_path: Path) -> None:
 def test_files_choose_no_imports(tmp_path: Path) -> None:
     save_encoder(MLP(InputSpec((4,))), tmp_path)
     description = json.loads((tmp_path / "encoder.json").read_text())
+    (tmp_path / "manifest.json").unlink()
     for name in ("os.system", "lab.encoders.networks.mlp.MPL"):
         (tmp_path / "encoder.json").write_text(json.dumps(description | {"class": name}))
         with pytest.raises(ConfigError, match="pass that class"):

@@ -200,7 +200,7 @@ def test_missing_key_sends_nothing(server: WandbServer, tmp_path: Path, monkeypa
 
 def test_nothing_that_can_be_published(server: WandbServer, tmp_path: Path) -> None:
     offline(tmp_path, fast_dev_run=True)
-    with pytest.raises(ConfigError, match="fast-dev runs, damaged or still running"):
+    with pytest.raises(ConfigError, match="fast-dev runs, damaged, still running, or not signed as yours"):
         published(tmp_path)
 
 

@@ -319,6 +319,11 @@ def ignored_seed(room: Room) -> list[Summary]:
     return [room.add(5, std=0.0, rows=rows)]
 
 
+def strangers(room: Room) -> list[Summary]:
+    room.sound()
+    return [room.add(5, 500.0, mine=False)]
+
+
 def below_a_baseline(room: Room) -> list[Summary]:
     bounds = {"all known": {"eval/return_mean": 900.0}}
     room.sound(name="run", baselines={"random": {"eval/return_mean": 20.0}}, bounds=bounds)
@@ -352,6 +357,7 @@ MUST: dict[str, list[Must]] = {
     "unequal-protocols": [more_episodes, more_samples, other_hash, other_reference, other_task],
     "not-finite": [not_finite],
     "inexact-resume": [inexact],
+    "not-yours": [strangers],
     "fork": [forked],
     "uncommitted": [dirty],
     "several-commits": [commits],

@@ -8,7 +8,7 @@ import pytest
 
 import lab
 from lab.configuration import load
-from lab.trust.signature import config_is_signed, is_signed
+from lab.keys.signature import config_is_signed, is_signed
 
 SIZES = {
     "total_timesteps": 16,

@@ -1,11 +1,10 @@
-"""What is made here is signed, and what is signed cannot be changed or put in another place."""
+"""What is made here is signed, and a run is the user's own as a whole or not at all."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
-import stat
 from pathlib import Path
 
 import pytest
@@ -14,12 +13,9 @@ import lab
 from lab.cli.main import main
 from lab.configuration import load
 from lab.errors import ConfigError
-from lab.trust.key import existing_key, key, key_file
+from lab.keys.signature import FIELD, config_is_signed
 from lab.trust.origin import is_strangers
-from lab.trust.signature import FIELD, config_is_signed, is_signed, signed, signed_config
 from tests.support.toys import Toy
-
-CONFIG = b"name: x\nseed: 1\n"
 
 
 @pytest.fixture
@@ -28,82 +24,6 @@ def own_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "keys" / "key"
     monkeypatch.setenv("LAB_KEY_FILE", str(path))
     return path
-
-
-def test_key_is_made_once(own_key: Path) -> None:
-    assert existing_key() is None
-    first = key()
-    assert first is not None
-    assert len(first) == 64
-    assert key() == first == own_key.read_bytes().strip()
-    assert stat.S_IMODE(own_key.stat().st_mode) == 0o600
-    assert [path.name for path in own_key.parent.iterdir()] == ["key"]
-
-
-def test_key_lies_in_config_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.delenv("LAB_KEY_FILE")
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
-    assert key_file().name == "key"
-    assert "lab" in key_file().parts
-
-
-def test_reading_makes_no_key(own_key: Path) -> None:
-    assert not config_is_signed(signed_config(CONFIG)[:-3])
-    own_key.unlink()
-    assert not config_is_signed(CONFIG + b"# signed: " + b"0" * 64 + b"\n")
-    assert not own_key.exists()
-
-
-def test_unwritable_key_is_said_once(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    Path("file").touch()
-    monkeypatch.setenv("LAB_KEY_FILE", "file/key")
-    assert signed_config(CONFIG) == CONFIG
-    assert signed("manifest", {"a": 1}) == {"a": 1}
-    assert capsys.readouterr().err.count("is not signed as yours") == 1
-
-
-def test_empty_key_is_refused(own_key: Path) -> None:
-    own_key.parent.mkdir()
-    own_key.touch()
-    with pytest.raises(ConfigError, match="holds no key: expected at least 32 characters, received 0"):
-        signed_config(CONFIG)
-
-
-@pytest.mark.parametrize(
-    "changed",
-    [
-        lambda content: content.replace(b"seed: 1", b"seed: 2"),
-        lambda content: b"#\n" + content,
-        lambda content: content + b"evil: 1\n",
-        lambda content: content + content,
-        lambda content: content.replace(b"\n#", b"\nevil: 1\n#"),
-        lambda content: content.partition(b"# signed")[0],
-        lambda content: content.rstrip(),
-    ],
-)
-def test_changed_config_is_not_signed(changed: object) -> None:
-    content = signed_config(CONFIG)
-    assert config_is_signed(content)
-    assert signed_config(content) == content
-    assert not config_is_signed(changed(content))  # type: ignore[operator]
-
-
-def test_signature_is_bound_to_its_kind() -> None:
-    manifest = signed("manifest", {"a": [1, 0.1, None, "é"]})
-    assert is_signed("manifest", json.loads(json.dumps(manifest)))
-    assert not is_signed("artifact", manifest)
-    assert not is_signed("manifest", {**manifest, "a": 2})
-    for code in (5, "\ud800", "é"):
-        assert not is_signed("manifest", {**manifest, FIELD: code})
-    text = b'{"a":1}'
-    code = signed_config(text + b"\n").rpartition(b" ")[2].strip().decode()
-    assert not is_signed("manifest", {"a": 1, FIELD: code})
-
-
-def test_another_key_does_not_fit(own_key: Path) -> None:
-    content = signed_config(CONFIG)
-    own_key.write_text("x" * 40)
-    assert not config_is_signed(content)
 
 
 @pytest.fixture

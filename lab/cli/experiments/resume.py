@@ -21,8 +21,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, rest: list[str]) -> int:
-    from lab.runs.select import newest_unfinished
-    from lab.runs.summary import find_run, runs_folder
+    from lab.runs.select import find_run, newest_unfinished
+    from lab.runs.summary import runs_folder
 
     runs = runs_folder(options.runs_dir)
     folder = newest_unfinished(runs) if options.run is None else find_run(options.run, runs)

@@ -62,7 +62,8 @@ def _run_folder(options: argparse.Namespace) -> Path | None:
     """Return the folder of the run that NAME means; None where it is an experiment or a config file."""
     from lab.config.files import find
     from lab.config.shipped import shipped
-    from lab.runs.summary import find_run, runs_folder
+    from lab.runs.select import find_run
+    from lab.runs.summary import runs_folder
 
     if options.name in shipped() or options.name.endswith((".yaml", ".yml")):
         return None

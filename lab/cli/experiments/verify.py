@@ -37,7 +37,8 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
     config = load(options.name, rest, trust=options.trust)  # a wrong setting is refused before anything is started
     runs = runs_folder(options.runs_dir)
     # The runs of the check lie in a folder of their own, where no artifacts of others are.
-    needed = [f"--{need.key}={need.folder}" for need in needs_of(config, runs, fast_dev_run=options.fast_dev_run)]
+    needs = needs_of(config, runs, fast_dev_run=options.fast_dev_run, trust=options.trust)
+    needed = [f"--{need.key}={need.folder}" for need in needs]
     runs.mkdir(parents=True, exist_ok=True)
     with signals_as_exceptions():
         found = verify(

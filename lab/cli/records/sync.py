@@ -13,18 +13,30 @@ SUMMARY = "send offline runs to Weights & Biases; rows that it has are not sent 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("runs", metavar="RUN", nargs="*", help=f"{shared.RUN} (default: every run not sent yet)")
     shared.runs_dir(parser)
+    parser.add_argument(
+        "--trust",
+        action="store_const",
+        const=True,
+        help="send somebody else's runs as your own, under the ids that they have; without it they get new ones",
+    )
 
 
 def run(options: argparse.Namespace, rest: list[str]) -> int:
-    from lab.runs.summary import find_run, local_runs, runs_folder
+    from lab.console.wording import count
+    from lab.runs.select import find_run, is_own_run
+    from lab.runs.summary import local_runs, runs_folder
     from lab.tracking.destination import require_key
     from lab.tracking.sync import send, unsent
 
     runs = runs_folder(options.runs_dir)
     named = [find_run(name, runs) for name in options.runs]
     require_key()
-    folders = named or [record.dir for record in unsent(local_runs(runs))]
-    failures = send(folders, say=say, sent=print)
-    if not folders:
+    lacking = [] if named else list(unsent(local_runs(runs)))
+    mine = [record.dir for record in lacking if options.trust or is_own_run(record)]
+    if left_out := len(lacking) - len(mine):
+        say(f"left out: {count(left_out, 'run')} not signed as yours; name one to send it under a new id")
+    folders = named or mine
+    failures = send(folders, say=say, sent=print, trust=options.trust)
+    if not (folders or left_out):
         print(f"there is nothing to send from {runs}: each run was sent already or was recorded with W&B disabled")
     return 1 if any(failures) else 0

@@ -13,6 +13,7 @@ from lab.console.wording import count
 from lab.runs.fields import MEAN, check, result_metric, value
 from lab.runs.order import best_first, in_order
 from lab.runs.query import parse, where
+from lab.runs.readings import own_or_all
 from lab.runs.select import Run, choose, damaged
 from lab.runs.summary import scan
 
@@ -41,6 +42,10 @@ def in_asked_order(options: argparse.Namespace, runs: Sequence[Run]) -> list[Run
         if fast := [run for run in ordered if run.record.fast_dev_run]:
             say(f"left out: {count(len(fast), 'fast-dev run')}, whose figures mean nothing")
             ordered = [run for run in ordered if not run.record.fast_dev_run]
+        own = own_or_all(ordered)
+        if strange := len(ordered) - len(own):
+            say(f"left out: {count(strange, 'run')} not signed as yours; `lab trust RUN` signs one")
+            ordered = own
         ordered = best_first(ordered, lambda run: value(run, options.best), options.best, runs, say)
     elif options.sort:
         ordered = in_order(ordered, options.sort)
@@ -54,6 +59,8 @@ def columns(options: argparse.Namespace, runs: Sequence[Run]) -> list[str]:
         check(names, runs)
         return names
     names, decides = [*COLUMNS], options.best or (options.sort or "").removeprefix("-")
+    if not all(run.record.mine for run in runs):
+        names.insert(names.index("status"), "mine")
     if any(run.record.target for run in runs):
         names.insert(names.index("verdict") + 1, "target")
     shown = {result_metric(run) for run in runs} <= {decides, decides + MEAN}

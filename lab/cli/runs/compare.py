@@ -7,8 +7,8 @@ from pathlib import Path
 
 from lab.cli.output import print_json, say, stdout
 from lab.runs.diff import diff_report, run_diff
-from lab.runs.select import Run
-from lab.runs.summary import find_run, read_summary
+from lab.runs.select import Run, find_run
+from lab.runs.summary import read_summary
 
 
 def compare(options: argparse.Namespace, folder: Path) -> int:

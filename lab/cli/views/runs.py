@@ -37,7 +37,9 @@ def runs_table(
     shown = count(len(runs), "run") if of in (None, len(runs)) else f"{len(runs):,} of {count(of or 0, 'run')}"
     head, *rows = aligned(list(cells), list(cells.values()), right=right)
     note = f"; {', '.join(reversed(left_out))} in a wider terminal, or with --columns" if left_out else ""
-    return [head, *rows, f"{shown}, {size(sum(sizes))}{note}"]
+    strange = sum(not run.record.mine for run in runs)
+    signing = f"; {strange:,} not signed as yours, which `lab trust RUN` signs" if strange else ""
+    return [head, *rows, f"{shown}, {size(sum(sizes))}{signing}{note}"]
 
 
 def running_table(runs: Sequence[Run], position: Callable[[Run], Position | None]) -> RenderableType | None:
@@ -84,6 +86,8 @@ def _width(cells: dict[str, list[str]]) -> int:
 def _cell(run: Run, name: str, taken: int) -> str:
     if name == "disk":
         return size(taken)
+    if name == "mine":
+        return "" if run.record.mine else "no"
     if name == "train":
         train = run.record.durations.get("train")
         return "" if train is None else f"{train:.0f} s"

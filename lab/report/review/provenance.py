@@ -98,6 +98,23 @@ def forks(evidence: Evidence) -> Iterator[Case]:
 
 
 @question(
+    "not-yours",
+    "runs that are not signed as yours",
+    "minor",
+    intro=lambda evidence, cases: f"{count(sum(len(case.runs) for case in cases), 'run')} of somebody else or changed",
+    why="Nothing vouches for their figures, and beside runs of your own they do not count",
+)
+def not_yours(evidence: Evidence) -> Iterator[Case]:
+    """Runs that bear no signature of the user's, or were changed after they were signed."""
+    for group in evidence.groups:
+        if strange := [run for run in group.runs if not run.record.mine]:
+            name = word(strange[0].record.run_id)
+            repeat_it, sign_it = (here(f"lab {command} {name}", strange) for command in ("eval", "trust"))
+            remedy = f"`{repeat_it}` repeats its figures, `{sign_it}` signs it as yours"
+            yield Case(f"{len(strange)} of {group.label}", strange, remedy)
+
+
+@question(
     "uncommitted",
     "code that is not committed",
     "minor",

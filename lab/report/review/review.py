@@ -33,6 +33,7 @@ QUESTIONS: tuple[Question, ...] = (
     endings.not_finite,
     endings.running_runs,
     provenance.unlike_itself,
+    provenance.not_yours,
     provenance.inexact_resumes,
     provenance.forks,
     provenance.several_commits,

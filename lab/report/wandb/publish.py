@@ -18,9 +18,9 @@ from lab.console.wording import install
 from lab.errors import ConfigError, LabError
 from lab.report.review.findings import Finding
 from lab.runs.folder import at_work
-from lab.runs.select import Run
+from lab.runs.select import Run, is_own_run
 from lab.runs.summary import Summary, read_summary
-from lab.tracking.destination import place_of, quiet, require_key
+from lab.tracking.destination import Place, others_id, place_of, quiet, require_key
 from lab.tracking.redact import redact
 from lab.tracking.sync import send, unsent
 from lab.tracking.wandb import hung
@@ -46,7 +46,8 @@ def publish(
 
     Args:
         runs: at least one. Runs that W&B lacks are sent, also where W&B was disabled during training. Fast-dev runs,
-            damaged runs and those still running are only in the tables.
+            damaged runs, those still running, and those of somebody else that were not sent by name are only in the
+            tables.
         findings: at its beginning.
         title: of the report.
         group_by: fields whose values make a group: a run set of its own.
@@ -58,7 +59,7 @@ def publish(
         raise ConfigError(f"publishing needs the extra reports: {install('reports')}")
     require_key()
     records = [run.record for run in runs]
-    lacking = list(unsent(records, turned_off=True))
+    lacking = list(unsent(filter(is_own_run, records), turned_off=True))
     refused, _ = send([record.dir for record in lacking], say=say, sent=lambda address: None)
     if refused:
         raise PublishError(
@@ -67,11 +68,12 @@ def publish(
         )
     from lab.report.wandb.blocks import contents
 
-    addresses = {record.run_id: (_newest(record).wandb or {}).get("url") for record in records}
-    places = {run_id: place for run_id, address in addresses.items() if (place := place_of(address))}
+    others_first = sorted(map(_newest, records), key=is_own_run)  # they may have the ids of the user's own
+    places = {record.run_id: place for record in others_first if (place := _place(record))}
     if not places:
         raise ConfigError(
-            "none of these runs can be sent to Weights & Biases: they are fast-dev runs, damaged or still running"
+            "none of these runs can be sent to Weights & Biases: they are fast-dev runs, damaged, still running, or "
+            "not signed as yours"
         )
     blocks = contents(runs, findings, group_by=group_by, places=places)
     entity, project = Counter((place.entity, place.project) for place in places.values()).most_common(1)[0][0]
@@ -86,6 +88,13 @@ def publish(
 def _newest(record: Summary) -> Summary:
     """The record on disk: the run may have been sent since it was read."""
     return record if at_work(record.dir) else read_summary(record.dir)
+
+
+def _place(record: Summary) -> Place | None:
+    """Where the run is on W&B. What somebody else's summary says of it is believed only where this user sent it: else
+    it would decide in which project the report is made."""
+    place = place_of((record.wandb or {}).get("url"))
+    return place if place and (is_own_run(record) or place.id == others_id(record.run_id)) else None
 
 
 def _save(blocks: list[Any], entity: str, project: str, title: str) -> str:

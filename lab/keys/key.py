@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import hmac
 import os
 import secrets
+from collections.abc import Callable
 from contextlib import suppress
-from functools import lru_cache
 from pathlib import Path
 
-from lab.console.notices import notice
 from lab.errors import ConfigError
 from lab.system.files import sync_folder
 
@@ -41,8 +41,14 @@ def existing_key() -> bytes | None:
     return found
 
 
-def key() -> bytes | None:
-    """Return the key, which is made if there is none. None, with a notice, where it cannot be written."""
+def fingerprint() -> str:
+    """Return what tells one key from another and says nothing about it; empty where there is none."""
+    secret = existing_key()
+    return "" if secret is None else hmac.new(secret, b"fingerprint", "sha256").hexdigest()[:16]
+
+
+def key(say: Callable[[str], None] = lambda sentence: None) -> bytes | None:
+    """Return the key, which is made if there is none. None where it cannot be written, of which `say` is told."""
     if (found := existing_key()) is not None:
         return found
     path = key_file()
@@ -50,7 +56,7 @@ def key() -> bytes | None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _make(path)
     except OSError as error:
-        _say_once(
+        say(
             f"what is recorded now is not signed as yours: no key can be written to {path} ({error.strerror}); "
             f"{VARIABLE} names another file"
         )
@@ -72,8 +78,3 @@ def _make(path: Path) -> None:
         sync_folder(path.parent)
     finally:
         part.unlink()
-
-
-@lru_cache(10)
-def _say_once(text: str) -> None:
-    notice(text)

@@ -1,0 +1,65 @@
+"""Files of tensors that may be somebody else's: opened once, so that what is checked is what is used.
+
+A folder of runs can lie on a disk that others write to, where a file that is hashed and opened again may be another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load
+from torch import Tensor
+
+from lab.errors import CheckpointError
+from lab.system.opening import open_plain
+
+
+def require_print(path: Path, below: Path, expected: Mapping[str, Any]) -> None:
+    """Raise CheckpointError unless a file has the size and the hash that are expected; OSError for no plain file."""
+    with open_plain(path, below) as file:
+        _require_size(path, os.fstat(file.fileno()).st_size, expected)
+        _require_hash(path, hashlib.file_digest(file, "sha256").hexdigest(), expected)
+
+
+def read_verified(path: Path, below: Path, expected: Mapping[str, Any], most: int | None = None) -> bytes:
+    """Return the bytes of a file, at most `most`, which have the size and the hash that are expected; else raise as
+    `require_print` does."""
+    with open_plain(path, below) as file:
+        size = os.fstat(file.fileno()).st_size
+        _require_size(path, size, expected)
+        try:
+            content = file.read(size) if most is None or size <= most else None
+        except (MemoryError, OverflowError):
+            content = None
+    if content is None:
+        raise CheckpointError(f"{path} has {size:,} bytes, which are too many")
+    _require_hash(path, hashlib.sha256(content).hexdigest(), expected)
+    return content
+
+
+def read_tensors(path: Path, below: Path, expected: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Return the tensors in a file of safetensors by name; see `read_verified`."""
+    return tensors_in(read_verified(path, below, expected))
+
+
+def tensors_in(content: bytes) -> dict[str, Tensor]:
+    """Return the tensors in the bytes of a file of safetensors, by name.
+
+    They are cloned into memory that torch has aligned: the rounding of some sums depends on alignment.
+    """
+    found = load(content)
+    return {name: found.pop(name).clone() for name in list(found)}
+
+
+def _require_size(path: Path, size: int, expected: Mapping[str, Any]) -> None:
+    if size != expected["size"]:  # or a file without an end would be read to its end
+        raise CheckpointError(f"{path} is damaged: its size differs from the one in the manifest")
+
+
+def _require_hash(path: Path, found: str, expected: Mapping[str, Any]) -> None:
+    if found != expected["sha256"]:
+        raise CheckpointError(f"{path} is damaged: its hash differs from the one in the manifest")
