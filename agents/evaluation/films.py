@@ -74,6 +74,7 @@ class Mp4(Film):
         if self.writer is None:
             from imageio_ffmpeg import write_frames
 
+            self.part.unlink(missing_ok=True)  # left by a kill, or another name of some file, which ffmpeg would empty
             writer: Generator[None, Any, None] = write_frames(
                 self.part,
                 image.size,

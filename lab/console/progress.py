@@ -148,7 +148,10 @@ class Progress:
             self.written = self.drawn
             with suppress(OSError, TypeError, ValueError):
                 figures = {name: float(value) for name, value in update.metrics.items()}
-                self._part.write_text(json.dumps({**asdict(update), "metrics": figures, "time": round(time.time(), 1)}))
+                left = json.dumps({**asdict(update), "metrics": figures, "time": round(time.time(), 1)})
+                self._part.unlink(missing_ok=True)
+                with self._part.open("x") as part:  # through no link: the run may be somebody else's
+                    part.write(left)
                 self._part.replace(self.file)
 
 

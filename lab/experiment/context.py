@@ -47,8 +47,11 @@ class RunContext:
     changed: Collection[str] = ()
 
     def progress(self, stage: str, total: int, unit: str, *, start: int = 0) -> Progress:
-        """Return a progress bar, a context manager. `start` units were done in an earlier session."""
-        return Progress(stage, total, unit, start=start, folder=self.dir)
+        """Return a progress bar, a context manager. `start` units were done in an earlier session.
+
+        Only a run that is at work leaves its progress in its folder, where an evaluation changes nothing.
+        """
+        return Progress(stage, total, unit, start=start, folder=self.dir if self.saver else None)
 
     def picture(self, name: str, image: Image | list[Image], *, axis: str, at: int) -> None:
         """Save a picture called `group/name` as `media/<group>-<name>-<at>.png`, or a film's frames as GIF, and

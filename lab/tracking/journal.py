@@ -30,6 +30,8 @@ class Journal:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        for name in (METRICS, MEDIA):
+            unshare(folder / name)
         self.files = {name: (folder / name).open("a", encoding="utf-8") for name in (METRICS, MEDIA)}
         sync_folder(folder)
         self.rows = {name: (folder / name).read_bytes().count(b"\n") for name in (METRICS, MEDIA)}

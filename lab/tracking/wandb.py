@@ -10,6 +10,7 @@ import contextlib
 import math
 import os
 import queue
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -20,7 +21,7 @@ from lab.console.notices import notice
 from lab.tracking.destination import quiet, trial
 from lab.tracking.journal import MEDIA, METRICS, read_in_order
 from lab.tracking.redact import redact
-from lab.tracking.wandb_client import as_media, is_media, start_run, tear_down
+from lab.tracking.wandb_client import as_media, copy_of_media, start_run, tear_down
 
 QUEUE_ROWS = 10_000
 ROW = {METRICS: "journal/row", MEDIA: "journal/media"}
@@ -135,7 +136,8 @@ class WandbFollower:
         try:
             self._start()
             if self.only_catch_up or self.mode == "online":
-                self._catch_up()
+                with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
+                    self._catch_up(Path(place))
             while call := self.work.get():
                 call()
             self.run.finish()
@@ -175,8 +177,8 @@ class WandbFollower:
         for counter in ROW.values():
             self.run.define_metric(counter, hidden=True)
 
-    def _catch_up(self) -> None:
-        """Send the rows of earlier sessions, or of the run that this one was forked from."""
+    def _catch_up(self, place: Path) -> None:
+        """Send the rows of earlier sessions, or of the run that this one was forked from; `place` is for copies."""
         counts = {METRICS: 0, MEDIA: 0}
         for kind, row in read_in_order(self.folder):
             counts[kind] += 1
@@ -184,14 +186,17 @@ class WandbFollower:
                 continue
             axis = row["axis"]
             values: dict[str, Any]
+            copy: Path | None = None
             if kind == METRICS:
                 values = {k: math.nan if v is None else v for k, v in row.items() if k not in ("time", "axis")}
             else:
                 values = {axis: row[axis]}
                 path = self.folder / "media" / Path(row["file"]).name
-                if is_media(path, self.folder):
-                    values[row["name"]] = as_media(path)
+                if copy := copy_of_media(path, self.folder, place):
+                    values[row["name"]] = as_media(copy)
             self._hand_on({**values, ROW[kind]: counts[kind]}, axis, sum(counts.values()))
+            if copy:  # the client has taken one of its own
+                copy.unlink()
 
     def _hand_on(self, row: dict[str, Any], axis: str, line: int) -> None:
         """Log a row as line number `line` of the history, unless the server already has that line, as after a resume.

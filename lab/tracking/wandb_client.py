@@ -10,11 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lab.system.opening import open_plain
+from lab.system.opening import read_plain
 from lab.tracking.destination import project, sweeping
 
 BEGINNINGS = {".png": b"\x89PNG", ".jpg": b"\xff\xd8", ".gif": b"GIF8", ".wav": b"RIFF", ".txt": b""}
 """First bytes of each kind of media, by the ending of the file's name."""
+MOST_MEDIA = 2**30
+"""Bytes of a film."""
 
 
 def start_run(
@@ -113,16 +115,21 @@ def _logging_in_silence() -> Iterator[None]:
         del logger.addHandler
 
 
-def is_media(path: Path, folder: Path) -> bool:
-    """Whether a file of a run is a picture, film, sound or text, and no link: the run may be somebody else's.
+def copy_of_media(path: Path, folder: Path, place: Path) -> Path | None:
+    """Return a copy of a picture, film, sound or text of a run, in the folder `place`; None for any other file, and for
+    a link: the run may be somebody else's, who may exchange the file once it was looked at.
 
     A file that is called a picture and is something else would be read by a program that the library chooses.
     """
     try:
-        with open_plain(path, folder) as file:
-            return file.read(16).startswith(BEGINNINGS.get(path.suffix, ()))
+        content = read_plain(path, folder, MOST_MEDIA)
     except OSError:
-        return False
+        return None
+    if not content.startswith(BEGINNINGS.get(path.suffix, ())):
+        return None
+    copy = place / path.name
+    copy.write_bytes(content)
+    return copy
 
 
 def as_media(path: Path) -> Any:

@@ -21,7 +21,7 @@ from lab.system.files import write_atomic
 from lab.system.opening import is_plain, open_plain, read_plain, unshare
 from lab.tracking.journal import cut_journal
 from lab.tracking.sync import sync
-from lab.tracking.wandb_client import is_media
+from lab.tracking.wandb_client import copy_of_media
 from tests.support.recorded import recorded
 
 
@@ -199,10 +199,14 @@ def test_bomb_is_refused_at_once(run: Path) -> None:
 def test_media_are_what_their_names_say(name: str, content: bytes, fits: bool, run: Path) -> None:
     (run / "media").mkdir(exist_ok=True)
     (run / "media" / name).write_bytes(content)
-    assert is_media(run / "media" / name, run) is fits
+    place = Path("place")
+    place.mkdir()
+    copy = copy_of_media(run / "media" / name, run, place)
+    assert (copy is not None) is fits
+    assert not copy or copy.read_bytes() == content
     shutil.move(run / "media", "elsewhere")
     (run / "media").symlink_to(Path("elsewhere").absolute())
-    assert not is_media(run / "media" / name, run), "behind a link"
+    assert copy_of_media(run / "media" / name, run, place) is None, "behind a link"
 
 
 @pytest.mark.timeout(60)

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from lab.console.wording import size
 from lab.report.display import mapping
 from lab.report.material import short
-from lab.report.media import Medium
+from lab.report.media import LARGEST, Medium
 from lab.runs.select import Run
+from lab.system.opening import read_plain
 
 LONGEST = 200  # letters of what a picture is
 
@@ -73,7 +74,7 @@ def gallery(media: Sequence[Medium], groups: Sequence[int], *, most: int) -> Gal
     spent = 0
     for *_, one in sorted(waiting, key=lambda item: item[:2]):
         try:
-            content = one.path.read_bytes()
+            content = read_plain(one.path, one.path.parents[1], LARGEST)  # it may be another file by now
         except OSError:
             found.left_out[one.run]["that could not be read"] += 1
             continue
