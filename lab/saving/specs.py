@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any
+from functools import cache
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
+from lab.console.wording import shown
 from lab.data.own.columns import Column, Columns
 from lab.data.own.passages import Passage
 from lab.data.own.ratings import Ids
@@ -30,6 +33,8 @@ KINDS: dict[str, type] = {
 """What a spec may be made of, by its name in the file. No other class is named or imported by one."""
 NAMES = {cls: name for name, cls in KINDS.items()}
 PLAIN = (bool, int, float, str, type(None))
+PROTOCOLS = {"Reader": Passage | Columns | History | Ids, "Tokenizer": Characters}
+"""What may stand for them in a file."""
 
 
 def spec_as_json(spec: DataSpec) -> dict[str, Any] | None:
@@ -45,7 +50,7 @@ def spec_from_json(values: Any) -> DataSpec:
     """Return the spec that `spec_as_json` wrote. Raises CheckpointError where it is none."""
     try:
         spec = _read(values)
-    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"the form of the data cannot be read ({type(error).__name__}: {error})") from error
     if not isinstance(spec, DataSpec):
         raise CheckpointError(f"the form of the data cannot be read: it is {type(spec).__name__}")
@@ -71,4 +76,30 @@ def _read(value: Any) -> Any:
         return value
     if "parts" in value:
         return {key: _read(part) for key, part in value["parts"].items()}
-    return KINDS[value["kind"]](**{key: _read(part) for key, part in value.items() if key != "kind"})
+    cls = KINDS[value["kind"]]
+    made = cls(**{key: _read(part) for key, part in value.items() if key != "kind"})
+    for name, hint in _hints(cls).items():  # or what uses it would fail with an error that says nothing
+        if not _fits(getattr(made, name), hint):
+            raise TypeError(f"{name} of {value['kind']} is {shown(getattr(made, name))}")
+    if isinstance(made, Tokens) and made.tokenizer is not None and len(made.tokenizer) < made.vocab:
+        raise ValueError(f"there are {made.vocab} tokens, and {len(made.tokenizer)} of them are known")
+    return made
+
+
+@cache
+def _hints(cls: type) -> dict[str, Any]:
+    """Return the types of a class's fields."""
+    found = get_type_hints(cls, localns=PROTOCOLS)
+    return {one.name: found[one.name] for one in fields(cls)}
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value is of one of the types that fields of a spec have."""
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        return any(_fits(value, one) for one in inner)
+    if origin is tuple:
+        return isinstance(value, tuple) and all(_fits(one, inner[0]) for one in value)
+    if origin is dict:
+        return isinstance(value, dict) and all(_fits(one, inner[1]) for one in value.values())
+    return isinstance(value, (int, float) if hint is float else hint) and (type(value) is not bool or hint is bool)

@@ -206,7 +206,7 @@ def test_form_that_does_not_fit_is_told(table: Summary, folder: Path, capsys: py
     form["input"]["shape"] = ["wide"]
     publish(final, saved.state, {**saved.meta, "form": form})
     assert main(["predict", str(run), "new.csv"]) == 5
-    assert "the form of the data in" in capsys.readouterr().err
+    assert "the form of the data cannot be read (TypeError: shape of input is wide)" in capsys.readouterr().err
 
 
 def test_all_that_a_spec_is_made_of_can_be_saved() -> None:
