@@ -6,8 +6,10 @@ deterministic environment is a pure function of its seed and its actions, and no
 
 from __future__ import annotations
 
+import math
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import gymnasium as gym
@@ -103,10 +105,20 @@ class Resumable(gym.Wrapper[Any, Any, Any, Any]):
             observation = None
         if self.method == "native":
             set_native_state(self.env, state["native"])
-        for action in () if state.get("actions") is None else state["actions"]:
-            observation, *_ = self.step(action)
+        if state.get("actions") is not None:
+            _, observation = self.replay(state["actions"])
         self.episode, self.steps = state["episode"], state["steps"]
         return Strayed() if state.get("too_long") else observation
+
+    def replay(self, actions: Sequence[Any], seconds: float = math.inf) -> tuple[int, Any]:
+        """Repeat actions, one at least, until so many seconds have passed. Return how many it were, and the observation
+        after the last."""
+        began, done = time.monotonic(), 0
+        while True:
+            observation, *_ = self.step(actions[done])
+            done += 1
+            if done == len(actions) or time.monotonic() - began >= seconds:
+                return done, observation
 
     def _begin(self, place: list[int]) -> tuple[Any, dict[str, Any]]:
         self.place, self.actions = place, []

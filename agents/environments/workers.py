@@ -8,7 +8,7 @@ import pickle
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from multiprocessing import spawn
 from multiprocessing.connection import Connection
@@ -25,6 +25,9 @@ from agents.spaces.observations import stack
 from lab.errors import EnvironmentFailedError
 
 Env = gym.Env[Any, Any]
+
+PIECE = 1.0
+"""Seconds of a replay after which a worker answers."""
 
 
 class AsyncEnvs(Environments):
@@ -79,8 +82,22 @@ class AsyncEnvs(Environments):
         return self.env_method("state")
 
     def _restore(self, state: Any) -> list[Any]:
-        replayed = max(0 if one.get("actions") is None else len(one["actions"]) for one in state)
-        return self._ask("call", [("restore", (one,), {}) for one in state], seconds=self.timeout * (1 + replayed))
+        """Replay episodes in pieces of a second, so that a long episode is not taken for a hung worker, and a worker
+        that hangs in one is found in the time of a step."""
+        left = {number: one["actions"] for number, one in enumerate(state) if one.get("actions") is not None}
+        begun = [
+            {**one, "actions": None, "steps": one["steps"] - len(left.get(number, ()))}
+            for number, one in enumerate(state)
+        ]
+        seen = self._ask("call", [("restore", (one,), {}) for one in begun])
+        while left:
+            pieces: dict[int, Any] = {number: ("replay", (actions, PIECE), {}) for number, actions in left.items()}
+            answers = self._ask("call", pieces, list(left), seconds=self.timeout + PIECE)
+            for (number, actions), (done, observation) in zip(list(left.items()), answers, strict=True):
+                seen[number], left[number] = observation, actions[done:]
+                if done == len(actions):
+                    del left[number]
+        return seen
 
     def begin_at(self, env_steps: int) -> None:
         self.env_method("begin_at", env_steps)
@@ -112,7 +129,11 @@ class AsyncEnvs(Environments):
         return self._ask("wrapped", [wrapper_class] * self.num_envs, self._get_indices(indices))
 
     def _ask(
-        self, what: str, with_: Sequence[Any], numbers: Iterable[int] | None = None, seconds: float | None = None
+        self,
+        what: str,
+        with_: Sequence[Any] | Mapping[int, Any],
+        numbers: Iterable[int] | None = None,
+        seconds: float | None = None,
     ) -> list[Any]:
         numbers = range(len(self.pipes)) if numbers is None else list(numbers)
         for number in numbers:

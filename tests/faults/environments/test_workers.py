@@ -123,3 +123,34 @@ def test_long_replay_is_given_time() -> None:
         assert np.array_equal(one, other)
     for each in (envs, again):
         each.close()
+
+
+@pytest.mark.fault(15)
+def test_hanging_replay_is_noticed() -> None:
+    """A worker that hangs in a replay is found in the time of one step, however long the episode is."""
+    envs, again = workers("Walk", 60), workers("Hanging", 2)
+    processes = worker_pids(again)
+    envs.reset()
+    state = envs.state()
+    envs.close()
+    for copy in state["copies"]:
+        copy |= {"actions": np.zeros(1000, int), "steps": 1000}
+    began = time.monotonic()
+    with pytest.raises(EnvironmentFailedError, match="the worker of environment 0 has not answered within 3 s"):
+        again.restore(state)
+    assert time.monotonic() - began < 15
+    assert gone(processes)
+
+
+def test_replay_counts_steps() -> None:
+    """Workers go on from a replay as from the steps themselves: observations, steps, and what a next state holds."""
+    envs, again = workers("Walk", 60), workers("Walk", 60)
+    envs.reset()
+    step(envs, 25)
+    again.restore(envs.state())
+    for one, other in zip(envs.state()["copies"], again.state()["copies"], strict=True):
+        assert one["actions"] is None or np.array_equal(one.pop("actions"), other.pop("actions"))
+        assert one == other
+    assert np.array_equal(envs.step(np.ones(2, int))[0], again.step(np.ones(2, int))[0])  # type: ignore[arg-type]
+    for each in (envs, again):
+        each.close()
