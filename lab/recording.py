@@ -20,7 +20,7 @@ from lab.config.values import dump
 from lab.configuration import Config
 from lab.console.notices import notice
 from lab.console.wording import shown
-from lab.errors import ConfigError, DivergedError, Interrupted
+from lab.errors import ConfigError, DivergedError, Interrupted, SavingError
 from lab.job import Job, exactness
 from lab.keys.signature import signed_config
 from lab.needs import keep_copies
@@ -152,6 +152,17 @@ class TrainingTime:
     def seconds(self) -> float:
         """Seconds until now."""
         return self.before + time.perf_counter() - self.began
+
+
+@contextmanager
+def writing_to(folder: Path) -> Iterator[None]:
+    """Raise SavingError where the disk refuses what is written to a run's folder inside the block."""
+    try:
+        yield
+    except OSError as error:
+        raise SavingError(
+            f"cannot write to {folder}: {error.strerror}; repeat the command when that can be written"
+        ) from error
 
 
 def write_or_notice(record: Summary) -> bool:

@@ -22,7 +22,7 @@ from lab.console.notices import notice
 from lab.errors import CheckpointError, ConfigError
 from lab.job import exactness, prepare, require_secrets
 from lab.needs import needs_of
-from lab.recording import write_config
+from lab.recording import write_config, writing_to
 from lab.runner import carry_out
 from lab.runs import summary
 from lab.runs.artifacts import COPIES
@@ -60,7 +60,8 @@ def resume(
     (`Experiment.lengths`), or with any other override and `force`, it becomes a new run with this one as its parent.
     Somebody else's run may only name classes of the lab, unless `trust` takes it for the user's own.
     Raises CheckpointError if no checkpoint is valid, and ConfigError if the run is complete, is running in another
-    process, or differs from its checkpoint in config, machine or versions and `force` is not given.
+    process, or differs from its checkpoint in config, machine or versions and `force` is not given; SavingError if
+    the disk refuses what is written.
     """
     started = time.perf_counter()
     wandb_mode = chosen_mode()
@@ -110,12 +111,9 @@ def resume(
                 raise ConfigError(f"{folder} has no checkpoint to continue with another config; use `lab run`")
             notice("the run ended before its first checkpoint, so it starts again in the same folder")
         elif changed:
-            parent = record.dir
-            record, restored = _fork(record, restored, config, held)
-            notice(f"{'; '.join(changed)}: a new run continues from step {position(restored.folder):,} of {parent}")
-        if changed != every:  # the data lie elsewhere now, which later commands need to know
-            record.dataset = asdict(job.experiment.dataset)
-            write_config(record.dir, config, record.run_id, sign=record.mine)
+            with writing_to(folder):
+                record, restored = _fork(record, restored, config, held)
+            notice(f"{'; '.join(changed)}: a new run continues from step {position(restored.folder):,} of {folder}")
         forced = [*record.resume.get("forced", []), *others]
         record.resume |= exactness(job) | {"sessions": record.resume.get("sessions", 0) + 1}
         if forced:
@@ -123,8 +121,12 @@ def resume(
         record.status, record.error, record.metrics = "running", None, {}
         record.device, record.threads = describe(job.device), torch.get_num_threads()
         record.durations = {"setup": time.perf_counter() - started}
-        record.write()  # before its results are removed: a summary never says more than is on the disk
-        cut_back(record.dir, restored)
+        with writing_to(record.dir):
+            if changed != every:  # the data lie elsewhere now, which later commands need to know
+                record.dataset = asdict(job.experiment.dataset)
+                write_config(record.dir, config, record.run_id, sign=record.mine)
+            record.write()  # before its results are removed: a summary never says more than is on the disk
+            cut_back(record.dir, restored)
         announce(record)
         return carry_out(job, record, wandb_mode, restored, _changed(restored, config) if restored else ())
 

@@ -19,7 +19,7 @@ from lab.runs.folder import FORK
 from lab.runs.summary import Summary, read_summary
 from lab.saving.checkpoint import load
 from lab.saving.saver import rolling
-from tests.faults.harness import Killed, killing, run_undisturbed
+from tests.faults.harness import Killed, killing, lab_command, run_undisturbed
 
 CONSTANT = {"trainer.schedule.kind": "constant", "trainer.schedule.warmup": 0.0, "trainer.log_every": 1}
 
@@ -176,6 +176,20 @@ def test_half_a_fork_is_no_run(parent: Summary, monkeypatch: pytest.MonkeyPatch)
     fork = resume(parent.dir, {"trainer.max_epochs": 4})
     assert fork.status == "completed"
     assert not (parent.dir / FORK).exists()
+
+
+@pytest.mark.parametrize("what", ["media/*.png", "checkpoints/step-*/state.safetensors"])
+def test_full_disk_leaves_no_fork(parent: Summary, what: str) -> None:
+    """A limit on the size of files stands for a disk that is full when the fork takes this over."""
+    most = max(path.stat().st_size for path in parent.dir.glob(what)) - 1
+    before = {path: path.read_bytes() for path in parent.dir.rglob("*") if path.is_file()}
+    limit = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({most}, {most}))"
+    code, said = lab_command(["resume", str(parent.dir), "--trainer.max_epochs=4"], limit)
+    assert code == 1, said
+    assert f"cannot write to {parent.dir}: File too large" in said
+    assert "Traceback" not in said
+    assert list(parent.dir.parent.iterdir()) == [parent.dir]
+    assert {path: path.read_bytes() for path in parent.dir.rglob("*") if path.is_file()} == before
 
 
 def test_run_is_on_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
