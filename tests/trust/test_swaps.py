@@ -279,9 +279,7 @@ def test_fork_of_a_strangers_run_is_made_behind_no_link(monkeypatch: pytest.Monk
     monkeypatch.setenv("LAB_KEY_FILE", "mine")
     Path("thesis").mkdir()
     (folder.parent.parent / "linked").symlink_to(Path("thesis").absolute())
-    with pytest.raises(
-        ConfigError, match="linked is a link, and a run that is not signed"
-    ):
+    with pytest.raises(ConfigError, match="linked is a link, and a run that is not signed"):
         lab.resume(folder, {"name": "linked"}, force=True)
     assert not list(Path("thesis").iterdir())
 
