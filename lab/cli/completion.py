@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from glob import escape, glob
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,11 @@ ASKED = "_ARGCOMPLETE"
 """Variable by which the shell asks for completions."""
 SHELLS = ("bash", "zsh", "fish")
 MOST_RUNS = 200  # newest ones that are offered
+COMPINIT = "(( $+functions[compdef] )) || { autoload -Uz compinit && compinit -i }\n"
+"""Loads zsh's own completion, which many a `.zshrc` does not do."""
+
+Complete = Callable[..., Sequence[str]]
+"""Returns the names that begin with a prefix."""
 
 
 def script(words: Sequence[str]) -> str:
@@ -29,7 +36,7 @@ def script(words: Sequence[str]) -> str:
         from argcomplete.shell_integration import shellcode
     except ModuleNotFoundError as error:
         raise ConfigError(f"completion needs the extra completion: {install('completion')}") from error
-    return str(shellcode(["lab"], shell=words[0]))
+    return (COMPINIT if words[0] == "zsh" else "") + str(shellcode(["lab"], shell=words[0]))
 
 
 def complete() -> None:
@@ -62,18 +69,22 @@ def _fill(parser: Any, module: str, line: Sequence[str]) -> None:
             if f"--{key}" not in parser._option_string_actions:
                 parser.add_argument(f"--{key}")
     for action in parser._actions:
-        if action.dest == "name":
-            action.completer = _experiments
-        elif action.dest in ("run", "names", "runs"):
-            action.completer = _runs
+        if not action.option_strings and action.metavar:
+            action.completer = _completer([NAMES[word] for word in action.metavar.split("|") if word in NAMES])
+
+
+def _completer(ways: Sequence[Complete]) -> Complete:
+    return lambda prefix, **told: [name for way in ways for name in way(prefix, **told)]
 
 
 def _settings(line: Sequence[str]) -> set[str]:
     """Return the dotted names of the settings that the config of the experiment in the line has."""
     found: set[str] = set()
     for name in line:
-        if name in shipped():
-            _collect(read(shipped()[name]), "", found)
+        path = shipped().get(name, Path(name))
+        if path.suffix == ".yaml" and path.is_file():
+            with suppress(ConfigError):
+                _collect(read(path), "", found)
     return found
 
 
@@ -89,7 +100,23 @@ def _collect(values: Any, key: str, found: set[str]) -> None:
 
 
 def _experiments(prefix: str, **_: Any) -> list[str]:
-    return [*(name for name in shipped() if name.startswith(prefix)), *map(str, Path().glob(f"{prefix}*.yaml"))]
+    return [name for name in shipped() if name.startswith(prefix)]
+
+
+def _configs(prefix: str, **_: Any) -> list[str]:
+    return glob(f"{escape(prefix)}*.yaml")
+
+
+def _files(prefix: str, **_: Any) -> list[str]:
+    from argcomplete.completers import FilesCompleter
+
+    return list(FilesCompleter()(prefix))
+
+
+def _data_sets(prefix: str, **_: Any) -> list[str]:
+    from lab.data.catalog import entries
+
+    return [name for name in entries() if name.startswith(prefix)]
 
 
 def _runs(prefix: str, parsed_args: argparse.Namespace, **_: Any) -> list[str]:
@@ -102,3 +129,13 @@ def _runs(prefix: str, parsed_args: argparse.Namespace, **_: Any) -> list[str]:
     newest = sorted({path.parent.name for path in folders}, reverse=True)[:MOST_RUNS]
     names = {path.parent.parent.name for path in folders}
     return [name for name in (*sorted(names), *newest) if name.startswith(prefix)]
+
+
+NAMES: dict[str, Complete] = {
+    "NAME": _experiments,
+    "FILE.yaml": _configs,
+    "RUN": _runs,
+    "DATA": _data_sets,
+    "PATH": _files,
+}
+"""What completes an argument, by the words of its placeholder in the help: `NAME|FILE.yaml|RUN`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from importlib.metadata import version
@@ -91,6 +92,12 @@ def test_a_run_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
         ("lab run ppo-cartpole-f", {"ppo-cartpole-fast"}),
         ("lab run ppo-cartpole --agent.ga", {"--agent.gae_lambda", "--agent.gamma"}),
         ("lab eval ppo-", {"ppo-a", "ppo-b"}),
+        ("lab show ppo-cartpole-f", {"ppo-cartpole-fast"}),
+        ("lab show ppo-a", {"ppo-a", "ppo-acrobot"}),
+        ("lab run mi", {"mine.yaml"}),
+        ("lab run mine.yaml --model.lat", {"--model.latent_dim"}),
+        ("lab data fetch mn", {"mnist"}),
+        ("lab data show mi", {"mine.yaml"}),
     ],
 )
 def test_words_are_completed(line: str, expected: set[str]) -> None:
@@ -98,12 +105,34 @@ def test_words_are_completed(line: str, expected: set[str]) -> None:
     for name in ("ppo-a", "ppo-b"):
         (Path("runs") / name / "1").mkdir(parents=True)
         (Path("runs") / name / "1" / "summary.json").touch()
+    Path("mine.yaml").write_text("extends: vae-mnist\n")
     answer = Path("answer")
     asked = {"_ARGCOMPLETE": "1", "COMP_LINE": line, "COMP_POINT": str(len(line)), "COMP_TYPE": "9", "IFS": "\v"}
     script = "import sys; sys.argv = ['lab']; from lab.cli.main import entry; entry()"
     asked |= {"_ARGCOMPLETE_STDOUT_FILENAME": str(answer), "_ARGCOMPLETE_IFS": "\v"}
     subprocess.run([sys.executable, "-c", script], env=os.environ | asked, check=True, capture_output=True)
     assert set(map(str.strip, answer.read_text().split("\v"))) == expected
+
+
+@pytest.mark.parametrize(
+    ("shell", "asking"),
+    [
+        (["bash", "--norc"], "complete -p lab"),
+        (["zsh", "-f"], "print -- lab $_comps[lab]"),  # with nothing in its .zshrc
+        (["fish", "--no-config"], "complete -c lab"),
+    ],
+    ids=lambda one: one[0] if isinstance(one, list) else "",
+)
+def test_shells_take_the_script(shell: list[str], asking: str, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("argcomplete")
+    if shutil.which(shell[0]) is None:
+        pytest.skip(f"needs {shell[0]}")
+    Path("script").write_text(said(capsys, "completion", shell[0]))
+    command, env = [*shell, "-c", f"source ./script; {asking}"], os.environ | {"ZDOTDIR": "."}  # where zsh keeps a file
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+    assert "lab" in done.stdout.split()
+    assert "_complete" in done.stdout or "argcomplete" in done.stdout
+    assert not done.stderr
 
 
 def test_completion_is_for_known_shells(capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,7 +18,7 @@ EPILOG = "`lab data show` also takes settings of the data, such as --data.image_
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", choices=("list", "fetch", "show"))
     parser.add_argument(
-        "names", nargs="*", metavar="NAME|PATH", help="data sets to fetch (default: all), or what to show"
+        "names", nargs="*", metavar="DATA|PATH", help="data sets to fetch (default: all), or what to show"
     )
     parser.add_argument(
         "-o", "--output", metavar="FILE.png", help="picture that `show` writes (default: NAME-data.png)"
