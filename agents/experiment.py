@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.preprocessing import is_image_space
 
 from agents.checkpoints import Checkpoints
 from agents.core.agent import PARTS, Agent, AgentFactory
@@ -218,8 +219,9 @@ class AgentExperiment(Experiment):
 
     def alternatives(self) -> Sequence[Alternative]:
         found = other_vectorizations(self.env, self.vectorization)
-        several = isinstance(self.agent.observation_space, spaces.Dict)
-        if several and getattr(self.agent.policy, "share_features_extractor", True) is False:
+        space = self.agent.observation_space
+        costly = isinstance(space, spaces.Dict) or is_image_space(space)
+        if costly and getattr(self.agent.policy, "share_features_extractor", True) is False:
             found.append(Alternative("agent.share_encoder=true", "policy and value share one encoder: another network"))
         return found
 

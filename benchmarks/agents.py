@@ -15,6 +15,8 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any
 
+import gymnasium as gym
+import numpy as np
 import torch
 from stable_baselines3 import DQN, PPO
 from stable_baselines3.common.env_util import make_vec_env
@@ -37,6 +39,30 @@ PLAIN_DQN = {f"agent.{name}": value for name, value in SB3_DQN.items() if name !
     "agent.learning_rate_schedule.kind": "constant",
 }
 
+DICT_PPO: dict[str, Any] = {
+    "n_steps": 256,
+    "batch_size": 128,
+    "n_epochs": 10,
+    "gamma": 0.99,
+    "gae_lambda": 0.95,
+    "learning_rate": 3e-4,
+    "clip_range": 0.2,
+    "max_grad_norm": 0.5,
+}
+
+
+class Halves(gym.ObservationWrapper[Any, Any, Any]):
+    """CartPole's observation as a dict of two vectors."""
+
+    def __init__(self, env: gym.Env[Any, Any]) -> None:
+        super().__init__(env)
+        self.observation_space = gym.spaces.Dict(
+            {name: gym.spaces.Box(-np.inf, np.inf, (2,)) for name in ("places", "speeds")}
+        )
+
+    def observation(self, observation: Any) -> dict[str, Any]:
+        return {"places": observation[::2], "speeds": observation[1::2]}
+
 
 def measure(pairs: int) -> None:
     one_core()
@@ -47,6 +73,7 @@ def measure(pairs: int) -> None:
     else:
         alternate("PPO CartPole, zoo settings, lab / SBX", timed("lab_ppo", 20_480), timed("sbx_ppo", 20_480), pairs)
         alternate("DQN CartPole, zoo settings, lab / SBX", timed("lab_dqn", 10_240), timed("sbx_dqn", 10_240), pairs)
+    alternate("PPO CartPole in a dict, lab / SB3", timed("lab_dict", 10_240), timed("sb3_dict", 10_240), pairs)
     alternate("PPO CartPole from pixels, lab / SB3", timed("lab_pixels", 4_096), timed("sb3_pixels", 4_096), pairs)
     for steps in (10_240, 40_960):
         print(f"PPO CartPole, {steps} steps: {timed('lab_ppo', steps)() / steps * 1e6:.0f} us per step")
@@ -85,6 +112,14 @@ def lab_dqn(seed: int) -> Any:
     return lab_agent("dqn-cartpole", PLAIN_DQN, seed)
 
 
+def lab_dict(seed: int) -> Any:
+    """The networks are SB3's: the dict becomes one vector, and policy and value have two layers each."""
+    encoder = {"class_path": "Combined", "init_args": {"default": {"class_path": "MLP", "init_args": {"hidden": []}}}}
+    halves = {"env.id": "CartPole-v1", "env.wrappers": [{"class_path": "benchmarks.agents.Halves"}]}
+    agent = {"agent.encoder": encoder, "agent.net_arch": [64, 64], "agent.normalize_rewards": False}
+    return lab_agent("ppo", halves | agent | {f"agent.{name}": value for name, value in DICT_PPO.items()}, seed)
+
+
 def lab_pixels(seed: int) -> Any:
     return lab_agent("ppo-cartpole-pixels", {"device": "cpu", "agent.encoder": "ByShape"}, seed)
 
@@ -104,6 +139,11 @@ def sb3_ppo(seed: int) -> PPO:
 
 def sb3_dqn(seed: int) -> DQN:
     return DQN("MlpPolicy", cartpole(1, seed), **SB3_DQN, device="cpu")
+
+
+def sb3_dict(seed: int) -> PPO:
+    environments = make_vec_env("CartPole-v1", n_envs=8, seed=seed, wrapper_class=Halves)
+    return PPO("MultiInputPolicy", environments, **DICT_PPO, device="cpu")
 
 
 def sbx_ppo(seed: int) -> Any:

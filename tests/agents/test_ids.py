@@ -107,9 +107,14 @@ gym.register("TwoParts-v0", f"{__name__}:Two", max_episode_steps=9)
 
 @pytest.mark.parametrize(
     ("id", "shared", "tried"),
-    [("TwoParts-v0", False, True), ("TwoParts-v0", True, False), ("CartPole-v1", False, False)],
+    [
+        ("TwoParts-v0", False, True),
+        ("TwoParts-v0", True, False),
+        ("agents.environments.cartpole:CartPolePixels-v1", False, True),
+        ("CartPole-v1", False, False),
+    ],
 )
-def test_the_doctor_tries_one_encoder_for_observations_in_parts(id: str, shared: bool, tried: bool) -> None:
+def test_the_doctor_tries_one_encoder_for_images_and_dicts(id: str, shared: bool, tried: bool) -> None:
     config = load("ppo", {"env.id": id, "agent.share_encoder": shared, "threads": 1})
     experiment = prepare(config, fast_dev_run=False).experiment
     assert ("agent.share_encoder=true" in [one.setting for one in experiment.alternatives()]) == tried
