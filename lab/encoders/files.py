@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 import dataclasses
 import importlib
-import json
 import pkgutil
 from argparse import ArgumentError
 from collections.abc import Callable, Iterable
@@ -16,7 +15,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
-from safetensors import SafetensorError
 from safetensors.torch import save
 from torch import Tensor
 
@@ -26,16 +24,13 @@ from lab.encoders.base import Encoder, EncoderFactory
 from lab.encoders.combined import Combined
 from lab.errors import CheckpointError, ConfigError, nearest
 from lab.runs.artifacts import seal, sealed
-from lab.saving.tensors import tensors_in
+from lab.saving.tensors import UNFIT, tensors_in
 from lab.system.files import make_folder, write_atomic, write_json
-from lab.system.opening import MOST_BYTES
+from lab.system.opening import MOST_BYTES, parse_json
 from lab.trust.settings import wrong_settings
 
 NETWORKS = Path(__file__).parent / "networks"
 WEIGHTS, DESCRIPTION = "encoder.safetensors", "encoder.json"
-
-UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ArgumentError, SafetensorError)
-"""What the libraries raise for files that are damaged, incomplete or of another kind."""
 
 
 def plain_state(encoder: Encoder) -> dict[str, Tensor]:
@@ -71,11 +66,11 @@ def load_encoder(folder: Path, *, classes: Iterable[type[Encoder]] = ()) -> Enco
     known = {public_name(c): c for c in (*_own_classes(), *classes)}
     try:
         artifact = sealed(folder)
-        description = json.loads(artifact.read(DESCRIPTION))
+        description = parse_json(artifact.read(DESCRIPTION))
         encoder = _factory(description, known, folder, mine=artifact.mine)(_spec(description["spec"]))
         numbers = sum(value.numel() for value in encoder.state_dict().values())
         encoder.load_state_dict(tensors_in(artifact.read(WEIGHTS, most=MOST_BYTES + 8 * numbers)))
-    except UNREADABLE as error:
+    except (*UNFIT, ArgumentError) as error:
         raise CheckpointError(f"no encoder can be loaded from {folder}: {error}") from error
     return encoder.eval()
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from lab.keys.signature import RUN, Kind, config_is_signed, is_signed, run_of_config
-from lab.system.opening import read_plain
+from lab.system.opening import read_json, read_plain
 
 UNSIGNED = ""
 
@@ -54,6 +53,6 @@ def is_signed_for(run: str | None, kind: Kind, values: Any) -> bool:
 def _fields(path: Path, run: Path) -> Any:
     """Return what a file of JSON holds; None where it is missing or damaged."""
     try:
-        return json.loads(read_plain(path, run))
-    except (OSError, ValueError, RecursionError):
+        return read_json(path, run)
+    except (OSError, ValueError):
         return None

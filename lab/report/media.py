@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import orjson
 from PIL import Image
 
 from lab.console.wording import size
 from lab.report.material import short
 from lab.runs.readings import number
-from lab.system.opening import read_plain
-from lab.tracking.journal import MEDIA
+from lab.system.opening import parse_json
+from lab.tracking.journal import MEDIA, lines_of
 
 PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".gif": "GIF", ".webp": "WEBP"}
 FILMS = {".mp4": "video/mp4", ".webm": "video/webm"}
@@ -24,6 +23,7 @@ LARGEST = 4_000_000  # bytes of one file
 MOST_PIXELS = 25_000_000
 SMALL, WIDEST = 120, 420  # pixels
 MOST_ROWS = 2_000  # of one run's media journal
+LONGEST = 10_000  # bytes of one of them
 
 
 @dataclass(frozen=True)
@@ -72,18 +72,25 @@ class Medium:
 
 def media_of(run: int, folder: Path, left_out: Counter[str]) -> Iterator[Medium]:
     """Yield the media of a run that a page can show, in the order of their journal; count the others."""
+    kept: deque[bytes] = deque(maxlen=MOST_ROWS)
+    rows = 0
     try:
-        lines = read_plain(folder / MEDIA, folder).split(b"\n")[:-1]
+        for lines in lines_of(folder / MEDIA):
+            rows += len(lines)
+            kept.extend(line[:LONGEST] for line in lines[-MOST_ROWS:])
     except OSError:
         return
-    if len(lines) > MOST_ROWS:
-        left_out[f"beyond the last {MOST_ROWS:,} of a run"] += len(lines) - MOST_ROWS
-    for line in lines[-MOST_ROWS:]:
+    except ValueError:
+        left_out["named by a damaged journal"] += 1
+        return
+    if rows > MOST_ROWS:
+        left_out[f"beyond the last {MOST_ROWS:,} of a run"] += rows - MOST_ROWS
+    for line in kept:
         try:
-            row = orjson.loads(line)
+            row = parse_json(line)
             name, file, axis = (row[key] for key in ("name", "file", "axis"))
             at = number(row[axis])
-        except (orjson.JSONDecodeError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError):
             left_out["named by a damaged line"] += 1
             continue
         if not (isinstance(name, str) and isinstance(file, str) and at is not None):

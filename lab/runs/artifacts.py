@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import Any
 from lab.errors import CheckpointError
 from lab.keys.signature import RUN, is_signed, run_of_config, signed
 from lab.system.files import print_of, write_json
-from lab.system.opening import MOST_BYTES, is_plain, read_plain
+from lab.system.opening import MOST_BYTES, is_plain, read_json, read_plain
 
 FOLDER, COPIES = "artifacts", "needs"
 """Folders of a run: what it made, and copies of what other runs made that it was built from."""
@@ -85,9 +84,9 @@ def seal(folder: Path, run_id: str | None, *, sign: bool = True) -> None:
 def sealed(folder: Path) -> Sealed:
     """Return an artifact with what its manifest says. One that is damaged counts as none."""
     try:
-        values = json.loads(read_plain(folder / MANIFEST, folder))
+        values = read_json(folder / MANIFEST, folder)
         prints = values["files"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError):
         return Sealed(folder, None, mine=False)
     if not isinstance(prints, dict):
         return Sealed(folder, None, mine=False)

@@ -11,8 +11,7 @@ from lab.config.files import setting
 from lab.config.types import NonNegativeFloat, PositiveInt
 from lab.data.base import DatasetInfo
 from lab.errors import ConfigError
-
-Verdict = Literal["met", "missed", "not-comparable", "none"]
+from lab.runs.summary import Verdict
 
 
 @dataclass(frozen=True)

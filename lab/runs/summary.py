@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import platform
@@ -13,31 +12,56 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from lab.config.imports import present_name
 from lab.errors import ConfigError
 from lab.keys.key import fingerprint
 from lab.keys.signature import is_signed, signed
+from lab.runs.readings import wrong_field
 from lab.system.files import write_json
-from lab.system.opening import read_plain
+from lab.system.opening import read_json
 from lab.system.remembered import Remembered, stamp_of
 
 MANY = 200
 """Runs in a folder from which on what was read of them is remembered."""
 
 Status = Literal["running", "completed", "interrupted", "failed", "diverged"]
+Verdict = Literal["met", "missed", "not-comparable", "none"]
+"""On a published figure, or on our own target."""
 
 PACKAGES = (
     *("torch", "gymnasium", "stable-baselines3", "pytorch-lightning", "wandb", "jsonargparse", "numpy"),
     *("torchmetrics", "scikit-learn", "Box2D", "ale-py"),
 )
-TEXTS = ("name", "family", "run_id", "device", "status", "started")
-OBJECTS = (
-    *("reference", "target", "baselines", "bounds", "roles", "dataset", "descriptions", "durations", "versions"),
-    "resume",
-)
-OBJECTS_OR_NONE = ("throughput", "git", "wandb", "parent")
+
+Object = dict[str, Any]
+Seed = Annotated[int, range(2**32)]
+Counted = Annotated[int, range(2**53)]
+# What the entries of objects are, in what the lab reads of them. Earlier versions wrote fewer.
+DATASET = {"name": str, "sha256": str | None, "fallback": str | None, "path": str | None}
+MEASURE = {
+    **dict.fromkeys(("metric", "dataset", "protocol", "source", "why", "reason"), str),
+    "value": float | None,
+    "spread": float | None,
+    "tolerance": float,
+    "n": Counted | None,
+    "read": str | None,
+    "direction": Literal["max", "min"],
+    "verdict": Verdict,
+    "requires": Object,
+    "lengths": Object,
+}
+RESUME = {
+    "exact": bool,
+    "reason": str | None,
+    "forced": list[str],
+    "sessions": Counted,
+    "checkpoint": Counted | None,
+    "steps_after_it": Counted,
+}
+NEED = {"setting": str, "name": str, "run_id": str | None, "experiment": str | None}
+WANDB = {"mode": str, "url": str | None, "problem": str | None}
 
 
 @dataclass
@@ -48,12 +72,12 @@ class Summary:
     family: str
     run_id: str
     run_dir: str
-    seed: int
+    seed: Seed
     device: str
-    threads: int
-    dataset: dict[str, Any]
-    reference: dict[str, Any]
-    target: dict[str, Any] = field(default_factory=dict)
+    threads: Counted
+    dataset: Annotated[Object, DATASET]
+    reference: Annotated[Object, MEASURE]
+    target: Annotated[Object, MEASURE] = field(default_factory=dict)
     """Our own figure, with its verdict and reason; empty where there is none."""
     fast_dev_run: bool = False
     schema: int = 2
@@ -71,19 +95,19 @@ class Summary:
     """What the trained thing can do: `act`, `sample`, `predict`, `export` (`lab.capabilities`)."""
     artifacts: list[str] = field(default_factory=list)
     """Names of what the run leaves for others."""
-    needs: list[dict[str, Any]] = field(default_factory=list)
+    needs: list[Annotated[Object, NEED]] = field(default_factory=list)
     """Artifacts of other runs that this one was built from: setting, run_id, experiment, name."""
     judged: str = ""
     """Which weights were evaluated and exported, in words, where they are not the last ones."""
     durations: dict[str, float] = field(default_factory=dict)
-    throughput: dict[str, Any] | None = None
+    throughput: Annotated[Object | None, {"value": float, "unit": str}] = None
     started: str = field(default_factory=lambda: time.strftime("%Y-%m-%dT%H:%M:%S%z"))
     versions: dict[str, str] = field(default_factory=lambda: versions())
-    git: dict[str, Any] | None = None
-    wandb: dict[str, Any] | None = None
-    resume: dict[str, Any] = field(default_factory=dict)
+    git: Annotated[Object | None, {"commit": str, "dirty": bool}] = None
+    wandb: Annotated[Object | None, WANDB] = None
+    resume: Annotated[Object, RESUME] = field(default_factory=dict)
     """Whether a resumed run is exact or why not, how many sessions it took, the newest checkpoint's step."""
-    parent: dict[str, Any] | None = None
+    parent: Annotated[Object | None, {"run_id": str, "checkpoint": Counted}] = None
     """The run and the checkpoint that this one was forked from."""
     mine: bool = True
     """Whether it is the user's own: made here, or read with a signature that fits. Not in the file."""
@@ -111,6 +135,9 @@ class Summary:
         write_json((folder or self.dir) / "summary.json", signed("summary", values) if mine else values)
 
 
+FIELDS = frozenset(one.name for one in fields(Summary))
+
+
 def finite(metrics: dict[str, float]) -> dict[str, float | None]:
     """Return the metrics for strict JSON: what is not finite becomes None."""
     return {name: float(value) if math.isfinite(value) else None for name, value in metrics.items()}
@@ -129,24 +156,17 @@ def runs_folder(chosen: str | Path | None = None) -> Path:
 def read_summary(folder: Path) -> Summary:
     """Return a run's summary. Raises ConfigError where there is none that can be read."""
     try:
-        values = json.loads(read_plain(folder / "summary.json", folder))
+        values = read_json(folder / "summary.json", folder)
+        if (wrong := wrong_field(Summary, values)) is not None:
+            raise TypeError(f"{wrong} is not what the lab writes")
         mine = is_signed("summary", values)
-        known = {f.name for f in fields(Summary)}
-        numbers = [*values["metrics"].values(), *values["durations"].values(), values["seed"]]
-        # Whatever is raised here joins the others below.
-        if not all(value is None or (isinstance(value, int | float) and math.isfinite(value)) for value in numbers):
-            raise TypeError("figures must be finite numbers")
-        if not all(isinstance(values.get(name, ""), str) for name in TEXTS):
-            raise TypeError(f"{', '.join(TEXTS)} must be texts")
-        objects = [values.get(name, {}) for name in OBJECTS] + [values.get(name) or {} for name in OBJECTS_OR_NONE]
-        if not all(isinstance(value, dict) for value in objects):
-            raise TypeError(f"{', '.join((*OBJECTS, *OBJECTS_OR_NONE))} must be objects")
         if isinstance(name := values["dataset"].get("name"), str):
             module, colon, rest = name.partition(":")  # an environment's id may begin with a module
             values["dataset"]["name"] = f"{present_name(module)}:{rest}" if colon else name
-        return Summary(**{**{k: v for k, v in values.items() if k in known}, "run_dir": str(folder), "mine": mine})
-    except (OSError, ValueError, TypeError, AttributeError, KeyError, OverflowError, RecursionError) as error:
-        raise ConfigError(f"{folder} is not a run: no readable summary.json in it") from error
+        known = {k: v for k, v in values.items() if k in FIELDS}
+        return Summary(**{**known, "run_dir": str(folder), "mine": mine})
+    except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
+        raise ConfigError(f"{folder} is not a run: no readable summary.json in it ({error})") from error
 
 
 def local_runs(folder: Path) -> Iterator[Summary]:

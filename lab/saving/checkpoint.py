@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
 from safetensors.torch import save
 from torch import Tensor
+from torch.optim import Optimizer
 
-from lab.errors import CheckpointError
+from lab.errors import CheckpointError, LabError
 from lab.keys.ownership import is_signed_for
 from lab.keys.signature import RUN, signed
 from lab.saving.packing import pack, unpack
-from lab.saving.tensors import read_tensors, read_verified, require_print
+from lab.saving.tensors import MOST_VALUES, UNREADABLE, read_tensors, read_verified, require_print
 from lab.system.files import make_folder, print_of, sync_folder, write_atomic, write_json
-from lab.system.opening import read_plain
+from lab.system.opening import parse_json, read_json
 
 WEIGHTS, META, MANIFEST, SEGMENTS = "state.safetensors", "meta.json", "manifest.json", "segments"
 STAGING = ".tmp"
-MOST_META = 2**30
-"""Bytes of a checkpoint's metadata: the actions of the episodes that are replayed are there."""
+MOST_META = 2**27
+"""Bytes of a checkpoint's metadata and structure."""
+AVERAGES = {"exp_avg", "exp_avg_sq", "max_exp_avg_sq", "momentum_buffer", "square_avg", "grad_avg", "sum"}
+"""What optimizers keep for each number of a parameter."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Segment:
         longer the one that was verified when the checkpoint was loaded."""
         try:
             return read_tensors(self.path, self.path.parents[2], self.print)
-        except (OSError, ValueError, SafetensorError) as error:
+        except UNREADABLE as error:
             raise CheckpointError(f"{self.path} cannot be read: {error}") from error
 
 
@@ -97,10 +99,11 @@ def load(folder: Path, *, signed_for: str | None = None) -> Checkpoint:
     """
     run = folder.parent.parent
     try:
-        manifest = json.loads(read_plain(folder / MANIFEST, run))
+        manifest = read_json(folder / MANIFEST, run)
         if signed_for is not None and not is_signed_for(signed_for, "manifest", manifest):
             raise CheckpointError(f"{folder} is not signed as a checkpoint of {signed_for}: it has just been replaced")
-        described = json.loads(read_verified(folder / META, run, manifest["files"][META], most=MOST_META))
+        content = read_verified(folder / META, run, manifest["files"][META], most=MOST_META)
+        described = parse_json(content, MOST_VALUES)
         segments = [
             Segment(
                 int(one["start"]), int(one["stop"]), folder.parent / SEGMENTS / Path(one["name"]).name, one["print"]
@@ -111,8 +114,23 @@ def load(folder: Path, *, signed_for: str | None = None) -> Checkpoint:
             require_print(segment.path, run, segment.print)
         state = unpack(described["structure"], read_tensors(folder / WEIGHTS, run, manifest["files"][WEIGHTS]))
         return Checkpoint(folder, state, dict(unpack(described["meta"], {})), segments)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, SafetensorError) as error:
+    except UNREADABLE as error:
         raise CheckpointError(f"no valid checkpoint in {folder} ({type(error).__name__}: {error})") from error
+
+
+@contextmanager
+def blamed(folder: Path, *, when: bool = True) -> Iterator[None]:
+    """Raise CheckpointError for whatever fails in the block, as it works with what is in `folder`; unless `when` is
+    false. Where a stranger's config names the lab's own classes alone, it is his values that these cannot work with."""
+    try:
+        yield
+    except (LabError, OSError):
+        raise
+    except Exception as error:
+        if not when:
+            raise
+        reason = " ".join(str(error).split())[:160]
+        raise CheckpointError(f"what {folder} holds cannot be used ({type(error).__name__}: {reason})") from error
 
 
 def mismatch(saved: Mapping[str, Tensor], now: Mapping[str, Tensor]) -> str | None:
@@ -128,6 +146,17 @@ def mismatch(saved: Mapping[str, Tensor], now: Mapping[str, Tensor]) -> str | No
     return None
 
 
+def require_averages(saved: Mapping[str, Any], optimizer: Optimizer) -> None:
+    """Raise CheckpointError where the state of an optimizer in a checkpoint holds an average of another shape than that
+    of its parameter. torch's fused optimizers do not look, and read and write what lies beside it in memory."""
+    places = [place for group in saved["param_groups"] for place in group["params"]]
+    parameters = [one for group in optimizer.param_groups for one in group["params"]]
+    for place, parameter in zip(places, parameters, strict=False):  # the optimizer compares the numbers itself
+        for name, value in saved["state"].get(place, {}).items():
+            if name in AVERAGES and not (isinstance(value, Tensor) and value.shape == parameter.shape):
+                raise CheckpointError(f"the checkpoint does not fit the settings: {name} has another shape")
+
+
 def write_segment(folder: Path, start: int, rows: Mapping[str, Tensor]) -> Segment:
     """Write rows of a log, the first of which has index `start`, to a new file in `folder`."""
     stop = start + len(next(iter(rows.values())))
@@ -140,7 +169,7 @@ def write_segment(folder: Path, start: int, rows: Mapping[str, Tensor]) -> Segme
 def segment_names(folder: Path) -> list[str]:
     """Return the names of the segments that the checkpoint in `folder` needs; empty if it cannot be read."""
     try:
-        return [entry["name"] for entry in json.loads(read_plain(folder / MANIFEST, folder.parent.parent))["segments"]]
+        return [entry["name"] for entry in read_json(folder / MANIFEST, folder.parent.parent)["segments"]]
     except (OSError, ValueError, KeyError, TypeError):
         return []
 

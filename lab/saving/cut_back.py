@@ -9,9 +9,10 @@ from lab.console.notices import notice
 from lab.errors import CheckpointError
 from lab.runs.artifacts import FOLDER as ARTIFACTS
 from lab.runs.folder import MARK
+from lab.runs.readings import number
 from lab.saving.checkpoint import Checkpoint, leftovers
 from lab.saving.saver import RESULTS, newest_valid, prune, rolling
-from lab.tracking.journal import MEDIA, METRICS, cut_journal
+from lab.tracking.journal import MEDIA, METRICS, cut_journal, too_large
 
 META = {"run_id", "config", "surroundings", "journal", "train_seconds"}
 
@@ -32,12 +33,15 @@ def newest(folder: Path, signed_for: str | None = None) -> Checkpoint | None:
     if missing := META - restored.meta.keys():
         raise CheckpointError(f"the metadata of {restored.folder} lacks {', '.join(sorted(missing))}")
     sizes = restored.meta["journal"]
-    if not all(isinstance(restored.meta[name], dict) for name in ("config", "surroundings", "journal")):
+    plain = all(isinstance(restored.meta[name], dict) for name in ("config", "surroundings", "journal"))
+    if not plain or number(restored.meta["train_seconds"]) is None:
         raise CheckpointError(f"the metadata of {restored.folder} is not what a run writes")
     for name in (METRICS, MEDIA):
         there = (folder / name).stat().st_size if (folder / name).exists() else -1
         if not (isinstance(size := sizes.get(name), int) and 0 <= size <= there):
             raise CheckpointError(f"{folder / name} has lost rows that were written before {restored.folder.name}")
+        if wrong := too_large(folder / name, there):
+            raise CheckpointError(wrong)
     return restored
 
 

@@ -11,11 +11,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
 
 from lab.errors import CheckpointError
-from lab.system.opening import open_plain
+from lab.system.memory import all_memory
+from lab.system.opening import open_plain, parse_json
+
+MOST_VALUES = 3_000_000
+"""Of the structure of a checkpoint, and of the header of a file of tensors, which has twelve for each. The environments
+of a run of ten thousand have a tenth of it, the names of a million users or tokens a third."""
+
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, MemoryError, SafetensorError)
+"""What is raised for files that are damaged, incomplete or of another kind."""
+UNFIT = (*UNREADABLE, RuntimeError, IndexError)
+"""What is raised besides for a state that does not fit what it is loaded into."""
 
 
 def require_print(path: Path, below: Path, expected: Mapping[str, Any]) -> None:
@@ -26,8 +37,10 @@ def require_print(path: Path, below: Path, expected: Mapping[str, Any]) -> None:
 
 
 def read_verified(path: Path, below: Path, expected: Mapping[str, Any], most: int | None = None) -> bytes:
-    """Return the bytes of a file, at most `most`, which have the size and the hash that are expected; else raise as
-    `require_print` does."""
+    """Return the bytes of a file, at most `most` or what this machine has of memory, which have the size and the hash
+    that are expected; else raise as `require_print` does."""
+    if most is None:
+        most = all_memory()
     with open_plain(path, below) as file:
         size = os.fstat(file.fileno()).st_size
         _require_size(path, size, expected)
@@ -50,7 +63,9 @@ def tensors_in(content: bytes) -> dict[str, Tensor]:
     """Return the tensors in the bytes of a file of safetensors, by name.
 
     They are cloned into memory that torch has aligned: the rounding of some sums depends on alignment.
+    Raises ValueError or SafetensorError where there are none, or more than a run has.
     """
+    parse_json(content[8 : 8 + int.from_bytes(content[:8], "little")], MOST_VALUES)
     found = load(content)
     return {name: found.pop(name).clone() for name in list(found)}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import shutil
@@ -17,9 +16,11 @@ from pathlib import Path
 from lab.errors import LabError
 from lab.runs.summary import Summary, local_runs
 from lab.saving.bitwise import run_differences
-from lab.saving.checkpoint import META
+from lab.saving.checkpoint import META, MOST_META
 from lab.saving.saver import rolling
+from lab.saving.tensors import MOST_VALUES
 from lab.system.forking import ForkServer, Process, can_fork, start_process
+from lab.system.opening import read_json
 
 ANYWHERE = 0.25  # share of kills at any moment of a process, startup included; the others come in or after training
 MOST_WAITS = 3
@@ -217,6 +218,8 @@ def _trained(folder: Path) -> float:
     run = _only(folder)
     try:
         newest = rolling(run / "checkpoints")[0] if run else None
-        return float(json.loads((newest / META).read_text())["meta"]["train_seconds"]) if newest else 0.0
+        if newest is None:
+            return 0.0
+        return float(read_json(newest / META, newest, MOST_META, MOST_VALUES)["meta"]["train_seconds"])
     except (OSError, ValueError, KeyError, IndexError):
         return 0.0

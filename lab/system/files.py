@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import re
+from collections.abc import Iterator
 from contextlib import suppress
-from io import BufferedWriter
+from io import BufferedReader, BufferedWriter
 from pathlib import Path
 from typing import Any
+
+COPIED = 2**20
+"""Bytes at a time."""
 
 
 def is_name(text: str) -> bool:
@@ -48,6 +53,39 @@ def _new(path: Path) -> BufferedWriter:
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as strict JSON. Raises ValueError for a NaN or an infinity."""
     write_atomic(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
+
+
+def copy_open(source: BufferedReader, target: Path) -> None:
+    """Copy the bytes of an open file to a new one, and force them to the disk. What is a hole in it stays one, where
+    the system tells: a file of a terabyte may take no space."""
+    size = os.fstat(source.fileno()).st_size
+    with target.open("xb") as copy:
+        for start, end in _filled(source.fileno(), size):
+            source.seek(start)
+            copy.seek(start)
+            while start < end and (block := source.read(min(COPIED, end - start))):
+                copy.write(block)
+                start += len(block)
+        copy.truncate(size)
+        copy.flush()
+        os.fsync(copy.fileno())
+
+
+def _filled(descriptor: int, size: int) -> Iterator[tuple[int, int]]:
+    """Yield from where to where a file has bytes that are no hole."""
+    if not hasattr(os, "SEEK_DATA"):  # Windows
+        yield 0, size
+        return
+    end = 0
+    while end < size:
+        try:
+            start = os.lseek(descriptor, end, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            return  # nothing but a hole from here on
+        end = min(os.lseek(descriptor, start, os.SEEK_HOLE), size)
+        yield start, end
 
 
 def make_folder(folder: Path) -> None:

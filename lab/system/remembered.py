@@ -20,7 +20,7 @@ import orjson
 MOST_BYTES = 400_000_000
 RECENT = 2.0
 """Seconds within which a file may change again without another time of change."""
-VERSION = "2"
+VERSION = "4"
 
 
 class Remembered:

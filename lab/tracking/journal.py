@@ -9,15 +9,23 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
+from lab.console.wording import size
 from lab.errors import CheckpointError, SavingError
 from lab.system.files import sync_folder
-from lab.system.opening import open_plain, unshare
+from lab.system.opening import open_plain, parse_json, unshare
 
 METRICS, MEDIA = "metrics.jsonl", "media.jsonl"
+
+LARGEST = 10**10
+"""Bytes of a file of the journal. A row has 200 to 800 in the lab's experiments: this holds ten million of a thousand,
+a row for each step of a run of weeks."""
+LONGEST = 4 * 2**20
+"""Bytes of a row: some 50,000 metrics."""
+BLOCK = 4 * 2**20
+"""Bytes that are read at once."""
 
 
 class Journal:
@@ -34,7 +42,7 @@ class Journal:
             unshare(folder / name)
         self.files = {name: (folder / name).open("a", encoding="utf-8") for name in (METRICS, MEDIA)}
         sync_folder(folder)
-        self.rows = {name: (folder / name).read_bytes().count(b"\n") for name in (METRICS, MEDIA)}
+        self.rows = {name: _count_rows(folder / name) for name in (METRICS, MEDIA)}
 
     def log(self, metrics: Mapping[str, float], *, axis: str, at: int) -> None:
         values = {name: float(value) if math.isfinite(value) else None for name, value in metrics.items()}
@@ -78,32 +86,57 @@ def cut_journal(folder: Path, position: Mapping[str, int]) -> None:
         with (folder / name).open("ab") as file:
             file.truncate(position.get(name, 0))
             os.fsync(file.fileno())
+    unnamed = {path.name: path for path in (folder / "media").glob("*")}
     try:
-        named = {str(row.get("file")) for row in read_journal(folder / MEDIA)}
+        for row in read_journal(folder / MEDIA):
+            unnamed.pop(str(row.get("file")), None)
     except ValueError as error:
         raise CheckpointError(f"the journal {folder / MEDIA} cannot be read: {error}") from error
-    for path in (folder / "media").glob("*"):
-        if path.name not in named:
-            path.unlink()
+    for path in unnamed.values():
+        path.unlink()
+
+
+def too_large(path: Path, taken: int) -> str | None:
+    """Return in a sentence that a file of the journal, of so many bytes, is larger than that of any run; None where it
+    is not."""
+    return (
+        f"{path} has {size(taken)}, and the journal of a run has {size(LARGEST)} at most" if taken > LARGEST else None
+    )
+
+
+def lines_of(path: Path) -> Iterator[list[bytes]]:
+    """Yield the complete lines of a file of the journal, without their ends, some megabytes of them at a time. An
+    incomplete last one, left by a crash, is skipped.
+
+    Raises OSError where it cannot be opened, ValueError where it is larger than that of any run, or a line is longer.
+    """
+    with open_plain(path, path.parent) as file:
+        if wrong := too_large(path, os.fstat(file.fileno()).st_size):
+            raise ValueError(wrong)
+        rest = b""
+        while block := file.read(BLOCK):
+            *lines, rest = (rest + block).split(b"\n")
+            if max(map(len, (*lines, rest))) > LONGEST:
+                raise ValueError(f"{path} has a line of more than {size(LONGEST)}, which is no row of a journal")
+            yield lines
 
 
 def read_journal(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the rows. An incomplete last row, left by a crash, is skipped. Raises ValueError for any other line that is
-    no row."""
-    with TextIOWrapper(open_plain(path, path.parent), encoding="utf-8") as file:
-        for line in file:
-            if line.endswith("\n"):
-                yield _row(line)
+    """Yield the rows. Raises ValueError for a line that is no row, and as `lines_of` does."""
+    for lines in lines_of(path):
+        yield from map(_row, lines)
 
 
-def _row(line: str) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except RecursionError as error:
-        raise ValueError("a line is nested too deeply") from error
+def _row(line: bytes) -> dict[str, Any]:
+    row = parse_json(line)
     if not isinstance(row, dict):
         raise ValueError(f"a line is no row: {line[:40]!r}")  # noqa: TRY004  # as for a line that is no JSON
     return row
+
+
+def _count_rows(path: Path) -> int:
+    with path.open("rb") as file:
+        return sum(block.count(b"\n") for block in iter(lambda: file.read(BLOCK), b""))
 
 
 def read_in_order(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,7 +13,7 @@ from lab.runs.artifacts import COPIES, FOLDER, seal
 from lab.runs.folder import locked, require_no_links
 from lab.runs.summary import read_summary
 from lab.system.files import write_atomic, write_json
-from lab.system.opening import read_plain
+from lab.system.opening import read_json, read_plain
 
 
 def sign_run(folder: Path) -> None:
@@ -55,8 +54,8 @@ def require_key() -> None:
 
 
 def _sign_json(kind: Kind, path: Path, run_id: str) -> None:
-    with suppress(ValueError, RecursionError):
-        values = json.loads(read_plain(path))
+    with suppress(ValueError):
+        values = read_json(path)
         if isinstance(values, dict):
             write_json(path, signed(kind, {**values, RUN: run_id}))
 

@@ -20,6 +20,7 @@ from agents.environments.settings import EnvSettings, Plan
 from agents.environments.vector import Environments
 from lab.encoders.networks.recurrent import Recurrent
 from lab.saving.checkpoint import Segment
+from lab.system.files import print_of
 from lab.saving.packing import pack, unpack
 from lab.training.optimization import Schedule
 from tests.faults.environments import Walk
@@ -88,7 +89,7 @@ def saved(agent: Agent, folder: Path) -> tuple[Any, list[Segment]]:
             path = folder / f"{start}.safetensors"
             count = stop - rows.start
             save_file({name: part[:count].contiguous() for name, part in rows.new.items()}, path)
-            segments.append(Segment(rows.start, stop, path, {}))
+            segments.append(Segment(rows.start, stop, path, print_of(path)))
     return state, segments
 
 

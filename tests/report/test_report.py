@@ -216,7 +216,7 @@ def test_newest_published_figure_counts(tmp_path: Path) -> None:
 
 def test_targets_and_baselines_are_shown(tmp_path: Path) -> None:
     target = {"metric": "eval/return_mean", "value": 484.0, "verdict": "missed", "reason": "too low", "why": "solved"}
-    baselines = {"random <b>": {"eval/return_mean": 22.5}, "broken": 3}
+    baselines = {"random <b>": {"eval/return_mean": 22.5}, "broken": {}}
     for seed in (0, 1):
         recorded(
             tmp_path, seed=seed, target=target, baselines=baselines, bounds={"all known": {"eval/return_mean": 500}}
@@ -424,16 +424,16 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
         media={"a.png": picture(tmp_path)},
         metrics={hostile: 1.0},
         descriptions={hostile: hostile},
-        reference={"metric": hostile, "value": 1, "dataset": hostile, "reason": hostile, "verdict": hostile, "n": 3},
-        dataset={"name": hostile, "fallback": hostile, "sha256": 3},
+        reference={"metric": hostile, "value": 1, "dataset": hostile, "reason": hostile, "verdict": "missed", "n": 3},
+        dataset={"name": hostile, "fallback": hostile, "sha256": hostile},
         versions={hostile: hostile},
         durations={hostile: 1.0},
-        throughput={"value": 10**400, "unit": hostile},
+        throughput={"value": 1e308, "unit": hostile},
         error=hostile,
         status="failed",
         device=hostile,
-        git={"commit": hostile, "dirty": hostile},
-        parent={"run_id": hostile, "checkpoint": hostile},
+        git={"commit": hostile, "dirty": True},
+        parent={"run_id": hostile, "checkpoint": 5},
         resume={"sessions": 2, "reason": hostile},
         wandb={"url": "javascript:alert(1)"},
     )  # fmt: skip
@@ -612,7 +612,7 @@ def test_a_page_of_many_runs_shows_some_of_them_one_by_one(tmp_path: Path, monke
 
 
 def test_pictures_and_experiments_say_what_they_are(tmp_path: Path) -> None:
-    said = {"eval/episode": "an episode of the final policy", "best/episode": 3}
+    said = {"eval/episode": "an episode of the final policy", "best/episode": ""}
     settings = {"experiment": "x.Y", "description": "PPO <balances> a pole"}
     files = {"eval/episode": picture(tmp_path)}
     record = recorded(tmp_path / "runs", media={"a.png": files["eval/episode"]}, descriptions=said, config=settings)

@@ -685,7 +685,7 @@ def test_command_has_own_line(room: Room) -> None:
 def test_hostile_names_stay_text(room: Room, tmp_path: Path) -> None:
     name = "x'; rm -rf ~; '`id`\x1b[2J\n" + "y" * 100
     room.add(0, name=name, dataset={"name": name}, git=GIT | {"commit": name}, status="failed", error=name)
-    room.add(1, name=name, git=GIT | {"commit": "$(id)"}, parent={"run_id": name, "checkpoint": name})
+    room.add(1, name=name, git=GIT | {"commit": "$(id)"}, parent={"run_id": name, "checkpoint": 5})
     room.add(2, name=name, resume={"exact": False, "sessions": 2, "reason": name})
     told = "\n".join(lines(review(room.runs), 100))
     assert "runs that failed" in told
@@ -714,7 +714,8 @@ def test_damaged_run_stops_no_review(room: Room, damage: dict[str, Any]) -> None
     run.dir.joinpath("config.yaml").write_bytes(b"\xff{: [")
     run.dir.joinpath("metrics.jsonl").write_bytes(b'\xff: null\n{"eval/return_std": null\n[1]\n')
     room.add(6, std=0.0).dir.joinpath("metrics.jsonl").unlink()
-    assert review(room.runs)
+    assert len(room.runs) == 6, "what is damaged is left out"
+    assert review([*room.runs, Run(replace(run, **damage))]), "and stops nothing where it comes from elsewhere"
 
 
 @pytest.mark.parametrize("seeds", [5, 8])

@@ -35,18 +35,14 @@ def escape(text: str) -> str:
 def announcement(run: Summary) -> str:
     """Return one line that says which run begins."""
     threads = f", {count(run.threads, 'thread')}" if run.device == "cpu" else ""
-    return escape(
-        f"{run.name}, seed {run.seed}, on {run.device}{threads}, {run.dataset['name']}; folder {near(run.dir)}"
-    )
+    return escape(f"{run.name}, seed {run.seed}, on {run.device}{threads}, {_data(run)}; folder {near(run.dir)}")
 
 
 def panel(run: Summary) -> RenderableType:
     """Return the result: metrics beside what they are measured against, the costs and the folder."""
     lines: list[RenderableType] = [_metrics(run), Text(), *_verdicts(run)]
-    if run.dataset["fallback"]:
-        lines.append(
-            Text(plain(f"data: {run.dataset['name']}, because {run.dataset['fallback']}"), style="bold yellow")
-        )
+    if fallback := run.dataset.get("fallback"):
+        lines.append(Text(plain(f"data: {_data(run)}, because {fallback}"), style="bold yellow"))
     lines += [Text(), _facts(run)]
     title = f"{run.name}, seed {run.seed}" + (" (fast-dev run)" if run.fast_dev_run else "")
     return Panel(Group(*lines), title=escape(title), border_style=_colour(run), expand=False)
@@ -69,13 +65,17 @@ def _metrics(run: Summary) -> Table:
     return table
 
 
+def _data(run: Summary) -> str:
+    return str(run.dataset.get("name", "unknown data"))
+
+
 def _measures(run: Summary) -> dict[str, dict[str, str]]:
     return {"published": _figures(run.reference), "target": _figures(run.target)}
 
 
 def _figures(measure: dict[str, Any]) -> dict[str, str]:
     """Return the figure of a reference or target by its metric."""
-    if "value" not in measure:
+    if measure.get("value") is None or "metric" not in measure:
         return {}
     spread = f" ± {measure['spread']:g}" if measure.get("spread") is not None else ""
     return {measure["metric"]: f"{measure['value']:g}{spread}"}
@@ -90,24 +90,25 @@ def _verdicts(run: Summary) -> Iterator[Text]:
         bold = f"bold {COLOURS[verdict]}"
         yield Text.assemble((f"{kind} ", "bold"), (verdict, bold), f": {plain(str(measure.get('reason', '')))}")
         if measure.get(origin):
-            yield Text(plain(f"  {measure[origin]}; {measure['protocol']}"), style="dim")
+            yield Text(plain(f"  {measure[origin]}; {measure.get('protocol', '')}"), style="dim")
 
 
 def _facts(run: Summary) -> Table:
-    speed = f", {rate(run.throughput['value'], run.throughput['unit'])}" if run.throughput else ""
+    speed = rate(run.throughput.get("value", 0.0), run.throughput.get("unit", "")) if run.throughput else ""
     facts = Table.grid(padding=(0, 2))
-    facts.add_row("device", escape(f"{run.device}, {count(run.threads, 'CPU thread')}{speed}"))
+    facts.add_row("device", escape(f"{run.device}, {count(run.threads, 'CPU thread')}{speed and f', {speed}'}"))
     facts.add_row("time", ", ".join(f"{stage} {duration(seconds)}" for stage, seconds in run.durations.items()))
     if run.judged:
         facts.add_row("weights", escape(run.judged))
     for need in run.needs:
         facts.add_row("uses", escape(f"{need.get('name')} of {need.get('experiment')}, run {need.get('run_id')}"))
     if run.resume.get("sessions", 1) > 1:
-        exact = "exactly" if run.resume["exact"] else f"not exactly: {run.resume['reason']}"
+        exact = "exactly" if run.resume.get("exact") else f"not exactly: {run.resume.get('reason')}"
         times = run.resume["sessions"] - 1
         facts.add_row("resumed", escape(f"{'once' if times == 1 else f'{times} times'}, {exact}"))
     if run.parent:
-        facts.add_row("forked", escape(f"from {run.parent['run_id']} at step {run.parent['checkpoint']:,}"))
+        at = run.parent.get("checkpoint", 0)
+        facts.add_row("forked", escape(f"from {run.parent.get('run_id')} at step {at:,}"))
     facts.add_row("folder", escape(near(run.dir)))
     facts.add_row("W&B", escape(_wandb(run)))
     return facts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,13 +16,14 @@ import orjson
 from numpy.typing import NDArray
 
 from lab.report.figures.thinning import thin
-from lab.system.opening import open_plain
-from lab.tracking.journal import METRICS
+from lab.tracking.journal import METRICS, lines_of
 
 Array = NDArray[np.float64]
 
 MOST_METRICS = 300  # of one run
 MOST_ROWS = 20_000  # of one metric; more are thinned at once, with extremes kept
+MOST_POINTS = 20_000_000  # of all metrics, three numbers of eight bytes each: more are thinned while they are read
+MOST_NAMES = 100_000  # of metrics beyond the limit that are counted
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ class Curves:
     not_finite: int = 0
     left_out: int = 0
     """Metrics beyond the limit."""
+    unread: str = ""
+    """Why the rest of the journal was not read, in a sentence."""
 
 
 def read_curves(folder: Path, started: float | None = None) -> Curves:
@@ -58,42 +62,77 @@ def read_curves(folder: Path, started: float | None = None) -> Curves:
 
     `started` is when the run began, in seconds since the epoch; None for the time of its first row.
     """
+    found, parts, names = Curves(), _Parts(), set[tuple[str, str]]()
+    begin = math.inf if started is None else started
     try:
-        with open_plain(folder / METRICS, folder) as file:
-            content = file.read()
+        with _no_collector():
+            for lines in lines_of(folder / METRICS):
+                for axis, at, times, columns in _layouts(_parsed(lines), found):
+                    begin = min(begin, float(times.min()))  # a fork has rows of its parent
+                    for name, values in columns:
+                        good = np.isfinite(values)
+                        found.not_finite += int((~good).sum())
+                        piece = (at, times, values) if good.all() else (at[good], times[good], values[good])
+                        if not parts.add((name, axis), piece) and len(names) < MOST_NAMES:
+                            names.add((name, axis))
     except OSError:
         return Curves()
-    with _no_collector():
-        found = Curves()
-        layouts = list(_layouts(_parsed(content.split(b"\n")[:-1]), found))
-    begin = min((float(times.min()) for _, _, times, _ in layouts), default=0.0)
-    begin = begin if started is None else min(started, begin)  # a fork has rows of its parent
-    parts: dict[tuple[str, str], list[tuple[Array, Array, Array]]] = {}
-    for axis, at, times, columns in layouts:
-        seconds = times - begin
-        for name, values in columns:
-            parts.setdefault((name, axis), []).append((at, seconds, values))
-    found.left_out = max(0, len(parts) - MOST_METRICS)
-    for (name, axis), pieces in list(parts.items())[:MOST_METRICS]:
-        at, seconds, values = pieces[0] if len(pieces) == 1 else map(np.concatenate, zip(*pieces, strict=True))
-        good = np.isfinite(values)
-        if not good.all():
-            found.not_finite += int((~good).sum())
-            at, seconds, values = at[good], seconds[good], values[good]
+    except ValueError as error:
+        found.unread = str(error)
+    found.left_out = len(names)
+    for (name, axis), (at, times, values) in parts.joined():
         if len(values):
             title = f"{name} ({axis})" if name in found.series else name
-            found.series[title] = _ordered(axis, at, seconds, values)
+            found.series[title] = _ordered(axis, at, times - begin, values)
     return found
+
+
+Piece = tuple[Array, Array, Array]
+"""Where on the axis, when, and the values."""
+
+
+class _Parts:
+    """What was read of each metric so far. Of very many rows, each metric is thinned whenever memory asks for it."""
+
+    def __init__(self) -> None:
+        self.pieces: dict[tuple[str, str], list[Piece]] = {}
+        self.points = 0
+
+    def add(self, key: tuple[str, str], piece: Piece) -> bool:
+        """Take more rows of a metric; return whether it is not beyond the limit."""
+        if key not in self.pieces and len(self.pieces) >= MOST_METRICS:
+            return False
+        self.pieces.setdefault(key, []).append(piece)
+        self.points += len(piece[0])
+        if self.points > MOST_POINTS:
+            self.pieces = {name: [_thinned(*_joined(pieces))] for name, pieces in self.pieces.items()}
+            self.points = sum(len(one[0][0]) for one in self.pieces.values())
+        return True
+
+    def joined(self) -> Iterator[tuple[tuple[str, str], Piece]]:
+        """Yield each metric with all of its rows."""
+        yield from ((key, _joined(pieces)) for key, pieces in self.pieces.items())
+
+
+def _joined(pieces: list[Piece]) -> Piece:
+    if len(pieces) == 1:
+        return pieces[0]
+    at, times, values = map(np.concatenate, zip(*pieces, strict=True))
+    return at, times, values
 
 
 def _ordered(axis: str, at: Array, seconds: Array, values: Array) -> Series:
     if (np.diff(at) < 0).any():
         order = np.argsort(at, kind="stable")
         at, seconds, values = at[order], seconds[order], values[order]
-    if len(at) > MOST_ROWS:
-        kept = thin(MOST_ROWS, values)
-        at, seconds, values = at[kept], seconds[kept], values[kept]
-    return Series(axis, at, seconds, values)
+    return Series(axis, *_thinned(at, seconds, values))
+
+
+def _thinned(at: Array, times: Array, values: Array) -> Piece:
+    if len(at) <= MOST_ROWS:
+        return at, times, values
+    kept = thin(MOST_ROWS, values)
+    return at[kept], times[kept], values[kept]
 
 
 def _parsed(lines: list[bytes]) -> list[Any]:
@@ -137,13 +176,9 @@ def _layouts(parsed: list[Any], found: Curves) -> Iterator[tuple[str, Array, Arr
 def _column(name: str, rows: list[dict[str, Any]]) -> Array:
     """One value of each row; NaN where it is not a number."""
     values = list(map(itemgetter(name), rows))
-    try:
-        column = np.array(values)
-        if column.dtype.kind in "fi" and column.ndim == 1:
-            return column.astype(np.float64, copy=False)
-    except ValueError:  # lists of different lengths
-        pass
-    return np.array([value if type(value) in (int, float) else np.nan for value in values])
+    if not {int, float}.issuperset(map(type, values)):
+        values = [value if type(value) in (int, float) else math.nan for value in values]
+    return np.array(values, dtype=np.float64)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from typing import Any, get_args
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from lab.console.notices import notice
 from lab.console.wording import count
 from lab.report import display
 from lab.report.figures.bands import HOW
@@ -78,6 +79,9 @@ def page(
     settings = {id(run): settings_of(run) for run in runs}
     read = curves_of.result()
     curves = [read[id(run)] for run in runs]
+    for one in curves:
+        if one.unread:
+            notice(one.unread)
     views = [
         view(place, run, tasks, curves=curves[place], command=repeats(run, own), settings=settings[id(run)])
         for place, run in enumerate(runs)

@@ -163,6 +163,8 @@ def _journal(curves: Curves) -> str:
         told.append(f"{count(curves.not_finite, 'value')} not finite and not drawn")
     if curves.left_out:
         told.append(f"{count(curves.left_out, 'metric')} beyond the limit left out")
+    if curves.unread:
+        told.append(f"not read to its end: {curves.unread}")
     return ", ".join(told)
 
 

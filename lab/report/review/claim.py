@@ -31,8 +31,8 @@ class Claim:
         if group.reference:
             yield cls(group, "reference")
         if group.target:
-            same = group.target.get("metric") == group.metric
-            yield cls(group if same else Group(group.runs, group.label, wanted=str(group.target["metric"])), "target")
+            metric = group.target.get("metric", group.metric)
+            yield cls(group if metric == group.metric else Group(group.runs, group.label, wanted=metric), "target")
 
     @cached_property
     def standard(self) -> Mapping[str, Any]:

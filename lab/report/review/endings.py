@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from mmap import ACCESS_READ, mmap
+from contextlib import suppress
 
 from lab.console.wording import count, shown, some
 from lab.report.review.commands import here, place
@@ -13,14 +14,16 @@ from lab.report.review.findings import Case, question
 from lab.runs.designs import repeat
 from lab.runs.groups import Group
 from lab.runs.select import Run
-from lab.system.opening import open_plain
-from lab.tracking.journal import METRICS
+from lab.tracking.journal import METRICS, lines_of
 
 MAY_BE_NONE = {"train/explained_variance"}
 """Undefined where all returns are equal, which says nothing about the training."""
 
-NULL = b'": null'
-"""What follows the name of a metric that is not finite."""
+NULL = re.compile(rb'"([^"]{0,300})": null')
+"""The name of a metric that is not finite, in a row."""
+MARK = b": null"
+MOST_NAMES = 100_000
+"""Of metrics; a damaged journal may have any."""
 
 
 @question(
@@ -119,15 +122,9 @@ def _share(runs: Sequence[Run], group: Group) -> str:
 def _nulls(run: Run) -> Counter[str]:
     """How often each metric in the run's curves was not finite. Nothing is parsed: a report has gigabytes of rows."""
     found: Counter[str] = Counter()
-    try:
-        with (
-            open_plain(run.record.dir / METRICS, run.record.dir) as file,
-            mmap(file.fileno(), 0, access=ACCESS_READ) as content,
-        ):
-            at = content.find(NULL)
-            while at >= 0:
-                found[content[content.rfind(b'"', 0, at) + 1 : at].decode(errors="replace")] += 1
-                at = content.find(NULL, at + 1)
-    except (OSError, ValueError):  # no journal, or an empty one, which cannot be mapped
-        pass
+    with suppress(OSError, ValueError):  # no journal, or a damaged one
+        for lines in lines_of(run.record.dir / METRICS):
+            for line in lines if len(found) < MOST_NAMES else ():
+                if MARK in line:
+                    found.update(name.decode(errors="replace") for name in NULL.findall(line))
     return Counter({name: n for name, n in found.items() if name not in MAY_BE_NONE})

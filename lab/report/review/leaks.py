@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,8 +12,8 @@ from lab.report.review.evidence import Evidence
 from lab.report.review.findings import Case, question
 from lab.runs.readings import episodes_of, number
 from lab.runs.select import Run
-from lab.system.opening import open_plain
-from lab.tracking.journal import METRICS
+from lab.system.opening import open_plain, parse_json
+from lab.tracking.journal import METRICS, lines_of
 
 STAGES = {
     "train/": "the training itself",
@@ -102,18 +101,19 @@ def _always_alike(run: Run, metric: str) -> bool:
     A policy that always fails or always succeeds has one return as well, but not three different ones.
     """
     deviation = f'"{metric.removesuffix(MEAN)}{DEVIATION}"'.encode()
-    returns = []
+    returns: set[float | None] = set()
     try:
-        with open_plain(run.record.dir / METRICS, run.record.dir) as file:
-            for line in file:
+        for lines in lines_of(run.record.dir / METRICS):
+            for line in lines:
                 if deviation in line:
-                    row = json.loads(line)
+                    row = parse_json(line)
                     if not _alike(row, metric):
                         return False
-                    returns.append(row[metric])
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+                    if len(returns) <= 2:
+                        returns.add(number(row[metric]))
+    except (OSError, ValueError, TypeError, AttributeError, KeyError):
         return False
-    return len(set(returns)) > 2
+    return len(returns) > 2
 
 
 def _alike(figures: Mapping[str, Any], metric: str) -> bool:
@@ -127,9 +127,9 @@ def _last_rows(path: Path) -> str:
     try:
         with open_plain(path, path.parent) as file:
             file.seek(max(0, path.stat().st_size - TAIL))
-            lines = file.read().splitlines()[-COMPARED:]
-            rows = [{k: v for k, v in json.loads(line).items() if not k.startswith(CLOCK)} for line in lines]
-    except (OSError, ValueError, AttributeError, RecursionError):
+            lines = file.read(TAIL).splitlines()[-COMPARED:]
+            rows = [{k: v for k, v in parse_json(line).items() if not k.startswith(CLOCK)} for line in lines]
+    except (OSError, ValueError, AttributeError):
         return ""
     return repr(rows) if any(_of_training(row) for row in rows) else ""
 
