@@ -39,7 +39,7 @@ from lab.encoders.files import save_encoder
 from lab.errors import ConfigError
 from lab.experiment import Alternative, Experiment, RunContext, State, Throughput, Turn
 from lab.saving.checkpoint import Checkpoint
-from lab.saving.saver import Cadence, CheckpointSettings
+from lab.saving.saver import Cadence, CheckpointSettings, misplaced
 
 SAVE_EVERY = 10_000  # environment steps, where the config does not say
 BOUNDARY_EPISODES = 20  # episodes at least between two boundaries: each of them cuts the episodes short
@@ -119,6 +119,8 @@ class AgentExperiment(Experiment):
         return Cadence(wish.steps or max(SAVE_EVERY, least), neutral=False)
 
     def misfit(self, restored: Checkpoint) -> str | None:
+        if wrong := misplaced(restored, restored.state["agent"]["plain"]["num_timesteps"]):
+            return wrong
         copies, now = len(restored.state["agent"]["environments"]["rewards"]), self.env.num_envs
         if copies != now:
             return (
@@ -229,8 +231,10 @@ class AgentExperiment(Experiment):
         return {"final": dict(self.agent.acting_policy.state_dict()), "best": self.best_state}
 
     def load_states(self, states: Mapping[str, State]) -> None:
-        self.agent.acting_policy.load_state_dict(states["final"])
         self.best_state = states["best"]
+        for state in (self.best_state, states["final"]):  # both must fit
+            if state:
+                self.agent.acting_policy.load_state_dict(state)
 
     @property
     def inexact(self) -> str | None:

@@ -18,16 +18,18 @@ from lab.encoders.base import Encoder, EncoderSource
 from lab.encoders.pretrained import Pretrained
 from lab.errors import CheckpointError
 from lab.experiment import Experiment, RunContext, State
-from lab.job import Job, build, prepare, require_secrets
+from lab.job import Job, build, memory_errors, prepare, require_secrets
 from lab.needs import Need, needs_of
 from lab.recording import timed
 from lab.runs import summary
 from lab.runs.artifacts import COPIES, artifact_at
 from lab.runs.select import find_run
 from lab.runs.summary import Summary
+from lab.saving.checkpoint import blamed
 from lab.saving.checkpoint import load as load_checkpoint
 from lab.saving.own_data import require_place, require_same
 from lab.saving.saver import RESULTS
+from lab.saving.tensors import UNFIT
 from lab.system.devices import describe
 from lab.system.process import process_as_found
 from lab.system.randomness import seed_everything
@@ -68,7 +70,7 @@ def evaluate_run(
     job = _prepared(record, config)
     _put_in(states, job.experiment, record)
     again = replace(record, device=describe(job.device), durations=dict(record.durations))
-    with timed(again, "evaluate"):
+    with timed(again, "evaluate"), memory_errors(), blamed(record.dir, when=job.config.stranger is not None):
         context = RunContext(record.dir, record.seed, job.device, Trackers([]), record.fast_dev_run)
         again.metrics = summary.finite(job.experiment.evaluate(context))
     return again
@@ -128,8 +130,11 @@ def load_run(
         experiment, where = build(config, _needs(record, config))
         try:
             experiment.rebuild(form, where)
-        except (TypeError, ValueError, AttributeError) as error:  # somebody else's form may hold anything
-            raise CheckpointError(f"the form of the data in {record.dir} does not fit the settings: {error}") from error
+        except UNFIT as error:  # somebody else's form may hold anything
+            reason = " ".join(str(error).split())[:160]
+            raise CheckpointError(
+                f"the form of the data in {record.dir} does not fit the settings: {reason}"
+            ) from error
     _put_in(states, experiment, record)
     trained = experiment.trained
     return trained.to(where).eval().requires_grad_(False) if isinstance(trained, nn.Module) else trained
@@ -228,7 +233,7 @@ def _put_in(states: _States, experiment: Experiment, record: Summary) -> None:
     """Load the states of a finished run into its experiment, and seed."""
     try:
         experiment.load_states(states)
-    except (RuntimeError, KeyError) as error:  # torch lists every key on a line of its own
+    except UNFIT as error:  # torch lists every key on a line of its own
         reason = " ".join(str(error).split())[:160]
         raise CheckpointError(f"the checkpoint in {record.dir} does not fit the settings: {reason}") from error
     seed_everything(record.seed)

@@ -78,7 +78,7 @@ def require_secrets(config: Config, folder: Path) -> None:
 
 
 @contextmanager
-def _memory_errors() -> Iterator[None]:
+def memory_errors() -> Iterator[None]:
     """Raise ConfigError where what the settings describe does not fit into memory."""
     try:
         yield
@@ -131,7 +131,7 @@ def _fastest(experiment: Experiment, steps: int, most: int) -> int | None:
 
 def prepare(config: Config, needs: Sequence[Need] = (), *, fast_dev_run: bool) -> Job:
     """Seed, build and check everything. Raises LabErrors for everything that can be wrong before training."""
-    with _memory_errors():
+    with memory_errors():
         experiment, device = build(config, needs)
         experiment.prepare(config.common.seed, device, fast_dev_run=fast_dev_run)
     return Job(config, needs, experiment, device, experiment.cadence(config.common.checkpoint), fast_dev_run)

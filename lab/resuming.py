@@ -29,7 +29,7 @@ from lab.runs.artifacts import COPIES
 from lab.runs.folder import FORK, create, locked, require_no_links
 from lab.runs.summary import Summary
 from lab.saving import checkpoint
-from lab.saving.checkpoint import SEGMENTS, Checkpoint
+from lab.saving.checkpoint import SEGMENTS, Checkpoint, blamed
 from lab.saving.cut_back import cut_back, newest
 from lab.saving.own_data import moved, require_place, require_same
 from lab.saving.saver import position
@@ -98,8 +98,11 @@ def resume(
                 f"{'; '.join(changed)}: training would end at step {total:,}, but the checkpoint of {folder} is at "
                 f"step {position(restored.folder):,} already"
             )
-        if changed and restored and (wrong := job.experiment.misfit(restored)):
-            raise ConfigError(wrong)
+        if restored:
+            with blamed(restored.folder):
+                wrong = job.experiment.misfit(restored)
+            if wrong:
+                raise (ConfigError if changed else CheckpointError)(wrong)
         for line in [*config.notes, *job.experiment.notes]:
             notice(line)
         if restored is None:

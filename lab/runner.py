@@ -22,7 +22,7 @@ from lab.runs import summary
 from lab.runs.artifacts import FOLDER, seal
 from lab.runs.summary import Summary
 from lab.saving import checkpoint
-from lab.saving.checkpoint import Checkpoint
+from lab.saving.checkpoint import Checkpoint, blamed
 from lab.saving.saver import Saver
 from lab.saving.surroundings import surroundings
 from lab.system.process import process_as_found
@@ -128,10 +128,11 @@ def carry_out(
             record.durations["setup"] = round(record.durations["setup"] + time.perf_counter() - started, 3)
             record.wandb = wandb.state | {"url": None}
             record.write()
-            _train(experiment, context, record, stop, clock)
-            record.durations["saving"] = round(saver.seconds, 3)
-            _publish(experiment, record)
-            _evaluate(experiment, context, record)
+            with blamed(record.dir, when=restored is not None and job.config.stranger is not None):
+                _train(experiment, context, record, stop, clock)
+                record.durations["saving"] = round(saver.seconds, 3)
+                _publish(experiment, record)
+                _evaluate(experiment, context, record)
             _draw(experiment, context)
             _baselines(experiment, context, record)
             journal.position()  # on the disk before the summary says that the run is complete

@@ -12,7 +12,7 @@ from agents.buffers.replay import Replay
 from agents.environments.resumable import Strayed
 from agents.spaces.observations import at, each
 from lab.errors import CheckpointError
-from lab.saving.checkpoint import mismatch
+from lab.saving.checkpoint import mismatch, require_averages
 from lab.saving.saver import Rows
 from lab.system.randomness import random_state, restore_random_state
 
@@ -45,7 +45,7 @@ def misfit(agent: Agent, state: dict[str, Any], segments: Sequence[Segment]) -> 
     """Return why a new agent cannot go on from a state that an agent with other settings had, or None."""
     modules, priorities = agent.learned_modules, agent.replay.priorities if agent.replay else None
     parts = {name: name in state["modules"] for name in {*modules, *state["modules"]}}
-    parts |= {name: state[name] is not None for name in ("reward_scale", "priorities")}
+    parts |= {name: state.get(name) is not None for name in ("reward_scale", "priorities")}
     now = {*modules, *(["reward_scale"] if agent.reward_scale else []), *(["priorities"] if priorities else [])}
     for name, there in parts.items():
         if there != (name in now):
@@ -75,14 +75,15 @@ def load_agent_state(agent: Agent, state: dict[str, Any], *, environments: bool 
     Args:
         environments: whether they go back to where they were.
     """
-    for name, value in state["plain"].items():
-        setattr(agent, name, value)
+    for name in state["plain"].keys() & {*agent.plain_state}:  # no other attribute: the checkpoint may be a stranger's
+        setattr(agent, name, state["plain"][name])
     agent.rows_added = rows_added(state)
     for name, module in agent.learned_modules.items():
         module.load_state_dict(state["modules"][name])
     # Version 0.1 saved a single optimizer.
     optimizers = state["optimizers"] if "optimizers" in state else dict.fromkeys(agent.optimizers, state["optimizer"])
     for name, optimizer in agent.optimizers.items():
+        require_averages(optimizers[name], optimizer)
         optimizer.load_state_dict(optimizers[name])
     agent.ep_info_buffer = deque(state["episodes"], maxlen=agent._stats_window_size)
     agent.memory = tuple(part.to(agent.device) for part in state["memory"])

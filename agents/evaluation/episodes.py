@@ -19,7 +19,7 @@ from agents.evaluation.frames import frame, number
 from agents.networks.extractor import RecurrentState
 from agents.spaces.observations import stack
 from lab.config.roles import Roles
-from lab.config.types import PositiveInt
+from lab.config.types import Count, PositiveInt
 from lab.console.notices import notice
 
 SIDE_BY_SIDE = 20
@@ -60,10 +60,10 @@ class EvaluationSettings:
         indifferent=("num_envs", "video", "video_every"),
     )
 
-    episodes: PositiveInt = 100
+    episodes: Count = 100
     every: PositiveInt = 10_000
-    best_episodes: PositiveInt = 10
-    num_envs: PositiveInt = SIDE_BY_SIDE
+    best_episodes: Count = 10
+    num_envs: Count = SIDE_BY_SIDE
     stop_at: float | None = None
     max_steps: PositiveInt | None = None
     video: bool = True

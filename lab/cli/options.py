@@ -10,6 +10,7 @@ SHARED = ("--seed", "--device", "--fast-dev-run", "--runs-dir", "--json", "--con
 """Options that people know from other commands: a command that does not take one of them says so."""
 
 MOST_SEEDS = 1_000  # of one command
+MOST = 1_000_000  # episodes, samples, runs of one command
 RUN = "a run folder, a run's id or the beginning of it, or an experiment (its newest run)"
 RUNS = "a run folder, a run's id or the beginning of it, an experiment, or a pattern such as 'ppo-*'"
 
@@ -72,15 +73,15 @@ def listed(names: str, flag: str) -> list[str]:
 
 
 def count(word: str) -> int:
-    """Read a number from 1 on."""
-    if not word.isdecimal() or int(word) < 1:
-        raise argparse.ArgumentTypeError(f"expected a number from 1 on, received {word!r}")
+    """Read a number from 1 to `MOST`."""
+    if not word.isdecimal() or len(word) > 20 or not 1 <= int(word) <= MOST:
+        raise argparse.ArgumentTypeError(f"expected a number from 1 to {MOST:,}, received {word!r}")
     return int(word)
 
 
 def seed(word: str) -> int:
     """Read a number from 0 to 2**32 - 1."""
-    if not word.isdecimal() or int(word) >= 2**32:
+    if not word.isdecimal() or len(word) > 10 or int(word) >= 2**32:
         raise argparse.ArgumentTypeError(f"expected a number from 0 to {2**32 - 1}, received {word!r}")
     return int(word)
 

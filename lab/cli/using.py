@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lab.cli.output import loading
@@ -63,6 +64,19 @@ def trained_by(run: Chosen, options: argparse.Namespace, capability: str, overri
     if not isinstance(found, CAPABILITIES[capability]):  # runs of version 0.1 do not say what they can do
         raise _cannot(record, capability, capabilities_of(found))
     return found
+
+
+@contextmanager
+def using(record: Summary, options: argparse.Namespace) -> Iterator[None]:
+    """Raise CheckpointError where somebody else's run cannot be used as the block does: his weights may be anything."""
+    from lab.saving.checkpoint import blamed
+    from lab.system.opening import read_plain
+    from lab.trust.origin import is_strangers
+
+    path = record.dir / "config.yaml"
+    stranger = not options.trust and is_strangers(path, read_plain(path, record.dir))
+    with blamed(record.dir, when=stranger):
+        yield
 
 
 def _cannot(record: Summary, capability: str, can: list[str]) -> ConfigError:

@@ -31,6 +31,7 @@ ROLES = {
 NUMBERS = {
     "PositiveInt": "whole number > 0",
     "NonNegativeInt": "whole number >= 0",
+    "Count": "whole number from 1 to 1,000,000",
     "PositiveFloat": "number > 0",
     "NonNegativeFloat": "number >= 0",
     "Fraction": "number from 0 to 1",

@@ -41,6 +41,7 @@ _NAMED = re.compile(r"class_path[ =]'([\w.]+)'")
 WORDED = {
     "PositiveInt": "a whole number above 0",
     "NonNegativeInt": "a whole number from 0",
+    "Count": "a whole number from 1 to 1,000,000",
     "PositiveFloat": "a number above 0",
     "NonNegativeFloat": "a number from 0",
     "Fraction": "a number from 0 to 1",

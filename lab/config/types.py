@@ -11,6 +11,8 @@ import operator
 import os
 from typing import TYPE_CHECKING, Any
 
+WHOLE = range(-(2**63), 2**63)
+"""What every library takes as a whole number."""
 COMPARISONS = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
 
 
@@ -38,6 +40,8 @@ def _number(name: str, base: type[int] | type[float], *bounds: tuple[str, float]
             raise BadNumberError(f"a number ({name})", repr(value)) from error
         if isinstance(value, bool) or (isinstance(value, float) and number != value and not math.isnan(value)):
             raise BadNumberError(f"a number ({name})", repr(value))
+        if base is int and number not in WHOLE:
+            raise BadNumberError("a whole number of at most 64 bits", repr(value)[:60])
         if not all(COMPARISONS[sign](number, bound) for sign, bound in bounds):
             raise BadNumberError(" and ".join(f"{sign} {bound}" for sign, bound in bounds), str(number))
         return base.__new__(cls, number)
@@ -77,6 +81,7 @@ def _path() -> Any:
 if TYPE_CHECKING:
     DataPath = str
     PositiveInt = int
+    Count = int
     NonNegativeInt = int
     PositiveFloat = float
     NonNegativeFloat = float
@@ -86,6 +91,7 @@ if TYPE_CHECKING:
 else:
     DataPath = _path()
     PositiveInt = _number("PositiveInt", int, (">", 0))
+    Count = _number("Count", int, (">", 0), ("<=", 1_000_000))  # of things that are all kept at once
     NonNegativeInt = _number("NonNegativeInt", int, (">=", 0))
     PositiveFloat = _number("PositiveFloat", float, (">", 0), ("<", math.inf))
     NonNegativeFloat = _number("NonNegativeFloat", float, (">=", 0), ("<", math.inf))
@@ -95,6 +101,7 @@ else:
 
 __all__ = [
     "BadNumberError",
+    "Count",
     "DataPath",
     "Fraction",
     "NonNegativeFloat",

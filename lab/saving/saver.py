@@ -137,6 +137,12 @@ def position(folder: Path) -> int:
     return int(folder.name.rpartition("-")[2])
 
 
+def misplaced(restored: Checkpoint, step: Any) -> str | None:
+    """Return in a sentence that a checkpoint's state is of another `step` than the name of its folder, or None."""
+    at = position(restored.folder)
+    return None if type(step) is int and step == at else f"the state in {restored.folder} is not of step {at:,}"
+
+
 def rolling(folder: Path) -> list[Path]:
     """Return the rolling checkpoints in a folder, newest first."""
     return sorted(

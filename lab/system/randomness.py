@@ -60,8 +60,10 @@ def random_state(device: torch.device) -> dict[str, Any]:
 
 
 def restore_random_state(state: dict[str, Any], device: torch.device) -> None:
-    """Restore what `random_state` returned."""
+    """Restore what `random_state` returned. Raises ValueError or TypeError for what it cannot have been."""
     random.setstate(state["python"])
+    if not 0 <= state["numpy"][2] <= len(state["numpy"][1]):  # numpy would read what lies beside it in memory
+        raise ValueError("the state of numpy's generator has its place elsewhere")
     np.random.set_state(state["numpy"])
     torch.set_rng_state(state["torch"])
     if state["device"] is not None:

@@ -10,7 +10,9 @@ from torch import nn
 from torch.optim import Optimizer
 
 from lab.console.notices import notice
-from lab.saving.checkpoint import mismatch
+from lab.errors import CheckpointError
+from lab.saving.checkpoint import mismatch, require_averages
+from lab.saving.tensors import UNFIT
 from lab.training.model import Model
 from lab.training.settings import Length, TrainerSettings
 
@@ -36,6 +38,19 @@ def misfit(state: Mapping[str, Any], model: Model, length: Length, batches: int)
             "trainer.accumulate as they were"
         )
     return None
+
+
+def restore(model: Model, state: Plain, settings: TrainerSettings) -> None:
+    """Load a checkpoint's weights. Raises CheckpointError where they, or what its optimizers keep, do not fit."""
+    try:
+        model.load_state_dict(state["lightning"]["state_dict"])
+        if type(model).configure_optimizers is Model.configure_optimizers:
+            built = settings.build(model.parameter_groups(), model.total_steps).values()
+            for saved, (optimizer, _) in zip(state["lightning"]["optimizer_states"], built, strict=True):
+                require_averages(saved, optimizer)
+    except UNFIT as error:
+        reason = " ".join(str(error).split())[:160]
+        raise CheckpointError(f"the checkpoint does not fit the settings: {reason}") from error
 
 
 def with_settings(state: Plain, model: Model, settings: TrainerSettings, changed: Collection[str]) -> Plain:

@@ -16,10 +16,10 @@ from lab.console.notices import notice
 from lab.console.progress import Unseen
 from lab.data.base import DataModule, DatasetInfo
 from lab.data.loader import testing_batches, training_batches, validation_batches
-from lab.errors import CheckpointError, ConfigError
+from lab.errors import ConfigError
 from lab.experiment import Experiment, RunContext, State, Throughput, Timing, Turn
 from lab.saving.checkpoint import Checkpoint
-from lab.saving.saver import Cadence, CheckpointSettings
+from lab.saving.saver import Cadence, CheckpointSettings, misplaced
 from lab.saving.specs import spec_as_json, spec_from_json
 from lab.training.averaging import Averaging
 from lab.training.checks import batch_norm_errors, require_metrics, require_optimization, require_two_for_batch_norm
@@ -38,7 +38,7 @@ from lab.training.loop.weights import copied
 from lab.training.loop.workers import data_workers
 from lab.training.model import ModelFactory
 from lab.training.rehearsal import rehearsed
-from lab.training.restoring import misfit, with_settings
+from lab.training.restoring import misfit, restore, with_settings
 from lab.training.settings import TrainerSettings
 
 SAVE_EVERY = 1_000  # optimizer steps, where the config does not say
@@ -100,7 +100,9 @@ class Training(Experiment):
         return Cadence(wish.epochs * self.steps.per_epoch if wish.epochs else wish.steps or SAVE_EVERY)
 
     def misfit(self, restored: Checkpoint) -> str | None:
-        return misfit(restored.state, self.model, self.steps, len(self.batches))
+        return misplaced(restored, restored.state["step"]) or misfit(
+            restored.state, self.model, self.steps, len(self.batches)
+        )
 
     def train(self, context: RunContext) -> Throughput:
         settings, length = self.settings, self.steps
@@ -109,11 +111,7 @@ class Training(Experiment):
         if state:
             if context.changed:
                 state = with_settings(state, self.model, settings, context.changed)
-            try:
-                self.model.load_state_dict(state["lightning"]["state_dict"])
-            except RuntimeError as error:
-                reason = " ".join(str(error).split())[:160]
-                raise CheckpointError(f"the checkpoint does not fit the settings: {reason}") from error
+            restore(self.model, state, settings)
             self.batches.load_state_dict(state["batches"])  # Lightning does not save it at an epoch's end
         unit = "steps" if settings.accumulate > 1 else "batches"
         with context.progress("training", length.steps, unit, start=start) as progress:

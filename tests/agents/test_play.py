@@ -271,7 +271,7 @@ def test_the_command(run: Summary, capsys: pytest.CaptureFixture[str], monkeypat
     assert main([*words, "--seed", "4", "-o", "again.gif", "--checkpoint", "best"]) == 0
     assert Path("again.gif").stat().st_size > 1000
     for more, sentence in (
-        (["--episodes", "0"], "expected a number from 1 on, received '0'"),
+        (["--episodes", "0"], "expected a number from 1 to 1,000,000, received '0'"),
         (["--window", "-o", "x.gif"], "choose one of them"),
         (["--seed", "-1"], "expected a number from 0 to"),
         (["--format=sb3"], "unknown"),

@@ -20,8 +20,8 @@ from agents.environments.settings import EnvSettings, Plan
 from agents.environments.vector import Environments
 from lab.encoders.networks.recurrent import Recurrent
 from lab.saving.checkpoint import Segment
-from lab.system.files import print_of
 from lab.saving.packing import pack, unpack
+from lab.system.files import print_of
 from lab.training.optimization import Schedule
 from tests.faults.environments import Walk
 from tests.support.tasks import Identity, dqn, ppo, together, weights

@@ -262,7 +262,7 @@ def test_names_are_printed_as_text(capsys: pytest.CaptureFixture[str]) -> None:
         (["--wher", "seed=1"], "did you mean '--where'?"),
         (["--diff", "ppo-a", "ppo-a", "--sort", "seed"], "--diff compares two runs and takes no --sort"),
         (["--diff", "ppo-a"], "expected 2 arguments"),
-        (["--limit", "0"], "expected a number from 1 on"),
+        (["--limit", "0"], "expected a number from 1 to 1,000,000"),
         (["--export", "xlsx"], "invalid choice"),
         (["--where", "seed<"], "expected a number, a word or a text in quotes at character 6"),
         (["--columns", ","], "--columns needs names of fields"),

@@ -98,7 +98,7 @@ def test_misuse_is_one_sentence(classifier: Summary, sampler: Summary, capsys: p
         (["predict", str(sampler.dir), "broken.png"], "is a vae-mnist, which cannot predict; it can "),
         (["sample", str(classifier.dir)], "is a cnn-mnist, which cannot sample; it can "),
         (["sample", str(sampler.dir), "-o", str(sampler.dir / "media")], "lies in a run's folder"),
-        (["sample", str(sampler.dir), "-n", "0"], "expected a number from 1 on"),
+        (["sample", str(sampler.dir), "-n", "0"], "expected a number from 1 to 1,000,000"),
         (["sample", str(sampler.dir), "--model.latent_dim=3"], "does not take '--model.latent_dim=3'"),
     ):
         assert main(words) == 2, words

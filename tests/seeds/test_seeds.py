@@ -343,7 +343,7 @@ def test_agents_have_seeds_too(capsys: pytest.CaptureFixture[str]) -> None:
         (["--seeds", "0-2", "--seed", "1"], "choose one of them"),
         (["--jobs", "2"], "--jobs is for several runs"),
         (["--fresh"], "--fresh is for several runs"),
-        (["--seeds", "0-2", "--jobs", "0"], "expected a number from 1 on"),
+        (["--seeds", "0-2", "--jobs", "0"], "expected a number from 1 to 1,000,000"),
         (["--seeds", "2-0"], "expected each seed once and at least one"),
         (["--seeds", "0,0"], "expected each seed once"),
         (["--seeds", "a"], "expected seeds like 0-4 or 0,1,2"),

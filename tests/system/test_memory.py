@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lab.errors import ConfigError
-from lab.job import _memory_errors
+from lab.job import memory_errors
 from lab.system import memory
 from lab.system.memory import all_memory
 
@@ -41,7 +41,7 @@ def test_limit_of_the_shell() -> None:
 
 @pytest.mark.parametrize("error", [MemoryError("1 TB"), RuntimeError("DefaultCPUAllocator: can't allocate memory: 4")])
 def test_lack_of_memory_is_one_sentence(error: Exception) -> None:
-    with pytest.raises(ConfigError, match="the settings need more memory than there is"), _memory_errors():
+    with pytest.raises(ConfigError, match="the settings need more memory than there is"), memory_errors():
         raise error
-    with pytest.raises(RuntimeError, match="another"), _memory_errors():
+    with pytest.raises(RuntimeError, match="another"), memory_errors():
         raise RuntimeError("another")

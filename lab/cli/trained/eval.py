@@ -6,7 +6,7 @@ import argparse
 
 from lab.cli import options as shared
 from lab.cli.output import loading, print_json, results, say
-from lab.cli.using import Chosen, chosen, trained_by
+from lab.cli.using import Chosen, chosen, trained_by, using
 
 SUMMARY = "evaluate a run again, from its checkpoint"
 TAKES_OVERRIDES = True
@@ -60,7 +60,8 @@ def _play_episodes(run: Chosen, options: argparse.Namespace, rest: list[str]) ->
     episodes = {}
     for seed in options.seeds or [record.seed]:
         say(f"evaluation seed {seed}")
-        episodes[seed] = agent.episodes(seed, options.episodes)
+        with using(record, options):
+            episodes[seed] = agent.episodes(seed, options.episodes)
     together = spread([one.total for played in episodes.values() for one in played])
     spreads = {seed: spread([one.total for one in played]) for seed, played in episodes.items()}
     worst = min((one for played in episodes.values() for one in played), key=lambda one: one.total)

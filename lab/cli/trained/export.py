@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lab.cli import options as shared
 from lab.cli.output import named_after
-from lab.cli.using import trained
+from lab.cli.using import trained, using
 from lab.errors import ConfigError
 
 SUMMARY = "write a trained agent as a file for another library"
@@ -30,7 +30,8 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
     path = Path(options.output or named_after(f"{record.name}-{record.run_id}") + suffixes[0]).absolute()
     if path.suffix not in suffixes:
         raise ConfigError(f"the file must end in {' or '.join(suffixes)}, received {options.output}")
-    notes = model.export(path)
+    with using(record, options):
+        notes = model.export(path)
     print(f"{near(path)}: acts as the {options.checkpoint or 'final'} checkpoint of {plain(record.run_id)} does")
     for note in notes:
         print(f"note: {note}")

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from lab.cli import options as shared
-from lab.cli.using import trained
+from lab.cli.using import trained, using
 from lab.errors import ConfigError
 
 SUMMARY = "watch a trained agent: in a window, or as a film"
@@ -44,15 +44,16 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
 
     checkpoint = f"{options.checkpoint}-" if options.checkpoint not in (None, "final") else ""
     try:
-        film = agent.play(
-            Showing(
-                seeds=range(options.first, options.first + options.episodes),
-                otherwise=record.dir / "media" / f"play-{checkpoint}{options.first}",
-                output=Path(options.output) if options.output else None,
-                window=options.window,
-                told=told,
+        with using(record, options):
+            film = agent.play(
+                Showing(
+                    seeds=range(options.first, options.first + options.episodes),
+                    otherwise=record.dir / "media" / f"play-{checkpoint}{options.first}",
+                    output=Path(options.output) if options.output else None,
+                    window=options.window,
+                    told=told,
+                )
             )
-        )
     except KeyboardInterrupt:
         return 130  # the usual way to close a window
     if film:

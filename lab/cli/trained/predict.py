@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab.cli import options as shared
 from lab.cli.output import print_json, say, writing
-from lab.cli.using import trained
+from lab.cli.using import trained, using
 from lab.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
     if options.output and Path(options.output).suffix != ".csv":
         raise ConfigError(f"predictions are written as a file that ends in .csv, received {options.output}")
     _require_named(options.inputs)  # before PyTorch is loaded
-    _, model = trained(options, "predict", rest)
+    record, model = trained(options, "predict", rest)
     from lab.cli.views.predictions import line_of, rows_of
     from lab.data.inputs.reading import read_inputs, reader_of
 
@@ -53,7 +53,9 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
     for name, one in given:
         for note in one.notes:
             say(note)
-        for label, prediction in zip(one.labels, _predictions(model, one.inputs), strict=True):
+        with using(record, options):
+            predictions = list(_predictions(model, one.inputs))
+        for label, prediction in zip(one.labels, predictions, strict=True):
             rows += rows_of(prediction, {"input": name, **label}, model.spec.target)
     if options.output:
         _write(rows, Path(options.output))

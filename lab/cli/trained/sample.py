@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lab.cli import options as shared
 from lab.cli.output import named_after, print_lines, writing
-from lab.cli.using import trained
+from lab.cli.using import trained, using
 from lab.errors import ConfigError
 
 SUMMARY = "draw samples from a trained model"
@@ -36,7 +36,8 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
     from lab.cli.views.samples import write
     from lab.console.wording import count, near
 
-    samples = model.sample(options.count, prompt=options.prompt, seed=options.seed)
+    with using(record, options):
+        samples = model.sample(options.count, prompt=options.prompt, seed=options.seed)
     texts = [one for one in samples if isinstance(one, str)]
     if texts:
         print_lines(BETWEEN.join(texts))
