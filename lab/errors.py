@@ -50,6 +50,12 @@ class SavingError(LabError):
     exit_code = 1
 
 
+class OutOfMemoryError(LabError):
+    """The machine or its accelerator has not the memory that the work needs."""
+
+    exit_code = 1
+
+
 class CheckpointError(LabError):
     """The run has no valid checkpoint: there is none, or its bytes differ from what was written."""
 
@@ -62,6 +68,20 @@ class Interrupted(BaseException):
     def __init__(self, signal_number: int) -> None:
         super().__init__(f"by {signal.Signals(signal_number).name}")
         self.exit_code = 128 + signal_number
+
+
+TOO_LARGE = ("can't allocate memory", "not enough memory", "out of memory", "Storage size calculation overflowed")
+"""How torch says that memory is lacking."""
+
+
+def lack_of_memory(error: BaseException) -> str | None:
+    """Return in a phrase that memory was lacking, with what the library says; None for an error of another kind."""
+    said = " ".join(str(error).split())[:160]
+    if isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(words in said for words in TOO_LARGE)
+    ):
+        return f"more memory than there is{said and f' ({said})'}"
+    return None
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str:

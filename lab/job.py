@@ -13,7 +13,7 @@ import torch
 from lab.configuration import Config
 from lab.console.notices import console, notice
 from lab.console.wording import rate
-from lab.errors import ConfigError, DataError
+from lab.errors import ConfigError, DataError, lack_of_memory
 from lab.experiment import Experiment
 from lab.experiment.threads import fastest, is_long, steps_per_second
 from lab.needs import Need, provide
@@ -22,9 +22,6 @@ from lab.system.cores import usable_cores
 from lab.system.devices import DEFAULT_THREADS, flush_denormals, keep_freed_memory, select_device, use_threads
 from lab.system.randomness import kept_randomness, seed_everything
 from lab.tracking.redact import blanked
-
-TOO_LARGE = ("can't allocate memory", "not enough memory", "out of memory", "Storage size calculation overflowed")
-"""How torch says that memory is lacking."""
 
 
 @dataclass(frozen=True)
@@ -83,10 +80,9 @@ def memory_errors() -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        said = str(error)
-        if not isinstance(error, MemoryError) and not any(words in said for words in TOO_LARGE):
+        if not (lack := lack_of_memory(error)):
             raise
-        raise ConfigError(f"the settings need more memory than there is ({' '.join(said.split())[:160]})") from error
+        raise ConfigError(f"the settings need {lack}") from error
 
 
 def with_fastest_threads(job: Job) -> Job:

@@ -13,7 +13,7 @@ from typing import Any
 from lab.configuration import Config, load
 from lab.console.notices import notice
 from lab.console.wording import near
-from lab.errors import DivergedError, SavingError
+from lab.errors import DivergedError, OutOfMemoryError, SavingError, lack_of_memory
 from lab.experiment import Experiment, RunContext
 from lab.job import Job, prepare, with_fastest_threads
 from lab.needs import MissingArtifactError, Need, needs_of
@@ -61,7 +61,7 @@ def run(
         announce: called with the summary as soon as the run folder exists.
 
     Raises a LabError, before anything is written, for everything that can be checked in advance. Later errors are
-    recorded in the summary and raised unchanged; those of the disk as SavingError.
+    recorded in the summary and raised unchanged; those of the disk as SavingError, of memory as OutOfMemoryError.
     """
     started = time.perf_counter()
     wandb_mode, runs = chosen_mode(), summary.runs_folder(runs_dir)
@@ -143,6 +143,8 @@ def carry_out(
         record.status, record.error = status_of(error), said[:500]
         if isinstance(error, OSError) and error.errno in DISK:
             raise SavingError(f"cannot write to {record.dir}: {error.strerror}; `lab resume` continues it") from error
+        if lack := lack_of_memory(error):
+            raise OutOfMemoryError(f"the run needs {lack}; `lab resume` continues it where there is more") from error
         raise
     finally:
         record_verdicts(job, record)

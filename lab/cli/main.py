@@ -7,13 +7,12 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from contextlib import suppress
 from io import BufferedWriter, FileIO, TextIOWrapper
 
 from lab.cli.asked import answered
 from lab.cli.find import commands, find, load
 from lab.cli.parser import Parser
-from lab.errors import ConfigError, EnvironmentFailedError, Interrupted, LabError
+from lab.errors import ConfigError, EnvironmentFailedError, Interrupted, LabError, lack_of_memory
 from lab.system import signals
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -26,8 +25,9 @@ CLOSING = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code: 0 done, 1 a check failed, 2 bad input, 3 diverged, 4 an
     environment failed, 5 no valid checkpoint, 128+n ended by signal n."""
+    words = sys.argv[1:] if arguments is None else arguments
     try:
-        code = _run(sys.argv[1:] if arguments is None else arguments)
+        code = _run(words)
         sys.stdout.flush()
     except LabError as error:
         if isinstance(error, EnvironmentFailedError) and error.__cause__ is not None:
@@ -40,7 +40,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # as in `lab list | head -1`: the reader has closed its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except (MemoryError, RuntimeError) as error:
+        if not (lack := lack_of_memory(error)):
+            raise
+        _say(f"error: {' '.join(words[:1])} needs {lack}")
+        return 1
     except OSError as error:
+        if not _is_somewhere():
+            _say("error: the working directory has been removed")
+            return 2
         if error.errno not in FULL:
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter fails again at its end
@@ -60,11 +68,23 @@ def entry() -> None:
     os.environ.setdefault("PYTHONSAFEPATH", "1")  # or what this process starts imports from the working directory first
     _open_streams()
     code = main()
-    sys.stderr.flush()
+    try:
+        sys.stderr.flush()
+    except OSError:  # what could not be said costs no exit code, not at the interpreter's end either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
     follower = sys.modules.get("lab.tracking.wandb")
     if follower is not None and follower.hung.is_set():
         os._exit(code)
     sys.exit(code)
+
+
+def _is_somewhere() -> bool:
+    """Whether the working directory exists."""
+    try:
+        os.getcwd()
+    except OSError:
+        return False
+    return True
 
 
 def _open_streams() -> None:
@@ -122,5 +142,4 @@ def _overview() -> str:
 def _say(text: str) -> None:
     from lab.cli.output import say
 
-    with suppress(OSError):  # stderr may be closed
-        say(text)
+    say(text)

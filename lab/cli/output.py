@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +60,12 @@ def print_json(value: Any) -> None:
 
 
 def say(line: str) -> None:
-    """Print one line to stderr at once. It may quote somebody else's file: control characters are written out."""
-    print(f"lab: {plain(line)}", file=sys.stderr, flush=True)
+    """Print one line to stderr at once. It may quote somebody else's file: control characters are written out.
+
+    Where stderr is closed or full nothing is printed, which must not end a run.
+    """
+    with suppress(OSError):
+        print(f"lab: {plain(line)}", file=sys.stderr, flush=True)
 
 
 def print_lines(text: str) -> None:
@@ -90,9 +95,19 @@ def writing(path: Path | str) -> Iterator[None]:
 
 
 def loading(what: str) -> None:
-    """Say that PyTorch is about to be imported, which takes a second or more; nothing where it is there already."""
+    """Import PyTorch, which takes a second or more, and say so; nothing where it is there already.
+
+    Raises ConfigError where that fails, by a variable that PyTorch reads or for a library that is missing, and OSError
+    where there is no working directory.
+    """
     if sys.modules.get("torch") is None:
         say(f"{what}: loading PyTorch")
+        os.getcwd()  # without one, a library of Intel's ends the process
+        try:
+            import torch  # noqa: F401
+        except Exception as error:  # of any kind, by whatever is in the environment
+            said = " ".join(str(error).split())[:300] or type(error).__name__
+            raise ConfigError(f"PyTorch cannot be imported: {said}") from error
 
 
 def _finite(value: Any) -> Any:

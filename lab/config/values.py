@@ -85,9 +85,24 @@ def word(value: Any) -> str:
     return dump(value, width=2**31 - 1, flow=True).removesuffix("\n").removesuffix("\n...")
 
 
+def _read(text: str) -> Any:
+    """Return the value of a text. Raises ConfigError for one that no YAML can hold."""
+    return yaml.load(utf8(text), Loader=Words)  # noqa: S506  # a SafeLoader
+
+
+def utf8(text: str, key: str = "") -> str:
+    """Return a text. Raises ConfigError where it stands for bytes that are not UTF-8, as a file's name may have: no
+    config can hold them."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ConfigError(f"{key and f'{key}: '}expected text in UTF-8, received {text!r}") from error
+    return text
+
+
 def read_word(text: str) -> Any:
     """Return the value of a word on the command line; texts in it that are to stay texts are `Text`s."""
-    value = yaml.load(text, Loader=Words)  # noqa: S506  # a SafeLoader
+    value = _read(text)
     if (
         isinstance(value, dict)
         and value
@@ -106,7 +121,7 @@ def marked(value: Any) -> Any:
         return [marked(one) for one in value]
     if isinstance(value, str):
         try:
-            return value if yaml.load(value, Loader=Words) == value else Text(value)  # noqa: S506
+            return value if _read(value) == value else Text(value)
         except yaml.YAMLError:
             return value
     return value
@@ -134,7 +149,9 @@ def plain(value: Any, key: str) -> Any:
 
     Raises ConfigError, with the key, for what no config can hold.
     """
-    if value is None or isinstance(value, bool | int | float | str):
+    if isinstance(value, str):
+        return utf8(value, key)
+    if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, type):
         return f"{value.__module__}.{value.__qualname__}"
@@ -179,4 +196,4 @@ def _key(name: Any, key: str) -> Any:
     name = name.item() if hasattr(name, "item") else name
     if not isinstance(name, str | int | float):
         raise ConfigError(f"the keys in {key or 'a config'} must be texts or numbers, received {name!r}")
-    return name
+    return utf8(name, key) if isinstance(name, str) else name

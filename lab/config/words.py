@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from lab.config.classes import takes_anything
-from lab.config.values import plain
+from lab.config.values import plain, utf8
 from lab.config.values import word as as_word
 from lab.errors import ConfigError
 
@@ -28,9 +28,9 @@ def as_words(overrides: Mapping[str, Any], cls: type, values: dict[str, Any]) ->
 
 
 def joined(words: Sequence[str]) -> list[str]:
-    """Return the words with `=` between each name and its value."""
+    """Return the words with `=` between each name and its value. Raises ConfigError for one that is not UTF-8."""
     found: list[str] = []
-    for word in words:
+    for word in map(utf8, words):
         if found and not word.startswith("--") and found[-1].startswith("--") and "=" not in found[-1]:
             found[-1] += f"={word}"
         else:

@@ -14,6 +14,7 @@ from platformdirs import user_cache_path
 
 from lab.config.files import read
 from lab.errors import ConfigError, nearest
+from lab.system.files import at_home
 
 SETS = Path(__file__).parent / "sets"
 
@@ -106,7 +107,7 @@ class Dataset:
 def data_dir() -> Path:
     """$LAB_DATA_DIR, or the user's cache folder."""
     chosen = os.environ.get("LAB_DATA_DIR")
-    return Path(chosen).expanduser() if chosen else user_cache_path("lab") / "data"
+    return at_home(chosen) if chosen else user_cache_path("lab") / "data"
 
 
 @cache

@@ -12,6 +12,7 @@ from lab.data.base import DatasetInfo
 from lab.data.catalog import lookup
 from lab.data.download import UnavailableError
 from lab.errors import ConfigError, DataError, nearest
+from lab.system.files import at_home
 
 STAND_IN = "stand-in"
 """The setting that takes the data set that the entry in the catalog names."""
@@ -70,7 +71,7 @@ def own(path: str, read: Callable[[Path], Loaded]) -> tuple[Loaded, DatasetInfo]
 
     Raises ConfigError where there is nothing at the path, DataError where it cannot be read as data of this kind.
     """
-    place = Path(path).expanduser().resolve()
+    place = at_home(path).resolve()
     if not place.exists():
         beside = [one.name for one in place.parent.iterdir()] if os.access(place.parent, os.R_OK) else []
         raise ConfigError(f"data.path: there is no file or folder {path}{nearest(place.name, beside)}")

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from lab.errors import ConfigError
-from lab.system.files import sync_folder
+from lab.system.files import at_home, sync_folder
 
 VARIABLE = "LAB_KEY_FILE"
 LEAST = 32  # characters of a key
@@ -19,7 +19,7 @@ LEAST = 32  # characters of a key
 def key_file() -> Path:
     """Return the file of the key: `$LAB_KEY_FILE`, else one in the user's config folder."""
     if chosen := os.environ.get(VARIABLE):
-        return Path(chosen).expanduser().absolute()
+        return at_home(chosen).absolute()
     from platformdirs import user_config_path
 
     return user_config_path("lab") / "key"

@@ -19,7 +19,7 @@ from lab.errors import ConfigError
 from lab.keys.key import fingerprint
 from lab.keys.signature import is_signed, signed
 from lab.runs.readings import wrong_field
-from lab.system.files import write_json
+from lab.system.files import at_home, write_json
 from lab.system.opening import read_json
 from lab.system.remembered import Remembered, stamp_of
 
@@ -150,7 +150,7 @@ def new_run_id(seed: int) -> str:
 
 def runs_folder(chosen: str | Path | None = None) -> Path:
     """Return the folder of all runs: as chosen, else $LAB_RUNS_DIR, else `runs` in the working directory."""
-    return Path(chosen or os.environ.get("LAB_RUNS_DIR") or "runs").expanduser().absolute()
+    return at_home(chosen or os.environ.get("LAB_RUNS_DIR") or "runs").absolute()
 
 
 def read_summary(folder: Path) -> Summary:

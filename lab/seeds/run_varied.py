@@ -165,9 +165,8 @@ def _scratch() -> Path:
     try:
         return Path(tempfile.mkdtemp(prefix="lab-seeds-"))
     except OSError as error:
-        raise ConfigError(
-            f"cannot write to {tempfile.gettempdir()}: {error.strerror}; TMPDIR chooses another"
-        ) from error
+        where = error.filename or "a temporary folder"  # with a name where there is one that cannot be written to
+        raise ConfigError(f"cannot write to {where}: {error.strerror}; TMPDIR chooses another") from error
 
 
 def _tidy(place: Path, keep: Collection[Path]) -> None:

@@ -22,6 +22,11 @@ def is_name(text: str) -> bool:
     return re.fullmatch(r"[^/\\.][^/\\]*", text) is not None
 
 
+def at_home(path: str | os.PathLike[str]) -> Path:
+    """Return a path with `~` and `~user` replaced by that user's home; as it is where there is no such user."""
+    return Path(os.path.expanduser(path))  # Path.expanduser raises RuntimeError for an unknown user
+
+
 def write_atomic(path: Path, content: bytes) -> None:
     """Write `content` to a temporary file beside `path`, force it to the disk, and rename it to `path`.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from lab.resuming import resume
 from lab.runs.summary import read_summary
 from lab.saving.checkpoint import load as load_checkpoint
 from lab.saving.saver import rolling
-from tests.faults.harness import differences, run_killed, run_undisturbed
+from tests.faults.harness import differences, lab_command, run_killed, run_undisturbed, words
 
 
 @pytest.mark.parametrize(("kind", "longer"), [("dqn", {"total_timesteps": 4000}), ("vae", {"trainer.max_epochs": 4})])
@@ -84,3 +85,28 @@ def test_other_number_of_copies_is_refused() -> None:
     with pytest.raises(ConfigError, match=f"env.num_envs must stay {copies} .*, received {2 * copies}"):
         resume(parent.dir, more, force=True)
     assert sorted(parent.dir.parent.iterdir()) == before
+
+
+def test_lack_of_memory_is_said() -> None:
+    """A limit on the memory of the process stands for a machine with too little; it is set when training begins."""
+    if not Path("/proc/self/statm").exists():
+        pytest.skip("needs Linux, to know how much memory is in use")
+    little = """
+import resource
+from lab.training.training import Training
+train = Training.train
+def with_little(self, context):
+    most = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize() + 4_000_000
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    return train(self, context)
+Training.train = with_little
+"""
+    wide = {"model.encoder.stages": [{"channels": 32, "max_pool": 2}], "trainer.max_epochs": 1}
+    undisturbed = run_undisturbed("classifier", **wide)
+    code, said = lab_command(["run", *words("classifier", **wide), "--runs-dir", "runs"], little)
+    assert code == 1, said
+    assert "lab: error: the run needs more memory than there is" in said
+    assert "Traceback" not in said
+    (folder,) = Path("runs").glob("*/*")
+    assert read_summary(folder).status == "failed"
+    assert differences(undisturbed.dir, resume(folder).dir) == []

@@ -6,7 +6,6 @@ import argparse
 import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from jsonargparse import ArgumentParser
 
@@ -18,6 +17,7 @@ from lab.data.base import DataModule
 from lab.data.catalog import entries, lookup
 from lab.data.own.kinds import KINDS, READ_BY, kinds_of, unknown
 from lab.errors import ConfigError, LabError, nearest
+from lab.system.files import at_home
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def find_data(named: str, settings: Sequence[str] = ()) -> tuple[list[Found], li
         raise ConfigError(
             f"`lab data show` takes settings of the data alone, --data.NAME=VALUE, received --{strange[0]}"
         )
-    here = Path(named).expanduser()
+    here = at_home(named)
     if named in entries() and not here.is_dir():
         return [_published(named, settings)], []
     if not here.exists():

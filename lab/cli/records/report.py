@@ -11,6 +11,7 @@ from lab.cli import options as shared
 from lab.cli.output import say, stdout, writing
 from lab.cli.uncollected import uncollected
 from lab.errors import ConfigError
+from lab.system.files import at_home
 
 if TYPE_CHECKING:
     from lab.runs.select import Run
@@ -37,7 +38,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, rest: list[str]) -> int:
     if sum(map(bool, (options.check, options.publish, options.output))) > 1:
         raise ConfigError("--check, --publish and -o exclude each other: choose one")
-    path = Path(options.output or DEFAULT_FILE).expanduser().absolute()
+    path = at_home(options.output or DEFAULT_FILE).absolute()
     if not (options.check or options.publish):
         _writable(path)
     fields = ["experiment"] if options.group_by is None else shared.listed(options.group_by, "--group-by")

@@ -9,6 +9,7 @@ from lab.cli import options as shared
 from lab.cli.output import named_after, print_lines, writing
 from lab.cli.using import trained, using
 from lab.errors import ConfigError
+from lab.system.files import at_home
 
 SUMMARY = "draw samples from a trained model"
 BETWEEN = "\n" + "-" * 60 + "\n"  # texts may have many lines
@@ -42,7 +43,7 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
     if texts:
         print_lines(BETWEEN.join(texts))
     if options.output or len(texts) < len(samples):
-        folder = Path(options.output or named_after(f"samples-{record.run_id}")).expanduser().absolute()
+        folder = at_home(options.output or named_after(f"samples-{record.run_id}")).absolute()
         with writing(folder):
             first = write(samples, folder)
         print(f"{near(folder)}: {count(len(samples), 'sample')}, see {near(first)}")
