@@ -82,6 +82,16 @@ BAD = [
     ("vae-mnist", ["--trainer=3"], "trainer must be a group of settings (trainer.name=value), received 3"),
     ("vae-mnist", ["--threads=0"], "threads must be a whole number above 0 or null, received 0"),
     (
+        "ppo-cartpole",
+        ["--evaluation.episodes=1e15"],
+        "evaluation.episodes must be > 0 and <= 1000000, received 1000000000000000",
+    ),
+    (
+        "ppo-cartpole",
+        ["--total_timesteps=1180591620717411303424"],
+        "total_timesteps must be a whole number of at most 64 bits, received '1180591620717411303424'",
+    ),
+    (
         "forecast-airline",
         ["--data.columns=sales"],
         "data.columns must be a list of texts or null, received sales; write [sales] for a list of one",

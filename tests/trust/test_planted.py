@@ -51,6 +51,7 @@ def values() -> list[Any]:
         *(ESCAPES, str(VICTIM.absolute()), "../../../victim.txt", "evil.X", "${env:HOME}", "!!python/name:os.system"),
         *(SHELL, EVIL, [SHELL], {"class": "evil.X", "settings": {}}, {"$tensor": "x"}, {"kind": "evil.X"}),
         *(None, True, -1, 10**400, 1e308, float("nan"), [], {}, [[]] * 3, {"a": {"b": {}}}),
+        *(1.5, 2**70, "", "x" * 10_000, "2026-02-30"),
     ]
 
 
@@ -101,7 +102,7 @@ def test_every_field_of_a_summary(share: int, capsys: pytest.CaptureFixture[str]
     for number, place in enumerate(leaves(original)):
         for what in some(number, share):
             (run / "summary.json").write_text(json.dumps(planted(original, place, what)))
-            for words in (["runs"], ["runs", "--json"]):
+            for words in (["runs"], ["runs", "--json"], ["show", str(run)]):
                 assert main(words) in (0, 2), (place, what)
             said = capsys.readouterr()
             shown = said.out.replace(json.dumps(ESCAPES), "") + said.err

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 import lab
@@ -115,6 +116,17 @@ def test_nothing_is_done_with_other_weights(name: str, state: str) -> None:
     replaced(folder / "checkpoints" / name, (), changes[state])
     for words in (["eval"], ["eval", "--episodes", "1"], ["play", "-o", "x.gif"], ["export", "-o", "x.zip"]):
         assert main([*words, str(folder)]) == 5, words
+
+
+@pytest.mark.parametrize("n", [10**12, 2**70, -1, "x", None])
+def test_form_of_no_such_data_is_refused(n: Any, killed: dict[str, Path]) -> None:
+    """A model is built from what the checkpoint says of its data, here as many classes as fit into no memory."""
+    final = Path("runs/theirs").absolute() / killed["classifier"].name
+    shutil.copytree(killed["classifier"], final)
+    form = {"kind": "data", "input": {"kind": "input", "shape": [1, 8, 8]}, "target": {"kind": "classes", "n": n}}
+    publish(final / "checkpoints" / "final", {}, {"form": form}, sign=False)
+    Image.new("L", (8, 8)).save("in.png")
+    assert main(["predict", str(final), "in.png"]) in (2, 5)
 
 
 def test_averages_have_the_shape_of_their_parameters() -> None:
