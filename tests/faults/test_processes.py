@@ -19,7 +19,7 @@ from lab.data import Images
 from lab.data.base import Batches
 from lab.data.batch import Batch
 from lab.data.resumable import ResumableBatches
-from lab.errors import DataWorkerError
+from lab.errors import DataWorkerError, OutOfMemoryError
 from lab.resuming import resume
 from lab.runs.summary import local_runs
 from tests.faults.harness import differences, run_undisturbed, settings
@@ -66,17 +66,6 @@ class LoadedImages(Images):
         return Loaded(Deadly(*self._train), batch_size or self.batch_size, seed)
 
 
-def failed(kind: str, match: str, **more: Any) -> Path:
-    name, overrides = settings(kind)
-    with pytest.raises(RuntimeError, match=match):
-        lab.run(name, overrides | more, runs_dir="runs")
-    (run,) = local_runs(Path("runs"))
-    assert run.status == "failed"
-    assert run.error is not None
-    assert run.error.startswith("RuntimeError")
-    return run.dir
-
-
 @pytest.mark.fault(16)
 @pytest.mark.slow
 def test_killed_data_worker_is_reported() -> None:
@@ -108,5 +97,11 @@ def test_out_of_memory_can_resume(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with monkeypatch.context() as patch:
         patch.setattr(VAE, "losses", greedy)
-        folder = failed("vae", "not enough memory|can't allocate memory")
-    assert differences(undisturbed.dir, resume(folder).dir) == []
+        name, overrides = settings("vae")
+        with pytest.raises(OutOfMemoryError, match=r"the run needs more memory .* `lab resume` continues it"):
+            lab.run(name, overrides, runs_dir="runs")
+    (run,) = local_runs(Path("runs"))
+    assert run.status == "failed"
+    assert run.error is not None
+    assert run.error.startswith("RuntimeError")
+    assert differences(undisturbed.dir, resume(run.dir).dir) == []
