@@ -11,6 +11,7 @@ from generative.judges.classifier import FEATURES, Judge
 from generative.judges.frechet import frechet_distance
 from generative.judges.neighbours import coverage, nearest, precision_and_recall
 from lab.data.base import DataModule
+from lab.data.batches import TensorBatches
 from lab.data.loader import testing_batches
 from lab.errors import ConfigError
 
@@ -38,7 +39,9 @@ class Judgement:
         self.judge, self.data, self.samples, self.device = judge.to(device).eval(), data, samples, device
         self.known = torch.cat([judge(x)[0] for x, _ in data.unchanged(device)])
         """Features of all training images."""
-        self.chosen = torch.randperm(len(self.known), generator=torch.Generator().manual_seed(1))[:samples].to(device)
+        numbers = torch.arange(len(self.known), device=device)
+        order = TensorBatches(numbers, batch_size=min(CHUNK, len(numbers)), seed=1)  # as version 0.1.0 chose them
+        self.chosen = torch.cat([chosen for chosen, _ in order])[:samples]
         self.training = self.known[self.chosen]
         found = [(*judge(x), labels) for x, labels in testing_batches(data, device)]
         self.real = torch.cat([features for features, _, _ in found])[:samples]
