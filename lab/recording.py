@@ -22,7 +22,7 @@ from lab.console.notices import notice
 from lab.console.wording import shown
 from lab.errors import ConfigError, DivergedError, Interrupted, SavingError
 from lab.job import Job, exactness
-from lab.keys.signature import signed_config
+from lab.keys.signature import print_of_config, signed_config
 from lab.needs import keep_copies
 from lab.runs.folder import NEW, create
 from lab.runs.reference import Reference, Target, verdict_on
@@ -76,16 +76,34 @@ def _record(job: Job, runs: Path) -> Summary:
 
 def _fill(folder: Path, job: Job, record: Summary) -> None:
     """Write what a run's folder has before it trains."""
-    write_config(folder, job.config, record.run_id)
+    record.configs = [write_config(folder, job.config)]
     keep_copies(job.needs, record, folder, tell=job.config.stranger is None)
     record.write(folder)
 
 
-def write_config(folder: Path, config: Config, run_id: str, *, sign: bool = True) -> None:
+def write_config(folder: Path, config: Config, *, sign: bool = True) -> str:
     """Write the `config.yaml` of a run, without secrets, atomically; signed as the user's own, unless it is somebody
-    else's."""
-    content = dump(redact(config.as_dict())).encode()
-    write_atomic(folder / "config.yaml", signed_config(content, run_id) if sign else content)
+    else's. Return its print, for the summary."""
+    content = _written(config)
+    write_atomic(folder / "config.yaml", signed_config(content) if sign else content)
+    return print_of_config(content)
+
+
+def write_again(record: Summary, config: Config | None) -> None:
+    """Write the summary of a run that goes on, and its config if that is another now. After a kill in between, the
+    summary has the print of whichever config is there."""
+    here = print_of_config((record.dir / "config.yaml").read_bytes())
+    record.configs = [one for one in record.configs if one == here][:1]
+    if config is not None:
+        record.configs.append(print_of_config(_written(config)))
+    record.write()
+    if config is not None:
+        record.configs = [write_config(record.dir, config, sign=record.mine)]
+
+
+def _written(config: Config) -> bytes:
+    """Return a config as a run's `config.yaml` has it, without a signature."""
+    return dump(redact(config.as_dict())).encode()
 
 
 def record_verdicts(job: Job, record: Summary) -> None:

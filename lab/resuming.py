@@ -22,7 +22,7 @@ from lab.console.notices import notice
 from lab.errors import CheckpointError, ConfigError
 from lab.job import exactness, prepare, require_secrets
 from lab.needs import needs_of
-from lab.recording import write_config, writing_to
+from lab.recording import write_again, write_config, writing_to
 from lab.runner import carry_out
 from lab.runs import summary
 from lab.runs.artifacts import COPIES
@@ -59,9 +59,8 @@ def resume(
     Without overrides the run ends as if it had never been interrupted, bitwise on the CPU. With a larger length
     (`Experiment.lengths`), or with any other override and `force`, it becomes a new run with this one as its parent.
     Somebody else's run may only name classes of the lab, unless `trust` takes it for the user's own.
-    Raises CheckpointError if no checkpoint is valid, and ConfigError if the run is complete, is running in another
-    process, or differs from its checkpoint in config, machine or versions and `force` is not given; SavingError if
-    the disk refuses what is written.
+    Raises CheckpointError if no checkpoint is valid, SavingError for a full disk, and ConfigError if the run is
+    complete, is running in another process, or differs from its checkpoint in config, machine or versions.
     """
     started = time.perf_counter()
     wandb_mode = chosen_mode()
@@ -125,10 +124,11 @@ def resume(
         record.device, record.threads = describe(job.device), torch.get_num_threads()
         record.durations = {"setup": time.perf_counter() - started}
         with writing_to(record.dir):
-            if changed != every:  # the data lie elsewhere now, which later commands need to know
+            elsewhere = changed != every  # the data were moved, which later commands need to know
+            if elsewhere:
                 record.dataset = asdict(job.experiment.dataset)
-                write_config(record.dir, config, record.run_id, sign=record.mine)
-            record.write()  # before its results are removed: a summary never says more than is on the disk
+            # Before its results are removed: a summary never says more than is on the disk.
+            write_again(record, config if elsewhere else None)
             cut_back(record.dir, restored)
         announce(record)
         return carry_out(job, record, wandb_mode, restored, _changed(restored, config) if restored else ())
@@ -227,7 +227,7 @@ def _fill_fork(folder: Path, record: Summary, restored: Checkpoint, config: Conf
     """Write into `folder` what the run `made` takes over from `record`."""
     checkpoints = folder / "checkpoints"
     (checkpoints / SEGMENTS).mkdir(parents=True)
-    write_config(folder, config, made.run_id, sign=made.mine)
+    made.configs = [write_config(folder, config, sign=made.mine)]
     for path in [record.dir / METRICS, record.dir / MEDIA, *_inside(record.dir, "media"), *_inside(record.dir, COPIES)]:
         copy = folder / path.relative_to(record.dir)
         copy.parent.mkdir(parents=True, exist_ok=True)

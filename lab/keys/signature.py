@@ -1,10 +1,12 @@
 """Signatures (HMAC-SHA256) under config files and JSON. Each is bound to the kind of thing that it stands under.
 
-Those of a run are bound to the run too: they have its id in what is signed.
+Those of a run's JSON are bound to the run too: they have its id in what is signed. A config is the same in every run
+with its settings, so the signed summary of the run holds its hash.
 """
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import json
 import re
@@ -14,44 +16,34 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from lab.console.notices import notice
-from lab.errors import ConfigError
 from lab.keys.key import existing_key, key
 
 Kind = Literal["config", "summary", "manifest", "artifact"]
 
-LINE = re.compile(rb"# signed(?: for (?P<run>[^\n]*))?: (?P<code>[^\n]*)\n\Z")
+LINE = re.compile(rb"# signed: (?P<code>[^\n]*)\n\Z")
 """The last line of a signed config; for YAML it is a comment."""
-FIELD, RUN = "signature", "run_id"
-"""Fields of signed JSON: the signature, and the id of the run that it belongs to."""
-ID = re.compile(r"[\w.-]{1,200}", re.ASCII)
+FIELD, RUN, CONFIGS = "signature", "run_id", "configs"
+"""Fields of signed JSON: the signature, the id of the run that it belongs to, and in a summary the hash of the run's
+config; two while one takes the other's place."""
 
 
-def signed_config(content: bytes, run: str | None = None) -> bytes:
-    """Return a config's bytes with a signature under them, or unchanged where there is no key.
-
-    Args:
-        content: what is signed; an earlier signature under it goes.
-        run: id of the run whose config it is; None for a file that belongs to no run.
-
-    Raises ConfigError for an id that is no name.
-    """
-    content, *_ = _split(content)
-    if (secret := key(_say_once)) is None:
-        return content
-    named = "" if run is None else f" for {_required(run)}"
-    return content + f"# signed{named}: {_code(secret, _of(run), content)}\n".encode()
+def signed_config(content: bytes) -> bytes:
+    """Return a config's bytes with a signature under them, or unchanged where there is no key. An earlier signature
+    under them goes."""
+    content, _ = _split(content)
+    secret = key(_say_once)
+    return content if secret is None else content + f"# signed: {_code(secret, 'config', content)}\n".encode()
 
 
 def config_is_signed(content: bytes) -> bool:
-    """Whether a config's bytes bear this user's signature, for whatever run."""
-    content, run, code = _split(content)
-    return code is not None and _fits(code, _of(run), content)
+    """Whether a config's bytes bear this user's signature."""
+    content, code = _split(content)
+    return code is not None and _fits(code, "config", content)
 
 
-def run_of_config(content: bytes) -> str | None:
-    """Return the id of the run that a config's bytes are signed for; None where they are signed for no run, or not by
-    this user."""
-    return _split(content)[1] if config_is_signed(content) else None
+def print_of_config(content: bytes) -> str:
+    """Return the SHA-256 of a config's bytes, which a signature under them does not change."""
+    return hashlib.sha256(_split(content)[0]).hexdigest()
 
 
 def signed(kind: Kind, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -87,24 +79,11 @@ def _say_once(sentence: str) -> None:
     notice(sentence)
 
 
-def _required(run: str) -> str:
-    if not ID.fullmatch(run):
-        raise ConfigError(f"a run's id must be a name of letters, digits, dots and dashes, received {run[:80]!r}")
-    return run
-
-
-def _of(run: str | None) -> str:
-    return "config" if run is None else f"config of {run}"
-
-
-def _split(content: bytes) -> tuple[bytes, str | None, bytes | None]:
-    """Return what is signed, the id of the run, and the signature."""
+def _split(content: bytes) -> tuple[bytes, bytes | None]:
+    """Return what is signed, and the signature."""
     begin = content.rfind(b"\n", 0, -1) + 1
     found = LINE.fullmatch(content[begin:])
-    if found is None:
-        return content, None, None
-    run = found["run"]
-    return content[:begin], None if run is None else run.decode("ascii", "replace"), found["code"].strip()
+    return (content, None) if found is None else (content[:begin], found["code"].strip())
 
 
 def _fits(code: bytes, kind: str, content: bytes) -> bool:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lab.errors import CheckpointError
-from lab.keys.signature import RUN, is_signed, run_of_config, signed
+from lab.keys.ownership import run_of
+from lab.keys.signature import RUN, is_signed, signed
 from lab.system.files import print_of, write_json
 from lab.system.opening import MOST_BYTES, is_plain, read_json, read_plain
 
@@ -106,12 +106,5 @@ def _prints(folder: Path) -> dict[str, Any]:
 
 
 def _run_of(folder: Path) -> str | None:
-    """Return the id that the config of the run is signed for which the artifact lies in, empty if it is not signed;
-    None for an artifact that lies in no run."""
-    run = folder.parent.parent if folder.parent.name == FOLDER else folder.parent
-    if not os.path.lexists(run / "summary.json"):
-        return None
-    try:
-        return run_of_config(read_plain(run / "config.yaml", run)) or ""
-    except OSError:
-        return ""
+    """Return the id of the run that the artifact lies in, empty if that is not signed; None if it lies in none."""
+    return run_of(folder.parent.parent if folder.parent.name == FOLDER else folder.parent)

@@ -62,6 +62,7 @@ def everything(run: Run) -> dict[str, Any]:
     """Return all fields of a run, flat, under the names that `value` takes."""
     record = asdict(run.record)
     metrics = record.pop("metrics")
+    del record["configs"]
     shown = {name: value(run, name) for name in SHOWN}
     twice = {"name", "run_id", *shown}  # the first two are called `experiment` and `run`
     summary = {name: found for name, found in flat(record).items() if name not in twice}

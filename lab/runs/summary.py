@@ -109,6 +109,8 @@ class Summary:
     """Whether a resumed run is exact or why not, how many sessions it took, the newest checkpoint's step."""
     parent: Annotated[Object | None, {"run_id": str, "checkpoint": Counted}] = None
     """The run and the checkpoint that this one was forked from."""
+    configs: list[str] = field(default_factory=list)
+    """The hash of the run's config, which its signature binds to the run; two while one takes the other's place."""
     mine: bool = True
     """Whether it is the user's own: made here, or read with a signature that fits. Not in the file."""
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from lab.errors import ConfigError
 from lab.keys.key import key, key_file
-from lab.keys.signature import RUN, Kind, signed, signed_config
+from lab.keys.signature import CONFIGS, RUN, Kind, is_signed, print_of_config, signed, signed_config
 from lab.runs.artifacts import COPIES, FOLDER, seal
 from lab.runs.folder import locked, require_no_links
 from lab.runs.summary import read_summary
@@ -26,25 +27,27 @@ def sign_run(folder: Path) -> None:
     with locked(folder), _writing(folder):
         require_key()
         run_id = read_summary(folder).run_id
-        config = signed_config(read_plain(folder / "config.yaml", folder), run_id)
+        config = signed_config(read_plain(folder / "config.yaml", folder))
         for path in sorted(folder.glob("checkpoints/*/manifest.json")):
-            _sign_json("manifest", path, run_id)
+            _sign_json("manifest", path, {RUN: run_id})
         for pattern, made_by in ((f"{FOLDER}/*", run_id), ("encoder", run_id), (f"{COPIES}/*", None)):
             for artifact in sorted(folder.glob(pattern)):
                 if artifact.is_dir():
                     seal(artifact, made_by)
-        _sign_json("summary", folder / "summary.json", run_id)
+        _sign_json("summary", folder / "summary.json", {RUN: run_id, CONFIGS: [print_of_config(config)]})
         write_atomic(folder / "config.yaml", config)
 
 
 def sign_config(path: Path) -> None:
-    """Sign a config file, that of a run for this run. Raises ConfigError where it cannot be read or written."""
+    """Sign a config file, and in the summary of its run, if that is signed, that it is this run's. Raises ConfigError
+    where it cannot be read or written."""
     require_key()
-    run_id = None
-    if path.name == "config.yaml" and (path.parent / "summary.json").exists():
-        run_id = read_summary(path.parent).run_id
     with _writing(path):
-        write_atomic(path, signed_config(read_plain(path), run_id))
+        content = signed_config(read_plain(path))
+        if path.name == "config.yaml":
+            with suppress(FileNotFoundError):
+                _sign_json("summary", path.parent / "summary.json", {CONFIGS: [print_of_config(content)]}, anew=False)
+        write_atomic(path, content)
 
 
 def require_key() -> None:
@@ -53,11 +56,11 @@ def require_key() -> None:
         raise ConfigError(f"there is no key to sign with, and none can be written to {key_file()}")
 
 
-def _sign_json(kind: Kind, path: Path, run_id: str) -> None:
+def _sign_json(kind: Kind, path: Path, bound: Mapping[str, Any], *, anew: bool = True) -> None:
     with suppress(ValueError):
         values = read_json(path)
-        if isinstance(values, dict):
-            write_json(path, signed(kind, {**values, RUN: run_id}))
+        if isinstance(values, dict) and (anew or is_signed(kind, values)):
+            write_json(path, signed(kind, {**values, **bound}))
 
 
 @contextmanager

@@ -10,8 +10,10 @@ import yaml
 
 import lab
 from lab.errors import ConfigError
+from lab.keys.ownership import is_own
 from lab.runs.summary import Summary, read_summary
 from tests.data.own.test_images import folder, save
+from tests.faults.harness import Killed, killing
 
 SETTINGS = {
     "data.batch_size": 4,
@@ -50,3 +52,24 @@ def test_run_finds_its_data_again(tmp_path: Path) -> None:
     assert lab.load(longer.dir).names == ("cats", "dogs"), "what predicts needs no data"
     with pytest.raises(ConfigError, match=r"moved does not hold the data that .* was trained on"):
         lab.resume(longer.dir, ["--trainer.max_epochs=3"])
+
+
+def test_kill_while_data_move_changes_no_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The summary and the config are two files: the summary fits both configs until the new one is there."""
+    with killing(2), pytest.raises(Killed):
+        trained(tmp_path / "pets")
+    (run,) = Path("runs").absolute().glob("*/*")
+    shutil.move(tmp_path / "pets", tmp_path / "moved")
+
+    def die(*_: object, **__: object) -> None:
+        raise Killed
+
+    for function in ("recording.write_config", "resuming.cut_back"):  # before the config is written, and after it
+        with monkeypatch.context() as patch:
+            patch.setattr(f"lab.{function}", die)
+            with pytest.raises(Killed):
+                lab.resume(run, [f"--data.path={tmp_path / 'moved'}"])
+        assert is_own(run), function
+    assert lab.resume(run, [f"--data.path={tmp_path / 'moved'}"]).mine
+    assert is_own(run)
+    assert len(read_summary(run).configs) == 1

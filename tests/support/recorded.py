@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import yaml
 from PIL import Image
 
-from lab.keys.signature import signed_config
+from lab.keys.signature import print_of_config, signed_config
 from lab.runs.summary import Summary
 
 BEGIN = 1767225600.0  # 2026-01-01, in seconds since the epoch
@@ -64,13 +63,11 @@ def recorded(
         "versions": {"python": "3.11"},
         "git": {"commit": "0" * 40, "dirty": False},
     }
-    summary = Summary(**(values | changes))
-    folder.mkdir(parents=True)
     settings = {**CONFIG, "name": name, "seed": seed} if config is None else config
-    written = yaml.safe_dump(dict(settings), sort_keys=False).encode()
-    (folder / "config.yaml").write_bytes(
-        signed_config(written, run_id) if re.fullmatch(r"[\w.-]+", run_id) else written
-    )
+    written = signed_config(yaml.safe_dump(dict(settings), sort_keys=False).encode())
+    summary = Summary(**({"configs": [print_of_config(written)]} | values | changes))
+    folder.mkdir(parents=True)
+    (folder / "config.yaml").write_bytes(written)
     found = learning(seed) if rows is None else rows
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in found))
     (folder / "media").mkdir()
