@@ -16,11 +16,12 @@ from typing import Any
 
 from lab.config.classes import types_of
 from lab.config.imports import import_class
+from lab.config.types import FromRun
 from lab.configuration import Config
 from lab.console.notices import notice
 from lab.console.wording import near, some
 from lab.errors import ConfigError, nearest
-from lab.runs.artifacts import COPIES, FromRun, artifact_at, is_whole
+from lab.runs.artifacts import COPIES, artifact_at, is_whole
 from lab.runs.select import is_own_run
 from lab.runs.summary import Summary, local_runs, read_summary
 from lab.system.opening import NO_LINK, copy_plain, is_plain, unshare

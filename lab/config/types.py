@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import operator
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 WHOLE = range(-(2**63), 2**63)
@@ -99,11 +100,32 @@ else:
     Probability = _number("Probability", float, (">=", 0), ("<", 1))
     Seed = _number("Seed", int, (">=", 0), ("<", 2**32))
 
+
+@dataclass(frozen=True)
+class FromRun:
+    """An artifact of another run. Its folder is found before anything is built.
+
+    Args:
+        run: a run's folder or id, or an experiment, which means its newest completed run.
+        name: of the artifact.
+    """
+
+    run: str
+    name: str = "encoder"
+
+
+Artifact = FromRun | str
+"""Type of a setting that needs an artifact: the path of its folder, or of a run's folder for the artifact that
+`FromRun` means by default, or a `FromRun`."""
+
+
 __all__ = [
+    "Artifact",
     "BadNumberError",
     "Count",
     "DataPath",
     "Fraction",
+    "FromRun",
     "NonNegativeFloat",
     "NonNegativeInt",
     "PositiveFloat",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lab.config.types import Artifact, FromRun
 from lab.data.spec import Spec, mismatch
 from lab.encoders.base import Encoder, EncoderSource
 from lab.encoders.files import load_encoder
 from lab.errors import ConfigError
-from lab.runs.artifacts import Artifact, FromRun, artifact_at
+from lab.runs.artifacts import artifact_at
 
 
 class Pretrained(EncoderSource):

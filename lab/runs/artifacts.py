@@ -19,24 +19,6 @@ FOLDER, COPIES = "artifacts", "needs"
 MANIFEST = "manifest.json"
 
 
-@dataclass(frozen=True)
-class FromRun:
-    """An artifact of another run. Its folder is found before anything is built.
-
-    Args:
-        run: a run's folder or id, or an experiment, which means its newest completed run.
-        name: of the artifact.
-    """
-
-    run: str
-    name: str = "encoder"
-
-
-Artifact = FromRun | str
-"""Type of a setting that needs an artifact: the path of its folder, or of a run's folder for the artifact that
-`FromRun` means by default, or a `FromRun`."""
-
-
 def artifact_at(path: Path, name: str) -> Path | None:
     """Return the folder of the artifact `name`; `path` is that folder or the run that made it. None if it is neither.
 

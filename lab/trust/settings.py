@@ -15,8 +15,7 @@ from typing import Any, Union, get_args, get_origin
 
 from lab.config.classes import inside, types_of
 from lab.config.imports import import_class
-from lab.config.types import DataPath
-from lab.runs.artifacts import FromRun
+from lab.config.types import DataPath, FromRun
 from lab.system.files import is_name
 from lab.trust.classes import refused
 from lab.trust.variables import VARIABLE

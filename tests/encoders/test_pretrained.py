@@ -10,12 +10,12 @@ import pytest
 import torch
 
 import lab
+from lab.config.types import FromRun
 from lab.configuration import load
 from lab.encoders import MLP, InputSpec, Pretrained, Recurrent
 from lab.encoders.contract import build_encoder
 from lab.encoders.files import load_encoder, plain_state, save_encoder
 from lab.errors import ConfigError
-from lab.runs.artifacts import FromRun
 from lab.runs.summary import Summary
 
 DIGITS = {"data.name": "digits", "data.batch_size": 32, "threads": 1}

@@ -12,12 +12,11 @@ from typing import Any
 import torch
 
 from lab.config.roles import Roles
-from lab.config.types import PositiveInt
+from lab.config.types import Artifact, PositiveInt
 from lab.console.notices import notice
 from lab.data.base import DatasetInfo
 from lab.errors import DivergedError, EnvironmentFailedError
 from lab.experiment import Experiment, RunContext, State, Throughput
-from lab.runs.artifacts import Artifact
 from lab.saving.saver import Cadence, CheckpointSettings
 from lab.system.files import write_json
 

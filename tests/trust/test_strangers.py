@@ -16,13 +16,12 @@ import yaml
 from lab.config.classes import named_classes, types_of
 from lab.config.imports import import_class
 from lab.config.shipped import shipped
-from lab.config.types import DataPath
+from lab.config.types import DataPath, FromRun
 from lab.configuration import load
 from lab.encoders import MLP, InputSpec
 from lab.encoders.files import save_encoder
 from lab.errors import ConfigError, LabError
 from lab.job import prepare
-from lab.runs.artifacts import FromRun
 from lab.trust.classes import WRAPPERS, is_ours, refused
 from lab.trust.stranger import _names_module_here
 from tests.support.recorded import recorded
