@@ -10,12 +10,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from generative.judges.generator import ImageGenerator
+from generative.judges.pixels import independent_pixels
 from lab.config.roles import Roles
 from lab.config.types import PositiveFloat, PositiveInt
 from lab.console.wording import count
 from lab.data.base import DataModule
 from lab.data.batch import Batch
-from lab.data.loader import testing_batches, training_batches
 from lab.data.spec import DataSpec
 from lab.encoders.base import EncoderFactory
 from lab.encoders.contract import build_encoder
@@ -130,15 +130,7 @@ class VAE(ImageGenerator):
         return math.log(self.nll_samples) - torch.cat(log_weights).logsumexp(0)
 
     def baselines(self, data: DataModule) -> Mapping[str, Mapping[str, float]]:
-        """The likelihood under independent pixels, each with the probability that is its mean over the training
-        images."""
-        train, test = training_batches(data, self.device, seed=0), testing_batches(data, self.device)
-        # A grey image is added so that no probability is 0 or 1. The mean over binarisations is exact.
-        half = torch.full((1, *data.spec.require_one_input("VAE").shape), 0.5, device=self.device)
-        images = [half, *(x for x, _ in train)]
-        mean = sum(x.sum(0) for x in images) / sum(len(x) for x in images)
-        nll = [F.binary_cross_entropy(mean.expand_as(x), x, reduction="none").flatten(1).sum(1) for x, _ in test]
-        return {"independent pixels": {"test/nll": torch.cat(nll).mean().item()}, **super().baselines(data)}
+        return {**independent_pixels(data, self.device), **super().baselines(data)}
 
     def generate(self, count: int, labels: Tensor | None = None) -> Tensor:
         """Return images decoded from N(0, 1), with each pixel's probability as its grey value."""

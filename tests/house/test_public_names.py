@@ -39,6 +39,8 @@ NAMES = {
     "agents.dqn": ("DQN",),
     "agents.experiment": ("AgentExperiment",),
     "agents.environments.wrappers": ("FrameSkip",),
+    "generative.autoregressive": ("LanguageModel", "PixelCNN"),
+    "generative.energy": ("EBM", "RBM"),
     "generative.gan": ("GAN",),
     "generative.vae": ("VAE",),
     "supervised.classifier": ("Classifier",),
