@@ -44,9 +44,7 @@ class SinusoidalPositions(nn.Module):
 
     def __init__(self, length: int, width: int) -> None:
         super().__init__()
-        angles = _angles(length, -(-width // 2))
-        waves = torch.stack([angles.sin(), angles.cos()], 2).flatten(1)[:, :width]
-        self.register_buffer("waves", waves.float(), persistent=False)
+        self.register_buffer("waves", waves(_whole(length), width).float(), persistent=False)
 
     def forward(self, x: Tensor, start: int = 0) -> Tensor:
         """Add the positions from `start` on to `x`, `(B, T, width)`."""
@@ -71,7 +69,7 @@ class RotaryPositions(nn.Module):
         super().__init__()
         if size % 2:
             raise ConfigError(f"rotary positions need an even number of features in each head, received {size}")
-        angles = _angles(length, size // 2)
+        angles = _angles(_whole(length), size // 2)
         self.register_buffer("cosines", angles.cos().float(), persistent=False)
         self.register_buffer("sines", angles.sin().float(), persistent=False)
 
@@ -82,7 +80,17 @@ class RotaryPositions(nn.Module):
         return torch.cat([first * cosines - second * sines, second * cosines + first * sines], 3)
 
 
-def _angles(length: int, count: int) -> Tensor:
-    """Return the angles of `count` waves at `length` positions, `(length, count)`, float64."""
+def waves(positions: Tensor, width: int) -> Tensor:
+    """Return the values of sinusoidal positions at `(T,)`, which need not be whole: `(T, width)`."""
+    angles = _angles(positions, -(-width // 2))
+    return torch.stack([angles.sin(), angles.cos()], 2).flatten(1)[:, :width]
+
+
+def _angles(positions: Tensor, count: int) -> Tensor:
+    """Return the angles of `count` waves at positions `(T,)`, `(T, count)`."""
     rates = SLOWEST ** -(torch.arange(count, dtype=torch.float64) / count)
-    return torch.arange(length, dtype=torch.float64)[:, None] * rates
+    return positions[:, None] * rates.to(positions)
+
+
+def _whole(length: int) -> Tensor:
+    return torch.arange(length, dtype=torch.float64)

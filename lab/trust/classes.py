@@ -22,6 +22,7 @@ KINDS = {
     "lab.encoders.base.Encoder",
     "lab.encoders.base.EncoderSource",
     "lab.nn.decoders.Decoder",
+    "lab.nn.unet.UNet",
     "stable_baselines3.common.base_class.BaseAlgorithm",
     "gymnasium.core.Wrapper",
 }

@@ -39,6 +39,8 @@ NAMES = {
     "agents.dqn": ("DQN",),
     "agents.experiment": ("AgentExperiment",),
     "agents.environments.wrappers": ("FrameSkip",),
+    "generative.diffusion": ("DDPM", "FlowMatching"),
+    "generative.flows": ("RealNVP",),
     "generative.gan": ("GAN",),
     "generative.vae": ("VAE",),
     "supervised.classifier": ("Classifier",),
