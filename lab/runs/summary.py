@@ -99,6 +99,10 @@ class Summary:
         """The verdict on our own target, in the same words; `none` where there is no target."""
         return str(self.target.get("verdict", "none"))
 
+    def agrees(self, again: Summary) -> bool:
+        """Whether another evaluation has all recorded figures. A later version may have more of them."""
+        return all(name in again.metrics and again.metrics[name] == one for name, one in self.metrics.items())
+
     def write(self, folder: Path | None = None) -> None:
         """Replace `summary.json` in the run folder, or in the one that becomes it, atomically."""
         write_json((folder or self.dir) / "summary.json", asdict(self))

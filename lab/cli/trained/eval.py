@@ -41,7 +41,7 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
     if not other and checkpoint != "final":
         other = f"the checkpoint {checkpoint}"
     results(options).print(comparison(recorded, again, other))
-    same = recorded.metrics == again.metrics
+    same = recorded.agrees(again)
     if options.json:
         print_json({"run_id": again.run_id, "metrics": again.metrics, "same": same})
     return 0 if same or other else 1

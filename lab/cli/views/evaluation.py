@@ -23,11 +23,14 @@ def comparison(recorded: Summary, again: Summary, other: str = "") -> Renderable
     for column in ("metric", "recorded", "now", ""):
         table.add_column(column, justify="left" if column == "metric" else "right")
     for name, value in again.metrics.items():
-        before = recorded.metrics.get(name)
+        if name not in recorded.metrics:
+            table.add_row(Text(plain(name)), "-", str(value), "not recorded")
+            continue
+        before = recorded.metrics[name]
         table.add_row(Text(plain(name)), str(before), str(value), "same" if before == value else "differs")
     if other:
         verdict = f"evaluated with {other}"
-    elif recorded.metrics == again.metrics:
+    elif recorded.agrees(again):
         verdict = "all figures are the same"
     else:
         verdict = (
