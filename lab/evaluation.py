@@ -14,9 +14,10 @@ from lab.config.classes import named_classes, overridden
 from lab.config.imports import import_class, public_name
 from lab.configuration import Config
 from lab.configuration import load as load_config
+from lab.data.base import DataModule
 from lab.encoders.base import Encoder, EncoderSource
 from lab.encoders.pretrained import Pretrained
-from lab.errors import CheckpointError
+from lab.errors import CheckpointError, ConfigError
 from lab.experiment import Experiment, RunContext, State
 from lab.job import Job, build, memory_errors, prepare, require_secrets
 from lab.needs import Need, needs_of
@@ -74,6 +75,15 @@ def evaluate_run(
         context = RunContext(record.dir, record.seed, job.device, Trackers([]), record.fast_dev_run)
         again.metrics = summary.finite(job.experiment.evaluate(context))
     return again
+
+
+@process_as_found()
+def data_of(record: Summary, overrides: Sequence[str] = (), *, trust: bool | None = None) -> DataModule:
+    """Return the data of a finished run, prepared. Raises ConfigError where its experiment has none."""
+    found = getattr(_prepared(record, _config(record.dir, overrides, trust)).experiment, "data", None)
+    if not isinstance(found, DataModule):
+        raise ConfigError(f"{record.run_id} is a {record.name}, which was trained on no data set")
+    return found
 
 
 @process_as_found()

@@ -144,6 +144,16 @@ class VAE(ImageGenerator):
         """Return images decoded from N(0, 1), with each pixel's probability as its grey value."""
         return self.decoder(torch.randn(count, self.latent_dim, device=self.device)).sigmoid()  # type: ignore[no-any-return]
 
+    def reconstruct(self, images: Tensor) -> Tensor:
+        return self.images_of(self.latents_of(images))
+
+    def latents_of(self, images: Tensor) -> Tensor:
+        """Return the means of the posteriors, `(B, Z)`, of images that need not be binary."""
+        return self(images)[0]  # type: ignore[no-any-return]
+
+    def images_of(self, latents: Tensor) -> Tensor:
+        return self.decoder(latents).sigmoid()  # type: ignore[no-any-return]
+
     def pictures(self, batch: Batch) -> dict[str, Image]:
         """Samples, reconstructions (original above its reconstruction) and a traversal of the busiest latents."""
         images, _ = batch
