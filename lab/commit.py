@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from lab.config.imports import within_run
+from lab.finders.modules import within_run
 
 
 def git_state() -> dict[str, Any] | None:

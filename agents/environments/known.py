@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import gymnasium as gym
 
-from agents.environments.making import present_id
+from lab.config.imports import present_name
 from lab.errors import ConfigError
 from lab.trust.classes import is_ours
 
 OTHERS = ("gymnasium.envs", "ale_py")
 """Modules of environments that touch nothing outside."""
+
+
+def present_id(id: str) -> str:
+    """Return the id with the module before its colon under its present name."""
+    module, colon, name = id.rpartition(":")
+    return f"{present_name(module)}:{name}" if colon else id
 
 
 def refused_id(id: str) -> str | None:
@@ -22,14 +28,14 @@ def refused_id(id: str) -> str | None:
         return stranger
     named = present_id(id)
     module, colon, _ = named.rpartition(":")
-    if colon and not _is_known(module):
+    if colon and not is_known(module):
         return stranger
     try:
         spec = gym.spec(named)
     except (gym.error.Error, ImportError, ConfigError):  # said better where the environment is made
         return None
     entries = (spec.entry_point, spec.vector_entry_point)
-    return None if all(_is_known(_module(one)) for one in entries if one is not None) else stranger
+    return None if all(is_known(_module(one)) for one in entries if one is not None) else stranger
 
 
 def _module(entry: object) -> str:
@@ -37,5 +43,6 @@ def _module(entry: object) -> str:
     return entry.partition(":")[0] if isinstance(entry, str) else str(getattr(entry, "__module__", ""))
 
 
-def _is_known(module: str) -> bool:
+def is_known(module: str) -> bool:
+    """Whether a module is the lab's or Gymnasium's own, or one of Atari's, which may not be installed."""
     return is_ours(module) or any(f"{module}.".startswith(f"{other}.") for other in OTHERS)

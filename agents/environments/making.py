@@ -12,10 +12,12 @@ import gymnasium as gym
 from gymnasium.wrappers import NormalizeObservation, NormalizeReward
 
 from agents.environments.closing import close
+from agents.environments.known import is_known, present_id
 from agents.spaces.images import ChannelsFirst, has_channels_last
-from lab.config.imports import present_name, require_importable
+from lab.config.imports import require_importable
 from lab.console.wording import install
 from lab.errors import ConfigError
+from lab.finders.modules import import_named
 from lab.system.randomness import kept_randomness
 
 Wrapper = Callable[[gym.Env[Any, Any]], gym.Wrapper[Any, Any, Any, Any]]
@@ -47,6 +49,8 @@ def _made(
     if "render_mode" in kwargs:
         raise ConfigError("env.kwargs must not hold render_mode: the lab chooses it when it films an episode")
     try:
+        if (module := present_id(id).rpartition(":")[0]) and not is_known(module):
+            import_named(module)  # it may be the user's own
         # Passed only if wanted: many environments of users take no render_mode.
         chosen: dict[str, Any] = {"render_mode": render_mode} if render_mode else {}
         env = gym.make(present_id(id), **chosen, **kwargs)
@@ -59,12 +63,6 @@ def _made(
     for wrapper in wrappers:
         env = _wrapped(id, env, wrapper)
     return ChannelsFirst(env) if has_channels_last(env.observation_space) else env
-
-
-def present_id(id: str) -> str:
-    """Return the id with the module before its colon under its present name."""
-    module, colon, name = id.rpartition(":")
-    return f"{present_name(module)}:{name}" if colon else id
 
 
 def _wrapped(id: str, env: gym.Env[Any, Any], wrapper: Wrapper) -> gym.Env[Any, Any]:

@@ -16,8 +16,8 @@ from gymnasium.wrappers import TimeLimit
 
 from agents.environments.cartpole_vectors import CartPoleVector
 from agents.environments.closing import close
-from agents.environments.known import refused_id
-from agents.environments.making import Wrapper, make_env, own_limit, present_id
+from agents.environments.known import present_id, refused_id
+from agents.environments.making import Wrapper, make_env, own_limit
 from agents.environments.native import NativeEnvs
 from agents.environments.randomness import (
     OwnGenerators,

@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lab.config.imports import within_run
 from lab.config.plain import NotPlainError, parse
 from lab.config.shipped import shipped
 from lab.config.values import require_plain
 from lab.errors import ConfigError, nearest
+from lab.finders.modules import within_run
 from lab.moved import SETTINGS
 from lab.system.opening import read_plain
 

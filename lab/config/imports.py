@@ -1,63 +1,22 @@
-"""Importing what configs name: the lab's, the user's own and installed classes.
-
-Nothing is imported that lies among runs, which may be somebody else's, nor what acts when it is imported.
-"""
+"""Importing what configs name: the lab's, the user's own and installed classes."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextvars import ContextVar
 from functools import lru_cache
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from lab.config.shipped import families, hidden_by_own, hiding, keep_own
 from lab.errors import ConfigError, nearest
+from lab.finders.modules import find_own_modules, import_named, own_folders, refuse_foreign_code
 
 permitted: ContextVar[Callable[[str], bool]] = ContextVar("permitted", default=lambda class_path: True)
 """Which class paths `import_class` may import now: all, but for somebody else's config."""
-
-
-class NoForeignCode(MetaPathFinder):
-    """Refuses modules and packages inside a run's folder or a runs folder, and programs (`venv.__main__`), however they
-    were named and wherever one stands."""
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        if fullname.endswith(".__main__"):
-            raise ImportError(f"{fullname} is a program, which runs when it is imported")
-        spec = PathFinder.find_spec(fullname, path, target)
-        if spec is not None:
-            for place in [spec.origin, *(spec.submodule_search_locations or ())]:
-                if place and (within_run(Path(place)) or _among_runs(Path(place))):
-                    raise ImportError(f"{place} lies in a folder of runs, and nothing there is imported")
-        return None  # whoever is asked next finds it
-
-
-def within_run(path: Path) -> bool:
-    """Whether a file or folder belongs to a run."""
-    return any((above / "summary.json").exists() for above in (path, *path.parents))
-
-
-def _among_runs(path: Path) -> bool:
-    """Whether a file or folder below the working directory lies beside runs, in a runs folder or an experiment's."""
-    here = Path.cwd()
-    if "site-packages" in path.parts or not path.is_relative_to(here):
-        return False
-    below = [above for above in (path, *path.parents) if above != here and above.is_relative_to(here)]
-    return any(_holds_runs(above) for above in below)
-
-
-@lru_cache(1000)
-def _holds_runs(folder: Path) -> bool:
-    return any(next(folder.glob(pattern), None) for pattern in ("*/summary.json", "*/*/summary.json"))
 
 
 def require_importable(module: str, key: str) -> None:
@@ -70,18 +29,11 @@ def require_importable(module: str, key: str) -> None:
         raise ConfigError(f"{key}: {module} is part of Python's standard library, where a config may name nothing")
 
 
-def refuse_foreign_code() -> None:
-    """Let no module be imported that lies among runs, from now on."""
-    if not any(isinstance(finder, NoForeignCode) for finder in sys.meta_path):
-        sys.meta_path.insert(0, NoForeignCode())
-
-
 def import_from_here() -> None:
-    """Make the working directory importable, for the user's own classes; last, so that they never hide the lab's."""
+    """Let the user's own classes be imported from the working directory by their names; they never hide the lab's."""
     keep_own()
     refuse_foreign_code()
-    if str(Path.cwd()) not in sys.path:
-        sys.path.append(str(Path.cwd()))
+    find_own_modules()
 
 
 def present_name(name: str) -> str:
@@ -128,15 +80,15 @@ def import_class(class_path: Any, key: str) -> Any:
             "before; use the lab in a process without it"
         )
     try:
-        module = importlib.import_module(module_name)
+        module = import_named(module_name)
     except ModuleNotFoundError as error:
-        if hidden := hidden_by_own(error):
+        if hidden := hidden_by_own(error, own_folders()):
             raise ConfigError(f"{key}: there is no module {error.name!r}{hidden}") from error
         if error.name and not module_name.startswith(error.name):
             raise ConfigError(f"{key}: {class_path} needs the package {error.name}, which is not installed") from error
         raise ConfigError(f"{key}: there is no module {module_name!r}{nearest(module_name, sys.modules)}") from error
     except Exception as error:  # the user's own module may fail in any way while it is imported
-        said = f"{type(error).__name__}: {error}{hidden_by_own(error)}"
+        said = f"{type(error).__name__}: {error}{hidden_by_own(error, own_folders())}"
         raise ConfigError(f"{key}: importing {module_name} failed with {said}") from error
     if not hasattr(module, name):
         names = {*dir(module), *getattr(module, "__all__", ())}

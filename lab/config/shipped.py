@@ -68,13 +68,13 @@ def hiding(module: str) -> str:
     return _place(there) if first in families() and there is not None and not _within(_place(there)) else ""
 
 
-def hidden_by_own(error: BaseException) -> str:
-    """Return a sentence for an import that failed because the lab's package has the name of the one that was meant;
-    empty for any other."""
+def hidden_by_own(error: BaseException, folders: Sequence[str] = ()) -> str:
+    """Return a sentence for an import that failed because the lab's package has the name of the one that was meant,
+    which is on Python's path or in one of `folders`; empty for any other."""
     names = (getattr(error, "name", None) or "").partition(".")[0]
     if names not in families():
         return ""
-    elsewhere = [entry for entry in sys.path if Path(entry or ".").resolve() != ROOT]
+    elsewhere = [entry for entry in (*sys.path, *folders) if Path(entry or ".").resolve() != ROOT]
     other = PathFinder.find_spec(names, elsewhere)
     if other is None or _within(other.origin or next(iter(other.submodule_search_locations or ()), "")):
         return ""

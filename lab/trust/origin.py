@@ -6,7 +6,7 @@ import os
 from itertools import islice
 from pathlib import Path
 
-from lab.config.imports import within_run
+from lab.finders.modules import within_run
 from lab.keys.ownership import foreign_part
 from lab.keys.signature import config_is_signed
 from lab.runs.summary import runs_folder

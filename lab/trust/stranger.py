@@ -16,10 +16,11 @@ from jsonargparse import _common
 
 from lab.config.classes import inside, named_classes
 from lab.config.files import read
-from lab.config.imports import import_class, import_from_here, permitted, refuse_foreign_code, within_run
+from lab.config.imports import import_class, import_from_here, permitted
 from lab.config.shipped import families
 from lab.console.wording import near
 from lab.errors import ConfigError
+from lab.finders.modules import refuse_foreign_code, within_run
 from lab.trust.classes import OTHERS, is_listed, refused
 from lab.trust.origin import in_detail, is_strangers
 from lab.trust.settings import wrong_settings
@@ -29,7 +30,7 @@ def read_as(
     trust: bool | None, path: Path, given: Mapping[str, Any], declared: dict[str, dict[str, Any]]
 ) -> tuple[dict[str, Any], Stranger | None]:
     """Return a config with all that it extends, and whose it is; None for the user's own, which may name classes in the
-    working directory.
+    working directory. Of somebody else's, the user's overrides alone may.
 
     Args:
         trust: whether it is the user's own; None to go by where it lies and by its signature.
@@ -46,13 +47,15 @@ def read_as(
 
     refuse_foreign_code()
     values = read(path, (), declared, judged)
-    if not strange or _names_module_here(given.values()):  # else the working directory may be somebody else's too
+    if not strange or given:  # of somebody else's, nothing in the working directory is named but by the overrides
         import_from_here()
     return values, Stranger(strange[0], given) if strange else None
 
 
 DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 """Words that may name a class."""
+TEXTS = ("name", "description")
+"""Settings in which nothing is a class, whatever they say."""
 BY_NAME = {f"{kind}.{part}" for kind in ("reference", "target") for part in ("requires", "lengths")}
 """Settings that are about others, which they have by dotted name."""
 
@@ -123,8 +126,10 @@ class Stranger:
         This is a second lock: `require_settings` lets no text stand where a class is expected. The parser's own
         `set_parsing_settings` only adds to what may be imported, and its addition would last.
         """
-        words = {word for value in self.mine.values() for word in DOTTED.findall(str(value))}
-        roots = {module.__name__.partition(".")[0] for word in words if (module := _module_of(word))}
+        values = (value for key, value in self.mine.items() if key not in TEXTS)
+        words = {word for value in values for word in DOTTED.findall(str(value))}
+        found = {word: module for word in words if (module := _module_of(word))}
+        roots = {name.partition(".")[0] for word, module in found.items() for name in (word, module.__name__)}
         allowed = dict.fromkeys(["lab", *families(), *OTHERS, *roots], True)
         before = _common.parsing_settings["import_path_verdicts"]
         _common.parsing_settings["import_path_verdicts"] = {"*": False, **allowed}
@@ -144,17 +149,6 @@ class Stranger:
             f"{near(self.file)} is not signed as yours{in_detail(self.file)}, and its {key} {why}; if you trust it, "
             f"--trust opens it this once and `lab trust {near(self.run)}` signs it as yours"
         )
-
-
-def _names_module_here(values: Iterable[Any]) -> bool:
-    """Whether overrides name a module or package in the working directory: `mine.Encoder`, `mine:Task-v0`."""
-    here = Path.cwd()
-    words = [word.split(".") for value in values for word in DOTTED.findall(str(value).replace(":", "."))]
-    return any(
-        (here / place).exists()
-        for first, second, *_ in words
-        for place in (f"{first}.py", f"{first}/__init__.py", f"{first}/{second}.py", f"{first}/{second}")
-    )
 
 
 def _mistakable(values: Any, key: str = "") -> Iterator[str]:

@@ -19,6 +19,7 @@ import torch
 
 import lab
 from lab.errors import ConfigError, Interrupted
+from lab.finders.modules import own_folders
 from lab.system.process import process_as_found
 from lab.system.signals import ASKED_TO_END, signals_as_exceptions
 
@@ -31,6 +32,7 @@ def state() -> dict[str, Any]:
         "environment": dict(os.environ),
         "folder": os.getcwd(),
         "path": list(sys.path),
+        "own modules": own_folders(),
         "signals": [signal.getsignal(each) for each in (*ASKED_TO_END, signal.SIGALRM)],
         "python": random.getstate(),
         "numpy": str(numpy),

@@ -32,6 +32,15 @@ def test_started_processes_import_nothing_from_here() -> None:
     assert not Path("canary").exists()
 
 
+def test_module_of_the_command_imports_nothing_from_here() -> None:
+    """`python -m` puts the working directory before everything else."""
+    plant("argparse.py", "shlex.py")
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "PYTHONSAFEPATH": ""}
+    done = subprocess.run([sys.executable, "-m", "lab.cli", "list"], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert not Path("canary").exists()
+
+
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
 def test_workers_import_nothing_from_here(method: str) -> None:
     """Python begins such a process with `-c`, which takes the working directory first."""

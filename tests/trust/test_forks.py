@@ -1,4 +1,4 @@
-"""What is made from a stranger's checkpoint is his, until it is signed."""
+"""What is made from a stranger's checkpoint is his until it is signed; what is trained from his config is not."""
 
 from __future__ import annotations
 
@@ -20,6 +20,16 @@ SIZES = {
     "device": "cpu",
 }
 """A run of a second."""
+
+
+def test_run_of_a_strangers_config_is_the_readers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its settings are the lab's own, which were checked, and the reader has trained it."""
+    monkeypatch.setenv("LAB_KEY_FILE", "theirs")
+    config = lab.run("ppo-cartpole", SIZES).dir / "config.yaml"
+    monkeypatch.setenv("LAB_KEY_FILE", "mine")
+    assert load(str(config)).stranger is not None
+    again = lab.run(str(config)).dir
+    assert load(str(again / "config.yaml")).stranger is None
 
 
 @pytest.mark.parametrize("trust", [None, True])

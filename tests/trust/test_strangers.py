@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shutil
 import sys
@@ -21,9 +22,9 @@ from lab.configuration import load
 from lab.encoders import MLP, InputSpec
 from lab.encoders.files import save_encoder
 from lab.errors import ConfigError, LabError
+from lab.finders import modules
 from lab.job import prepare
 from lab.trust.classes import WRAPPERS, is_ours, refused
-from lab.trust.stranger import _names_module_here
 from tests.support.recorded import recorded
 
 RUN = Path("runs/theirs/20260101-000000-s0-abcd")
@@ -46,9 +47,10 @@ def theirs(config: dict[str, Any], *changes: tuple[str, Any]) -> str:
 @pytest.fixture(scope="module")
 def resolved() -> dict[str, dict[str, Any]]:
     """The resolved configs of all shipped experiments whose packages are installed."""
-    found = {}
+    before, found = set(modules._found), {}
     for name in shipped():
         found[name] = load(name).as_dict()
+    assert set(modules._found) == before, "the lab's own experiments take nothing from the working directory"
     return found
 
 
@@ -257,17 +259,24 @@ class Mine(MLP):
     """The reader's own."""
 
 
-def test_working_directory_is_not_importable(ppo: dict[str, Any]) -> None:
-    """It may be an unpacked archive, with a file called as a package that a wrapper looks for."""
-    Path("mine.py").touch()
-    (Path("package") / "deep").mkdir(parents=True)
-    for given in ({}, {"env.id": "CartPole-v0"}, {"description": "A sentence. And more: mine"}, {"name": "my.run"}):
-        load(theirs(ppo), given)
-        assert str(Path.cwd()) not in sys.path, given
-    for word in ("mine.Encoder", "mine:Task-v0", "package.deep.Encoder"):
-        assert _names_module_here([{"class_path": word}])
-    load(theirs(ppo), trust=True)
-    assert str(Path.cwd()) in sys.path
+def test_reader_names_modules_here(ppo: dict[str, Any]) -> None:
+    """The working directory may be an unpacked archive: what the overrides do not name is not imported from it."""
+    leave = "from pathlib import Path; Path('canary').touch()\n"
+    for name in ("evil", "A", "B", "my"):
+        Path(f"{name}.py").write_text(leave)
+    path = theirs(ppo)
+    for given in ({}, {"env.id": "CartPole-v1"}, {"description": "A sentence.And B.More of it"}, {"name": "my.Run"}):
+        load(path, given)
+        assert importlib.util.find_spec("evil") is None
+    assert not Path("canary").exists()
+    Path("readers.py").write_text("from readers_parts import Encoder\n")
+    Path("readers_parts.py").write_text("from lab.encoders import MLP\nclass Encoder(MLP):\n    pass\n")
+    for value in ("readers.Encoder", named("readers.Encoder")):
+        config = load(path, {"agent.encoder": value})
+        assert "readers" in config.as_dict()["agent"]["init_args"]["encoder"]["class_path"]
+    with pytest.raises(ConfigError, match="is not signed as yours"):
+        load(theirs(ppo, ("agent.init_args.encoder", named("evil.Encoder"))), {"env.id": "CartPole-v1"})
+    assert not Path("canary").exists()
 
 
 def test_trust_opens_everything(ppo: dict[str, Any]) -> None:

@@ -29,7 +29,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, rest: list[str]) -> int:
-    from lab.config.imports import within_run
+    from lab.finders.modules import within_run
 
     if options.output and within_run(Path(options.output).absolute()):
         raise ConfigError(f"{options.output} lies in a run's folder, where nothing is added; choose another folder")

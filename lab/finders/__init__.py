@@ -1,0 +1,1 @@
+"""Where Python finds modules while the lab runs."""
