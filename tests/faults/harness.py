@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -248,8 +248,15 @@ def lab_command(arguments: Sequence[str], prelude: str = "", **options: Any) -> 
 
 
 def wait_for(condition: Any, process: Any, seconds: float = 120) -> None:
+    """Wait until a condition holds while a process runs.
+
+    A run's folder is renamed when it is complete, so a search may meet a name that is gone: it is searched again.
+    """
     deadline = time.monotonic() + seconds
-    while not condition():
+    while True:
+        with suppress(FileNotFoundError):
+            if condition():
+                return
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.02)
