@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import signal
 from collections.abc import Iterable
 from typing import ClassVar
@@ -68,6 +69,19 @@ class Interrupted(BaseException):
     def __init__(self, signal_number: int) -> None:
         super().__init__(f"by {signal.Signals(signal_number).name}")
         self.exit_code = 128 + signal_number
+
+
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""What the system answers where a disk is full, by its size or by what a user may have of it."""
+DISK = FULL | {errno.EROFS, errno.EIO}
+"""What it answers where the disk does not take what it took before."""
+
+
+def not_written(where: object, error: OSError) -> LabError:
+    """Return what to raise where something cannot be written: SavingError for the disk's sake, else ConfigError, since
+    a folder is missing or another one is meant."""
+    kind = SavingError if error.errno in DISK else ConfigError
+    return kind(f"cannot write {where}: {error.strerror or error}")
 
 
 TOO_LARGE = ("can't allocate memory", "not enough memory", "out of memory", "Storage size calculation overflowed")

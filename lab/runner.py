@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
@@ -13,7 +12,7 @@ from typing import Any
 from lab.configuration import Config, load
 from lab.console.notices import notice
 from lab.console.wording import near
-from lab.errors import DivergedError, OutOfMemoryError, SavingError, lack_of_memory
+from lab.errors import DISK, DivergedError, OutOfMemoryError, SavingError, lack_of_memory
 from lab.experiment import Experiment, RunContext
 from lab.job import Job, prepare, with_fastest_threads
 from lab.needs import MissingArtifactError, Need, needs_of
@@ -33,7 +32,6 @@ from lab.tracking.destination import chosen_mode, others_id
 from lab.tracking.redact import redact, secrets_of
 
 LONGEST = 20_000  # characters of an error that are looked at
-DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 
 Announce = Callable[[Summary], None]
 

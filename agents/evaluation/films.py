@@ -15,7 +15,7 @@ from PIL import Image
 
 from lab.console.notices import notice
 from lab.console.wording import install
-from lab.errors import ConfigError, SavingError
+from lab.errors import ConfigError, SavingError, not_written
 from lab.system.files import write_atomic
 
 GIF_SHORTEST = 0.0299  # seconds a frame must last: GIF counts hundredths, and browsers slow down below two of them
@@ -35,7 +35,7 @@ class Film(ABC):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ConfigError(f"cannot write to {path.parent}: {error.strerror}") from error
+            raise not_written(path.parent, error) from error
 
     @abstractmethod
     def add(self, image: Image.Image, seconds: float) -> None:
@@ -51,7 +51,7 @@ class Film(ABC):
         try:
             self._finish()
         except OSError as error:
-            raise SavingError(f"cannot write {self.path}: {error.strerror or error}") from error
+            raise not_written(self.path, error) from error
 
     @abstractmethod
     def _finish(self) -> None: ...

@@ -20,7 +20,7 @@ from agents.environments.settings import EnvSettings
 from agents.networks.normalization import CLIP, EPSILON, RunningNorm
 from agents.sb3.layers import PLAIN
 from agents.sb3.plain import plain_agent, unseeded
-from lab.errors import LabError, SavingError
+from lab.errors import LabError, not_written
 from lab.runs.summary import versions
 from lab.system.files import write_json
 
@@ -65,7 +65,7 @@ def export_sb3(agent: Agent, settings: EnvSettings, path: Path) -> list[str]:
         write_json(path.with_suffix(".json"), description)
     except OSError as error:
         part.unlink(missing_ok=True)
-        raise SavingError(f"cannot write {path}: {error.strerror}") from error
+        raise not_written(path, error) from error
     return notes
 
 

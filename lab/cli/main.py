@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 import traceback
@@ -12,10 +11,9 @@ from io import BufferedWriter, FileIO, TextIOWrapper
 from lab.cli.asked import answered
 from lab.cli.find import commands, find, load
 from lab.cli.parser import Parser
-from lab.errors import ConfigError, EnvironmentFailedError, Interrupted, LabError, lack_of_memory
+from lab.errors import FULL, ConfigError, EnvironmentFailedError, Interrupted, LabError, lack_of_memory
 from lab.system import signals
 
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 CLOSING = (
     "`lab COMMAND --help` shows the options of a command, and `lab run NAME --help` the settings of an experiment.",
     "`lab completion bash` (zsh, fish) prints what makes the shell complete names.",

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.console.plain import plain
-from lab.errors import ConfigError
+from lab.errors import ConfigError, not_written
 from lab.system.files import is_name
 
 
@@ -87,11 +87,11 @@ def print_yaml(values: Any) -> None:
 
 @contextmanager
 def writing(path: Path | str) -> Iterator[None]:
-    """Raise ConfigError where `path` cannot be written inside the block: the disk is full, a folder is missing."""
+    """Raise SavingError where the disk takes no more inside the block, ConfigError where `path` cannot be written."""
     try:
         yield
     except OSError as error:
-        raise ConfigError(f"cannot write {path}: {error.strerror}") from error
+        raise not_written(path, error) from error
 
 
 def loading(what: str) -> None:

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pty
+import resource
 import subprocess
 import sys
 from dataclasses import asdict, replace
@@ -243,6 +244,21 @@ def test_export_holds_no_formula(capsys: pytest.CaptureFixture[str]) -> None:
     narrow, _ = told(capsys, "ppo-a", "--export", "csv", "--columns", "seed,experiment")
     assert narrow == "seed,experiment\n30,ppo-a\n"
     assert "cannot write" in told(capsys, "--export", "csv", "-o", "no/such/folder.csv", code=2)[1]
+
+
+@pytest.mark.parametrize("words", [["runs", "--export", "csv"], ["report"]])
+def test_full_disk_is_no_wrong_request(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """A limit on the size of files stands for a full disk."""
+    record(RUNS, "ppo-a", 0)
+    assert main([*words, "-o", "whole.html"]) == 0
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20, before[1]))
+    try:
+        assert main([*words, "-o", "out.html"]) == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "out.html: File too large" in capsys.readouterr().err
+    assert main([*words, "-o", "no/such/out.html"]) == 2
 
 
 def test_names_are_printed_as_text(capsys: pytest.CaptureFixture[str]) -> None:

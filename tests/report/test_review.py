@@ -567,7 +567,7 @@ def test_finding_has_a_command(room: Room) -> None:
     room.add(0, 90.0)
     last = room.add(4, 110.0)
     (finding,) = review(room.runs)
-    assert finding.title == "fewer than three seeds"
+    assert finding.title == "fewer than three repeats"
     assert "1 of 1 verdict" in finding.text
     assert "90 on seed 0, 110 on seed 4; published 100 from 1 run" in finding.text.replace(" (p", "; p")
     _, command, _ = finding.text.rsplit("`", 2)

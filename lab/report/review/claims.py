@@ -23,7 +23,7 @@ REASON = 200  # letters
 
 @question(
     "few-seeds",
-    "fewer than three seeds",
+    "fewer than three repeats",
     "major",
     intro=lambda evidence, cases: f"{len(cases)} of {count(len(evidence.claims), 'verdict')} on one run or two",
     why="One or two runs do not show how much results vary",

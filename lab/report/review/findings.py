@@ -29,7 +29,7 @@ class Finding:
     """One thing that a reviewer would ask about the runs.
 
     Args:
-        title: what is asked, in a few words: "fewer than three seeds".
+        title: what is asked, in a few words: "fewer than three repeats".
         text: a few plain sentences with the figures, and what would settle it. Commands stand in backticks.
         runs: ids of the runs it is about.
         kind: a slug, the same for every finding of this kind: `few-seeds`.
