@@ -32,7 +32,7 @@ class Judgement:
     Args:
         judge: trained, on the device of the generator, in eval mode.
         data: prepared.
-        samples: generated images, at most as many as there are test images.
+        samples: generated images, at most as many as there are test images, all of which they are compared with.
     """
 
     def __init__(self, judge: Judge, data: DataModule, samples: int, device: torch.device) -> None:
@@ -44,17 +44,17 @@ class Judgement:
         self.chosen = torch.cat([chosen for chosen, _ in order])[:samples]
         self.training = self.known[self.chosen]
         found = [(*judge(x), labels) for x, labels in testing_batches(data, device)]
-        self.real = torch.cat([features for features, _, _ in found])[:samples]
+        self.real = torch.cat([features for features, _, _ in found])
         self.accuracy = torch.cat([logits.argmax(1) == labels for _, logits, labels in found]).float().mean()
 
     def figures(self, generate: Callable[[int], Tensor]) -> dict[str, Tensor | float]:
         """Return the figures of a generator of `(count, C, H, W)` in [0, 1]."""
-        real = self.real
-        judged = [self.judge(generate(CHUNK)) for _ in range(-(-max(len(real), CLASS_SAMPLES) // CHUNK))]
+        real, count = self.real, min(self.samples, len(self.real))
+        judged = [self.judge(generate(CHUNK)) for _ in range(-(-max(count, CLASS_SAMPLES) // CHUNK))]
         features, logits = (torch.cat(parts) for parts in zip(*judged, strict=True))
         counts = logits[:CLASS_SAMPLES].argmax(1).bincount(minlength=logits.shape[1])
         shares = counts.float() / CLASS_SAMPLES
-        features = features[: len(real)]
+        features = features[:count]
         precision, recall = precision_and_recall(real, features)
         return {
             "classifier_fid": frechet_distance(features, real),
@@ -118,7 +118,7 @@ class Judgement:
 def descriptions(samples: int, classes: int) -> dict[str, str]:
     """Return what the figures mean."""
     return {
-        "test/classifier_fid": f"Fréchet distance between samples and test images, at most {samples:,} of each, in the "
+        "test/classifier_fid": f"Fréchet distance between at most {samples:,} samples and all test images, in the "
         "features of the lab's own small classifier, its judge: lower is better; not the published Inception FID",
         "test/classifier_fid_real": "the same between real training and test images: what a perfect generator gets",
         "test/precision": "share of the samples that lie among the test images, in the features of the judge: low "

@@ -218,7 +218,7 @@ def test_baselines_are_worse_than_real_images() -> None:
     judge = Judge(data.spec)
     judge.learn(data)
     with torch.no_grad():
-        judgement = Judgement(judge, data, 10_000, CPU)
+        judgement, few = (Judgement(judge, data, samples, CPU) for samples in (10_000, 200))
         figures = judgement.figures(lambda count: torch.rand(count, 1, 28, 28))
         found, bounds = judgement.baselines(), judgement.bounds()["real training images"]
     real = float(figures["classifier_fid_real"])
@@ -226,3 +226,5 @@ def test_baselines_are_worse_than_real_images() -> None:
     assert all(figures["test/classifier_fid"] > 10 * real for figures in found.values())
     assert bounds["test/classifier_fid"] == real
     assert bounds["test/precision"] > 0.7
+    assert torch.equal(few.real, judgement.real), "few samples are compared with all test images too"
+    assert len(few.training) == 200
