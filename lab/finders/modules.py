@@ -51,10 +51,18 @@ class NoForeignCode(MetaPathFinder):
 
 def require_outside_runs(spec: ModuleSpec, here: Path | None = None) -> None:
     """Raise ImportError for a module or package that lies in a run, or beside runs below `here`, by default the working
-    directory."""
-    for place in [spec.origin, *(spec.submodule_search_locations or ())]:
-        if place and (within_run(Path(place)) or _among_runs(Path(place), here or Path.cwd())):
+    directory, or below the folder of `sys.path` that it was found in."""
+    for place in map(Path, filter(None, [spec.origin, *(spec.submodule_search_locations or ())])):
+        if within_run(place) or any(_among_runs(place, root) for root in _roots(place, here or Path.cwd())):
             raise ImportError(f"{place} lies in a folder of runs, and nothing there is imported")
+
+
+def _roots(place: Path, here: Path) -> Iterator[Path]:
+    """Return `here`, and the innermost folder of `sys.path` around a place: a checkout's, say, where runs lie too."""
+    yield here
+    around = [Path(folder) for folder in sys.path if folder and place.is_relative_to(folder)]
+    if around:
+        yield max(around, key=lambda folder: len(folder.parts))
 
 
 def within_run(path: Path) -> bool:

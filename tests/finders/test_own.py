@@ -19,7 +19,14 @@ from torch.utils.data import DataLoader
 from lab.configuration import load
 from lab.errors import ConfigError
 from lab.finders import modules
-from lab.finders.modules import OwnModules, find_own_modules, import_named, own_folders, own_modules_as_found
+from lab.finders.modules import (
+    OwnModules,
+    find_own_modules,
+    import_named,
+    own_folders,
+    own_modules_as_found,
+    refuse_foreign_code,
+)
 from lab.job import prepare
 from lab.system.process import process_as_found
 
@@ -29,6 +36,8 @@ def forgotten(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Find own modules here, and forget them afterwards: all tests give theirs the same names."""
     before = set(sys.modules)
     monkeypatch.setattr(modules, "_found", {})
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])
+    refuse_foreign_code()
     with own_modules_as_found():
         find_own_modules()
         yield
@@ -175,6 +184,19 @@ def test_nothing_among_runs_is_found(place: str) -> None:
     write(mine=f"import {place.replace('/', '.')}.helpers")
     with pytest.raises(ImportError, match="lies in a folder of runs"):
         import_named("mine")
+
+
+def test_nothing_among_runs_is_found_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a folder of sys.path that is not the working directory, as a checkout's is after `make run`."""
+    run = tmp_path / "checkout" / "kept" / "theirs" / "20260101-000000-s0-abcd"
+    run.mkdir(parents=True)
+    (run / "summary.json").write_text("{}")
+    (tmp_path / "checkout" / "kept" / "helpers.py").write_text("raise AssertionError")
+    (tmp_path / "checkout" / "helpers_of_mine.py").touch()
+    monkeypatch.syspath_prepend(tmp_path / "checkout")
+    with pytest.raises(ImportError, match="lies in a folder of runs"):
+        import_named("kept.helpers")
+    import_named("helpers_of_mine")
 
 
 SCRIPT = """
