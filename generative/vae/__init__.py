@@ -7,8 +7,21 @@ from typing import TYPE_CHECKING
 from lab.system.lazy import lazily
 
 if TYPE_CHECKING:
+    from generative.vae.conditional import ConditionalVAE
+    from generative.vae.hierarchical import HierarchicalVAE
+    from generative.vae.importance import IWAE
     from generative.vae.vae import VAE
+    from generative.vae.vamp import VampVAE
 
-__all__ = ["VAE"]
+__all__ = ["IWAE", "VAE", "ConditionalVAE", "HierarchicalVAE", "VampVAE"]
 
-__getattr__, __dir__ = lazily(__name__, {"VAE": "generative.vae.vae"})
+__getattr__, __dir__ = lazily(
+    __name__,
+    {
+        "ConditionalVAE": "generative.vae.conditional",
+        "HierarchicalVAE": "generative.vae.hierarchical",
+        "IWAE": "generative.vae.importance",
+        "VAE": "generative.vae.vae",
+        "VampVAE": "generative.vae.vamp",
+    },
+)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import torch
@@ -10,8 +9,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from generative.judges.generator import ImageGenerator
+from generative.vae.beginning import Initial, begin_at, glorot, mean_image
+from generative.vae.gaussians import (
+    kl_to_standard_normal,
+    log_bernoulli,
+    log_mean_exp,
+    log_normal,
+    log_standard_normal,
+)
 from lab.config.roles import Roles
 from lab.config.types import PositiveFloat, PositiveInt
+from lab.console.notices import notice
 from lab.console.wording import count
 from lab.data.base import DataModule
 from lab.data.batch import Batch
@@ -19,6 +27,7 @@ from lab.data.loader import testing_batches, training_batches
 from lab.data.spec import DataSpec
 from lab.encoders.base import EncoderFactory
 from lab.encoders.contract import build_encoder
+from lab.encoders.pretrained import Pretrained
 from lab.nn.decoders import DecoderFactory
 from lab.training.captions import named_rows
 from lab.training.pictures import grid
@@ -29,6 +38,10 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 # Dimensions: K importance samples, B images, Z latents, C H W of an image.
+
+CHUNK = 5_000  # images decoded at a time
+ACTIVE = 0.01
+WALK = 11  # images of a traversal
 
 
 class VAE(ImageGenerator):
@@ -42,11 +55,13 @@ class VAE(ImageGenerator):
         decoder: from latents to logits; null for the mirror of the encoder.
         latent_dim: number of latent variables.
         beta: weight of the KL term (Higgins et al. 2017); 1 is the ELBO.
+        initial: `default` weights are PyTorch's; `glorot` ones begin as in Burda et al., and the pixels at their means
+            over the training images. A pretrained encoder keeps its own.
         nll_samples: importance samples per test image; 5000 is the protocol of Burda et al.
         fid_samples: samples that are judged beside test images, at most as many as there are; null for no judge.
     """
 
-    roles = Roles(samples=("nll_samples",), added={"fid_samples": None})
+    roles = Roles(samples=("nll_samples",), added={"fid_samples": None, "initial": "default"})
 
     def __init__(
         self,
@@ -56,15 +71,28 @@ class VAE(ImageGenerator):
         decoder: DecoderFactory | None = None,
         latent_dim: PositiveInt = 50,
         beta: PositiveFloat = 1.0,
+        initial: Initial = "default",
         nll_samples: PositiveInt = 500,
         fid_samples: PositiveInt | None = None,
     ) -> None:
         super().__init__(spec, fid_samples)
         self.latent_dim, self.beta, self.nll_samples = latent_dim, beta, nll_samples
+        self.initial = initial
         image = spec.require_one_input("VAE")
         self.encoder = build_encoder(encoder, image)
-        self.posterior = nn.Linear(self.encoder.features_dim, 2 * latent_dim)
-        self.decoder = decoder(image, latent_dim) if decoder else self.encoder.mirror(latent_dim)
+        more = self.conditions()
+        self.posterior = nn.Linear(self.encoder.features_dim + more, 2 * latent_dim)
+        self.decoder = decoder(image, latent_dim + more) if decoder else self.encoder.mirror(latent_dim + more)
+        if initial == "glorot":
+            glorot(self.posterior, self.decoder, *([] if isinstance(encoder, Pretrained) else [self.encoder]))
+
+    def adapt(self, data: DataModule) -> None:
+        if self.initial == "glorot":
+            begin_at(mean_image([x for x, _ in training_batches(data, self.device, seed=0)]), self.decoder)
+
+    def conditions(self) -> int:
+        """Return how many numbers about its class join the features and the latents of an image."""
+        return 0
 
     @property
     def descriptions(self) -> Mapping[str, str]:  # type: ignore[override]
@@ -72,62 +100,93 @@ class VAE(ImageGenerator):
             "test/nll": "negative log-likelihood in nats of the dynamically binarised test images, by importance "
             f"sampling with {count(self.nll_samples, 'sample')} per image: an upper bound in expectation, tighter with "
             "more",
-            "test/loss": "negative ELBO in nats on the same images, by one sample per image",
+            "test/loss": "negative ELBO in nats on the same images, by one sample per image"
+            + ("" if self.beta == 1 else f", with the KL term multiplied by {self.beta:g}"),
+            "test/active_units": f"latents, of {self.latent_dim}, whose posterior mean has a variance above {ACTIVE} "
+            "over the test images (Burda et al. 2016, section 5)",
             "pictures/samples": "decoded latents that were drawn from the prior; pixels are probabilities",
             "pictures/reconstructions": "binarised images, and below each what the decoder makes of the mean of its "
             "posterior",
-            "pictures/traversals": "one latent for each row, from -3 to 3, where the others are those of one image",
+            "pictures/traversals": "one latent for each row, from its least to its greatest mean over some images, "
+            "where the others are those of one image",
             **self.judged,
         }
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return mean and log-variance of the posterior, `(B, Z)` each, for `x` `(B, C, H, W)` in {0, 1}."""
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return mean and log-variance of the posterior, `(B, Z)` each, for `x` `(B, C, H, W)` in {0, 1}.
+
+        Here and below, `labels` `(B,)` are for subclasses that are given the classes of the images.
+        """
         mean, log_variance = self.posterior(self.encoder(x)).chunk(2, dim=1)
         return mean, log_variance
 
+    def decode(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return the logits of the pixels, `(B, C, H, W)`, for `z` `(B, Z)`."""
+        return self.decoder(z)  # type: ignore[no-any-return]
+
+    def log_prior(self, z: Tensor) -> Tensor:
+        """Return log p(z) in nats, `(...)` for `(..., Z)`."""
+        return log_standard_normal(z)
+
+    def from_prior(self, count: int) -> Tensor:
+        """Return latents drawn from p(z), `(count, Z)`."""
+        return torch.randn(count, self.latent_dim, device=self.device)
+
+    def divergence(self, mean: Tensor, log_variance: Tensor, z: Tensor) -> Tensor:
+        """Return KL(q(z|x) || p(z)) in nats, `(B,)`, given the posterior and one `z` drawn from it."""
+        return kl_to_standard_normal(mean, log_variance)
+
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        x, _ = batch
+        x, labels = batch
         x = torch.bernoulli(x)
-        mean, log_variance = self(x)
-        logits = self.decoder(mean + (0.5 * log_variance).exp() * torch.randn_like(mean))
+        mean, log_variance = self(x, labels)
+        z = mean + (0.5 * log_variance).exp() * torch.randn_like(mean)
+        logits = self.decode(z, labels)
         reconstruction = F.binary_cross_entropy_with_logits(logits, x, reduction="sum") / len(x)
-        divergence = kl_to_standard_normal(mean, log_variance).mean()
+        divergence = self.divergence(mean, log_variance, z).mean()
         return {
             "loss": reconstruction + self.beta * divergence,
             "reconstruction": reconstruction.detach(),
             "kl": divergence.detach(),
         }
 
+    def log_weights(self, x: Tensor, samples: int, labels: Tensor | None = None) -> Tensor:
+        """Return log p(x, z) - log q(z|x) in nats, `(K, B)`, for so many z drawn from the posterior of each image.
+
+        The mean of the weights over K is an unbiased estimate of p(x) (Burda et al. 2016, section 3).
+        """
+        mean, log_variance = self(x, labels)
+        noise = torch.randn(samples, *mean.shape, device=mean.device)
+        z = mean + (0.5 * log_variance).exp() * noise  # (K, B, Z)
+        repeated = None if labels is None else labels.expand(samples, *labels.shape).flatten(0, 1)
+        logits = self.decode(z.flatten(0, 1), repeated).view(samples, *x.shape)  # (K, B, C, H, W)
+        return log_bernoulli(logits, x) + self.log_prior(z) - log_normal(z, mean, log_variance)
+
+    def negative_log_likelihood(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Estimate -log p(x) in nats, `(B,)`, for `x` `(B, C, H, W)` in {0, 1} (Burda et al. 2016, equation 8)."""
+        most = max(1, CHUNK // len(x))
+        parts = [min(most, self.nll_samples - start) for start in range(0, self.nll_samples, most)]
+        return -log_mean_exp(torch.cat([self.log_weights(x, part, labels) for part in parts]))
+
     def prepare_test(self, data: DataModule, device: torch.device, *, fast_dev_run: bool = False) -> None:
         super().prepare_test(data, device, fast_dev_run=fast_dev_run)
+        self.means = list[Tensor]()
         if fast_dev_run:
             self.nll_samples = min(self.nll_samples, 5)
 
     def test_step(self, batch: Batch, batch_index: int) -> None:
         super().test_step(batch, batch_index)
-        x, _ = batch
-        nll = self.negative_log_likelihood(torch.bernoulli(x))
-        self.log("test/nll", nll.mean(), batch_size=batch.weight)
+        x, labels = batch
+        x = torch.bernoulli(x)
+        self.log("test/nll", self.negative_log_likelihood(x, labels).mean(), batch_size=batch.weight)
+        self.means.append(self(x, labels)[0])
 
-    def negative_log_likelihood(self, x: Tensor, chunk: int = 5_000) -> Tensor:
-        """Estimate -log p(x) in nats, `(B,)`, for `x` `(B, C, H, W)` in {0, 1} (Burda et al. 2016, equation 8).
-
-        `chunk` is the number of images decoded at a time.
-        """
-        mean, log_variance = self(x)
-        log_weights = []
-        per_chunk = max(1, chunk // len(x))
-        for start in range(0, self.nll_samples, per_chunk):
-            drawn = min(per_chunk, self.nll_samples - start)  # K
-            noise = torch.randn(drawn, *mean.shape, device=mean.device)
-            z = mean + (0.5 * log_variance).exp() * noise  # (K, B, Z)
-            logits = self.decoder(z.flatten(0, 1)).unflatten(0, (drawn, len(x)))  # (K, B, C, H, W)
-            # Bernoulli: x * logit - softplus(logit). The first sum over pixels is a matrix product.
-            fit = torch.einsum("kbp,bp->kb", logits.flatten(2), x.flatten(1)) - F.softplus(logits).flatten(2).sum(2)
-            # log p(z) - log q(z|x); the constants of the two Gaussians cancel.
-            gap = 0.5 * (noise.square() + log_variance - z.square()).sum(2)
-            log_weights.append(fit + gap)
-        return math.log(self.nll_samples) - torch.cat(log_weights).logsumexp(0)
+    def on_test_epoch_end(self) -> None:
+        active = int((torch.cat(self.means).var(0) > ACTIVE).sum())
+        self.log("test/active_units", float(active))
+        if active < self.latent_dim / 2:
+            notice(f"{active} of {self.latent_dim} latents are active: the decoder does without the others")
+        super().on_test_epoch_end()
 
     def baselines(self, data: DataModule) -> Mapping[str, Mapping[str, float]]:
         """The likelihood under independent pixels, each with the probability that is its mean over the training
@@ -136,37 +195,41 @@ class VAE(ImageGenerator):
         # A grey image is added so that no probability is 0 or 1. The mean over binarisations is exact.
         half = torch.full((1, *data.spec.require_one_input("VAE").shape), 0.5, device=self.device)
         images = [half, *(x for x, _ in train)]
-        mean = sum(x.sum(0) for x in images) / sum(len(x) for x in images)
+        mean = mean_image(images)
         nll = [F.binary_cross_entropy(mean.expand_as(x), x, reduction="none").flatten(1).sum(1) for x, _ in test]
         return {"independent pixels": {"test/nll": torch.cat(nll).mean().item()}, **super().baselines(data)}
 
     def generate(self, count: int, labels: Tensor | None = None) -> Tensor:
-        """Return images decoded from N(0, 1), with each pixel's probability as its grey value."""
-        return self.decoder(torch.randn(count, self.latent_dim, device=self.device)).sigmoid()  # type: ignore[no-any-return]
+        """Return images decoded from the prior, with each pixel's probability as its grey value."""
+        return self.decode(self.from_prior(count), labels).sigmoid()
+
+    def latents_of(self, images: Tensor) -> Tensor:
+        """Return what `images_of` decodes, `(B, Z)`: the means of the posteriors of images `(B, C, H, W)` in [0, 1]."""
+        return self(images)[0]  # type: ignore[no-any-return]
+
+    def images_of(self, latents: Tensor) -> Tensor:
+        """Return images `(B, C, H, W)` for what `latents_of` returned, with each pixel's probability as its grey
+        value."""
+        return self.decoder(latents).sigmoid()  # type: ignore[no-any-return]
 
     def pictures(self, batch: Batch) -> dict[str, Image]:
         """Samples, reconstructions (original above its reconstruction) and a traversal of the busiest latents."""
         images, _ = batch
         columns = min(16, len(images))
         x = torch.bernoulli(images[: min(32, len(images) // columns * columns)])
-        mean, _ = self(x)
-        pairs = torch.stack([part.view(-1, columns, *x.shape[1:]) for part in (x, self.decoder(mean).sigmoid())], 1)
+        latents = self.latents_of(x)
+        pairs = torch.stack([part.view(-1, columns, *x.shape[1:]) for part in (x, self.images_of(latents))], 1)
         return super().pictures(batch) | {
             "reconstructions": named_rows(pairs.flatten(0, 2), ("image", "reconstruction"), columns),
-            "traversals": grid(self._traverse(images), columns=11),
+            "traversals": grid(self.images_of(_traversed(latents)), columns=WALK),
         }
 
-    def _traverse(self, images: Tensor, rows: int = 10, columns: int = 11) -> Tensor:
-        """Return a row of images for each latent whose posterior mean varies most. The latent goes from -3 to 3, and
-        the others stay as they are."""
-        mean, _ = self(torch.bernoulli(images))
-        busiest = mean.var(0).argsort(descending=True)[:rows]
-        z = mean[0].repeat(len(busiest), columns, 1)
-        for row, latent in enumerate(busiest):
-            z[row, :, latent] = torch.linspace(-3, 3, columns, device=z.device)
-        return self.decoder(z.flatten(0, 1)).sigmoid()  # type: ignore[no-any-return]
 
-
-def kl_to_standard_normal(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """KL divergence in nats of a diagonal Gaussian from N(0, 1), `(B,)` (Kingma & Welling 2014, appendix B)."""
-    return 0.5 * (mean.square() + log_variance.exp() - log_variance - 1).sum(1)
+def _traversed(latents: Tensor, rows: int = 10) -> Tensor:
+    """Return `(R * WALK, Z)`, a row for each latent that varies most over the images of `(B, Z)`: it goes from its
+    least to its greatest value, and the others stay as they are in the first image."""
+    busiest = latents.var(0).argsort(descending=True)[:rows]
+    z = latents[0].repeat(len(busiest), WALK, 1)  # (R, WALK, Z)
+    for row, latent in enumerate(busiest):
+        z[row, :, latent] = torch.linspace(*latents[:, latent].aminmax(), WALK, device=z.device)
+    return z.flatten(0, 1)

@@ -40,7 +40,7 @@ NAMES = {
     "agents.experiment": ("AgentExperiment",),
     "agents.environments.wrappers": ("FrameSkip",),
     "generative.gan": ("GAN",),
-    "generative.vae": ("VAE",),
+    "generative.vae": ("IWAE", "VAE", "ConditionalVAE", "HierarchicalVAE", "VampVAE"),
     "supervised.classifier": ("Classifier",),
     "supervised.forecasting": ("DLinear", "Forecaster"),
     "supervised.screening": ("Screening",),

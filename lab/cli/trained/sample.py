@@ -18,7 +18,12 @@ BETWEEN = "\n" + "-" * 60 + "\n"  # texts may have many lines
 def add_options(parser: argparse.ArgumentParser) -> None:
     shared.of_run(parser)
     parser.add_argument("-n", "--count", metavar="N", type=shared.count, default=64, help="samples (default: 64)")
-    parser.add_argument("--prompt", metavar="TEXT", help="what the samples begin with, for a model that takes one")
+    parser.add_argument(
+        *("--prompt", "--class"),
+        dest="prompt",
+        metavar="TEXT",
+        help="what a model of texts begins with, or the class that a conditional model draws",
+    )
     parser.add_argument("--seed", metavar="S", type=shared.seed, default=0, help="seed of the samples (default: 0)")
     parser.add_argument(
         "-o",
