@@ -1,6 +1,8 @@
-"""Artifacts of other runs that a run needs. They are found before anything is built, and copied into the run's folder.
+"""What a run needs: artifacts of other runs, and data sets that a command makes. Both are looked for before anything is
+built.
 
-The copy makes the folder self-contained: the run can be resumed and evaluated when the other run is gone.
+Artifacts are copied into the run's folder, which makes it self-contained: the run can be resumed and evaluated when the
+other run is gone. Data sets stay where they are, as downloads do; the run records their hash.
 """
 
 from __future__ import annotations
@@ -15,11 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from lab.config.classes import types_of
+from lab.config.files import setting
 from lab.config.imports import import_class
-from lab.config.types import FromRun
+from lab.config.types import Collected, FromRun
 from lab.configuration import Config
 from lab.console.notices import notice
 from lab.console.wording import near, some
+from lab.data.collected import require_made
 from lab.errors import ConfigError, nearest
 from lab.runs.artifacts import COPIES, artifact_at, is_whole
 from lab.runs.select import is_own_run
@@ -88,11 +92,21 @@ def needs_of(
     his folder of runs.
     """
     anybodys = bool(trust) or config.stranger is not None
-    needs = [_find(place, value, runs, own, fast_dev_run, anybodys) for place, value in _settings(config)]
+    needs = [_find(place, value, runs, own, fast_dev_run, anybodys) for place, value in _settings(config, FromRun)]
     for need in needs:
         if config.stranger:
             config.stranger.require_artifact(need.key, need.folder, runs if isinstance(need.wanted, FromRun) else None)
     return needs
+
+
+def require_collected(config: Config) -> None:
+    """Raise MissingDataError where a data set that a command makes is not there. One whose files the config names by
+    `path`, beside it, is not needed."""
+    for place, value in _settings(config, Collected):
+        beside = setting(config.as_dict(), place.replace(".init_args", "").rpartition(".")[0])
+        given = beside.get("init_args", beside)
+        if not given.get("path"):
+            require_made(Collected(**value))
 
 
 def pin(config: Config, needs: Sequence[Need]) -> None:
@@ -135,8 +149,8 @@ def _append(path: Path, line: str) -> None:
         file.write(line)
 
 
-def _settings(config: Config) -> Iterator[tuple[str, Any]]:
-    """Yield (place, value) of every setting whose type is an artifact."""
+def _settings(config: Config, kind: type) -> Iterator[tuple[str, Any]]:
+    """Yield (place, value) of every setting whose type is `kind`, or may be."""
 
     def walk(values: Any, owner: Any, place: str) -> Iterator[tuple[str, Any]]:
         if not isinstance(values, Mapping):
@@ -147,7 +161,7 @@ def _settings(config: Config) -> Iterator[tuple[str, Any]]:
         types = types_of(owner)
         for name, value in values.items():
             inner, alternatives = f"{place}.{name}".lstrip("."), types.get(name, ())
-            if FromRun in alternatives and value is not None:
+            if kind in alternatives and value is not None:
                 yield inner, value
             else:
                 yield from walk(value, next(filter(is_dataclass, alternatives), None), inner)

@@ -12,10 +12,11 @@ from typing import Any
 from lab.configuration import Config, load
 from lab.console.notices import notice
 from lab.console.wording import near
+from lab.data.collected import MissingDataError, folder_of, recipe_of
 from lab.errors import DISK, DivergedError, OutOfMemoryError, SavingError, lack_of_memory
 from lab.experiment import Experiment, RunContext
 from lab.job import Job, prepare, with_fastest_threads
-from lab.needs import MissingArtifactError, Need, needs_of
+from lab.needs import MissingArtifactError, Need, needs_of, require_collected
 from lab.recording import TrainingTime, new_record, record_verdicts, status_of, timed, write_or_notice
 from lab.runs import summary
 from lab.runs.artifacts import FOLDER, seal
@@ -53,7 +54,8 @@ def run(
         overrides: dotted settings and their values.
         runs_dir: folder of all runs; by default `$LAB_RUNS_DIR`, else `runs`.
         fast_dev_run: do a little of every stage, in seconds.
-        make_needed: first run the experiments whose artifacts this one needs and no completed run has.
+        make_needed: first run the experiments whose artifacts this one needs and no completed run has, and collect the
+            data sets that it needs.
         trust: whether a YAML file is the user's own; None: one that lies among runs is if it is signed. Somebody else's
             may only name classes of the lab.
         announce: called with the summary as soon as the run folder exists.
@@ -85,11 +87,18 @@ def find_needs(
     announce: Announce = lambda record: None,
 ) -> list[Need]:
     """Return the artifacts of other runs that the config needs. With `make_needed`, the experiments that make missing
-    ones run first; without, MissingArtifactError is raised. Somebody else's runs count only with `trust`."""
+    ones run first, and missing data are collected; without, MissingArtifactError or MissingDataError is raised.
+    Somebody else's runs count only with `trust`, and nothing is collected for somebody else's config."""
     made: set[str] = set()
     while True:
         try:
+            require_collected(config)
             return needs_of(config, runs, fast_dev_run=fast_dev_run, trust=trust)
+        except MissingDataError as error:
+            if not make_needed or config.stranger is not None:
+                raise
+            notice(f"{config.common.name} needs {error.wanted.name}, which is collected first")
+            recipe_of(error.wanted).make(folder_of(error.wanted), runs)
         except MissingArtifactError as error:
             if not make_needed or error.experiment is None or error.experiment in made:
                 raise

@@ -35,6 +35,10 @@ class EvalEnv:
 
     observation: Any
     """The newest observation of the episode."""
+    reward: float
+    """Of the newest step."""
+    terminated: bool
+    truncated: bool
 
     def __init__(self, settings: EnvSettings, render_mode: str | None = None) -> None:
         self.name = settings.id.rpartition(":")[2]
@@ -45,6 +49,7 @@ class EvalEnv:
     def begin(self, seed: int) -> None:
         """Begin the episode of `seed`."""
         self.seed, self.total, self.length, self.over, self.memory = seed, 0.0, 0, False, None
+        self.reward, self.terminated, self.truncated = 0.0, False, False
         try:
             observation, _ = self.env.reset(seed=seed)
         except Exception as error:  # an environment's own code may fail in any way
@@ -61,13 +66,15 @@ class EvalEnv:
         self.length += 1
         try:
             observation, reward, terminated, truncated, _ = self.env.step(action)
-            self.total += float(reward)
+            self.reward = float(reward)
+            self.total += self.reward
         except Exception as error:  # an environment's own code may fail in any way
             raise self._raised(error) from error
         if not math.isfinite(self.total):
             raise self._failed(f"gave the reward {reward}")
         self._see(observation)
-        self.over = bool(terminated or truncated)
+        self.terminated, self.truncated = bool(terminated), bool(truncated)
+        self.over = self.terminated or self.truncated
 
     def render(self) -> Any:
         """Return what the environment draws."""

@@ -8,7 +8,8 @@ A command's file has
 - `run(options, rest)`, which does the work and returns the exit code;
 - optionally `TAKES_OVERRIDES = True`: any other `--a.b=value` is then a setting of the config and arrives in `rest`,
   which is empty otherwise;
-- optionally `EPILOG`, the last paragraph of its help.
+- optionally `EPILOG`, the last paragraph of its help;
+- optionally `Recipe`, where it makes data sets that configs name; see `lab.data.collected`.
 
 Its name is the file's name, with `-` for `_`. Only the file of the command that was asked for is imported, so a
 command's file imports heavy libraries inside functions.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import operator
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 WHOLE = range(-(2**63), 2**63)
@@ -119,9 +119,25 @@ Artifact = FromRun | str
 `FromRun` means by default, or a `FromRun`."""
 
 
+@dataclass(frozen=True)
+class Collected:
+    """A data set that a command of the lab makes, such as recorded episodes. `lab run NAME --make-needed` makes it.
+
+    Args:
+        name: of the data set, and of its folder in the data folder.
+        options: of the command, by name. They decide every number of the data set.
+        command: that makes it.
+    """
+
+    name: str
+    options: dict[str, Any] = field(default_factory=dict)
+    command: str = "collect"
+
+
 __all__ = [
     "Artifact",
     "BadNumberError",
+    "Collected",
     "Count",
     "DataPath",
     "Fraction",

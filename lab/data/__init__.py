@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from lab.data.sets.audio import Sounds
     from lab.data.sets.images import Images
     from lab.data.sets.pairs import Ratings
+    from lab.data.sets.recorded import Recorded
     from lab.data.sets.series import Series
     from lab.data.sets.tables import Table
     from lab.data.sets.texts import Text
@@ -26,6 +27,7 @@ __all__ = [
     "Images",
     "InputSpec",
     "Ratings",
+    "Recorded",
     "Series",
     "Sounds",
     "Table",
@@ -43,6 +45,7 @@ __getattr__, __dir__ = lazily(
         "Images": "lab.data.sets.images",
         "InputSpec": "lab.data.spec",
         "Ratings": "lab.data.sets.pairs",
+        "Recorded": "lab.data.sets.recorded",
         "Series": "lab.data.sets.series",
         "Sounds": "lab.data.sets.audio",
         "Table": "lab.data.sets.tables",

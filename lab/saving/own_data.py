@@ -1,4 +1,4 @@
-"""The user's own data that a recorded run was trained on: whether they are still there, and still the same."""
+"""Data that a run was trained on and nobody published, own or collected: whether they are there, and still the same."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from lab.config.files import setting
 from lab.data.base import DatasetInfo
+from lab.data.catalog import entries
 from lab.errors import ConfigError
 from lab.runs.summary import Summary
 
@@ -29,9 +30,10 @@ def require_place(record: Summary, settings: Mapping[str, Any]) -> None:
 
 
 def require_same(record: Summary, now: DatasetInfo) -> None:
-    """Raise ConfigError where the user's own data differ from those that a run was trained on."""
+    """Raise ConfigError where data differ from those that a run was trained on, and are not in the catalog: the user's
+    own, or episodes that were collected again with other versions."""
     before = record.dataset.get("sha256")
-    if _is_own(record) and before and now.sha256 != before:
+    if (_is_own(record) or record.dataset["name"] not in entries()) and before and now.sha256 != before:
         raise ConfigError(
             f"{now.path or now.name} does not hold the data that {record.run_id} was trained on: their sha256 was "
             f"{_short(before)}, and now it is {_short(now.sha256)}"

@@ -26,6 +26,7 @@ NAMES = {
         "Images",
         "InputSpec",
         "Ratings",
+        "Recorded",
         "Series",
         "Sounds",
         "Table",

@@ -28,7 +28,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--jobs", metavar="N", type=shared.count, help="runs at once (default: as the cores allow)")
     parser.add_argument("--fresh", action="store_true", help="run all again, also those that are complete")
-    parser.add_argument("--make-needed", action="store_true", help="first run the experiments whose artifacts it needs")
+    parser.add_argument(
+        "--make-needed", action="store_true", help="first run the experiments and collect the data it needs"
+    )
     shared.fast_dev_run(parser)
     shared.runs_dir(parser)
     shared.as_json(parser, "print the summary as the last line of stdout")

@@ -13,9 +13,10 @@ from lab.config.files import read
 from lab.config.shipped import shipped
 from lab.console.wording import some
 from lab.data.files.picture import ENDINGS
+from lab.data.own.episodes import DESCRIPTION
 from lab.errors import ConfigError
 
-Kind = Literal["images", "idx", "sounds", "csv", "text"]
+Kind = Literal["images", "idx", "sounds", "csv", "text", "episodes"]
 
 KINDS: dict[Kind, str] = {
     "images": "images",
@@ -23,6 +24,7 @@ KINDS: dict[Kind, str] = {
     "sounds": "wav files",
     "csv": "csv",
     "text": "text",
+    "episodes": "recorded episodes",
 }
 """What each kind is called."""
 
@@ -32,6 +34,7 @@ ONE: dict[Kind, str] = {
     "sounds": "a wav file",
     "csv": "a csv file",
     "text": "a text file",
+    "episodes": "recorded episodes",
 }
 """What a single file of each kind is called."""
 
@@ -41,6 +44,7 @@ LAYOUT: dict[Kind, str] = {
     "sounds": "wav files in a folder for each class",
     "csv": "a csv file",
     "text": "a text file, or a folder of .txt files",
+    "episodes": "a folder that `lab collect` wrote",
 }
 """How each kind is to be given."""
 
@@ -50,6 +54,7 @@ READ_BY: dict[Kind, dict[str, str]] = {
     "sounds": {"Sounds": ""},
     "csv": {"Table": "as a table", "Series": "as a series", "Ratings": "as ratings"},
     "text": {"Text": ""},
+    "episodes": {"Recorded": ""},
 }
 """The classes in `lab.data` that may read a kind of data, and as what, where it can be several things."""
 
@@ -70,6 +75,8 @@ def kinds_of(place: Path) -> list[Kind]:
     if place.is_file():
         kind = "idx" if IDX.fullmatch(place.name) else BY_ENDING.get(place.suffix.lower())
         return [kind] if kind else []
+    if (place / DESCRIPTION).is_file():
+        return ["episodes"]
     kinds = Counter[Kind]()
     files = (Path(inner, name) for inner, _, names in os.walk(place) for name in names if not name.startswith("."))
     for path in islice(files, LOOKED_AT):
