@@ -64,6 +64,7 @@ class IWAE(VAE):
             **super().descriptions,
             "test/loss": f"negative {self.bound.upper()} bound in nats on the same images, by {self.samples} samples "
             "per image",
+            "test/elbo": "ELBO in nats on the same images, by as many samples",
         }
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
