@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lab.finders.matplotlib_rc import hide_matplotlibrc
 from lab.system.lazy import lazily
 
 if TYPE_CHECKING:
@@ -32,3 +33,5 @@ __getattr__, __dir__ = lazily(
         "run_varied": "lab.seeds.run_varied",
     },
 )
+
+hide_matplotlibrc()  # here, or a library that the lab imports would bring matplotlib before

@@ -53,6 +53,7 @@ def start_run(
         "program": "lab",  # the default is its path on this machine
         "x_transaction_log_flush_interval": 1,
         "save_code": False,
+        "disable_git": True,  # the lab asks git itself (lab/commit.py)
         "init_timeout": timeouts[0],
         "finish_timeout": timeouts[1],
         "finish_timeout_raises": True,  # the default treats rows that were never sent as sent
@@ -82,20 +83,23 @@ def tear_down() -> None:
 
 @contextmanager
 def own_settings() -> Iterator[None]:
-    """Inside the block, the client that is set up reads the user's settings alone, not `wandb/settings` in the working
-    directory: that folder may be somebody else's, and the file names the server that the user's key is sent to.
+    """Inside the block, the client that is set up reads the user's settings alone, and a run that is started has the
+    config that it is given alone. The working directory may be somebody else's: its `wandb/settings` names the server
+    that the user's key is sent to, and what its `config-defaults.yaml` says would be added to the config.
 
-    No setting or variable of the client says so. It reads the file before variables, and before the settings given to
-    `wandb.setup`.
+    No setting or variable of the client says so. It reads the first file before variables, and before the settings
+    given to `wandb.setup`.
     """
     import wandb
+    from wandb.sdk.wandb_config import Config
 
-    whole = wandb.Settings.settings_workspace
+    whole, defaults = wandb.Settings.settings_workspace, Config._load_defaults
     wandb.Settings.settings_workspace = property(lambda self: os.devnull)
+    Config._load_defaults = lambda self: None
     try:
         yield
     finally:
-        wandb.Settings.settings_workspace = whole
+        wandb.Settings.settings_workspace, Config._load_defaults = whole, defaults
 
 
 @contextmanager

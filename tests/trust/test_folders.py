@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
+from importlib.machinery import PathFinder
+from importlib.util import module_from_spec
 from pathlib import Path
 
 import pytest
 
 import lab
 from lab.commit import git_state
+from lab.finders.matplotlib_rc import MatplotlibAlone
 from lab.saving.verify import _Lab
 from lab.tracking.wandb_client import start_run, tear_down
 from tests.trust.test_forks import SIZES
@@ -61,6 +65,27 @@ if __name__ == "__main__":
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "worked" in done.stdout
     assert not Path("canary").exists()
+
+
+@pytest.mark.parametrize("finder", [MatplotlibAlone(), PathFinder()])
+def test_matplotlib_reads_no_settings_from_here(finder: MatplotlibAlone | PathFinder) -> None:
+    Path("matplotlibrc").write_text("savefig.dpi: 37\n")
+    spec = finder.find_spec("matplotlib", None)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    is_read = module.rcParams["savefig.dpi"] == 37
+    assert is_read == isinstance(finder, PathFinder), "matplotlib itself reads them"
+    assert Path("matplotlibrc").exists()
+    assert os.path.exists("matplotlibrc"), "for all others the file is there"
+
+
+def test_matplotlib_is_prepared_before_it_can_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lab's libraries import it, and they are imported after the lab's package."""
+    monkeypatch.setattr(sys, "meta_path", [one for one in sys.meta_path if not isinstance(one, MatplotlibAlone)])
+    importlib.reload(lab)
+    assert isinstance(sys.meta_path[0], MatplotlibAlone)
 
 
 def git(*words: str) -> None:
@@ -120,7 +145,7 @@ def test_git_is_not_asked_for_a_strangers_config(repository: Path, monkeypatch: 
 
 
 def test_wandb_reads_no_settings_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They would name the server that gets the reader's key."""
+    """They would name the server that gets the reader's key, and add to what is sent."""
     for name in ("WANDB_BASE_URL", "WANDB_MODE", "WANDB_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR"):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
@@ -130,9 +155,11 @@ def test_wandb_reads_no_settings_from_here(tmp_path: Path, monkeypatch: pytest.M
     (own / "settings").write_text("[default]\nentity = me\n")
     Path("wandb").mkdir()
     Path("wandb/settings").write_text("[default]\nbase_url = http://127.0.0.1:9\nentity = them\n")
+    Path("config-defaults.yaml").write_text("theirs: {value: 1}\n")
     tear_down()  # the client of this process has read its settings
     try:
-        found = start_run(tmp_path, "toy", "id", {}, "offline", {}, (10.0, 10.0))
+        found = start_run(tmp_path, "toy", "id", {"mine": 1}, "offline", {}, (10.0, 10.0))
+        assert dict(found.config) == {"mine": 1}
         assert "127.0.0.1" not in found.settings.base_url
         assert found.settings.entity == "me"
         found.finish()
