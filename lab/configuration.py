@@ -109,7 +109,8 @@ class Config:
         self.variables: dict[str, str | None] = {}
         """Variables of the environment that settings name, `${env:NAME}`, and their values; None for one not set."""
         if stranger is not None:  # once more: the parser may have made a class or a path of a text, or added a default
-            stranger.require_settings((Common, experiment), {**self.as_dict(), "experiment": None})
+            merged = {**self.as_dict(), "experiment": None}
+            stranger.require_settings((Common, experiment), merged, merged=True)
         self.instantiate({})
 
     def instantiate(self, replacements: Mapping[str, Any]) -> None:
@@ -165,7 +166,7 @@ def load(name: str, overrides: Mapping[str, Any] | Sequence[str] = (), *, trust:
     """
     path = find(name)
     declared: dict[str, dict[str, Any]] = {}
-    mine = overrides if isinstance(overrides, Mapping) else overridden(joined(overrides))
+    mine = overrides if isinstance(overrides, Mapping) else overridden(joined(overrides), marked=True)
     values, stranger = read_as(trust, path, mine, declared)
     values.setdefault("name", path.resolve().stem)
     if isinstance(threads := values.get("threads"), int) and threads > CPUS and (path.parent / "summary.json").exists():
@@ -197,7 +198,7 @@ def load(name: str, overrides: Mapping[str, Any] | Sequence[str] = (), *, trust:
     def parse(words: Sequence[str]) -> Namespace:
         given = overridden(words)
         require_given_classes(given)
-        with stranger.reading() if stranger else nullcontext():
+        with stranger.reading(cls, values) if stranger else nullcontext():
             try:
                 with reading(values):
                     parsed = parser.parse_args(["--config", FILE, *words])

@@ -157,6 +157,8 @@ def _config(folder: Path, overrides: Mapping[str, Any] | Sequence[str], trust: b
     if borrowed is None:
         return config
     key, freeze = borrowed
+    if config.stranger and own:
+        config.stranger.require_artifact(key, own)
     setting = {"class_path": public_name(Pretrained), "init_args": {"path": str(own), "freeze": freeze}}
     if isinstance(overrides, Mapping):
         return load_config(path, {**overrides, key: setting}, trust=trust)

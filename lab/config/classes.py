@@ -28,14 +28,18 @@ def named_classes(values: Any, key: str = "") -> Iterator[tuple[str, dict[str, A
             yield from named_classes(value, key)
 
 
-def overridden(words: Sequence[str]) -> dict[str, Any]:
-    """Return dotted key -> value of the overrides among command-line words: `--a.b=value`, or `--a.b value`."""
+def overridden(words: Sequence[str], *, marked: bool = False) -> dict[str, Any]:
+    """Return dotted key -> value of the overrides among command-line words: `--a.b=value`, or `--a.b value`.
+
+    With `marked`, the key of one that adds to a list, `--a.b+=value`, keeps its `+`.
+    """
     found = {}
     for word, following in zip_longest(words, words[1:], fillvalue=""):
         name, equals, value = word.partition("=")
         if name.startswith("--"):
             try:
-                found[name[2:].removesuffix("+")] = unmarked(read_word(value if equals else following))
+                key = name[2:] if marked else name[2:].removesuffix("+")
+                found[key] = unmarked(read_word(value if equals else following))
             except yaml.YAMLError:  # the parser takes it as a text, or refuses it
                 continue
     return found

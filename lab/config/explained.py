@@ -50,6 +50,9 @@ NUMBERS = {
 }
 """Types of settings by their names in code, as a reader knows them."""
 
+VALUES = (str, int, float, complex, Mapping)
+"""Types of settings that are values, not classes."""
+
 REQUIRED = inspect.Parameter.empty
 """The default of a setting that has none."""
 
@@ -134,6 +137,18 @@ def classes_for(cls: Any, values: Mapping[str, Any], key: str) -> list[str]:
     """
     there = (setting(read(path), key) for path in shipped().values())
     paths = {one["class_path"] for one in there if isinstance(one, Mapping) and "class_path" in one}
+    names = {one.__name__ for base in _bases(_hint_at(cls, values, key)) for one in _below(base)}
+    return sorted(names) + sorted(path for path in paths if path.rpartition(".")[2] not in names)
+
+
+def takes_class(cls: Any, values: Mapping[str, Any], key: str) -> bool:
+    """Whether a class may be named at a dotted key, by the types of the settings; see `classes_for`."""
+    bases = _bases(_hint_at(cls, values, key))
+    return any(not (issubclass(base, VALUES) or is_dataclass(base) or base is Any) for base in bases)
+
+
+def _hint_at(cls: Any, values: Mapping[str, Any], key: str) -> Any:
+    """The type of a setting; None for one that is not there."""
     hint: Any = None
     for part in key.split("."):
         hint = parameters(cls).get(part, (None, None))[0]
@@ -143,8 +158,7 @@ def classes_for(cls: Any, values: Mapping[str, Any], key: str) -> list[str]:
         elif isinstance(value, Mapping):
             cls = next((one for one in alternatives(hint) if is_dataclass(one)), cls)
             values = value
-    names = {one.__name__ for base in _bases(hint) for one in _below(base)}
-    return sorted(names) + sorted(path for path in paths if path.rpartition(".")[2] not in names)
+    return hint
 
 
 def _bases(hint: Any) -> Iterator[type]:

@@ -42,12 +42,14 @@ def repeats(run: Run, own: Mapping[str, dict[str, Any]]) -> str | None:
     """Return the command that repeats the run; None where its config can't be read.
 
     It is the experiment's name with overrides of the lab's own config (`own`, by experiment), or the run's config file
-    where these would be too many.
+    where these would be too many, or the run is not the user's own.
     """
     if not run.config:
         return None
     tail = ["--fast-dev-run"] if run.record.fast_dev_run else []
-    words = overrides(run.config, own[run.record.name]) if run.record.name in own else None
+    # What somebody else's config says must not come from the user's own hand: overrides may name any class and path.
+    known = run.record.mine and run.record.name in own
+    words = overrides(run.config, own[run.record.name]) if known else None
     if words is not None and len(words) <= MOST_WORDS:
         return shlex.join(["lab", "run", run.record.name, "--seed", str(run.config.get("seed", 0)), *words, *tail])
     return shlex.join(["lab", "run", near(run.record.dir / "config.yaml"), *tail])

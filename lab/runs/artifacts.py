@@ -72,8 +72,12 @@ def sealed(folder: Path) -> Sealed:
         return Sealed(folder, None, mine=False)
     if not isinstance(prints, dict):
         return Sealed(folder, None, mine=False)
-    run = _run_of(folder)
-    return Sealed(folder, prints, mine=is_signed("artifact", values) and (run is None or values.get(RUN) == run))
+    if folder.parent.name == COPIES:  # of another run's artifact, and as much one's own as the run that it lies in
+        fits = run_of(folder.parent.parent) != ""
+    else:
+        run = _run_of(folder)
+        fits = run is None or values.get(RUN) == run
+    return Sealed(folder, prints, mine=is_signed("artifact", values) and fits)
 
 
 def is_whole(folder: Path) -> bool:

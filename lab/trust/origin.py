@@ -6,10 +6,11 @@ import os
 from itertools import islice
 from pathlib import Path
 
+from lab.errors import ConfigError
 from lab.finders.modules import within_run
 from lab.keys.ownership import foreign_part
 from lab.keys.signature import config_is_signed
-from lab.runs.summary import runs_folder
+from lab.runs.summary import read_summary, runs_folder
 from lab.system.opening import read_plain
 
 LOOKED_AT = 1_000  # entries of a folder
@@ -48,7 +49,9 @@ def _lies_among_runs(path: Path) -> bool:
         return True
     if path.name == "config.yaml" and any(os.path.lexists(folder / name) for name in PARTS):
         return True
-    if not here.is_relative_to(folder) and any(map(_is_run, _folders(folder))):  # received runs may lie in one's own
+    beside = [one for one in _folders(folder) if _is_run(one)]
+    # Received runs may lie in the working directory, beside files of one's own, unless that is an experiment's folder.
+    if beside and (not here.is_relative_to(folder) or any(_experiment_of(one) == folder.name for one in beside)):
         return True
     above = [folder] if here.is_relative_to(folder) else [folder, folder.parent]
     return any(_is_run(run) for place in above for experiment in _folders(place) for run in _folders(experiment))
@@ -61,6 +64,14 @@ def _folders(place: Path) -> list[Path]:
             return [Path(entry.path) for entry in islice(entries, LOOKED_AT) if entry.is_dir()]
     except OSError:
         return []
+
+
+def _experiment_of(run: Path) -> str:
+    """Return the name of the experiment as the run's summary has it; empty where it cannot be read."""
+    try:
+        return read_summary(run).name
+    except ConfigError:
+        return ""
 
 
 def _is_run(folder: Path) -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 from jsonargparse import _common
 
 from lab.config.classes import inside, named_classes
+from lab.config.explained import takes_class
 from lab.config.files import read
 from lab.config.imports import import_class, import_from_here, permitted
 from lab.config.shipped import families
@@ -54,8 +55,6 @@ def read_as(
 
 DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 """Words that may name a class."""
-TEXTS = ("name", "description")
-"""Settings in which nothing is a class, whatever they say."""
 BY_NAME = {f"{kind}.{part}" for kind in ("reference", "target") for part in ("requires", "lengths")}
 """Settings that are about others, which they have by dotted name."""
 
@@ -66,7 +65,8 @@ class Stranger:
 
     Args:
         file: the file.
-        mine: settings that this user gave, by dotted name, and their values; they may be anything.
+        mine: settings that this user gave, by dotted name, and their values; they may be anything. A name that ends in
+            `+` adds to what the file has.
     """
 
     file: Path
@@ -88,24 +88,26 @@ class Stranger:
         if isinstance(class_path, str) and (why := refused(class_path)):
             raise self.refusal("experiment", why)
 
-    def require_settings(self, owners: Iterable[type], values: Mapping[str, Any]) -> None:
+    def require_settings(self, owners: Iterable[type], values: Mapping[str, Any], *, merged: bool = False) -> None:
         """Raise ConfigError where settings name a class or a path that they may not name.
 
         Args:
             owners: classes that have these settings: what all experiments have, and the experiment.
             values: settings as plain values.
+            merged: whether the user's overrides lie over them; what they gave is left out then. Before, a class in the
+                file is refused even where an override will take its place: the file's classes are imported first.
         """
         for key in _mistakable(values):
             raise self.refusal(key, "is no name of one setting")
         for key, named in named_classes(values):  # wherever one stands, whatever the types say
-            if (why := refused(named["class_path"])) and not self._is_mine(key):
+            if (why := refused(named["class_path"])) and not (merged and self._is_mine(key)):
                 raise self.refusal(key, why)
         left = dict(values)
         for owner in (*owners, object):
             known = left if owner is object else signature(owner).parameters
             settings = {name: left.pop(name) for name in list(known) if name in left}
             for key, why in wrong_settings(owner, settings, self.places):
-                if not self._is_mine(key):
+                if not (self._is_mine(key) if merged else key in self.mine):  # another path takes its place
                     raise self.refusal(key, why)
 
     def require_artifact(self, key: str, folder: Path, runs: Path | None = None) -> None:
@@ -119,15 +121,18 @@ class Stranger:
             raise self.refusal(key, f"is {folder}, which lies outside its folder of runs")
 
     @contextmanager
-    def reading(self) -> Iterator[None]:
+    def reading(self, experiment: type, values: Mapping[str, Any]) -> Iterator[None]:
         """While the parser reads and words its errors, let nothing be imported but modules on the list, and what the
-        user's own overrides name.
+        user's own overrides name where a class may stand.
+
+        Args:
+            experiment: class of the experiment.
+            values: its settings in this file.
 
         This is a second lock: `require_settings` lets no text stand where a class is expected. The parser's own
         `set_parsing_settings` only adds to what may be imported, and its addition would last.
         """
-        values = (value for key, value in self.mine.items() if key not in TEXTS)
-        words = {word for value in values for word in DOTTED.findall(str(value))}
+        words = set(self._classes(experiment, values))
         found = {word: module for word in words if (module := _module_of(word))}
         roots = {name.partition(".")[0] for word, module in found.items() for name in (word, module.__name__)}
         allowed = dict.fromkeys(["lab", *families(), *OTHERS, *roots], True)
@@ -140,8 +145,17 @@ class Stranger:
             permitted.reset(token)
             _common.parsing_settings["import_path_verdicts"] = before
 
+    def _classes(self, experiment: type, values: Mapping[str, Any]) -> Iterator[str]:
+        """Yield the dotted names of classes that the user's overrides give, where a class may stand."""
+        for key, word in _texts(self.mine):
+            place = key.removesuffix(".class_path").removesuffix("+")
+            if DOTTED.fullmatch(word) and takes_class(experiment, values, place):
+                yield word
+
     def _is_mine(self, key: str) -> bool:
-        return any(f"{key}.".startswith(f"{given}.") for given in self.mine)
+        return any(
+            f"{key}.".startswith(f"{given.removesuffix('+').removesuffix('.class_path')}.") for given in self.mine
+        )
 
     def refusal(self, key: str, why: str) -> ConfigError:
         """Return the error for one setting."""
@@ -163,6 +177,18 @@ def _mistakable(values: Any, key: str = "") -> Iterator[str]:
     elif isinstance(values, list):
         for value in values:
             yield from _mistakable(value, key)
+
+
+def _texts(values: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """Yield every text among settings, with its dotted name."""
+    if isinstance(values, Mapping):
+        for name, value in values.items():
+            yield from _texts(value, inside(key, str(name)))
+    elif isinstance(values, list | tuple):
+        for value in values:
+            yield from _texts(value, key)
+    elif isinstance(values, str):
+        yield key.replace(".init_args", ""), values
 
 
 def _module_of(word: str) -> ModuleType | None:

@@ -24,6 +24,7 @@ from lab.encoders.files import save_encoder
 from lab.errors import ConfigError, LabError
 from lab.finders import modules
 from lab.job import prepare
+from lab.runs.artifacts import seal, sealed
 from lab.trust.classes import WRAPPERS, is_ours, refused
 from tests.support.recorded import recorded
 
@@ -391,3 +392,65 @@ def test_checkpoints_config_is_a_strangers_too(ppo: dict[str, Any]) -> None:
     assert not Path("canary").exists()
     with pytest.raises(LabError):
         load(theirs(config))
+
+
+OVERRIDES: list[Any] = [
+    ("agent.init_args.encoder", named("evil.Encoder"), ["--agent.encoder=MLP"]),
+    ("agent.init_args.encoder", named("evil.Encoder"), ["--agent.encoder=lab.encoders.MLP"]),
+    ("agent.init_args.encoder", named("evil.Encoder"), {"agent.encoder": {"class_path": "lab.encoders.MLP"}}),
+    ("agent.init_args.encoder", named("evil.Encoder"), ["--agent=agents.ppo.PPO"]),
+    ("agent.init_args.encoder", "evil.Encoder", ["--agent.encoder=MLP"]),
+    ("env.wrappers", [named("evil.Encoder")], ["--env.wrappers+=gymnasium.wrappers.RecordEpisodeStatistics"]),
+    ("env.wrappers", ["evil.Encoder"], ["--env.wrappers+=gymnasium.wrappers.RecordEpisodeStatistics"]),
+    ("agent.init_args.encoder", named("lab.encoders.Pretrained", path="/private/run"), ["--agent=agents.ppo.PPO"]),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "words"), OVERRIDES, ids=str)
+def test_override_does_not_adopt_what_it_replaces(key: str, value: Any, words: Any, ppo: dict[str, Any]) -> None:
+    """The file is read before the user's override lies over it."""
+    Path("evil.py").write_text("from pathlib import Path; Path('canary').touch()\nclass Encoder: pass")
+    with pytest.raises(ConfigError, match=r"is not signed as yours|must not name evil\.Encoder"):
+        load(theirs(ppo, (key, value)), words)
+    assert not Path("canary").exists()
+    assert "evil" not in sys.modules
+
+
+@pytest.mark.parametrize("words", [["--data.path=photos.Test"], {"data.path": "photos.Test"}, ["--name=photos.Test"]])
+def test_path_of_an_override_is_no_class(words: Any, cnn: dict[str, Any]) -> None:
+    Path("photos.py").write_text("from pathlib import Path; Path('canary').touch()\nclass Test: pass")
+    load(theirs(cnn), words)
+    assert not Path("canary").exists()
+
+
+def test_classes_of_overrides_stay_the_users(ppo: dict[str, Any]) -> None:
+    Path("my_parts.py").write_text("from lab.encoders import MLP\nclass Mine(MLP): pass")
+    for words in (
+        ["--agent.encoder=my_parts.Mine"],
+        ["--agent.encoder.class_path=my_parts.Mine"],
+        {"agent.encoder": {"class_path": "my_parts.Mine", "init_args": {"hidden": [4]}}},
+    ):
+        assert "my_parts.Mine" in str(load(theirs(ppo), words).as_dict()["agent"])
+
+
+def test_yaml_in_an_experiments_folder_is_his(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where that is the working directory."""
+    run = recorded(Path("received"), "ppo-cartpole").dir
+    folder = Path("received/ppo-cartpole")
+    run.parent.rename(folder)
+    (folder / "more.yaml").write_text("extends: ppo-cartpole\nagent: {encoder: {class_path: evil.Encoder}}\n")
+    monkeypatch.chdir(folder)
+    with pytest.raises(ConfigError, match="is the config of a run, which has all settings and extends nothing"):
+        load("more.yaml")
+
+
+def test_copy_of_an_own_encoder_is_as_foreign_as_its_run() -> None:
+    """Its class is not taken from the working directory because one signed it for another run."""
+    lender, taker = recorded(Path("runs"), "lender"), recorded(Path("runs"), "taker")
+    lent, copy = lender.dir / "artifacts" / "encoder", taker.dir / "needs" / "agent.encoder.path"
+    save_encoder(MLP(InputSpec((3,)), hidden=[2]), lent)
+    seal(lent, lender.run_id)
+    shutil.copytree(lent, copy)
+    assert sealed(copy).mine
+    (taker.dir / "config.yaml").write_text("seed: 0\n")
+    assert not sealed(copy).mine
