@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ def git_state() -> dict[str, Any] | None:
     """Return the commit of the working directory and whether it has changes; None outside a repository.
 
     None in the folder of a run too: it may be somebody else's, and git runs commands that a repository's settings name.
-    Where such settings say how to read files, whether it has changes is not asked, and None.
+    Where a program reads files of the repository for git, whether it has changes is not asked, and None.
     """
     if within_run(Path.cwd()):
         return None
@@ -27,14 +28,21 @@ def git_state() -> dict[str, Any] | None:
 
 
 def _has_filters() -> bool:
-    """Whether the repository's own settings name programs that read its files."""
+    """Whether programs read files of the repository for git: those that its own settings name, and the user's own
+    where it has files for them, since they obey its settings too (git-lfs runs `lfs.extension.*.clean`)."""
     words = ("config", "--includes", "--show-scope", "--name-only", "--get-regexp", r"^filter\.")
     try:
-        scopes = {line.split()[0] for line in _git(*words).splitlines()}
+        found = [line.split(None, 1) for line in _git(*words).splitlines()]
     except subprocess.CalledProcessError:  # there are none
         return False
-    return bool(scopes & {"local", "worktree", "unknown"})
+    if any(scope not in ("system", "global", "command") for scope, _ in found):
+        return True
+    names = {setting.removeprefix("filter.").rpartition(".")[0] for _, setting in found}
+    return any(not SIMPLE.fullmatch(name) or _git("ls-files", f":(top,attr:filter={name})") for name in names)
 
+
+SIMPLE = re.compile(r"[\w-]+")
+"""Names of filters that git can be asked about."""
 
 STATUS = ("status", "--porcelain", "--untracked-files=no", "--ignore-submodules=dirty")
 """Inside submodules nothing is asked: each has settings of its own."""
@@ -43,6 +51,17 @@ STATUS = ("status", "--porcelain", "--untracked-files=no", "--ignore-submodules=
 def _git(*words: str) -> str:
     """Return what git prints. It runs no command that the repository's settings name, and no hook of it: it writes no
     index, and fetches no objects that a partial clone lacks."""
-    command = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}", *words]
+    settings = ("-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}")
+    command = [_program(), "--no-optional-locks", *settings, *words]
     closed = {**os.environ, "GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "none"}
     return subprocess.run(command, capture_output=True, text=True, timeout=5, check=True, env=closed).stdout.strip()
+
+
+def _program() -> str:
+    """Return the path of git in a folder of PATH, never in the working directory, where Windows looks first. Raises
+    FileNotFoundError where there is none."""
+    name = "git.exe" if os.name == "nt" else "git"
+    for folder in os.get_exec_path():
+        if os.path.isabs(folder) and os.access(path := os.path.join(folder, name), os.X_OK) and os.path.isfile(path):
+            return path
+    raise FileNotFoundError(name)

@@ -12,6 +12,7 @@ from lab.cli.asked import answered
 from lab.cli.find import commands, find, load
 from lab.cli.parser import Parser
 from lab.errors import FULL, ConfigError, EnvironmentFailedError, Interrupted, LabError, lack_of_memory
+from lab.finders.here import take_off
 from lab.system import signals
 
 CLOSING = (
@@ -63,7 +64,7 @@ def entry() -> None:
 
         complete()
     signals.own_process = True
-    os.environ.setdefault("PYTHONSAFEPATH", "1")  # or what this process starts imports from the working directory first
+    take_off()
     _open_streams()
     code = main()
     try:

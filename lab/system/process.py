@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import torch
 
+from lab.finders.here import keep_children_off
 from lab.finders.modules import own_modules_as_found
 from lab.system.randomness import kept_randomness
 
@@ -19,7 +20,7 @@ def process_as_found() -> Iterator[None]:
     """Restore after the block what a run changes in its process: the random generators of Python, NumPy and torch,
     torch's threads and its treatment of denormals, environment variables, the working directory, the path of imports,
     where own modules are found, and the hooks of the interpreter that W&B's client sets. Signal handlers are restored
-    where they are set.
+    where they are set. What is started in the block imports nothing from the working directory first.
 
     What cannot be taken back stays: imported modules, and the helper process of W&B's client.
     """
@@ -27,6 +28,7 @@ def process_as_found() -> Iterator[None]:
     method = multiprocessing.get_start_method(allow_none=True)
     threads, flushes, hooks = torch.get_num_threads(), _flushes_denormals(), (sys.excepthook, sys.exit)
     try:
+        keep_children_off()
         with kept_randomness(), own_modules_as_found():
             yield
     finally:

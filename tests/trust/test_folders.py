@@ -45,20 +45,37 @@ def test_module_of_the_command_imports_nothing_from_here() -> None:
     assert not Path("canary").exists()
 
 
-@pytest.mark.parametrize("method", ["spawn", "forkserver"])
-def test_workers_import_nothing_from_here(method: str) -> None:
+STARTS = {
+    "a command": """
+from lab.cli.main import entry
+def start(worker):
+    sys.argv = ["lab", "--version"]
+    with contextlib.suppress(SystemExit):
+        entry()
+    worker.start()
+""",
+    "a call": """
+from lab.system.process import process_as_found
+def start(worker):
+    with process_as_found():
+        worker.start()
+""",
+}
+
+
+@pytest.mark.parametrize(
+    ("method", "within"), [("spawn", "a command"), ("forkserver", "a command"), ("forkserver", "a call")]
+)
+def test_workers_import_nothing_from_here(method: str, within: str) -> None:
     """Python begins such a process with `-c`, which takes the working directory first."""
     plant("multiprocessing/__init__.py", "multiprocessing/spawn.py", "multiprocessing/forkserver.py", "signal.py")
     Path("elsewhere").mkdir()
     Path("elsewhere/script.py").write_text(f"""
 import contextlib, multiprocessing, sys
-from lab.cli.main import entry
+{STARTS[within]}
 if __name__ == "__main__":
-    sys.argv = ["lab", "--version"]
-    with contextlib.suppress(SystemExit):
-        entry()
     worker = multiprocessing.get_context({method!r}).Process(target=print, args=("worked",))
-    worker.start()
+    start(worker)
     worker.join()
 """)
     command = [sys.executable, "elsewhere/script.py"]  # with -P, its children would have it too
@@ -136,11 +153,54 @@ def test_git_fetches_nothing() -> None:
     assert Path("canary").exists(), "git itself runs it"
 
 
+@pytest.fixture
+def filtering(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The user's own filter, which obeys what a repository's settings say, as git-lfs does."""
+    repository.unlink()
+    settings = tmp_path / "gitconfig"
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(settings))
+    git("config", "--global", "filter.large.clean", 'sh -c "$(git config their.program)"')
+    git("config", "their.program", "touch canary; cat")
+
+
+def test_git_reads_files_through_no_filter(filtering: None) -> None:
+    Path(".gitattributes").write_text("[attr]big filter=large\nfile big\n")
+    state = git_state()
+    assert state is not None
+    assert (len(state["commit"]), state["dirty"]) == (40, None)
+    assert not Path("canary").exists()
+    git("status")
+    assert Path("canary").exists(), "git itself runs it"
+
+
+def test_changes_are_asked_where_no_file_is_filtered(filtering: None) -> None:
+    state = git_state()
+    assert state is not None
+    assert state["dirty"] is False
+    Path("file").write_text("other text")
+    state = git_state()
+    assert state is not None
+    assert state["dirty"] is True
+
+
+def test_program_here_is_not_git(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows looks for programs in the working directory first, others where a part of PATH is empty or relative."""
+    monkeypatch.setenv("PATH", os.pathsep.join(["", ".", os.environ["PATH"]]))
+    Path("git").write_text("#!/bin/sh\ntouch canary\n")
+    Path("git").chmod(0o755)
+    state = git_state()
+    assert state is not None
+    assert len(state["commit"]) == 40
+    assert not Path("canary").exists()
+    subprocess.run(["git"], check=True)
+    assert Path("canary").exists(), "Python itself runs it"
+
+
 def test_git_is_not_asked_for_a_strangers_config(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LAB_KEY_FILE", "theirs")
+    monkeypatch.setenv("LAB_KEY_FILE", os.path.abspath("theirs"))
     record = lab.run("ppo-cartpole", SIZES)
     assert record.git is not None
-    monkeypatch.setenv("LAB_KEY_FILE", "mine")
+    monkeypatch.setenv("LAB_KEY_FILE", os.path.abspath("mine"))
     assert lab.run(str(record.dir / "config.yaml"), {"seed": 1}).git is None
 
 
