@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+
 import gymnasium as gym
+from gymnasium.envs.registration import EnvSpec, find_highest_version, get_env_id, parse_env_id
 
 from lab.config.imports import present_name
 from lab.errors import ConfigError
@@ -31,11 +34,24 @@ def refused_id(id: str) -> str | None:
     if colon and not is_known(module):
         return stranger
     try:
-        spec = gym.spec(named)
+        spec = _found_by_make(named)
     except (gym.error.Error, ImportError, ConfigError):  # said better where the environment is made
+        return None
+    if spec is None:  # as well
         return None
     entries = (spec.entry_point, spec.vector_entry_point)
     return None if all(is_known(_module(one)) for one in entries if one is not None) else stranger
+
+
+def _found_by_make(id: str) -> EnvSpec | None:
+    """Return what `gym.make` takes for an id, which `gym.spec` does not tell: where the id names a module, what is
+    registered when that is imported, and where it names no version, the newest. None where there is nothing."""
+    module, colon, name = id.rpartition(":")
+    if colon:
+        importlib.import_module(module)
+    namespace, inner, version = parse_env_id(name)
+    newest = find_highest_version(namespace, inner) if version is None else None
+    return gym.registry.get(name if newest is None else get_env_id(namespace, inner, newest))
 
 
 def _module(entry: object) -> str:

@@ -159,6 +159,8 @@ PLACES: list[tuple[str, Any]] = [
     ("env.id", "evil:CartPole-v1"),
     ("env.id", "tests.support.tasks:Recite-v0"),
     ("env.id", "Recite-v0"),
+    ("env.id", "Recite"),
+    ("env.id", "gymnasium.envs:Recite-v0"),
     ("env.id", "venv.__main__:X-v0"),
     ("env.id", "gymnasium.envs/../evil:X-v0"),
     ("env.wrappers", [named("stable_baselines3.common.monitor.Monitor", filename="theirs")]),
