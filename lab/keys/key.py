@@ -5,31 +5,43 @@ from __future__ import annotations
 import hmac
 import os
 import secrets
+import stat
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from shlex import quote
 
 from lab.errors import ConfigError
 from lab.system.files import at_home, sync_folder
 
 VARIABLE = "LAB_KEY_FILE"
 LEAST = 32  # characters of a key
+OTHERS = stat.S_IRWXO | stat.S_IWGRP
+"""What the mode of its file should not allow. A team's key is read by a group."""
 
 
 def key_file() -> Path:
-    """Return the file of the key: `$LAB_KEY_FILE`, else one in the user's config folder."""
+    """Return the file of the key: `$LAB_KEY_FILE`, else one in the user's config folder. Raises ConfigError for a path
+    that depends on the working directory, in which somebody else's key may lie."""
     if chosen := os.environ.get(VARIABLE):
-        return at_home(chosen).absolute()
+        if not (path := at_home(chosen)).is_absolute():
+            raise ConfigError(f"{VARIABLE}: expected an absolute path, received {chosen!r}")
+        return path
     from platformdirs import user_config_path
 
     return user_config_path("lab") / "key"
 
 
-def existing_key() -> bytes | None:
-    """Return the key; None where there is none yet. Raises ConfigError for a file that cannot be read or is no key."""
+def silent(sentence: str) -> None:
+    """Say nothing."""
+
+
+def existing_key(say: Callable[[str], None] = silent) -> bytes | None:
+    """Return the key; None where there is none yet. Raises ConfigError for a file that cannot be read or is no key.
+    `say` is told of a file that others than its owner and group may read or write."""
     path = key_file()
     try:
-        found = path.read_bytes().strip()
+        found, mode = path.read_bytes().strip(), path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
@@ -38,6 +50,8 @@ def existing_key() -> bytes | None:
         return None
     if len(found) < LEAST:
         raise ConfigError(f"{path} holds no key: expected at least {LEAST} characters, received {len(found)}")
+    if os.name == "posix" and mode & OTHERS:
+        say(f"others can use your key: they may read {path} or write it; `chmod 600 {quote(str(path))}` closes it")
     return found
 
 
@@ -47,9 +61,9 @@ def fingerprint() -> str:
     return "" if secret is None else hmac.new(secret, b"fingerprint", "sha256").hexdigest()[:16]
 
 
-def key(say: Callable[[str], None] = lambda sentence: None) -> bytes | None:
+def key(say: Callable[[str], None] = silent) -> bytes | None:
     """Return the key, which is made if there is none. None where it cannot be written, of which `say` is told."""
-    if (found := existing_key()) is not None:
+    if (found := existing_key(say)) is not None:
         return found
     path = key_file()
     try:

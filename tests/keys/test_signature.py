@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from pathlib import Path
 
@@ -57,10 +58,32 @@ def test_reading_makes_no_key(own_key: Path) -> None:
 
 def test_unwritable_key_is_said_once(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     Path("file").touch()
-    monkeypatch.setenv("LAB_KEY_FILE", "file/key")
+    monkeypatch.setenv("LAB_KEY_FILE", os.path.abspath("file/key"))
     assert signed_config(CONFIG) == CONFIG
     assert signed("manifest", {"a": 1}) == {"a": 1}
     assert capsys.readouterr().err.count("is not signed as yours") == 1
+
+
+def test_key_of_the_working_directory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody else's may lie there."""
+    Path("key").write_text("0" * 64)
+    for path in ("key", "./key", "../work/key"):
+        monkeypatch.setenv("LAB_KEY_FILE", path)
+        with pytest.raises(ConfigError, match=f"LAB_KEY_FILE: expected an absolute path, received '{path}'"):
+            config_is_signed(CONFIG + b"# signed: " + b"0" * 64 + b"\n")
+        with pytest.raises(ConfigError, match="expected an absolute path"):
+            key()
+
+
+@pytest.mark.parametrize(("mode", "said"), [(0o600, 0), (0o640, 0), (0o644, 1), (0o660, 1), (0o602, 1)])
+def test_open_key_is_said_once(mode: int, said: int, own_key: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    content = signed_config(CONFIG)
+    assert capsys.readouterr().err == ""
+    own_key.chmod(mode)
+    for _ in range(2):
+        assert config_is_signed(content)
+        assert signed_config(CONFIG) == content
+    assert capsys.readouterr().err.count("others can use your key") == said
 
 
 def test_empty_key_is_refused(own_key: Path) -> None:

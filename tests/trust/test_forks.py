@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -24,9 +25,9 @@ SIZES = {
 
 def test_run_of_a_strangers_config_is_the_readers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its settings are the lab's own, which were checked, and the reader has trained it."""
-    monkeypatch.setenv("LAB_KEY_FILE", "theirs")
+    monkeypatch.setenv("LAB_KEY_FILE", os.path.abspath("theirs"))
     config = lab.run("ppo-cartpole", SIZES).dir / "config.yaml"
-    monkeypatch.setenv("LAB_KEY_FILE", "mine")
+    monkeypatch.setenv("LAB_KEY_FILE", os.path.abspath("mine"))
     assert load(str(config)).stranger is not None
     again = lab.run(str(config)).dir
     assert load(str(again / "config.yaml")).stranger is None
@@ -35,9 +36,9 @@ def test_run_of_a_strangers_config_is_the_readers(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("trust", [None, True])
 def test_fork_of_a_strangers_run_is_his(trust: bool | None, monkeypatch: pytest.MonkeyPatch) -> None:
     """His checkpoint, which the fork takes over, holds a config that a resume of another version loads."""
-    monkeypatch.setenv("LAB_KEY_FILE", "theirs")
+    monkeypatch.setenv("LAB_KEY_FILE", os.path.abspath("theirs"))
     record = lab.run("ppo-cartpole", SIZES)
-    monkeypatch.setenv("LAB_KEY_FILE", "mine")
+    monkeypatch.setenv("LAB_KEY_FILE", os.path.abspath("mine"))
     fork = lab.resume(record.dir, {"total_timesteps": 32}, trust=trust).dir
     assert fork != record.dir
     signed = [is_signed("manifest", json.loads(path.read_text())) for path in fork.glob("checkpoints/*/manifest.json")]

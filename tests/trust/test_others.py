@@ -176,7 +176,7 @@ def test_another_key_is_remembered_apart(
     record = recorded(RUNS)
     os.utime(record.dir / "summary.json", (1, 1))
     assert [run.mine for run in summary.local_runs(RUNS)] == [True]
-    monkeypatch.setenv("LAB_KEY_FILE", "other-key")
+    monkeypatch.setenv("LAB_KEY_FILE", os.path.abspath("other-key"))
     assert [run.mine for run in summary.local_runs(RUNS)] == [False]
 
 

@@ -76,7 +76,7 @@ def test_only_folders_of_that_name_are_signed(run: Path, own_key: Path, capsys: 
 
 
 def test_team_key_opens_runs_of_all(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    theirs = shutil.copy(os.environ["LAB_KEY_FILE"], "team")
+    theirs = shutil.copy(os.environ["LAB_KEY_FILE"], Path("team").absolute())
     monkeypatch.setenv("LAB_KEY_FILE", str(theirs))
     assert main(["eval", str(run)]) == 0
 

@@ -274,9 +274,9 @@ def test_evaluation_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_fork_of_a_strangers_run_is_made_behind_no_link(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LAB_KEY_FILE", "theirs")
+    monkeypatch.setenv("LAB_KEY_FILE", os.path.abspath("theirs"))
     folder = run_killed("ppo", 3).absolute()
-    monkeypatch.setenv("LAB_KEY_FILE", "mine")
+    monkeypatch.setenv("LAB_KEY_FILE", os.path.abspath("mine"))
     Path("thesis").mkdir()
     (folder.parent.parent / "linked").symlink_to(Path("thesis").absolute())
     with pytest.raises(ConfigError, match="linked is a link, and a run that is not signed"):
