@@ -27,6 +27,9 @@ IMPORTERS = {
 }
 """Functions, by module and name, that import what a config names."""
 
+PASSING = {__name__, "gymnasium.envs.registration"}
+"""Modules whose other functions import for those that call them, as `gym.make("module:Task-v0")` does."""
+
 MACHINERY = {"importlib", "_frozen_importlib", "_frozen_importlib_external"}
 """Packages of Python whose frames stand between an import and the finder."""
 
@@ -126,8 +129,8 @@ def _importer() -> tuple[str, str]:
     frame: FrameType | None = sys._getframe()
     while frame is not None:
         module, function = str(frame.f_globals.get("__name__")), frame.f_code.co_name
-        ours = module == __name__ and (module, function) not in IMPORTERS
-        if not ours and module.partition(".")[0] not in MACHINERY:
+        passes = module in PASSING and (module, function) not in IMPORTERS
+        if not passes and module.partition(".")[0] not in MACHINERY:
             return module, function
         frame = frame.f_back
     return "", ""
@@ -151,12 +154,13 @@ def own_folders() -> tuple[str, ...]:
 
 @contextmanager
 def own_modules_as_found() -> Iterator[None]:
-    """Let own modules be found after the block as they were before it. What was imported stays."""
+    """Let own modules be found after the block as they were before it. What was imported stays, and goes on to find
+    what lies beside it."""
     before = [one for one in sys.meta_path if isinstance(one, OwnModules)]
     try:
         yield
     finally:
-        _install(*before)
+        _install(*(before or ([OwnModules(())] if _found else [])))
 
 
 def _install(*finders: OwnModules) -> None:

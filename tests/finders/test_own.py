@@ -175,6 +175,19 @@ def test_finder_goes_with_the_call() -> None:
     assert own_folders() == before
 
 
+def test_own_module_finds_its_helpers_after_the_call() -> None:
+    """What `lab.load` returns may import more when it is used."""
+    modules._install()
+    write(mine=LATER, helpers="X = 3", third="X = 4", planted="raise AssertionError")
+    with process_as_found():
+        find_own_modules()
+        mine = import_named("mine")
+    assert (mine.get(), mine.by_name("third")) == (3, 4)
+    assert not is_found("planted")
+    with pytest.raises(ModuleNotFoundError):
+        import_named("planted")
+
+
 @pytest.mark.parametrize("place", ["runs", "runs/theirs"])
 def test_nothing_among_runs_is_found(place: str) -> None:
     run = Path("runs/theirs/20260101-000000-s0-abcd")
@@ -257,6 +270,8 @@ def test_children_of_others_are_handed_nothing() -> None:
         assert handed.__reduce__() == (dict, ())
 
 
+TASK = "from gymnasium.envs.classic_control import CartPoleEnv as Task"
+
 CONFIGS = {
     "agent": "mine.Agent",
     "agent.encoder": "mine.Encoder",
@@ -274,7 +289,7 @@ def test_configs_name_own_classes(key: str) -> None:
         "from lab.encoders import MLP\n"
         "class Encoder(MLP):\n    pass\n",
         registering="import gymnasium as gym\ngym.register('Task-v0', 'tasks:Task')\n",
-        tasks="from gymnasium.envs.classic_control import CartPoleEnv as Task",
+        tasks=TASK,
     )
     prepare(load("ppo-cartpole", {key: CONFIGS[key]}), fast_dev_run=True)
     assert set(modules._found) == ({"registering", "tasks"} if key == "env.id" else {"mine"})
@@ -287,6 +302,27 @@ def test_nearest_name_in_an_own_module_is_said() -> None:
         load("ppo-cartpole", {"agent.encoder": {"class_path": "mine.Encodr"}})
     with pytest.raises(ConfigError, match=r"did you mean 'mine'"):
         load("ppo-cartpole", {"agent.encoder": {"class_path": "mina.Encoder"}})
+
+
+NESTED = """
+import gymnasium as gym
+class Task(gym.Wrapper):
+    def __init__(self):
+        super().__init__(gym.make("registering:Inner-v0"))
+gym.register("Outer-v0", Task)
+"""
+
+
+def test_own_environment_makes_another_one() -> None:
+    """By an id that names its module, which Gymnasium imports for it, and for no library."""
+    write(mine=NESTED, registering="import gymnasium as gym\ngym.register('Inner-v0', 'tasks:Task')\n", tasks=TASK)
+    try:
+        with pytest.raises(ModuleNotFoundError):
+            gym.make("registering:Inner-v0")
+        prepare(load("ppo-cartpole", {"env.id": "mine:Outer-v0"}), fast_dev_run=True)
+    finally:
+        for name in ("Inner-v0", "Outer-v0"):
+            gym.registry.pop(name, None)
 
 
 def test_own_package_hidden_by_the_labs_is_said() -> None:
