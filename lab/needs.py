@@ -22,7 +22,7 @@ from lab.config.imports import import_class
 from lab.config.types import Collected, FromRun
 from lab.configuration import Config
 from lab.console.notices import notice
-from lab.console.wording import near, some
+from lab.console.wording import near, some, word
 from lab.data.collected import require_made
 from lab.errors import ConfigError, nearest
 from lab.runs.artifacts import COPIES, artifact_at, is_whole
@@ -198,7 +198,7 @@ def _find(place: str, value: Any, runs: Path, own: Path | None, fast_dev_run: bo
     signing = f"; not signed as yours, and so left out: {some(strange)} (`lab trust RUN` signs one)" if strange else ""
     raise MissingArtifactError(
         f"{key} needs the artifact {wanted.name!r} of a completed run of {wanted.run}, and there is none in "
-        f"{runs}{hint}{signing}; `lab run {wanted.run}` makes it, or add --make-needed",
+        f"{runs}{hint}{signing}; `lab run {word(wanted.run)}` makes it, or add --make-needed",
         wanted.run,
     )
 

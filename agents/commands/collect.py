@@ -7,7 +7,7 @@ from pathlib import Path
 
 from agents.recording.recipe import Recipe
 from lab.cli import options as shared
-from lab.cli.output import loading, print_json, say
+from lab.cli.output import loading, print_json, print_line, say
 
 __all__ = ["EPILOG", "SUMMARY", "Recipe", "add_options", "run"]
 
@@ -70,7 +70,7 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
     if options.json:
         print_json(told)
     else:
-        print(f"{near(folder.absolute())}: {count(told['count'], 'step')} in {count(told['episodes'], 'episode')}")
+        print_line(f"{near(folder.absolute())}: {count(told['count'], 'step')} in {count(told['episodes'], 'episode')}")
     place = word(near(Path(folder).absolute()))
     stderr().print(f"`lab data show {place}` shows what is in it, and what can be trained on it", soft_wrap=True)
     return 0

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import chain
 
-from lab.cli.output import loading, print_yaml, stdout
+from lab.cli.output import loading, print_lines, print_yaml, stdout
 from lab.cli.parser import Parser
 from lab.config.shipped import shipped
 from lab.errors import ConfigError, nearest
@@ -34,7 +34,7 @@ def answered(parser: Parser, words: Sequence[str]) -> bool:
         return True
     if whole:
         parser.print_help()
-        print(f"\nsettings of {name}:")
+        print_lines(f"\nsettings of {name}:")
         explain(name, overrides, "")
     for word in groups:
         key, _, chosen = word[2:].partition("=")
@@ -59,4 +59,4 @@ def explain(name: str, overrides: Sequence[str], asked: str) -> None:
     if not chosen:
         known = {one.key for one in found} | {one.key.rpartition(".")[2] for one in found}
         raise ConfigError(f"{name} has no setting {asked!r}{nearest(asked, known) or '; `lab show NAME` prints all'}")
-    print(settings_text(chosen, stdout().width))
+    print_lines(settings_text(chosen, stdout().width))

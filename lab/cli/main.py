@@ -10,7 +10,9 @@ from io import BufferedWriter, FileIO, TextIOWrapper
 
 from lab.cli.asked import answered
 from lab.cli.find import commands, find, load
+from lab.cli.output import print_lines, say
 from lab.cli.parser import Parser
+from lab.console.plain import plain_lines
 from lab.errors import FULL, ConfigError, EnvironmentFailedError, Interrupted, LabError, lack_of_memory
 from lab.finders.here import take_off
 from lab.system import signals
@@ -30,11 +32,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except LabError as error:
         if isinstance(error, EnvironmentFailedError) and error.__cause__ is not None:
-            traceback.print_exception(error.__cause__)  # shows the environment's author where it failed
-        _say(f"error: {error}")
+            where = "".join(traceback.format_exception(error.__cause__))  # for the environment's author
+            sys.stderr.write(plain_lines(where))
+        say(f"error: {error}")
         return error.exit_code
     except (Interrupted, KeyboardInterrupt) as error:
-        _say("interrupted; everything recorded so far is kept, and `lab resume` goes on from the last checkpoint")
+        say("interrupted; everything recorded so far is kept, and `lab resume` goes on from the last checkpoint")
         return getattr(error, "exit_code", 130)
     except BrokenPipeError:  # as in `lab list | head -1`: the reader has closed its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -42,16 +45,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (MemoryError, RuntimeError) as error:
         if not (lack := lack_of_memory(error)):
             raise
-        _say(f"error: {' '.join(words[:1])} needs {lack}")
+        say(f"error: {' '.join(words[:1])} needs {lack}")
         return 1
     except OSError as error:
         if not _is_somewhere():
-            _say("error: the working directory has been removed")
+            say("error: the working directory has been removed")
             return 2
         if error.errno not in FULL:
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter fails again at its end
-        _say(f"error: what was to be printed could not be written: {error.strerror}")
+        say(f"error: what was to be printed could not be written: {error.strerror}")
         return 1
     return code
 
@@ -106,17 +109,17 @@ def _open_streams() -> None:
 
 def _run(words: Sequence[str]) -> int:
     if not words or words[0] in ("-h", "--help", "help"):
-        print(_overview())
+        print_lines(_overview())
         return 0
     if words[0] in ("-V", "--version"):
         from importlib.metadata import version
 
-        print(f"deep-learning-lab {version('deep-learning-lab')}")
+        print_lines(f"deep-learning-lab {version('deep-learning-lab')}")
         return 0
     if words[0] == "completion":
         from lab.cli.completion import script
 
-        print(script(words[1:]))
+        print_lines(script(words[1:]))
         return 0
     if words[0].startswith("-"):
         raise ConfigError(f"expected a command, received {words[0]!r}; `lab --help` lists the commands")
@@ -136,9 +139,3 @@ def _overview() -> str:
     for heading, names in found.items():
         lines += ["", f"{heading}:", *(f"  {name:{width}}  {load(module).summary}" for name, module in names.items())]
     return "\n".join([*lines, "", *CLOSING])
-
-
-def _say(text: str) -> None:
-    from lab.cli.output import say
-
-    say(text)

@@ -11,18 +11,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from lab.console.plain import plain
+from lab.console.plain import plain, plain_lines
 from lab.errors import ConfigError, not_written
 from lab.system.files import is_name
 
 
 def stdout() -> Any:
     """Return the console for results."""
-    from rich.console import Console
+    from lab.console.notices import Terminal, width_of
 
-    from lab.console.notices import width_of
-
-    return Console(highlight=False, width=width_of(sys.stdout))
+    return Terminal(width=width_of(sys.stdout))
 
 
 def unbroken() -> Any:
@@ -68,9 +66,14 @@ def say(line: str) -> None:
         print(f"lab: {plain(line)}", file=sys.stderr, flush=True)
 
 
+def print_line(line: str = "", *, flush: bool = False) -> None:
+    """Print one line to stdout. It may quote somebody else's file: control characters are written out."""
+    print(plain(line), flush=flush)
+
+
 def print_lines(text: str) -> None:
     """Print a text of several lines to stdout, with control characters written out: a model may have learned them."""
-    print("\n".join("\t".join(map(plain, line.split("\t"))) for line in text.split("\n")))
+    print(plain_lines(text))
 
 
 def print_yaml(values: Any) -> None:

@@ -1,17 +1,32 @@
-"""The console for everything that is said while working, and lines on it that stand out."""
+"""The consoles of results and of everything that is said while working, and lines that stand out."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from typing import Any, TextIO
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.text import Text
 
-from lab.console.plain import plain
+from lab.console.plain import plain, plain_lines
 
 
-class _Console(Console):
+class Terminal(Console):
+    """Rich's console for everything that commands print; it takes rich's options. What it is given is text: no markup,
+    and nothing that a terminal obeys, in whatever cell, title or line it stands."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(highlight=False, markup=False, emoji=False, **options)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Yield what is printed. Rich's own commands to the terminal, such as those of a progress bar, are no text."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=plain_lines(segment.text))
+
+
+class _Console(Terminal):
     """Prints nothing more once its terminal or pipe is closed: that must not end a run."""
 
     def print(self, *objects: Any, **options: Any) -> None:
@@ -37,7 +52,7 @@ def width_of(stream: TextIO | None) -> int | None:
     return None if stream is not None and stream.isatty() else PIPE_WIDTH
 
 
-console = _Console(stderr=True, highlight=False, width=width_of(sys.stderr))
+console = _Console(stderr=True, width=width_of(sys.stderr))
 """Messages and progress go to stderr; stdout carries results alone."""
 
 NOTICE = "! "

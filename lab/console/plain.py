@@ -6,3 +6,10 @@ def plain(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def plain_lines(text: str) -> str:
+    """Return a text of several lines with other control characters than line breaks and tabs written as escapes."""
+    if text.isprintable():
+        return text
+    return "\n".join("\t".join(map(plain, line.split("\t"))) for line in text.split("\n"))

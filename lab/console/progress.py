@@ -88,7 +88,7 @@ class Progress:
                 MofNCompleteColumn(),
                 TextColumn("{task.fields[rate]}"),
                 TimeRemainingColumn(compact=True),
-                TextColumn("[cyan]{task.fields[metrics]}"),
+                TextColumn("{task.fields[metrics]}", style="cyan", markup=False),
                 console=console,
                 transient=True,
                 auto_refresh=False,  # else a second thread would draw beside the training

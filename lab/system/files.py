@@ -18,8 +18,9 @@ COPIED = 2**20
 
 
 def is_name(text: str) -> bool:
-    """Whether a text may be the name of a file or folder, and no path, nor hidden."""
-    return re.fullmatch(r"[^/\\.][^/\\]*", text) is not None
+    """Whether a text may be the name of a file or folder, and no path, nor hidden, nor with characters that a
+    terminal obeys."""
+    return text.isprintable() and re.fullmatch(r"[^/\\.][^/\\]*", text) is not None
 
 
 def at_home(path: str | os.PathLike[str]) -> Path:

@@ -19,7 +19,7 @@ from lab.config.explained import takes_class
 from lab.config.files import read
 from lab.config.imports import import_class, import_from_here, permitted
 from lab.config.shipped import families
-from lab.console.wording import near
+from lab.console.wording import near, word
 from lab.errors import ConfigError
 from lab.finders.modules import refuse_foreign_code, within_run
 from lab.trust.classes import OTHERS, is_listed, refused
@@ -147,10 +147,10 @@ class Stranger:
 
     def _classes(self, experiment: type, values: Mapping[str, Any]) -> Iterator[str]:
         """Yield the dotted names of classes that the user's overrides give, where a class may stand."""
-        for key, word in _texts(self.mine):
+        for key, text in _texts(self.mine):
             place = key.removesuffix(".class_path").removesuffix("+")
-            if DOTTED.fullmatch(word) and takes_class(experiment, values, place):
-                yield word
+            if DOTTED.fullmatch(text) and takes_class(experiment, values, place):
+                yield text
 
     def _is_mine(self, key: str) -> bool:
         return any(
@@ -161,7 +161,7 @@ class Stranger:
         """Return the error for one setting."""
         return ConfigError(
             f"{near(self.file)} is not signed as yours{in_detail(self.file)}, and its {key} {why}; if you trust it, "
-            f"--trust opens it this once and `lab trust {near(self.run)}` signs it as yours"
+            f"--trust opens it this once and `lab trust {word(near(self.run))}` signs it as yours"
         )
 
 

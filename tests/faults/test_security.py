@@ -264,7 +264,9 @@ def test_git_runs_no_command_of_a_run(capsys: pytest.CaptureFixture[str], monkey
     assert (run.dir / CANARY).exists(), "git itself would have run it"
 
 
-@pytest.mark.parametrize("name", ["../elsewhere", "/etc/passwd", "..", "a/b", "", ".hidden"])
+@pytest.mark.parametrize(
+    "name", ["../elsewhere", "/etc/passwd", "..", "a/b", "", ".hidden", "a\x1b]0;b", "a\nb", "a\u202eb"]
+)
 def test_files_are_named_after_no_path(name: str) -> None:
     """`lab export` and `lab sample` name files after a run, whose summary may be somebody else's."""
     with pytest.raises(ConfigError, match="name one with -o"):

@@ -181,6 +181,14 @@ def test_rooms_of_tests_are_small() -> None:
     assert not {str(folder): count for folder, count in counts.items() if count > MOST_MODULES}
 
 
+def test_one_file_prints() -> None:
+    """Or a text of somebody else's reaches the terminal with what that obeys."""
+    for path in FILES:
+        used = set(re.findall(r"(?<![\w.])(?<!def )(?:print\(|=print\b|Console\()", path.read_text()))
+        assert not used & {"print(", "=print"} or path == ROOT / "lab/cli/output.py", f"{path}: use print_line"
+        assert "Console(" not in used, f"{path}: use lab.console.notices.Terminal"
+
+
 def test_files_are_short() -> None:
     for path in FILES:
         assert len(path.read_text().splitlines()) <= MOST_LINES, f"{path.name} has too many lines"

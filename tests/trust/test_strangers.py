@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -280,6 +281,15 @@ def test_reader_names_modules_here(ppo: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="is not signed as yours"):
         load(theirs(ppo, ("agent.init_args.encoder", named("evil.Encoder"))), {"env.id": "CartPole-v1"})
     assert not Path("canary").exists()
+
+
+def test_proposed_command_quotes_the_folder(ppo: dict[str, Any]) -> None:
+    theirs(ppo, ("agent", {"class_path": "evil.X"}))
+    folder = RUN.rename(RUN.with_name("r;touch canary;"))
+    with pytest.raises(ConfigError) as refusal:
+        load(str(folder / "config.yaml"))
+    proposed = re.findall("`(lab trust [^`]*)`", str(refusal.value))
+    assert [shlex.split(one)[2:] for one in proposed] == [[str(folder)]]
 
 
 def test_trust_opens_everything(ppo: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -98,6 +99,21 @@ def test_every_field_of_what_was_trained(
         path.write_bytes(written)
     new = {path.name for path in Path.cwd().rglob("*") if path.is_file()} - {path.name for path in before}
     assert new <= {"out.csv", "agent.zip", "agent.json", "film.gif", ".lock"}
+
+
+def test_folder_is_told_without_control_characters(
+    trained: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Path("theirs") / "r;touch canary;\x1b]0;OWNED\x07\nFORGED"
+    shutil.copytree(trained["export"], run)
+    for words in (["eval", str(run), "--episodes", "1"], ["export", str(run)], ["play", str(run), "-o", f"{run}.gif"]):
+        assert main(words) == 0
+        said = "".join(capsys.readouterr())
+        assert "OWNED" in said or words[0] == "export"
+        assert not any(mark in said for mark in MARKS), words
+        assert not any(line.startswith("FORGED") for line in said.splitlines()), words
+        proposed = [line for line in said.splitlines() if "lab play" in line]
+        assert [len(shlex.split(line)) for line in proposed] == [8] * (words[0] == "eval"), "the folder is one word"
 
 
 def test_whole_runs_work(trained: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:

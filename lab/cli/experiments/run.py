@@ -42,9 +42,11 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
     find(options.name)  # an unknown name is refused before PyTorch is loaded
     if options.seeds or options.vary:
         return _several(options, rest)
+    from lab.console.wording import word
+
     for name in ("jobs", "fresh"):
         if getattr(options, name):
-            raise ConfigError(f"--{name} is for several runs: `lab run {options.name} --seeds 0-4`")
+            raise ConfigError(f"--{name} is for several runs: `lab run {word(options.name)} --seeds 0-4`")
     loading(options.name)
     from lab.runner import run as run_experiment
 

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from lab.cli import options as shared
-from lab.cli.output import loading, say
+from lab.cli.output import loading, print_line, say
 from lab.errors import ConfigError
 
 SUMMARY = "kill and resume an experiment, and check that the result is the same"
@@ -52,15 +52,15 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
         )
     exact, reason = (found.undisturbed.resume.get(key) for key in ("exact", "reason"))
     if found.differences:
-        print(f"DIFFERENT after {found.kills} kills: {found.differences[0]}")
-        print(f"{len(found.differences)} differences in all; both runs are kept in {found.folder}")
+        print_line(f"DIFFERENT after {found.kills} kills: {found.differences[0]}")
+        print_line(f"{len(found.differences)} differences in all; both runs are kept in {found.folder}")
     elif not found.resumed:
-        print(
+        print_line(
             f"UNDECIDED: none of {found.kills} kills fell after a checkpoint, so no run was resumed from one; use more "
             "--kills, or save more often with --checkpoint.steps"
         )
     else:
-        print(f"EXACT after {found.kills} kills in {found.runs} run{'s' if found.runs > 1 else ''}")
+        print_line(f"EXACT after {found.kills} kills in {found.runs} run{'s' if found.runs > 1 else ''}")
     if not exact:
-        print(f"the run itself says that it cannot be resumed exactly: {reason}")
+        print_line(f"the run itself says that it cannot be resumed exactly: {reason}")
     return 1 if found.differences or not found.resumed else 0

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.cli.options import as_json
-from lab.cli.output import loading, print_json, say, stdout, writing
+from lab.cli.output import loading, print_json, print_line, say, stdout, writing
 from lab.errors import ConfigError
 
 SUMMARY = "list the data sets, download them, or show what is in one or in files of your own"
@@ -78,7 +78,7 @@ def _fetch(names: list[str]) -> int:
         fetch(dataset, announce=say)
         if dataset.archive:
             members(dataset, announce=say)
-        print(f"{name}: {dataset.folder}, verified" if dataset.remote else f"{name}: comes with {dataset.package}")
+        print_line(f"{name}: {dataset.folder}, verified" if dataset.remote else f"{name}: comes with {dataset.package}")
     return 0
 
 
@@ -107,7 +107,7 @@ def _list(options: argparse.Namespace) -> int:
         for row in rows
     ]
     stdout().print(table(("data set", "what", "size", "licence", "where"), told))
-    print(f"data folder: {data_dir()} (set LAB_DATA_DIR to change it)")
+    print_line(f"data folder: {data_dir()} (set LAB_DATA_DIR to change it)")
     return 0
 
 

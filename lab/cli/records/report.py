@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.cli import options as shared
-from lab.cli.output import say, stdout, writing
+from lab.cli.output import print_line, print_lines, say, stdout, writing
 from lab.cli.uncollected import uncollected
 from lab.errors import ConfigError
 from lab.system.files import at_home
@@ -59,7 +59,7 @@ def _report(options: argparse.Namespace, runs: list[Run], damaged: list[Path], f
         from lab.report.review.review import review
         from lab.report.wandb.publish import publish
 
-        print(publish(runs, review(runs, fields), title=title, group_by=fields))
+        print_line(publish(runs, review(runs, fields), title=title, group_by=fields, say=say))
         return 0
     _page(runs, damaged, fields, title, _command(options), path)
     return 0
@@ -71,7 +71,7 @@ def _check(runs: list[Run], fields: list[str]) -> int:
     from lab.report.review.review import review
 
     findings = review(runs, fields)
-    print(*lines(findings, stdout().width), sep="\n")
+    print_lines("\n".join(lines(findings, stdout().width)))
     return 1 if findings else 0
 
 
@@ -92,7 +92,7 @@ def _page(runs: list[Run], damaged: list[Path], fields: list[str], title: str, c
     written = content.encode("utf-8", "replace")  # names may hold half of a surrogate pair
     with writing(path):
         write_atomic(path, written)
-    print(f"{near(path)}: {size(len(written))}, {count(len(runs), 'run')}, {count(len(findings), 'finding')}")
+    print_line(f"{near(path)}: {size(len(written))}, {count(len(runs), 'run')}, {count(len(findings), 'finding')}")
 
 
 def _chosen(options: argparse.Namespace, fields: list[str]) -> tuple[list[Run], list[Path]]:

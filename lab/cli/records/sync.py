@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from lab.cli import options as shared
-from lab.cli.output import say
+from lab.cli.output import print_line, say
 
 SUMMARY = "send offline runs to Weights & Biases; rows that it has are not sent again"
 
@@ -36,7 +36,7 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
     if left_out := len(lacking) - len(mine):
         say(f"left out: {count(left_out, 'run')} not signed as yours; name one to send it under a new id")
     folders = named or mine
-    failures = send(folders, say=say, sent=print, trust=options.trust)
+    failures = send(folders, say=say, sent=lambda address: print_line(str(address)), trust=options.trust)
     if not (folders or left_out):
-        print(f"there is nothing to send from {runs}: each run was sent already or was recorded with W&B disabled")
+        print_line(f"there is nothing to send from {runs}: each run was sent already or was recorded with W&B disabled")
     return 1 if any(failures) else 0

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab.cli.csv import as_csv
-from lab.cli.output import say, writing
+from lab.cli.output import print_lines, say, writing
 from lab.cli.runs.choose import columns, in_asked_order
 from lab.console.wording import count
 from lab.runs.fields import everything, value
@@ -25,7 +25,7 @@ def export(options: argparse.Namespace, found: Sequence[Run]) -> int:
         rows = [{name: value(run, name) for name in names} for run in runs]
     written = as_csv(rows)
     if options.output in (None, "-"):
-        print(written, end="")
+        print_lines(written.removesuffix("\n"))
         return 0
     with writing(options.output):
         write_atomic(Path(options.output), written.encode())

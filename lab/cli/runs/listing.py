@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from lab.cli.output import print_json, stdout, unbroken
+from lab.cli.output import print_json, print_line, print_lines, stdout, unbroken
 from lab.cli.runs.choose import columns, in_asked_order
 from lab.cli.views.running import position
 from lab.cli.views.runs import running_table, runs_table
@@ -29,9 +29,9 @@ def show_runs(options: argparse.Namespace, found: Sequence[Run], folder: Path, o
         if running := running_table(limited, position):
             console.print(running, "")
         width = stdout().width if sys.stdout.isatty() and options.columns is None else None
-        print(*runs_table(limited, columns(options, limited), of or len(found), width), sep="\n")
+        print_lines("\n".join(runs_table(limited, columns(options, limited), of or len(found), width)))
     elif options.names or options.where or found:
-        print(f"no such runs in {folder}")
+        print_line(f"no such runs in {folder}")
     else:
-        print(f"no runs in {folder} yet; start one with `lab run NAME`")
+        print_line(f"no runs in {folder} yet; start one with `lab run NAME`")
     return 0

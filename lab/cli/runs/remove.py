@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab.cli.output import print_json, say
+from lab.cli.output import print_json, print_line, print_lines, say
 from lab.cli.runs.choose import also_damaged, chosen
 from lab.cli.views.runs import runs_table
 from lab.console.wording import count, size
@@ -28,7 +28,7 @@ def remove_runs(options: argparse.Namespace, names: Sequence[str], folder: Path)
     if also_damaged(options, names):
         doomed |= {folder_of(one, folder): one.name for one in damaged(names, folder)}
     if not doomed:
-        print(f"no such runs in {folder}; nothing was removed")
+        print_line(f"no such runs in {folder}; nothing was removed")
         return 0
     if busy := [run_id for path, run_id in doomed.items() if at_work(path)]:
         raise ConfigError(
@@ -42,11 +42,11 @@ def remove_runs(options: argparse.Namespace, names: Sequence[str], folder: Path)
         )
     sizes = {path: disk(path) for path in doomed}
     if runs and not options.json:
-        print(*runs_table(runs, SHOWN), sep="\n")
+        print_lines("\n".join(runs_table(runs, SHOWN)))
     for one in needing:
         say(f"{one}, and keeps what it has")
     if not options.yes and not _agreed(f"remove {'it' if len(doomed) == 1 else 'them'} for good?"):
-        print("nothing was removed")
+        print_line("nothing was removed")
         return 1
     clear_away(folder)
     for path in doomed:
@@ -55,7 +55,7 @@ def remove_runs(options: argparse.Namespace, names: Sequence[str], folder: Path)
         removed = [{"run": path.name, "folder": str(path), "disk": taken} for path, taken in sizes.items()]
         print_json({"removed": removed})
     else:
-        print(f"removed {count(len(doomed), 'run')}, {size(sum(sizes.values()))}")
+        print_line(f"removed {count(len(doomed), 'run')}, {size(sum(sizes.values()))}")
     return 0
 
 
@@ -63,9 +63,10 @@ def _agreed(question: str) -> bool:
     """Ask on the terminal. Raises ConfigError where there is none."""
     if not sys.stdin.isatty():
         raise ConfigError("no terminal to ask for a confirmation: --yes removes without asking; nothing was removed")
-    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
     try:
         return sys.stdin.readline().strip().lower() in ("y", "yes")
     except KeyboardInterrupt:
-        print(file=sys.stderr)
+        sys.stderr.write("\n")
         return False

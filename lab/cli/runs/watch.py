@@ -6,6 +6,8 @@ import sys
 import time
 from collections.abc import Callable
 
+from lab.cli.output import print_line
+
 EVERY = 2.0  # seconds
 CLEAR = "\x1b[H\x1b[2J"
 """Moves a terminal's cursor to its upper left corner and clears it."""
@@ -17,10 +19,10 @@ def watch(show: Callable[[], int]) -> int:
     try:
         while True:
             if sys.stdout.isatty():
-                print(CLEAR, end="")
+                sys.stdout.write(CLEAR)
             code = show()
             sys.stdout.flush()
             time.sleep(EVERY)
     except KeyboardInterrupt:
-        print()
+        print_line()
         return code

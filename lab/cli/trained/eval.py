@@ -52,7 +52,8 @@ def _play_episodes(run: Chosen, options: argparse.Namespace, rest: list[str]) ->
     from dataclasses import asdict
 
     from lab.cli.views.evaluation import returns_table
-    from lab.console.wording import near
+    from lab.console.plain import plain
+    from lab.console.wording import near, word
     from lab.statistics import spread
 
     record, checkpoint = run
@@ -67,8 +68,8 @@ def _play_episodes(run: Chosen, options: argparse.Namespace, rest: list[str]) ->
     worst = min((one for played in episodes.values() for one in played), key=lambda one: one.total)
     show = results(options).print
     show(returns_table(record, checkpoint, spreads, together, worst))
-    other = "" if checkpoint == "final" else f" --checkpoint {checkpoint}"
-    show(f"to watch it: lab play {near(record.dir)} --seed {worst.seed}{other}", soft_wrap=True, markup=False)
+    other = "" if checkpoint == "final" else f" --checkpoint {word(checkpoint)}"
+    show(plain(f"to watch it: lab play {word(near(record.dir))} --seed {worst.seed}{other}"), soft_wrap=True)
     if options.json:
         found = {
             "run_id": record.run_id,

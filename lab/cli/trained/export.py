@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from lab.cli import options as shared
-from lab.cli.output import named_after
+from lab.cli.output import named_after, print_line
 from lab.cli.using import trained, using
 from lab.errors import ConfigError
 
@@ -22,7 +22,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, rest: list[str]) -> int:
-    from lab.console.plain import plain
     from lab.console.wording import near
 
     record, model = trained(options, "export")
@@ -32,7 +31,7 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
         raise ConfigError(f"the file must end in {' or '.join(suffixes)}, received {options.output}")
     with using(record, options):
         notes = model.export(path)
-    print(f"{near(path)}: acts as the {options.checkpoint or 'final'} checkpoint of {plain(record.run_id)} does")
+    print_line(f"{near(path)}: acts as the {options.checkpoint or 'final'} checkpoint of {record.run_id} does")
     for note in notes:
-        print(f"note: {note}")
+        print_line(f"note: {note}")
     return 0

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from lab.cli import options as shared
+from lab.cli.output import print_line
 from lab.cli.using import trained, using
 from lab.errors import ConfigError
 
@@ -40,7 +41,7 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
     from lab.capabilities import Episode, Showing
 
     def told(episode: Episode) -> None:
-        print(f"seed {episode.seed}: return {episode.total:g} in {episode.length:,} steps", flush=True)
+        print_line(f"seed {episode.seed}: return {episode.total:g} in {episode.length:,} steps", flush=True)
 
     checkpoint = f"{options.checkpoint}-" if options.checkpoint not in (None, "final") else ""
     try:
@@ -57,5 +58,5 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
     except KeyboardInterrupt:
         return 130  # the usual way to close a window
     if film:
-        print(f"film: {near(film.absolute())}")
+        print_line(f"film: {near(film.absolute())}")
     return 0

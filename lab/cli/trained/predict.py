@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab.cli import options as shared
-from lab.cli.output import print_json, say, writing
+from lab.cli.output import print_json, print_line, say, writing
 from lab.cli.using import trained, using
 from lab.errors import ConfigError
 
@@ -63,7 +63,7 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
         print_json(rows)
     else:
         for row in rows:
-            print(line_of(row, model.spec.target))
+            print_line(line_of(row, model.spec.target))
     return 0
 
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from lab.cli import options as shared
-from lab.cli.output import named_after, print_lines, writing
+from lab.cli.output import named_after, print_line, print_lines, writing
 from lab.cli.using import trained, using
 from lab.errors import ConfigError
 from lab.system.files import at_home
@@ -51,5 +51,5 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
         folder = at_home(options.output or named_after(f"samples-{record.run_id}")).absolute()
         with writing(folder):
             first = write(samples, folder)
-        print(f"{near(folder)}: {count(len(samples), 'sample')}, see {near(first)}")
+        print_line(f"{near(folder)}: {count(len(samples), 'sample')}, see {near(first)}")
     return 0

@@ -8,8 +8,7 @@ from typing import Any
 from lab.cli.data.finding import Found
 from lab.cli.data.fitting import commands, misfit
 from lab.cli.data.tally import CPU, tally
-from lab.cli.output import stdout
-from lab.console.plain import plain
+from lab.cli.output import print_line, stdout
 from lab.console.tables import table
 from lab.console.wording import shown
 from lab.data.lengths import LengthBatches
@@ -50,18 +49,18 @@ def print_dataset(told: Mapping[str, Any]) -> None:
     """Print what `described` returned."""
     console = stdout()
     place = f" ({told['path']})" if told["path"] else ""
-    print(f"{plain(told['name'])}: {told['kind']}{plain(place)}")
+    print_line(f"{told['name']}: {told['kind']}{place}")
     rows = [("input", told["input"]), ("target", told["target"])]
     if told["seconds"]:
         rows.append(("length", "{:.3g} to {:.3g} seconds, half of them below {:.3g}".format(*told["seconds"])))
     rows += [("sha256", told["sha256"] or "none")]
     for name, value in rows:
-        print(f"  {name:7} {plain(value)}")
+        print_line(f"  {name:7} {value}")
     for note in told["notes"]:
-        print(f"  {plain(note)}")
+        print_line(f"  {note}")
     for line in told["beginning"]:
-        print(f"  | {plain(line)}")
-    print()
+        print_line(f"  | {line}")
+    print_line()
     splits = list(told["examples"])
     classes = list(told["classes"].items())
     lines = [(name, *(f"{each[split]:,}" for split in splits)) for name, each in classes[:MOST_CLASSES]]
@@ -69,11 +68,11 @@ def print_dataset(told: Mapping[str, Any]) -> None:
         lines.append((f"and {len(classes) - MOST_CLASSES:,} more", *("" for _ in splits)))
     lines.append(("all" if lines else "examples", *(f"{told['examples'][split]:,}" for split in splits)))
     console.print(table(("class" if classes else "", *splits), lines, right=splits))
-    print()
+    print_line()
     for command in told["commands"]:
-        print(command)
+        print_line(command)
         if command in told["misfits"]:
-            print(f"  # {plain(told['misfits'][command])}")
+            print_line(f"  # {told['misfits'][command]}")
 
 
 def _beginning(text: str) -> list[str]:

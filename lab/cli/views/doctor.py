@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from rich.console import Group, RenderableType
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -60,7 +59,7 @@ def _trials(found: Diagnosis) -> Table:
         table.add_column(justify=justify)
     for one in found.tried:
         table.add_row(
-            escape(one.alternative.setting), f"{one.gain:.2f}x", f"{_number(one.before)} ->", f"{_number(one.after)}/s"
+            one.alternative.setting, f"{one.gain:.2f}x", f"{_number(one.before)} ->", f"{_number(one.after)}/s"
         )
     return table
 

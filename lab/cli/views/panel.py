@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.markup import escape as without_markup
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -27,15 +26,10 @@ COMMANDS = {
 """By capability of what was trained: the command that uses it, and what that does."""
 
 
-def escape(text: str) -> str:
-    """Return a text as rich prints it: what a resumed run took over may be somebody else's."""
-    return without_markup(plain(text))
-
-
 def announcement(run: Summary) -> str:
     """Return one line that says which run begins."""
     threads = f", {count(run.threads, 'thread')}" if run.device == "cpu" else ""
-    return escape(f"{run.name}, seed {run.seed}, on {run.device}{threads}, {_data(run)}; folder {near(run.dir)}")
+    return plain(f"{run.name}, seed {run.seed}, on {run.device}{threads}, {_data(run)}; folder {near(run.dir)}")
 
 
 def panel(run: Summary) -> RenderableType:
@@ -45,7 +39,7 @@ def panel(run: Summary) -> RenderableType:
         lines.append(Text(plain(f"data: {_data(run)}, because {fallback}"), style="bold yellow"))
     lines += [Text(), _facts(run)]
     title = f"{run.name}, seed {run.seed}" + (" (fast-dev run)" if run.fast_dev_run else "")
-    return Panel(Group(*lines), title=escape(title), border_style=_colour(run), expand=False)
+    return Panel(Group(*lines), title=Text(plain(title)), border_style=_colour(run), expand=False)
 
 
 def _metrics(run: Summary) -> Table:
@@ -58,10 +52,10 @@ def _metrics(run: Summary) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("metric")
     for title in ("this run", *shown):
-        table.add_column(escape(title), justify="right")
+        table.add_column(plain(title), justify="right")
     for name, value in run.metrics.items():
         others = (one.get(name, "") for one in shown.values())
-        table.add_row(escape(name), "not finite" if value is None else f"{value:.5g}", *others)
+        table.add_row(plain(name), "not finite" if value is None else f"{value:.5g}", *others)
     return table
 
 
@@ -96,21 +90,21 @@ def _verdicts(run: Summary) -> Iterator[Text]:
 def _facts(run: Summary) -> Table:
     speed = rate(run.throughput.get("value", 0.0), run.throughput.get("unit", "")) if run.throughput else ""
     facts = Table.grid(padding=(0, 2))
-    facts.add_row("device", escape(f"{run.device}, {count(run.threads, 'CPU thread')}{speed and f', {speed}'}"))
+    facts.add_row("device", plain(f"{run.device}, {count(run.threads, 'CPU thread')}{speed and f', {speed}'}"))
     facts.add_row("time", ", ".join(f"{stage} {duration(seconds)}" for stage, seconds in run.durations.items()))
     if run.judged:
-        facts.add_row("weights", escape(run.judged))
+        facts.add_row("weights", plain(run.judged))
     for need in run.needs:
-        facts.add_row("uses", escape(f"{need.get('name')} of {need.get('experiment')}, run {need.get('run_id')}"))
+        facts.add_row("uses", plain(f"{need.get('name')} of {need.get('experiment')}, run {need.get('run_id')}"))
     if run.resume.get("sessions", 1) > 1:
         exact = "exactly" if run.resume.get("exact") else f"not exactly: {run.resume.get('reason')}"
         times = run.resume["sessions"] - 1
-        facts.add_row("resumed", escape(f"{'once' if times == 1 else f'{times} times'}, {exact}"))
+        facts.add_row("resumed", plain(f"{'once' if times == 1 else f'{times} times'}, {exact}"))
     if run.parent:
         at = run.parent.get("checkpoint", 0)
-        facts.add_row("forked", escape(f"from {run.parent.get('run_id')} at step {at:,}"))
-    facts.add_row("folder", escape(near(run.dir)))
-    facts.add_row("W&B", escape(_wandb(run)))
+        facts.add_row("forked", plain(f"from {run.parent.get('run_id')} at step {at:,}"))
+    facts.add_row("folder", plain(near(run.dir)))
+    facts.add_row("W&B", plain(_wandb(run)))
     return facts
 
 
@@ -133,7 +127,7 @@ def next_steps(run: Summary) -> list[Text]:
     steps = _next(run)
     width = max(len(words) for words, _ in steps)
     lines = [
-        Text.assemble((f"{words:{width}}", "cyan"), (f"  # {what}", "dim"), no_wrap=True, overflow="ignore")
+        Text.assemble((plain(f"{words:{width}}"), "cyan"), (f"  # {what}", "dim"), no_wrap=True, overflow="ignore")
         for words, what in steps
     ]
     return [Text("next", style="bold"), *lines]

@@ -59,9 +59,9 @@ def _together(outcome: Outcome, *, alone: bool, seeds: bool) -> list[RenderableT
         if "value" in outcome.reference and not own:
             spread = outcome.reference.get("spread")
             published = f"{outcome.reference['value']:g}" + (f" ± {spread:g}" if spread is not None else "")
-            figures.add_row("published", published, Text(outcome.reference["source"], style="dim"))
+            figures.add_row("published", published, Text(plain(outcome.reference["source"]), style="dim"))
         if outcome.target and not own:
-            figures.add_row("target", f"{outcome.target['value']:g}", Text(outcome.target["why"], style="dim"))
+            figures.add_row("target", f"{outcome.target['value']:g}", Text(plain(outcome.target["why"]), style="dim"))
         lines += [figures, Text()]
     lines.append(_verdict("the mean against the reference: ", outcome.reference))
     if outcome.target:

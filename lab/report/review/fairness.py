@@ -75,7 +75,7 @@ def missed_by_a_bound(evidence: Evidence) -> Iterator[Case]:
                 f"{claim.group.label} missed with {claim.group.told(missed)} from {count(int(samples), 'sample')} "
                 f"({claim.told} from {published:,})"
             )
-            yield Case(text, missed, f"`lab eval {place(missed[0])} --{setting}={published}`")
+            yield Case(text, missed, f"`lab eval {place(missed[0])} {word(f'--{setting}={published}')}`")
 
 
 @question(

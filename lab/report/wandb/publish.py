@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from lab.console.notices import console
 from lab.console.plain import plain
 from lab.console.wording import install
 from lab.errors import ConfigError, LabError
@@ -40,7 +41,7 @@ def publish(
     *,
     title: str,
     group_by: Sequence[str],
-    say: Callable[[str], None] = lambda line: print(f"lab: {line}", file=sys.stderr, flush=True),
+    say: Callable[[str], None] = lambda line: console.print(f"lab: {line}", soft_wrap=True),
 ) -> str:
     """Make a W&B Report about the runs and return its address.
 
