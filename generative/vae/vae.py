@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from generative.judges.disentanglement import mutual_information_gap, principal_components
 from generative.judges.generator import ImageGenerator
 from generative.vae.beginning import Initial, begin_at, glorot, mean_image
 from generative.vae.gaussians import (
@@ -24,7 +25,7 @@ from lab.console.wording import count
 from lab.data.base import DataModule
 from lab.data.batch import Batch
 from lab.data.loader import testing_batches, training_batches
-from lab.data.spec import DataSpec
+from lab.data.spec import DataSpec, Values
 from lab.encoders.base import EncoderFactory
 from lab.encoders.contract import build_encoder
 from lab.encoders.pretrained import Pretrained
@@ -104,6 +105,8 @@ class VAE(ImageGenerator):
             + ("" if self.beta == 1 else f", with the KL term multiplied by {self.beta:g}"),
             "test/active_units": f"latents, of {self.latent_dim}, whose posterior mean has a variance above {ACTIVE} "
             "over the test images (Burda et al. 2016, section 5)",
+            "test/mig": "mutual information gap of the means of the posteriors and the factors behind the images: 1 "
+            "where each factor has a latent of its own (Chen et al. 2018, equation 6)",
             "pictures/samples": "decoded latents that were drawn from the prior; pixels are probabilities",
             "pictures/reconstructions": "binarised images, and below each what the decoder makes of the mean of its "
             "posterior",
@@ -170,7 +173,7 @@ class VAE(ImageGenerator):
 
     def prepare_test(self, data: DataModule, device: torch.device, *, fast_dev_run: bool = False) -> None:
         super().prepare_test(data, device, fast_dev_run=fast_dev_run)
-        self.means = list[Tensor]()
+        self.means, self.factors = list[Tensor](), list[Tensor]()
         if fast_dev_run:
             self.nll_samples = min(self.nll_samples, 5)
 
@@ -180,10 +183,15 @@ class VAE(ImageGenerator):
         x = torch.bernoulli(x)
         self.log("test/nll", self.negative_log_likelihood(x, labels).mean(), batch_size=batch.weight)
         self.means.append(self(x, labels)[0])
+        if isinstance(self.spec.target, Values):
+            self.factors.append(labels)
 
     def on_test_epoch_end(self) -> None:
-        active = int((torch.cat(self.means).var(0) > ACTIVE).sum())
+        means = torch.cat(self.means)
+        active = int((means.var(0) > ACTIVE).sum())
         self.log("test/active_units", float(active))
+        if self.factors:
+            self.log("test/mig", mutual_information_gap(means, torch.cat(self.factors)))
         if active < self.latent_dim / 2:
             notice(f"{active} of {self.latent_dim} latents are active: the decoder does without the others")
         super().on_test_epoch_end()
@@ -197,7 +205,12 @@ class VAE(ImageGenerator):
         images = [half, *(x for x, _ in train)]
         mean = mean_image(images)
         nll = [F.binary_cross_entropy(mean.expand_as(x), x, reduction="none").flatten(1).sum(1) for x, _ in test]
-        return {"independent pixels": {"test/nll": torch.cat(nll).mean().item()}, **super().baselines(data)}
+        found = {"independent pixels": {"test/nll": torch.cat(nll).mean().item()}, **super().baselines(data)}
+        if isinstance(self.spec.target, Values):
+            tested, factors = (torch.cat(parts) for parts in zip(*test, strict=True))
+            codes = principal_components(torch.cat(images), tested, self.latent_dim)
+            found["principal components"] = {"test/mig": mutual_information_gap(codes, factors)}
+        return found
 
     def generate(self, count: int, labels: Tensor | None = None) -> Tensor:
         """Return images decoded from the prior, with each pixel's probability as its grey value."""

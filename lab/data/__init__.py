@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lab.data.sets.pairs import Ratings
     from lab.data.sets.recorded import Recorded
     from lab.data.sets.series import Series
+    from lab.data.sets.sprites import Sprites
     from lab.data.sets.tables import Table
     from lab.data.sets.texts import Text
     from lab.data.spec import DataSpec, InputSpec
@@ -30,6 +31,7 @@ __all__ = [
     "Recorded",
     "Series",
     "Sounds",
+    "Sprites",
     "Table",
     "Text",
 ]
@@ -48,6 +50,7 @@ __getattr__, __dir__ = lazily(
         "Recorded": "lab.data.sets.recorded",
         "Series": "lab.data.sets.series",
         "Sounds": "lab.data.sets.audio",
+        "Sprites": "lab.data.sets.sprites",
         "Table": "lab.data.sets.tables",
         "Text": "lab.data.sets.texts",
     },

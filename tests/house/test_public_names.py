@@ -29,6 +29,7 @@ NAMES = {
         "Recorded",
         "Series",
         "Sounds",
+        "Sprites",
         "Table",
         "Text",
     ),
