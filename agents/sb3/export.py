@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import pickle
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ from agents.sb3.layers import PLAIN
 from agents.sb3.plain import plain_agent, unseeded
 from lab.errors import LabError, not_written
 from lab.runs.summary import versions
-from lab.system.files import write_json
+from lab.system.files import write_atomic, write_json
 
 TOLERANCE = 1e-5
 CHECKED = 64  # random observations on which both agents must agree
@@ -54,17 +56,16 @@ def export_sb3(agent: Agent, settings: EnvSettings, path: Path) -> list[str]:
         notes.append(
             f"the agent normalises observations: load {statistics.name} with VecNormalize.load, as the zoo does"
         )
-    part = path.with_name(f".{path.stem}.part.zip")
+    written = BytesIO()
+    plain.save(written)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        plain.save(part)
-        part.replace(path)
+        write_atomic(path, written.getvalue())
         if norm is not None:
             mean, var = norm.running_mean.cpu().numpy(), norm.running_var.cpu().numpy()
             write_vecnormalize(statistics, agent.vec_env, mean, var, clip=CLIP, epsilon=EPSILON)
         write_json(path.with_suffix(".json"), description)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise not_written(path, error) from error
     return notes
 
@@ -126,4 +127,4 @@ def write_vecnormalize(
     statistics.mean, statistics.var = np.asarray(mean, np.float64), np.asarray(var, np.float64)
     normalize.obs_rms = statistics
     normalize.observation_space, normalize.action_space = unseeded(env.observation_space), unseeded(env.action_space)
-    normalize.save(str(path))
+    write_atomic(path, pickle.dumps(normalize))

@@ -23,6 +23,16 @@ def is_name(text: str) -> bool:
     return text.isprintable() and re.fullmatch(r"[^/\\.][^/\\]*", text) is not None
 
 
+def free_name(path: Path) -> Path:
+    """Return the path where neither it is there yet nor what is written beside it, as `run.json` beside `run.zip`;
+    else the first free one of `run-2.zip` and so on. A link is there, wherever it leads."""
+    names, number, stem = os.listdir(path.parent), 1, path.stem
+    while any(name == stem or name.startswith((f"{stem}.", f"{stem}-")) for name in names):
+        number += 1
+        stem = f"{path.stem}-{number}"
+    return path.with_name(f"{stem}{path.suffix}")
+
+
 def at_home(path: str | os.PathLike[str]) -> Path:
     """Return a path with `~` and `~user` replaced by that user's home; as it is where there is no such user."""
     return Path(os.path.expanduser(path))  # Path.expanduser raises RuntimeError for an unknown user

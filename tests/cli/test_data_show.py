@@ -19,7 +19,10 @@ from tests.data.own.test_sounds import folder as sound_folder
 
 def test_own_images_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     place = folder(tmp_path / "my pets", each=10, classes=("cats", "dogs"))
+    Path("thesis.png").write_text("precious")
+    Path("my pets-data.png").symlink_to("thesis.png")
     assert main(["data", "show", str(place), "--data.image_size=[12,10]"]) == 0
+    assert Path("thesis.png").read_text() == "precious", "what is there is not replaced"
     told = capsys.readouterr().out
     for part in ("images of 10x12 pixels, 3 channels", "2 classes", "20 of 20 images were resized", "sha256"):
         assert part in told
@@ -28,7 +31,7 @@ def test_own_images_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     settings = load("cnn-mnist", shlex.split(command)[3:]).as_dict()["data"]["init_args"]
     assert (settings["path"], settings["image_size"]) == (str(place), [12, 10])
     assert settings["batch_size"] < 14
-    picture = np.asarray(Image.open("my pets-data.png").convert("RGB"))
+    picture = np.asarray(Image.open("my pets-data-2.png").convert("RGB"))
     assert picture.std(axis=(0, 1)).min() > 20, "it shows something"
 
 

@@ -81,8 +81,12 @@ def test_samples_are_files_outside_the_run(sampler: Summary, capsys: pytest.Capt
     with Image.open("drawn/0000.png") as one:
         assert one.size == (28, 28)
     assert "5 samples, see drawn/grid.png" in capsys.readouterr().out
+    Path("private").mkdir()
+    Path("private/0000.png").write_text("precious")
+    Path(f"samples-{sampler.run_id}").symlink_to("private")
     assert main(["sample", str(sampler.dir), "-n", "5", "--seed", "1"]) == 0
-    other = Path(f"samples-{sampler.run_id}")
+    assert [path.read_text() for path in Path("private").iterdir()] == ["precious"], "what is there is not replaced"
+    other = Path(f"samples-{sampler.run_id}-2")
     assert (other / "0000.png").read_bytes() != Path("drawn/0000.png").read_bytes(), "another seed draws others"
     assert main(["sample", str(sampler.dir), "-n", "5", "-o", str(other)]) == 0
     assert (other / "0000.png").read_bytes() == Path("drawn/0000.png").read_bytes(), "the same seed draws the same"

@@ -116,6 +116,21 @@ def test_folder_is_told_without_control_characters(
         assert [len(shlex.split(line)) for line in proposed] == [8] * (words[0] == "eval"), "the folder is one word"
 
 
+def test_export_replaces_no_file_unasked(trained: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    """A run of somebody else's chooses the name, and a link may lie under any."""
+    run, name = trained["export"], f"ppo-cartpole-{trained['export'].name}"
+    Path("thesis.tex").write_text("precious")
+    Path(f"{name}.json").write_text("precious")
+    for part in (f".{name}-2.part.zip", f".{name}-2.zip.part", f".{name}-2.json.part"):
+        Path(part).symlink_to("thesis.tex")
+    assert main(["export", str(run)]) == 0
+    assert f"{name}-2.zip: acts as" in capsys.readouterr().out
+    assert main(["export", str(run), "-o", f"{name}-2.zip"]) == 0, "what is asked for is replaced"
+    made = {path.name for path in Path().glob(f"{name}*")}
+    assert made == {f"{name}.json", f"{name}-2.zip", f"{name}-2.json"}
+    assert {Path(one).read_text() for one in (f"{name}.json", "thesis.tex")} == {"precious"}
+
+
 def test_whole_runs_work(trained: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
     """Or the test above would prove nothing."""
     assert main(["sample", str(trained["sample"]), "-n", "1"]) == 0

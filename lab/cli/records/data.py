@@ -21,7 +21,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "names", nargs="*", metavar="DATA|PATH", help="data sets to fetch (default: all), or what to show"
     )
     parser.add_argument(
-        "-o", "--output", metavar="FILE.png", help="picture that `show` writes (default: NAME-data.png)"
+        "-o", "--output", metavar="FILE.png", help="picture that `show` writes (default: a new file, NAME-data.png)"
     )
     as_json(parser)
 
@@ -47,6 +47,8 @@ def _show(options: argparse.Namespace, rest: list[str]) -> int:
     from lab.cli.data.finding import find_data
     from lab.cli.data.pictures import picture
     from lab.cli.views.datasets import described, print_dataset
+    from lab.cli.views.samples import png
+    from lab.system.files import free_name, write_atomic
 
     found, reasons = find_data(options.names[0], rest)
     told = [described(one) for one in found]
@@ -59,9 +61,9 @@ def _show(options: argparse.Namespace, rest: list[str]) -> int:
         for reason in reasons:
             say(reason)
     if drawn is not None:
-        path = Path(options.output or f"{told[0]['name']}-data.png")
+        path = Path(options.output or free_name(Path(f"{told[0]['name']}-data.png")))
         with writing(path):
-            drawn.save(path)
+            write_atomic(path, png(drawn))
         say(f"wrote {path}")
     elif options.output:
         say("there is no picture of such data")

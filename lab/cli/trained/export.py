@@ -9,6 +9,7 @@ from lab.cli import options as shared
 from lab.cli.output import named_after, print_line
 from lab.cli.using import trained, using
 from lab.errors import ConfigError
+from lab.system.files import free_name
 
 SUMMARY = "write a trained agent as a file for another library"
 
@@ -17,7 +18,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     shared.of_run(parser)
     parser.add_argument("--format", choices=("sb3",), default="sb3", help="sb3: for Stable-Baselines3 without the lab")
     parser.add_argument(
-        "-o", "--output", metavar="FILE.zip", help="default: in the working directory, named after the run"
+        "-o", "--output", metavar="FILE.zip", help="default: a new file in the working directory, named after the run"
     )
 
 
@@ -26,7 +27,8 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
 
     record, model = trained(options, "export")
     suffixes = [f".{suffix}" for suffix in model.export_formats]
-    path = Path(options.output or named_after(f"{record.name}-{record.run_id}") + suffixes[0]).absolute()
+    usual = Path(named_after(f"{record.name}-{record.run_id}") + suffixes[0])
+    path = Path(options.output or free_name(usual)).absolute()
     if path.suffix not in suffixes:
         raise ConfigError(f"the file must end in {' or '.join(suffixes)}, received {options.output}")
     with using(record, options):

@@ -9,7 +9,7 @@ from lab.cli import options as shared
 from lab.cli.output import named_after, print_line, print_lines, writing
 from lab.cli.using import trained, using
 from lab.errors import ConfigError
-from lab.system.files import at_home
+from lab.system.files import at_home, free_name
 
 SUMMARY = "draw samples from a trained model"
 BETWEEN = "\n" + "-" * 60 + "\n"  # texts may have many lines
@@ -29,7 +29,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "-o",
         "--output",
         metavar="DIR",
-        help="folder for the files (default: samples-RUN in the working directory; texts are only printed)",
+        help="folder for the files (default: a new one, samples-RUN, in the working directory; texts are only printed)",
     )
 
 
@@ -48,8 +48,9 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
     if texts:
         print_lines(BETWEEN.join(texts))
     if options.output or len(texts) < len(samples):
-        folder = at_home(options.output or named_after(f"samples-{record.run_id}")).absolute()
+        folder = at_home(options.output or free_name(Path(named_after(f"samples-{record.run_id}")))).absolute()
         with writing(folder):
+            folder.mkdir(parents=True, exist_ok=bool(options.output))
             first = write(samples, folder)
         print_line(f"{near(folder)}: {count(len(samples), 'sample')}, see {near(first)}")
     return 0

@@ -16,9 +16,8 @@ from lab.training.pictures import grid
 
 
 def write(samples: Sequence[Image | str | Sound], folder: Path) -> Path:
-    """Write each sample into `folder`, which is made, under its number; return the file to look at first: the grid of
+    """Write each sample into `folder` under its number; return the file to look at first: the grid of
     all pictures, else the first sample."""
-    folder.mkdir(parents=True, exist_ok=True)
     paths = [_write(one, folder / f"{number:04d}") for number, one in enumerate(samples)]
     pictures = [np.asarray(one.convert("RGB")) for one in samples if isinstance(one, Image)]
     if not pictures:
@@ -32,13 +31,14 @@ def _write(sample: Image | str | Sound, path: Path) -> Path:
     elif isinstance(sample, Sound):
         suffix, content = ".wav", sample.wav()
     else:
-        suffix, content = ".png", _png(sample)
+        suffix, content = ".png", png(sample)
     written = path.with_suffix(suffix)
     write_atomic(written, content)
     return written
 
 
-def _png(picture: Image) -> bytes:
+def png(picture: Image) -> bytes:
+    """Return a picture as a PNG file."""
     drawn = BytesIO()
     picture.save(drawn, "PNG")
     return drawn.getvalue()
