@@ -1,5 +1,5 @@
-"""The working directory on Python's path, where it answers every library: it is taken off, and kept off in what this
-process starts."""
+"""The working directory on Python's path, where it answers every library, and on that of programs: it is taken off, and
+kept off in what this process starts."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ ROOT = Path(__file__).parents[2]
 
 
 def keep_children_off() -> None:
-    """Let no Python that this process starts from now on import from the working directory first. A worker process of
-    `multiprocessing` begins with `-c`, which puts it there."""
+    """Let no Python that this process starts from now on import from the working directory first, and no library find
+    its programs there (`fc-list`). A worker process of `multiprocessing` begins with `-c`, which puts the working
+    directory on Python's path; an empty part of PATH does so with programs."""
     os.environ["PYTHONSAFEPATH"] = "1"
     if _accidental():
-        parts = os.environ["PYTHONPATH"].split(os.pathsep)
-        os.environ["PYTHONPATH"] = os.pathsep.join(part for part in parts if not _is_here(part))
+        os.environ["PYTHONPATH"] = _elsewhere(os.environ["PYTHONPATH"])
+    if programs := _elsewhere(os.environ.get("PATH", "")):
+        os.environ["PATH"] = programs
 
 
 def take_off() -> None:
@@ -37,6 +39,10 @@ def _accidental() -> bool:
         return not ROOT.samefile(os.getcwd())
     except FileNotFoundError:  # it has been removed
         return False
+
+
+def _elsewhere(parts: str) -> str:
+    return os.pathsep.join(part for part in parts.split(os.pathsep) if not _is_here(part))
 
 
 def _is_here(part: str) -> bool:

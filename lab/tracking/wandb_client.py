@@ -53,12 +53,12 @@ def start_run(
         "program": "lab",  # the default is its path on this machine
         "x_transaction_log_flush_interval": 1,
         "save_code": False,
-        "disable_git": True,  # the lab asks git itself (lab/commit.py)
         "init_timeout": timeouts[0],
         "finish_timeout": timeouts[1],
         "finish_timeout_raises": True,  # the default treats rows that were never sent as sent
     }
     os.environ["WANDB_MODE"] = mode  # with the setting alone it would still look up the server's address
+    os.environ["WANDB_DISABLE_GIT"] = "true"  # and still start git, which the lab does itself (lab/commit.py)
     with _logging_in_silence(), own_settings():
         return wandb.init(
             project=None if sweeping() else project(),  # wandb uses the sweep's own and accepts no other

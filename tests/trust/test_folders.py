@@ -206,7 +206,8 @@ def test_git_is_not_asked_for_a_strangers_config(repository: Path, monkeypatch: 
 
 def test_wandb_reads_no_settings_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They would name the server that gets the reader's key, and add to what is sent."""
-    for name in ("WANDB_BASE_URL", "WANDB_MODE", "WANDB_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR"):
+    names = ("WANDB_BASE_URL", "WANDB_MODE", "WANDB_DISABLE_GIT", "WANDB_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR")
+    for name in names:
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
     own = tmp_path / "own"
@@ -216,10 +217,14 @@ def test_wandb_reads_no_settings_from_here(tmp_path: Path, monkeypatch: pytest.M
     Path("wandb").mkdir()
     Path("wandb/settings").write_text("[default]\nbase_url = http://127.0.0.1:9\nentity = them\n")
     Path("config-defaults.yaml").write_text("theirs: {value: 1}\n")
+    (own / "git").write_text(f"#!/bin/sh\ntouch {Path('canary').absolute()}\n")
+    (own / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{own}{os.pathsep}{os.environ['PATH']}")
     tear_down()  # the client of this process has read its settings
     try:
         found = start_run(tmp_path, "toy", "id", {"mine": 1}, "offline", {}, (10.0, 10.0))
         assert dict(found.config) == {"mine": 1}
+        assert not Path("canary").exists(), "git is asked by the lab alone"
         assert "127.0.0.1" not in found.settings.base_url
         assert found.settings.entity == "me"
         found.finish()
