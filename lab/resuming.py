@@ -26,7 +26,7 @@ from lab.recording import write_again, write_config, writing_to
 from lab.runner import carry_out
 from lab.runs import summary
 from lab.runs.artifacts import COPIES
-from lab.runs.folder import FORK, create, locked, require_no_links
+from lab.runs.folder import FORK, create, locked, without_links
 from lab.runs.summary import Summary
 from lab.saving import checkpoint
 from lab.saving.checkpoint import SEGMENTS, Checkpoint, blamed
@@ -68,7 +68,7 @@ def resume(
     with ExitStack() as held:
         held.enter_context(locked(folder))
         shutil.rmtree(folder / FORK, ignore_errors=True)  # left by a fork that was killed
-        require_no_links(folder)
+        unchanged = without_links(folder)
         record = summary.read_summary(folder)
         config = load(str(folder / "config.yaml"), overrides, trust=trust)
         record.mine &= config.stranger is None
@@ -113,6 +113,7 @@ def resume(
                 raise ConfigError(f"{folder} has no checkpoint to continue with another config; use `lab run`")
             notice("the run ended before its first checkpoint, so it starts again in the same folder")
         elif changed:
+            unchanged()
             with writing_to(folder):
                 record, restored = _fork(record, restored, config, held)
             notice(f"{'; '.join(changed)}: a new run continues from step {position(restored.folder):,} of {folder}")
@@ -123,6 +124,7 @@ def resume(
         record.status, record.error, record.metrics = "running", None, {}
         record.device, record.threads = describe(job.device), torch.get_num_threads()
         record.durations = {"setup": time.perf_counter() - started}
+        unchanged()
         with writing_to(record.dir):
             elsewhere = changed != every  # the data were moved, which later commands need to know
             if elsewhere:

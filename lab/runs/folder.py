@@ -87,6 +87,20 @@ def require_no_links(folder: Path) -> None:
         raise ConfigError(f"{link} is a link or no file, and a run holds files and folders alone; remove it")
 
 
+def without_links(folder: Path) -> Callable[[], None]:
+    """Look for links as `require_no_links` does, and return a function that looks again: whoever else can write there
+    may put one in the way while the run is read. It also raises ConfigError where another folder stands there."""
+    require_no_links(folder)
+    was = folder.stat()
+
+    def again() -> None:
+        require_no_links(folder)
+        if not os.path.samestat(was, folder.stat()):
+            raise ConfigError(f"{folder} is another folder than a moment ago; nothing was changed in it")
+
+    return again
+
+
 def _require_own(path: Path) -> None:
     """Raise OSError where the lock's file, which is emptied, is a link, a special file, or a file with another name."""
     if not os.path.lexists(path):

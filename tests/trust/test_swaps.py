@@ -21,14 +21,16 @@ from lab.console import progress
 from lab.encoders import MLP, InputSpec
 from lab.encoders import files as encoder_files
 from lab.encoders.files import load_encoder, save_encoder
-from lab.errors import CheckpointError, ConfigError
+from lab.errors import CheckpointError, ConfigError, SavingError
 from lab.keys.signature import FIELD
 from lab.needs import keep_copies, needs_of
 from lab.report.page import gallery
 from lab.saving import tensors
 from lab.saving.checkpoint import SEGMENTS, publish, write_segment
 from lab.saving.checkpoint import load as load_checkpoint
+from lab.saving.saver import Cadence, Saver
 from lab.system.opening import read_plain
+from lab.system.signals import Stop
 from lab.tracking import wandb as following
 from lab.tracking.journal import Journal
 from tests.faults.harness import run_killed
@@ -282,6 +284,34 @@ def test_fork_of_a_strangers_run_is_made_behind_no_link(monkeypatch: pytest.Monk
     with pytest.raises(ConfigError, match="linked is a link, and a run that is not signed"):
         lab.resume(folder, {"name": "linked"}, force=True)
     assert not list(Path("thesis").iterdir())
+
+
+@pytest.mark.parametrize("name", ["", "checkpoints", "checkpoints/segments"])
+def test_folder_that_becomes_a_link_is_not_cut_back(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is exchanged after the checkpoint in it was read."""
+    import lab.resuming
+
+    folder, victim = run_killed("ppo", 3).absolute(), Path("victim").absolute()
+    shutil.copytree(folder, victim)
+    held = {path: path.read_bytes() for path in victim.rglob("*") if path.is_file()}
+
+    def swap() -> None:
+        shutil.rmtree(folder / name, ignore_errors=True)
+        (folder / name).symlink_to(victim / name)
+
+    before(monkeypatch, lab.resuming, "prepare", swap)
+    with pytest.raises(ConfigError, match=r"is a link or no file|is another folder than a moment ago"):
+        lab.resume(folder)
+    assert {path: path.read_bytes() for path in victim.rglob("*") if path.is_file()} == held
+
+
+def test_checkpoint_is_saved_through_no_link() -> None:
+    Path("victim/step-0000000001").mkdir(parents=True)
+    Path("checkpoints").symlink_to("victim")
+    saver = Saver(Path("checkpoints"), dict, Stop(), Cadence(1))
+    with pytest.raises(SavingError, match="a link lies in its way"):
+        saver.save(2, dict)
+    assert [path.name for path in Path("victim").iterdir()] == ["step-0000000001"]
 
 
 def test_film_empties_no_other_file(tmp_path: Path) -> None:
