@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +13,19 @@ from lab.config.values import Loader
 MOST_DEPTH = 64
 MOST_PARTS = 100_000
 MOST_BITS = 10_000  # of a whole number: longer ones cannot be printed
+MOST_LETTERS = 1_000_000  # of one text
+WHOLE = re.compile(r"^(?:[-+]?(?:0|[1-9][0-9]*)|0x[0-9a-fA-F]+)$")
+"""What is a whole number, as in YAML 1.2: no base 60, no octal number that looks like a decimal one."""
 PLAIN = (str, int, float, bool, type(None))
+
+
+class Bounded(Loader):
+    """Reads the configs that the lab writes."""
+
+    yaml_implicit_resolvers = {
+        first: [(tag, WHOLE if tag.endswith(":int") else pattern) for tag, pattern in found]
+        for first, found in Loader.yaml_implicit_resolvers.items()
+    }
 
 
 class NotPlainError(ValueError):
@@ -25,7 +38,8 @@ def parse(content: bytes, *, bounded: bool) -> Any:
     Args:
         content: its bytes, in UTF-8.
         bounded: whether it must be as the lab writes configs: without aliases, which let a few lines mean billions of
-            values, not deeper than 64 levels, and made of texts, numbers, lists and mappings.
+            values, not deeper than 64 levels, and made of numbers, lists, mappings and texts of a million characters
+            at most.
 
     Raises NotPlainError.
     """
@@ -33,7 +47,7 @@ def parse(content: bytes, *, bounded: bool) -> Any:
         text = content.decode("utf-8")
         if bounded:
             _require_bounded(text)
-        values = yaml.load(text, Loader=Loader)  # noqa: S506  # a SafeLoader
+        values = yaml.load(text, Loader=Bounded if bounded else Loader)  # noqa: S506  # SafeLoaders
     except UnicodeDecodeError as error:
         raise NotPlainError(f"is not in UTF-8: {error}") from error
     except yaml.YAMLError as error:
@@ -52,6 +66,8 @@ def _require_bounded(text: str) -> None:
     for count, event in enumerate(yaml.parse(text, Loader=Loader)):
         if isinstance(event, yaml.AliasEvent):
             raise NotPlainError("has an alias (*name), and a run's config has none")
+        if isinstance(event, yaml.ScalarEvent) and len(event.value) > MOST_LETTERS:
+            raise NotPlainError(f"has a text of {len(event.value):,} characters, and at most {MOST_LETTERS:,} are read")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MOST_DEPTH or count > MOST_PARTS:
             raise NotPlainError(f"is deeper than {MOST_DEPTH} levels, or has more than {MOST_PARTS:,} parts")

@@ -29,6 +29,10 @@ FLOAT = re.compile(
 """What is a number with a fraction, as in YAML 1.2: PyYAML takes 1e6 for a text."""
 
 
+LONGEST_NUMBER = 10_000
+"""Characters of a whole number. In base 60 (`1:30`, of YAML 1.1) reading it takes the square of its length."""
+
+
 class Text(str):
     """A text that would be read as something else: `off`, `10`. jsonargparse reads any other text once more where a
     setting takes anything, as inside `env.kwargs`."""
@@ -50,6 +54,13 @@ class Loader(SafeLoader):
                 seen.add((key.tag, key.value))
         return super().construct_mapping(node, deep)
 
+    def construct_yaml_int(self, node: Any) -> int:
+        if len(node.value) > LONGEST_NUMBER:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"there is a number of {len(node.value):,} characters", node.start_mark
+            )
+        return int(super().construct_yaml_int(node))
+
 
 class Words(Loader):
     """Reads values on the command line. `None` is null there: W&B's agents write Python's words."""
@@ -63,6 +74,7 @@ def _resolve(cls: Any, tag: str, pattern: re.Pattern[str], first: str) -> None:
     cls.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", pattern, list(first))
 
 
+Loader.add_constructor("tag:yaml.org,2002:int", Loader.construct_yaml_int)  # Words inherits it
 for kind in (Loader, Words, Dumper):
     _resolve(kind, "float", FLOAT, "-+0123456789.")
 for kind in (Words, Dumper):

@@ -13,6 +13,7 @@ import pytest
 
 from lab.cli.main import main
 from lab.config.plain import NotPlainError, parse
+from lab.config.values import marked
 from lab.errors import CheckpointError, ConfigError
 from lab.resuming import resume
 from lab.runs.folder import at_work, locked, require_no_links
@@ -162,6 +163,8 @@ def test_lock_empties_nothing(kind: str, run: Path) -> None:
         ("yes: x\n", "has the key True"),
         ("a: 0x" + "f" * 5000, "holds a number of 20,000 bits"),
         ("a: " + "9" * 5000, "holds a value that cannot be read"),
+        ("a: 1" + ":0" * 1_000_000, "has a text of 2,000,001 characters"),
+        ("a: 0x" + "f" * 20_000, "there is a number of 20,002 characters"),
         ("a: 1\n---\nb: 1\n", "is not valid YAML"),
         ("a: 1\n<<: x\n", "is not valid YAML"),
         ("a: '\udc80'", "is not in UTF-8"),
@@ -170,6 +173,21 @@ def test_lock_empties_nothing(kind: str, run: Path) -> None:
 def test_yaml_of_a_run_is_plain(text: str, sentence: str) -> None:
     with pytest.raises(NotPlainError, match=sentence):
         parse(text.encode("utf-8", "surrogateescape"), bounded=True)
+
+
+@pytest.mark.timeout(60)
+def test_numbers_in_base_60_take_no_time(run: Path) -> None:
+    """Wherever a text is read: in a run's config, in the user's own, and as a word of the command line."""
+    long = "1" + ":0" * 300_000
+    found = parse(f"a: {long}\nb: 1:30\nc: 010\nd: -12\n".encode(), bounded=True)
+    assert found == {"a": long, "b": "1:30", "c": "010", "d": -12}
+    assert parse(b"a: 1:30\nb: 0x1f\n", bounded=False) == {"a": 90, "b": 31}, "the user's own is YAML 1.1, as before"
+    with pytest.raises(NotPlainError, match=r"there is a number of 600,001 characters"):
+        parse(f"a: {long}".encode(), bounded=False)
+    assert marked({"a": long}) == {"a": long}
+    with (run / "config.yaml").open("a") as config:
+        config.write(f"seed: {long}\n")
+    assert main(["runs", "--columns", "seed"]) == 0
 
 
 def test_own_yaml_has_anchors_and_dates() -> None:
