@@ -23,6 +23,10 @@ MOST_VALUES = 3_000_000
 """Of the structure of a checkpoint, and of the header of a file of tensors, which has twelve for each. The environments
 of a run of ten thousand have a tenth of it, the names of a million users or tokens a third."""
 
+MOST_SHRUNK, MOST_HOLES = 64, 2**26
+"""A file has at most so many times the bytes that it takes on the disk, and so many beyond. A disk that compresses
+takes a 32nd of what it is given at least; a file with holes takes nothing to send, and all its size in memory."""
+
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, MemoryError, SafetensorError)
 """What is raised for files that are damaged, incomplete or of another kind."""
 UNFIT = (*UNREADABLE, RuntimeError, IndexError)
@@ -42,8 +46,12 @@ def read_verified(path: Path, below: Path, expected: Mapping[str, Any], most: in
     if most is None:
         most = all_memory()
     with open_plain(path, below) as file:
-        size = os.fstat(file.fileno()).st_size
+        held = os.fstat(file.fileno())
+        size = held.st_size
         _require_size(path, size, expected)
+        taken = getattr(held, "st_blocks", 0) * 512  # 0 where the disk does not say
+        if taken and size > MOST_SHRUNK * taken + MOST_HOLES:
+            raise CheckpointError(f"{path} has {size:,} bytes, of which {taken:,} lie on the disk: it is mostly a hole")
         try:
             content = file.read(size) if most is None or size <= most else None
         except (MemoryError, OverflowError):
@@ -67,6 +75,7 @@ def tensors_in(content: bytes) -> dict[str, Tensor]:
     """
     parse_json(content[8 : 8 + int.from_bytes(content[:8], "little")], MOST_VALUES)
     found = load(content)
+    del content  # or there would be three of each tensor for a moment
     return {name: found.pop(name).clone() for name in list(found)}
 
 

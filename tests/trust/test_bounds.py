@@ -11,6 +11,9 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load as tensors_of
+from safetensors.torch import save
 
 import lab
 from lab.cli.main import main
@@ -24,7 +27,7 @@ from lab.runs.readings import wrong_field
 from lab.runs.summary import Summary, read_summary
 from lab.saving import checkpoint, tensors
 from lab.saving.checkpoint import load, publish, segment_names
-from lab.system.files import print_of
+from lab.system.files import print_of, write_json
 from lab.system.opening import MOST_LEVELS, MOST_PARTS, copy_plain, parse_json
 from lab.tracking import journal
 from lab.tracking.journal import LARGEST, METRICS, lines_of, read_journal
@@ -158,6 +161,38 @@ def test_tensors_larger_than_memory_are_not_read(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(tensors, "all_memory", lambda: 10)
     with pytest.raises(CheckpointError, match=r"has 1\d bytes, which are too many"):
         load(folder)
+
+
+def test_holes_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file with holes takes nothing to send, and all its size in memory."""
+    weights = tmp_path / "run" / "checkpoints" / "final" / "state.safetensors"
+    publish(weights.parent, {"x": torch.ones(3)}, {})
+    os.truncate(weights, 2**24)
+    manifest = json.loads((weights.parent / "manifest.json").read_text())
+    manifest["files"][weights.name] = print_of(weights)
+    write_json(weights.parent / "manifest.json", manifest)
+    monkeypatch.setattr(tensors, "MOST_HOLES", 2**20)
+    if weights.stat().st_blocks * 512 > 2**16:
+        pytest.skip("this disk has no holes")
+    with pytest.raises(CheckpointError, match=r"has 16,777,216 bytes, of which [\d,]+ lie on the disk"):
+        load(weights.parent)
+
+
+def test_bytes_are_gone_before_tensors_are_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    gone: list[bool] = []
+
+    class Watched(bytes):
+        def __del__(self) -> None:
+            gone.append(True)
+
+    class Tensors(dict[str, torch.Tensor]):
+        def pop(self, name: str) -> torch.Tensor:  # type: ignore[override]
+            assert gone
+            return super().pop(name)
+
+    monkeypatch.setattr(tensors, "load", lambda content: Tensors(tensors_of(content)))
+    found = tensors.tensors_in(Watched(save({"x": torch.ones(3)})))
+    assert found["x"].tolist() == [1, 1, 1]
 
 
 @pytest.fixture
