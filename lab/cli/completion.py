@@ -79,12 +79,14 @@ def _completer(ways: Sequence[Complete]) -> Complete:
 
 def _settings(line: Sequence[str]) -> set[str]:
     """Return the dotted names of the settings that the config of the experiment in the line has."""
+    from lab.trust.origin import is_strangers
+
     found: set[str] = set()
     for name in line:
         path = shipped().get(name, Path(name))
         if path.suffix == ".yaml" and path.is_file():
             with suppress(ConfigError):
-                _collect(read(path), "", found)
+                _collect(read(path, is_strangers=is_strangers), "", found)
     return found
 
 

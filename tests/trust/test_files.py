@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.cli.completion import _settings
 from lab.cli.main import main
 from lab.config.plain import NotPlainError, parse
 from lab.config.values import marked
@@ -199,6 +200,19 @@ def test_bomb_is_refused_at_once(run: Path) -> None:
     (run / "config.yaml").write_text("\n".join(lines))
     for words in (["runs", "--export", "csv"], ["report", "--check"], ["eval", str(run)], ["resume", str(run)]):
         assert main(words) in (0, 1, 2, 5)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("place", ["folder-0/bomb.yaml", "folder-0/20260101-000000/config.yaml"])
+def test_completion_reads_a_strangers_file_with_bounds(place: str, run: Path) -> None:
+    """The shell asks as soon as its name stands in the line."""
+    lines = ["a0: &a0 {x: 1, y: 2}", *(f"a{i}: &a{i} {{l: *a{i - 1}, r: *a{i - 1}}}" for i in range(1, 40))]
+    path = run.parents[1] / place
+    path.write_text("\n".join(lines))
+    assert not _settings(["show", str(path)])
+    own = Path("own.yaml")
+    own.write_text("base: &base {x: 1}\nother: *base\n")
+    assert _settings(["run", str(own)]) == {"base.x", "other.x"}
 
 
 @pytest.mark.parametrize(
