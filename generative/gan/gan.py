@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from generative.gan.losses import discriminator_loss, generator_loss
+from generative.gan.losses import LOSSES, Game
+from generative.gan.penalties import gradient_penalty, r1
 from generative.judges.generator import ImageGenerator
-from lab.config.types import PositiveInt
+from lab.config.roles import Roles
+from lab.config.types import NonNegativeFloat, PositiveFloat, PositiveInt
 from lab.data.batch import Batch
 from lab.data.spec import DataSpec
 from lab.encoders.base import EncoderFactory
@@ -26,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class GAN(ImageGenerator):
-    """Non-saturating GAN: the discriminator is the shared encoder with one linear layer, the generator its mirror.
+    """The discriminator is the shared encoder with one linear layer, the generator by default its mirror.
 
     `trainer.ema` averages the generator only (Yazici et al. 2019); the exported encoder is the trained discriminator's.
 
@@ -34,12 +38,32 @@ class GAN(ImageGenerator):
         encoder: the discriminator's trunk.
         generator: from noise to logits of pixels; null for the encoder's mirror with batch norm.
         latent_dim: length of the noise vector, drawn from N(0, 1).
+        loss: of both players: `non-saturating`, `least-squares`, `hinge` or `wasserstein`.
         spectral: spectral norm on all layers of the discriminator (Miyato et al. 2018); the exported encoder is plain.
+        r1: weight of R1, a penalty on the discriminator's slope at real images.
+        gradient_penalty: weight of the penalty that keeps its slope near 1 between real and generated images.
+        penalty_every: discriminator steps between two penalties, each of which weighs so much more (Karras et al.
+            2020, section 2.2).
+        discriminator_steps: steps of the discriminator for each of the generator.
+        discriminator_rate: its learning rate divided by the generator's (Heusel et al. 2017).
+        conditional: both are told the class of an image: the generator beside the noise (Mirza & Osindero 2014), the
+            discriminator by a product with its features (projection, Miyato & Koyama 2018).
         fid_samples: generated images behind `test/classifier_fid`, at most as many as there are test images; null to
             leave the judge out.
     """
 
     averaged = ("generator",)
+    roles = Roles(
+        added={
+            "loss": "non-saturating",
+            "r1": 0.0,
+            "gradient_penalty": 0.0,
+            "penalty_every": 1,
+            "discriminator_steps": 1,
+            "discriminator_rate": 1.0,
+            "conditional": False,
+        }
+    )
 
     def __init__(
         self,
@@ -48,20 +72,36 @@ class GAN(ImageGenerator):
         encoder: EncoderFactory,
         generator: DecoderFactory | None = None,
         latent_dim: PositiveInt = 64,
+        loss: Game = "non-saturating",
         spectral: bool = True,
+        r1: NonNegativeFloat = 0.0,
+        gradient_penalty: NonNegativeFloat = 0.0,
+        penalty_every: PositiveInt = 1,
+        discriminator_steps: PositiveInt = 1,
+        discriminator_rate: PositiveFloat = 1.0,
+        conditional: bool = False,
         fid_samples: PositiveInt | None = 10_000,
     ) -> None:
         super().__init__(spec, fid_samples)
         self.automatic_optimization = False
-        self.latent_dim = latent_dim
+        self.latent_dim, self.game = latent_dim, LOSSES[loss]
+        self.r1, self.gradient_penalty, self.penalty_every = r1, gradient_penalty, penalty_every
+        self.discriminator_steps, self.discriminator_rate = discriminator_steps, discriminator_rate
         image = spec.require_one_input("GAN")
         self.encoder = build_encoder(encoder, image)
         self.head = nn.Linear(self.encoder.features_dim, 1)
-        self.generator = generator(image, latent_dim) if generator else self.encoder.mirror(latent_dim, batch_norm=True)
+        self.conditional = conditional
+        self.classes = spec.require_classes("a conditional GAN") if conditional else 0
+        if conditional:
+            self.projection = nn.Embedding(self.classes, self.encoder.features_dim)
+        inputs = latent_dim + self.classes
+        self.generator = generator(image, inputs) if generator else self.encoder.mirror(inputs, batch_norm=True)
         if spectral:
             for module in [*self.encoder.modules(), self.head]:
                 if isinstance(module, nn.Conv2d | nn.Linear):
                     spectral_norm(module)
+            if conditional:
+                spectral_norm(self.projection)
         self.descriptions = {
             "val/loss": "the discriminator's loss on validation images and as many samples: lower means that it tells "
             "them apart better, not that the samples are better",
@@ -72,52 +112,65 @@ class GAN(ImageGenerator):
             **self.judged,
         }
 
-    def forward(self, z: Tensor) -> Tensor:
-        """Return images `(B, C, H, W)` in [0, 1] for noise `(B, Z)`."""
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return images `(B, C, H, W)` in [0, 1] for noise `(B, Z)` and, where they count, classes `(B,)`."""
+        if self.conditional and labels is not None:
+            z = torch.cat([z, F.one_hot(labels, self.classes).to(z)], dim=1)
         return torch.sigmoid(self.generator(z))
 
-    def score(self, x: Tensor) -> Tensor:
-        """Return the discriminator's logits `(B, 1)`: positive for real."""
-        return self.head(self.encoder(x))  # type: ignore[no-any-return]
+    def score(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return the discriminator's scores `(B, 1)`: high for real. By the non-saturating loss they are logits."""
+        features = self.encoder(x)  # (B, F)
+        score: Tensor = self.head(features)
+        if self.conditional and labels is not None:
+            score = score + (self.projection(labels) * features).sum(1, keepdim=True)
+        return score
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Return both losses for fresh noise. The training step computes the same ones, each with its own gradients."""
-        x, _ = batch
-        real, fake = self.score(x), self.score(self(self._noise(len(x))))
-        return {"loss": discriminator_loss(real, fake), "generator_loss": generator_loss(fake)}
+        x, labels = batch
+        real, fake = self.score(x, labels), self.score(self(self._noise(len(x)), labels), labels)
+        return {"loss": self.game.discriminator(real, fake), "generator_loss": self.game.generator(fake)}
 
     def training_step(self, batch: Batch, batch_index: int) -> Any:
         for_generator, for_discriminator = self.optimizers()  # type: ignore[attr-defined]  # as in parameter_groups
-        x, _ = batch
-        fake = self(self._noise(len(x)))  # G(z), (B, C, H, W)
+        x, labels = batch
+        moves = batch_index % self.discriminator_steps == 0  # whether the generator makes a step too
+        with torch.set_grad_enabled(moves):
+            fake = self(self._noise(len(x)), labels)  # G(z), (B, C, H, W)
 
-        real_score, fake_score = self.score(x), self.score(fake.detach())
-        loss = discriminator_loss(real_score, fake_score)
-        self.require_finite({"discriminator_loss": loss})
-        self._step(for_discriminator, loss)
+        real_score, fake_score = self.score(x, labels), self.score(fake.detach(), labels)
+        loss = self.game.discriminator(real_score, fake_score)
+        penalty = self._penalty(x, fake.detach(), labels) if batch_index % self.penalty_every == 0 else 0.0
+        self.require_finite({"discriminator_loss": loss + penalty})
+        self._step(for_discriminator, loss + penalty)
+        figures = {"discriminator_loss": loss.detach()}
 
-        loss_generator = generator_loss(self.score(fake))
-        self.require_finite({"generator_loss": loss_generator})
-        self._step(for_generator, loss_generator)
+        if moves:
+            loss_generator = self.game.generator(self.score(fake, labels))
+            self.require_finite({"generator_loss": loss_generator})
+            self._step(for_generator, loss_generator)
+            figures["generator_loss"] = loss_generator.detach()
         for schedule in self.lr_schedulers():  # type: ignore[union-attr]
             schedule.step()
 
-        return {
-            "discriminator_loss": loss.detach(),
-            "generator_loss": loss_generator.detach(),
+        return figures | {
             "score_real": real_score.detach().sigmoid().mean(),
             "score_fake": fake_score.detach().sigmoid().mean(),
         }
 
     def parameter_groups(self) -> list[ParameterGroup]:
-        discriminator = [p for p in (*self.encoder.parameters(), *self.head.parameters()) if p.requires_grad]
+        judging = [p for name, p in self.named_parameters() if not name.startswith(("generator.", "judge."))]
+        discriminator = [p for p in judging if p.requires_grad]
         return [
             ParameterGroup(self.generator.parameters(), optimizer="generator"),
-            ParameterGroup(discriminator, optimizer="discriminator"),
+            ParameterGroup(discriminator, optimizer="discriminator", rate=self.discriminator_rate),
         ]
 
     def generate(self, count: int, labels: Tensor | None = None) -> Tensor:
-        return self(self._noise(count))  # type: ignore[no-any-return]
+        if self.conditional and labels is None:
+            labels = torch.randint(self.classes, (count,), device=self.device)
+        return self(self._noise(count), labels)  # type: ignore[no-any-return]
 
     def test_step(self, batch: Batch, batch_index: int) -> None:
         """The losses of two players say nothing about the samples: the judge does."""
@@ -128,10 +181,21 @@ class GAN(ImageGenerator):
         ends = self._noise(20).view(2, 10, 1, self.latent_dim)
         weights = torch.linspace(0, 1, 11, device=self.device).view(1, 11, 1)
         walk = ends[0] * (1 - weights) + ends[1] * weights  # (10, 11, Z)
-        return drawn | {"interpolations": grid(self(walk.flatten(0, 1)), columns=11)}
+        labels = torch.arange(10, device=self.device).repeat_interleave(11) % (self.classes or 10)
+        return drawn | {"interpolations": grid(self(walk.flatten(0, 1), labels), columns=11)}
 
     def _noise(self, count: int) -> Tensor:
         return torch.randn(count, self.latent_dim, device=self.device)
+
+    def _penalty(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Tensor | float:
+        """What the discriminator's slope costs."""
+        score = partial(self.score, labels=labels)
+        costs = []
+        if self.r1:
+            costs.append(self.r1 * r1(score, real))
+        if self.gradient_penalty:
+            costs.append(self.gradient_penalty * gradient_penalty(score, real, fake))
+        return self.penalty_every * sum(costs)
 
     def _step(self, optimizer: Any, loss: Tensor) -> None:
         """Make one step of one optimizer. No gradients of the other network's parameters are computed."""
