@@ -1,7 +1,7 @@
 """What a trained model or agent can do, as small protocols.
 
-`lab play`, `eval --episodes`, `sample`, `predict` and `export` rest on them. They are implemented by the object that an
-experiment returns as `trained`. None of them is required.
+`lab play`, `eval --episodes`, `sample`, `predict`, `reconstruct`, `traverse` and `export` rest on them. They
+are implemented by the object that an experiment returns as `trained`. None of them is required.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from lab.errors import ConfigError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from torch import Tensor
 
     from lab.data.batch import Tensors
 
@@ -102,6 +103,25 @@ class Predicts(Protocol):
 
 
 @runtime_checkable
+class Reconstructs(Protocol):
+    """Keeps a code of an image, from which it draws the image again."""
+
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """Return what the model makes of images `(B, C, H, W)` in [0, 1], of the same shape and range."""
+
+
+@runtime_checkable
+class Traverses(Protocol):
+    """Has latents, each a real number, that images are decoded from."""
+
+    def latents_of(self, images: Tensor) -> Tensor:
+        """Return latents `(B, Z)` of images `(B, C, H, W)` in [0, 1]."""
+
+    def images_of(self, latents: Tensor) -> Tensor:
+        """Return images `(B, C, H, W)` in [0, 1] for latents `(B, Z)`."""
+
+
+@runtime_checkable
 class Exports(Protocol):
     """Can be written as a file for another library."""
 
@@ -111,7 +131,14 @@ class Exports(Protocol):
         """Write `path`, and return notes for its user, one sentence each."""
 
 
-CAPABILITIES: dict[str, type] = {"act": Acts, "sample": Samples, "predict": Predicts, "export": Exports}
+CAPABILITIES: dict[str, type] = {
+    "act": Acts,
+    "sample": Samples,
+    "predict": Predicts,
+    "reconstruct": Reconstructs,
+    "traverse": Traverses,
+    "export": Exports,
+}
 
 
 def refuse_prompt(prompt: str | None, who: str) -> None:

@@ -14,9 +14,10 @@ from lab.config.classes import named_classes, overridden
 from lab.config.imports import import_class, public_name
 from lab.configuration import Config
 from lab.configuration import load as load_config
+from lab.data.base import DataModule
 from lab.encoders.base import Encoder, EncoderSource
 from lab.encoders.pretrained import Pretrained
-from lab.errors import CheckpointError
+from lab.errors import CheckpointError, ConfigError
 from lab.experiment import Experiment, RunContext, State
 from lab.job import Job, build, memory_errors, prepare, require_secrets
 from lab.needs import Need, needs_of
@@ -50,9 +51,8 @@ def evaluate(
     """Evaluate a finished run again from its config and its `checkpoint`. Nothing in its folder changes.
 
     Without overrides the figures are the recorded ones, on the same kind of device and with the same versions.
-    Overrides change the evaluation, for example to more episodes or more importance samples. Somebody else's run may
-    only name classes of the lab, unless `trust` takes it for the user's own. Raises CheckpointError if
-    the checkpoint is missing, invalid, or does not fit the settings.
+    Overrides change the evaluation, for example to more episodes. Somebody else's run may only name classes of the lab,
+    unless `trust` takes it for the user's own. Raises CheckpointError if the checkpoint is missing, invalid or unfit.
     """
     return evaluate_run(summary.read_summary(folder), overrides, checkpoint=checkpoint, trust=trust)
 
@@ -74,6 +74,15 @@ def evaluate_run(
         context = RunContext(record.dir, record.seed, job.device, Trackers([]), record.fast_dev_run)
         again.metrics = summary.finite(job.experiment.evaluate(context))
     return again
+
+
+@process_as_found()
+def data_of(record: Summary, overrides: Sequence[str] = (), *, trust: bool | None = None) -> DataModule:
+    """Return the data of a finished run, prepared. Raises ConfigError where its experiment has none."""
+    found = getattr(_prepared(record, _config(record.dir, overrides, trust)).experiment, "data", None)
+    if not isinstance(found, DataModule):
+        raise ConfigError(f"{record.run_id} is a {record.name}, which was trained on no data set")
+    return found
 
 
 @process_as_found()

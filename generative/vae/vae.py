@@ -30,7 +30,7 @@ from lab.encoders.base import EncoderFactory
 from lab.encoders.contract import build_encoder
 from lab.encoders.pretrained import Pretrained
 from lab.nn.decoders import DecoderFactory
-from lab.training.captions import named_rows
+from lab.training.captions import paired
 from lab.training.pictures import grid
 
 if TYPE_CHECKING:
@@ -225,15 +225,17 @@ class VAE(ImageGenerator):
         value."""
         return self.decoder(latents).sigmoid()  # type: ignore[no-any-return]
 
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """Return images as they are drawn from `latents_of`, of the same shape."""
+        return self.images_of(self.latents_of(images))
+
     def pictures(self, batch: Batch) -> dict[str, Image]:
         """Samples, reconstructions (original above its reconstruction) and a traversal of the busiest latents."""
         images, _ = batch
-        columns = min(16, len(images))
-        x = torch.bernoulli(images[: min(32, len(images) // columns * columns)])
+        x = torch.bernoulli(images[:32])
         latents = self.latents_of(x)
-        pairs = torch.stack([part.view(-1, columns, *x.shape[1:]) for part in (x, self.images_of(latents))], 1)
         return super().pictures(batch) | {
-            "reconstructions": named_rows(pairs.flatten(0, 2), ("image", "reconstruction"), columns),
+            "reconstructions": paired(x, self.images_of(latents), ("image", "reconstruction"), 16),
             "traversals": grid(self.images_of(_traversed(latents)), columns=WALK),
         }
 

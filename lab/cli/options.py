@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from pathlib import Path
 
 from lab.errors import ConfigError
 
@@ -62,6 +64,16 @@ def runs_dir(parser: argparse.ArgumentParser) -> None:
 def as_json(parser: argparse.ArgumentParser, what: str = "print JSON") -> None:
     """--json."""
     parser.add_argument("--json", action="store_true", help=what)
+
+
+def require_named(words: Sequence[str]) -> None:
+    """Raise ConfigError where an INPUT is no file, no folder and not standard input, or where the latter is there
+    twice."""
+    for word in words:
+        if word != "-" and not Path(word).exists():
+            raise ConfigError(f"there is no file {word}")
+    if words.count("-") > 1:
+        raise ConfigError("standard input, -, can be read once")
 
 
 def listed(names: str, flag: str) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from lab.console.plain import plain, plain_lines
 from lab.errors import ConfigError, not_written
-from lab.system.files import is_name
+from lab.system.files import at_home, is_name
 
 
 def stdout() -> Any:
@@ -45,6 +45,16 @@ def named_after(run: str) -> str:
     if not is_name(run):
         raise ConfigError(f"no file can be named after the run {run!r}; name one with -o")
     return run
+
+
+def outside_runs(output: str) -> Path:
+    """Return the absolute path that -o names. Raises ConfigError where it lies in a run's folder."""
+    from lab.finders.modules import within_run
+
+    path = at_home(output).absolute()
+    if within_run(path):
+        raise ConfigError(f"{output} lies in a run's folder, where nothing is added; choose another folder")
+    return path
 
 
 def results(options: Any) -> Any:

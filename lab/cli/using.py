@@ -54,15 +54,14 @@ def trained_by(run: Chosen, options: argparse.Namespace, capability: str, overri
     Raises ConfigError where that lacks the capability (`act`, `sample`: see `lab.capabilities`).
     """
     record = run.record
-    if record.can and capability not in record.can:
-        raise _cannot(record, capability, record.can)
     loading(options.run)
     from lab.capabilities import CAPABILITIES, capabilities_of
     from lab.evaluation import load_run
 
     found = load_run(record, overrides, checkpoint=run.checkpoint, device=options.device, trust=options.trust)
-    if not isinstance(found, CAPABILITIES[capability]):  # runs of version 0.1 do not say what they can do
-        raise _cannot(record, capability, capabilities_of(found))
+    if not isinstance(found, CAPABILITIES[capability]):  # not by `record.can`: an earlier version knew fewer
+        can = ", ".join(capabilities_of(found)) or "only be evaluated"
+        raise ConfigError(f"{record.run_id} is a {record.name}, which cannot {capability}; it can {can}")
     return found
 
 
@@ -77,9 +76,3 @@ def using(record: Summary, options: argparse.Namespace) -> Iterator[None]:
     stranger = not options.trust and is_strangers(path, read_plain(path, record.dir))
     with blamed(record.dir, when=stranger):
         yield
-
-
-def _cannot(record: Summary, capability: str, can: list[str]) -> ConfigError:
-    return ConfigError(
-        f"{record.run_id} is a {record.name}, which cannot {capability}; it can {', '.join(can) or 'only be evaluated'}"
-    )

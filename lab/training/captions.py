@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 
+import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from lab.training.pictures import SCALE, WIDEST, grid, pictures
+from lab.training.pictures import BETWEEN, SCALE, WIDEST, grid, pictures
 
 LETTERS, SMALL = 11, 4  # pixels: height of the letters, and distance around them
 NARROWEST = 84  # pixels of a cell
@@ -55,6 +56,15 @@ def named_rows(images: Tensor, names: Sequence[str], columns: int) -> Image.Imag
         middle = (row + 0.5) * picture.height / rows - LETTERS / 2
         draw.text((SMALL, middle), names[row % len(names)], INK, _font())
     return sheet
+
+
+def paired(above: Tensor, below: Tensor, names: tuple[str, str], columns: int) -> Image.Image:
+    """Lay out `(N, C, H, W)` in [0, 1] in rows of so many at most, and under each row what belongs to it, with both
+    names beside them."""
+    columns = min(columns, len(above))
+    empty = above.new_full((-len(above) % columns, *above.shape[1:]), BETWEEN)
+    rows = [torch.cat([one, empty]).view(-1, columns, *one.shape[1:]) for one in (above, below)]
+    return named_rows(torch.stack(rows, 1).flatten(0, 2), names, columns)
 
 
 def _fitting(text: str, width: int) -> str:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SCALE = 3  # screen pixels per image pixel: 28x28 is too small to judge
+BETWEEN = 0.35  # grey of what lies between images
 WIDEST = 2_400  # screen pixels of a grid, where its images are not larger themselves
 LARGEST_MATRIX, READABLE = 16.0, 0.4
 """Inches of a confusion matrix, and of a cell that has room for its count."""
@@ -34,7 +35,7 @@ def grid(images: Tensor, columns: int | None = None) -> Image.Image:
     columns = columns or math.ceil(math.sqrt(count))
     rows = -(-count // columns)
     gap = 1
-    sheet = torch.full((channels, rows * (height + gap) + gap, columns * (width + gap) + gap), 0.35)
+    sheet = torch.full((channels, rows * (height + gap) + gap, columns * (width + gap) + gap), BETWEEN)
     for i, image in enumerate(images):
         top, left = gap + i // columns * (height + gap), gap + i % columns * (width + gap)
         sheet[:, top : top + height, left : left + width] = image

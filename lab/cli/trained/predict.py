@@ -43,7 +43,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, rest: list[str]) -> int:
     if options.output and Path(options.output).suffix != ".csv":
         raise ConfigError(f"predictions are written as a file that ends in .csv, received {options.output}")
-    _require_named(options.inputs)  # before PyTorch is loaded
+    shared.require_named(options.inputs)  # before PyTorch is loaded
     record, model = trained(options, "predict", rest)
     from lab.cli.views.predictions import line_of, rows_of
     from lab.data.inputs.reading import read_inputs, reader_of
@@ -65,15 +65,6 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
         for row in rows:
             print_line(line_of(row, model.spec.target))
     return 0
-
-
-def _require_named(words: list[str]) -> None:
-    """Raise ConfigError where a word names no file, no folder and not standard input, or the latter twice."""
-    for word in words:
-        if word != "-" and not Path(word).exists():
-            raise ConfigError(f"there is no file {word}")
-    if words.count("-") > 1:
-        raise ConfigError("standard input, -, can be read once")
 
 
 def _predictions(model: Any, inputs: Tensors) -> Iterator[Prediction]:

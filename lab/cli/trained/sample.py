@@ -6,10 +6,9 @@ import argparse
 from pathlib import Path
 
 from lab.cli import options as shared
-from lab.cli.output import named_after, print_line, print_lines, writing
+from lab.cli.output import named_after, outside_runs, print_line, print_lines, writing
 from lab.cli.using import trained, using
-from lab.errors import ConfigError
-from lab.system.files import at_home, free_name
+from lab.system.files import free_name
 
 SUMMARY = "draw samples from a trained model"
 BETWEEN = "\n" + "-" * 60 + "\n"  # texts may have many lines
@@ -34,10 +33,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, rest: list[str]) -> int:
-    from lab.finders.modules import within_run
-
-    if options.output and within_run(Path(options.output).absolute()):
-        raise ConfigError(f"{options.output} lies in a run's folder, where nothing is added; choose another folder")
+    wanted = outside_runs(options.output) if options.output else None
     record, model = trained(options, "sample")
     from lab.cli.views.samples import write
     from lab.console.wording import count, near
@@ -47,10 +43,10 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
     texts = [one for one in samples if isinstance(one, str)]
     if texts:
         print_lines(BETWEEN.join(texts))
-    if options.output or len(texts) < len(samples):
-        folder = at_home(options.output or free_name(Path(named_after(f"samples-{record.run_id}")))).absolute()
+    if wanted or len(texts) < len(samples):
+        folder = wanted or free_name(Path(named_after(f"samples-{record.run_id}"))).absolute()
         with writing(folder):
-            folder.mkdir(parents=True, exist_ok=bool(options.output))
+            folder.mkdir(parents=True, exist_ok=bool(wanted))
             first = write(samples, folder)
         print_line(f"{near(folder)}: {count(len(samples), 'sample')}, see {near(first)}")
     return 0

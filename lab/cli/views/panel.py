@@ -21,6 +21,8 @@ COMMANDS = {
     "act": ("lab play {folder}", "watch it, or film it"),
     "sample": ("lab sample {folder}", "draw samples"),
     "predict": ("lab predict {folder} INPUT", "predict for an input of your own"),
+    "reconstruct": ("lab reconstruct {folder}", "draw test images again from what it keeps of them"),
+    "traverse": ("lab traverse {folder}", "walk through its latents"),
     "export": ("lab export {folder}", "write it as a file for another library"),
 }
 """By capability of what was trained: the command that uses it, and what that does."""

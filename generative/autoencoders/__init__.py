@@ -1,0 +1,25 @@
+"""Autoencoders: from an image to a code, and from the code to the image again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lab.system.lazy import lazily
+
+if TYPE_CHECKING:
+    from generative.autoencoders.autoencoder import Autoencoder
+    from generative.autoencoders.contractive import ContractiveAutoencoder
+    from generative.autoencoders.denoising import DenoisingAutoencoder
+    from generative.autoencoders.sparse import SparseAutoencoder
+
+__all__ = ["Autoencoder", "ContractiveAutoencoder", "DenoisingAutoencoder", "SparseAutoencoder"]
+
+__getattr__, __dir__ = lazily(
+    __name__,
+    {
+        "Autoencoder": "generative.autoencoders.autoencoder",
+        "ContractiveAutoencoder": "generative.autoencoders.contractive",
+        "DenoisingAutoencoder": "generative.autoencoders.denoising",
+        "SparseAutoencoder": "generative.autoencoders.sparse",
+    },
+)

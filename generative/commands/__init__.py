@@ -1,0 +1,1 @@
+"""Commands about models that draw images; `lab/cli/find.py` finds them by path."""
