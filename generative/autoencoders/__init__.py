@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING
 from lab.system.lazy import lazily
 
 if TYPE_CHECKING:
+    from generative.autoencoders.anomaly import AnomalyVAE
     from generative.autoencoders.autoencoder import Autoencoder
     from generative.autoencoders.contractive import ContractiveAutoencoder
     from generative.autoencoders.denoising import DenoisingAutoencoder
     from generative.autoencoders.sparse import SparseAutoencoder
 
-__all__ = ["Autoencoder", "ContractiveAutoencoder", "DenoisingAutoencoder", "SparseAutoencoder"]
+__all__ = ["AnomalyVAE", "Autoencoder", "ContractiveAutoencoder", "DenoisingAutoencoder", "SparseAutoencoder"]
 
 __getattr__, __dir__ = lazily(
     __name__,
     {
+        "AnomalyVAE": "generative.autoencoders.anomaly",
         "Autoencoder": "generative.autoencoders.autoencoder",
         "ContractiveAutoencoder": "generative.autoencoders.contractive",
         "DenoisingAutoencoder": "generative.autoencoders.denoising",

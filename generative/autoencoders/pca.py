@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 
 import torch
@@ -28,6 +29,12 @@ class PCA:
         """Of each number of a code over the images, falling."""
         self.components = vectors.flip(1)[:, :width].float().to(device)  # (D, Z)
         self.mean = mean.float().to(device)  # (D,)
+
+    def narrowed(self, width: int) -> PCA:
+        """Return the first components alone."""
+        made = copy.copy(self)
+        made.variances, made.components = self.variances[:width], self.components[:, :width]
+        return made
 
     def encode(self, x: Tensor) -> Tensor:
         """Return codes `(B, Z)`."""
