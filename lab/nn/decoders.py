@@ -88,19 +88,53 @@ class ConvDecoder(Decoder):
             )
         widths = [*hidden, InputSpec(self.shapes[0]).size]
         self.dense = dense(in_features, widths, activation, batch_norm=batch_norm)
-        self.blocks = nn.ModuleList()
-        for (before, after), kernel in zip(pairwise(self.shapes), kernels, strict=True):
-            block = [_upsample(before, after, kernel)]
-            if after != self.shapes[-1]:
-                block += [nn.BatchNorm2d(after[0])] if batch_norm else []
-                block.append(ACTIVATIONS[activation]())
-            self.blocks.append(nn.Sequential(*block))
+        self.blocks = _blocks(self.shapes, kernels, activation, batch_norm)
 
     def forward(self, z: Tensor) -> Tensor:
-        maps: Tensor = self.dense(z).unflatten(1, self.shapes[0])
-        for block, (_, height, width) in zip(self.blocks, self.shapes[1:], strict=True):
-            maps = block(maps)[..., :height, :width]
-        return maps
+        return _enlarged(self.dense(z).unflatten(1, self.shapes[0]), self.blocks, self.shapes)
+
+
+class MapDecoder(nn.Module):
+    """The same stages from the coarsest map on: `(B, *shapes[0])` to logits `(B, *shapes[-1])`.
+
+    Args:
+        shapes: `(C, H, W)` of the maps, coarse to fine; the last is the image.
+        kernels: as for ConvDecoder, one for each stage.
+    """
+
+    def __init__(
+        self,
+        shapes: Sequence[tuple[int, int, int]],
+        kernels: Sequence[int],
+        *,
+        activation: Activation = "relu",
+        batch_norm: bool = False,
+    ) -> None:
+        super().__init__()
+        self.shapes = list(shapes)
+        self.blocks = _blocks(self.shapes, kernels, activation, batch_norm)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _enlarged(x, self.blocks, self.shapes)
+
+
+def _blocks(
+    shapes: Sequence[tuple[int, int, int]], kernels: Sequence[int], activation: Activation, batch_norm: bool
+) -> nn.ModuleList:
+    blocks = nn.ModuleList()
+    for (before, after), kernel in zip(pairwise(shapes), kernels, strict=True):
+        block = [_upsample(before, after, kernel)]
+        if after != shapes[-1]:
+            block += [nn.BatchNorm2d(after[0])] if batch_norm else []
+            block.append(ACTIVATIONS[activation]())
+        blocks.append(nn.Sequential(*block))
+    return blocks
+
+
+def _enlarged(maps: Tensor, blocks: nn.ModuleList, shapes: Sequence[tuple[int, int, int]]) -> Tensor:
+    for block, (_, height, width) in zip(blocks, shapes[1:], strict=True):
+        maps = block(maps)[..., :height, :width]
+    return maps
 
 
 def _upsample(before: tuple[int, int, int], after: tuple[int, int, int], kernel: int) -> nn.Module:

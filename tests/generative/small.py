@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+
+CODEBOOK = Path(__file__).parents[1] / "fixtures/codebook"
+"""Of images of shape (1, 28, 28): 4 codes for each of 7 x 7 patches, with random weights."""
 
 
 def small(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return overrides for a language model, given what its YAML says; none for other experiments."""
-    if not (config.get("model") or {}).get("class_path", "").endswith(".LanguageModel"):
-        return {}
-    return {"model.sample_length": 5, "model.encoder.layers": 1}
+    """Return overrides for a language model, or for one that needs another run's codebook, given what its YAML says;
+    none for other experiments."""
+    model = config.get("model") or {}
+    if model.get("class_path", "").endswith(".LanguageModel"):
+        return {"model.sample_length": 5, "model.encoder.layers": 1}
+    return {"model.codes": str(CODEBOOK)} if "codes" in needs(model.get("init_args") or {}) else {}
+
+
+def needs(settings: Mapping[str, Any]) -> set[str]:
+    """Return the settings that name an artifact of another run."""
+    return {name for name, value in settings.items() if isinstance(value, Mapping) and "run" in value}

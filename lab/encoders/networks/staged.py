@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from lab.data.spec import InputSpec, require_one_input
 from lab.encoders.base import Encoder
-from lab.nn.decoders import ConvDecoder, Decoder
+from lab.nn.decoders import ConvDecoder, Decoder, MapDecoder
 from lab.nn.layers import Activation, Norm, dense
 from lab.nn.pooling import ImagePool, pool_image, pooled_size
 
@@ -72,6 +72,12 @@ class Staged(Encoder):
             x = block(x)
             maps.append(x)
         return maps
+
+    def mirror_of_map(self) -> MapDecoder:
+        """Return a decoder from maps like those of the last stage, `(B, C, H, W)`, to logits of `spec.shape`."""
+        return MapDecoder(
+            self.shapes[::-1], self.kernels[::-1], activation=self.activation, batch_norm=self.norm == "batch"
+        )
 
     def mirror(self, in_features: int, *, batch_norm: bool | None = None) -> Decoder:
         return ConvDecoder(

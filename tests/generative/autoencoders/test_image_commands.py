@@ -29,6 +29,11 @@ def autoencoder(tmp_path_factory: pytest.TempPathFactory) -> Summary:
     return run_of("ae-mnist", tmp_path_factory.mktemp("runs"))
 
 
+@pytest.fixture(scope="module")
+def codes(tmp_path_factory: pytest.TempPathFactory) -> Summary:
+    return run_of("vqvae-mnist", tmp_path_factory.mktemp("runs"))
+
+
 class Affine:
     """Two latents: the brightness of the left half of an image, and of the right half."""
 
@@ -76,6 +81,11 @@ def test_test_images_are_reconstructed(autoencoder: Summary, capsys: pytest.Capt
     assert Path(f"reconstructions-{autoencoder.run_id}-2.png").is_file(), "nothing is replaced"
 
 
+def test_codes_are_reconstructed_too(codes: Summary) -> None:
+    assert main(["reconstruct", str(codes.dir), "-n", "3", "-o", "codes.png"]) == 0
+    assert Path("codes.png").is_file()
+
+
 def test_own_images_have_each_their_figure(autoencoder: Summary, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("a.png", "b.png"):
         Image.fromarray(np.zeros((28, 28), np.uint8)).save(name)
@@ -96,7 +106,7 @@ def test_earlier_runs_do_not_know_the_commands(tmp_path: Path) -> None:
     assert main(["reconstruct", str(run.dir), "-n", "2"]) == 0
 
 
-def test_misuse_is_one_sentence(autoencoder: Summary, capsys: pytest.CaptureFixture[str]) -> None:
+def test_misuse_is_one_sentence(autoencoder: Summary, codes: Summary, capsys: pytest.CaptureFixture[str]) -> None:
     Path("notes.txt").write_text("no picture")
     for words, sentence in (
         (["reconstruct", str(autoencoder.dir), "none.png"], "there is no file none.png"),
@@ -104,6 +114,7 @@ def test_misuse_is_one_sentence(autoencoder: Summary, capsys: pytest.CaptureFixt
         (["reconstruct", str(autoencoder.dir), "-o", "x.jpg"], "expected a file that ends in .png, received x.jpg"),
         (["reconstruct", str(autoencoder.dir), "-o", str(autoencoder.dir / "x.png")], "lies in a run's folder"),
         (["traverse", str(autoencoder.dir), "-o", "x.png"], "expected a file that ends in .gif, received x.png"),
+        (["traverse", str(codes.dir)], "is a vqvae-mnist, which cannot traverse; it can reconstruct"),
     ):
         assert main(words) == 2, words
         assert sentence in capsys.readouterr().err
