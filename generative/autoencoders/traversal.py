@@ -65,4 +65,4 @@ def walk(model: Traverses, images: Tensor, *, latents: int = 10, between: int = 
     pairs = min(between, len(known) // 2)
     rows += [start + (end - start) * steps for start, end in zip(known[:pairs], known[pairs : 2 * pairs], strict=True)]
     drawn = model.images_of(torch.cat(rows)).view(len(rows), positions, *images.shape[1:])
-    return Walks([f"latent {int(one)}" for one in chosen] + ["between images"] * pairs, drawn)
+    return Walks([f"latent {int(one)}" for one in chosen] + ["two images"] * pairs, drawn)

@@ -49,7 +49,7 @@ def test_walks_change_one_latent_at_a_time() -> None:
     levels = torch.stack([torch.rand(400), 0.4 + 0.2 * torch.rand(400)], 1)
     images = Affine().images_of(levels)
     walks = walk(Affine(), images, latents=2, between=1, positions=5)
-    assert walks.names == ["latent 0", "latent 1", "between images"]
+    assert walks.names == ["latent 0", "latent 1", "two images"]
     assert walks.images.shape == (3, 5, 1, 3, 4)
     left, right = (walks.images[..., 0, 0, column] for column in (0, 2))  # (R, P)
     assert torch.allclose(right[0], right[0, 0].expand(5)), "the other latent stays"
