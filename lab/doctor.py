@@ -128,14 +128,14 @@ def diagnose(
     config, busy = load(name, words, trust=trust), _load()
     threads_before = torch.get_num_threads()
     try:
-        with _trial(config) as (job, turn):
+        with timed(config) as (job, turn):
             say(f"{config.common.name}: {seconds:g} s as it is")
             timing = _together([turn(seconds / TURNS) for _ in range(TURNS)])
             threads = torch.get_num_threads()
             tried = []
             for alternative in [*job.experiment.alternatives(), *_of_the_machine(job, threads)]:
                 say(f"with {alternative.setting}")
-                with suppress(ConfigError), _trial(load(name, [*words, f"--{alternative.setting}"])) as (_, other):
+                with suppress(ConfigError), timed(load(name, [*words, f"--{alternative.setting}"])) as (_, other):
                     tried.append(_beside(turn, other, alternative, seconds))
     finally:
         torch.set_num_threads(threads_before)
@@ -146,7 +146,7 @@ def diagnose(
 
 
 @contextmanager
-def _trial(config: Config) -> Iterator[tuple[Job, Turn]]:
+def timed(config: Config) -> Iterator[tuple[Job, Turn]]:
     """Yield a prepared experiment and the function that times it, after a warm-up."""
     job = prepare(config, fast_dev_run=False)
     with tempfile.TemporaryDirectory(prefix="lab-doctor-") as folder:

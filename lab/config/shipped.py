@@ -21,14 +21,14 @@ ROOT = Path(__file__).parents[2]
 
 def shipped() -> dict[str, Path]:
     """The lab's own experiments: name to file. Found beside `lab`, since others also call a package `configs`."""
-    found = (path for name in families() for path in (_configs() / name).glob("*.yaml"))
+    found = (path for name in families() for path in (configs_folder() / name).glob("*.yaml"))
     return {path.stem: path for path in sorted(found, key=lambda path: path.stem)}
 
 
 def families() -> list[str]:
     """The packages that have experiments: those with a folder of their name in `configs`."""
-    root = _configs().parent
-    return sorted(path.name for path in _configs().iterdir() if (root / path.name / "__init__.py").is_file())
+    root = configs_folder().parent
+    return sorted(path.name for path in configs_folder().iterdir() if (root / path.name / "__init__.py").is_file())
 
 
 def family(config: Mapping[str, Any]) -> str:
@@ -39,7 +39,8 @@ def family(config: Mapping[str, Any]) -> str:
     return next((root for root in roots if root in families()), "custom")
 
 
-def _configs() -> Path:
+def configs_folder() -> Path:
+    """The folder of the lab's own YAMLs."""
     return Path(str(resources.files("lab"))).parent / "configs"
 
 

@@ -18,6 +18,7 @@ from markupsafe import Markup
 
 from lab.console.notices import notice
 from lab.console.wording import count
+from lab.published.results import repeated
 from lab.report import display
 from lab.report.figures.bands import HOW
 from lab.report.figures.charts import charts_of, points_for, spec
@@ -134,6 +135,7 @@ def page(
             how=HOW,
             between_groups=[(task, differing) for task in tasks if (differing := between_groups(task, settings))],
             between_runs=[(group, differing) for group in groups if (differing := between_runs(group, settings))],
+            published=repeated(runs) if len(runs) == len(every) else [],
             costs=[cost(run) for run in runs],
             shares=time,
             versions=common_versions(runs),
