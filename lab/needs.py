@@ -106,7 +106,7 @@ def require_collected(config: Config) -> None:
         beside = setting(config.as_dict(), place.replace(".init_args", "").rpartition(".")[0])
         given = beside.get("init_args", beside)
         if not given.get("path"):
-            require_made(Collected(**value))
+            require_made(Collected(**value), hint=", or add --make-needed")
 
 
 def pin(config: Config, needs: Sequence[Need]) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -51,8 +49,9 @@ def principal_components(images: Tensor, others: Tensor, width: int) -> Tensor:
     """Return the coordinates `(M, width)` of `others` on the principal components of `images`, both flattened."""
     known, asked = images.flatten(1), others.flatten(1)
     mean = known.mean(0)
-    _, _, directions = torch.linalg.svd((known - mean).T @ (known - mean) / math.sqrt(len(known)))
-    return (asked - mean) @ directions[:width].T  # type: ignore[no-any-return]
+    _, directions = torch.linalg.eigh((known - mean).T @ (known - mean) / len(known))  # the last vary most
+    found: Tensor = (asked - mean) @ directions.flip(1)[:, :width]
+    return found
 
 
 def _indicators(factor: Tensor) -> Tensor:

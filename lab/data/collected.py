@@ -69,12 +69,12 @@ def folder_of(wanted: Collected) -> Path:
     return data_dir() / wanted.name
 
 
-def require_made(wanted: Collected) -> Path:
-    """Return the folder of a data set. Raises MissingDataError, with the command, where there is none."""
+def require_made(wanted: Collected, hint: str = "") -> Path:
+    """Return the folder of a data set. Raises MissingDataError, with the command and the hint, where there is none."""
     recipe, folder = recipe_of(wanted), folder_of(wanted)
     if not folder.exists():
         raise MissingDataError(
-            f"{wanted.name} is not in {data_dir()}; `{command_of(recipe, folder)}` collects it, or add --make-needed",
+            f"{wanted.name} is not in {data_dir()}; `{command_of(recipe, folder)}` collects it{hint}",
             wanted,
         )
     return folder

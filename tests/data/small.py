@@ -14,5 +14,7 @@ def small(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return overrides for an experiment with data, given what its YAML says; none where nothing stands in."""
     data = config.get("data") or {}
     settings = inspect.signature(import_class(data["class_path"], "data")).parameters if data else {}
+    if "collected" in settings:
+        return {"data.collected": None}
     name = data.get("init_args", {}).get("name", settings["name"].default) if "name" in settings else None
     return {"data.name": entries()[name].stand_in} if name in entries() and entries()[name].stand_in else {}

@@ -148,7 +148,7 @@ def _steps_in(folder: Path, wanted: Collected | None = None) -> Steps:
     return Steps(tensors["observations"], tensors.get("states"), found.names, tensors["starts"], found.sha256)
 
 
-def drawn_poles(episodes: int = 60, length: int = 20, height: int = 40, width: int = 60) -> Steps:
+def drawn_poles(episodes: int = 60, length: int = 20, height: int = 20, width: int = 30) -> Steps:
     """Return pictures of a dark pole on a light ground, which sways and whose foot moves: a stand-in for CartPole.
 
     Each pixel is dark by how near it is to the pole, so that small movements are visible.
@@ -159,13 +159,13 @@ def drawn_poles(episodes: int = 60, length: int = 20, height: int = 40, width: i
         steps = torch.randn(episodes, length, generator=generator) * spread
         return steps.cumsum(1).flatten()
 
-    position, angle = walks(1.0), walks(0.05).clamp(-0.5, 0.5)  # pixels, radians from the upright
+    position, angle = walks(0.15), walks(0.03).clamp(-0.5, 0.5)  # pixels, radians from the upright
     y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-    foot, along = width / 2 + position[:, None, None], height - 5.0 - y
+    foot, along = width / 2 + position[:, None, None], height - 3.0 - y
     sine, cosine = angle.sin()[:, None, None], angle.cos()[:, None, None]
     distance = ((x - foot) * cosine - along * sine).abs()  # from the line of the pole
     reach = (x - foot) * sine + along * cosine  # along it, from the foot
-    dark = (1.5 - distance).clamp(0, 1) * (reach + 0.5).clamp(0, 1) * (height / 2 - reach).clamp(0, 1)
+    dark = (2.5 - distance).clamp(0, 1) * (reach + 0.5).clamp(0, 1) * (0.7 * height - reach).clamp(0, 1)
     seen = (255 * (1 - dark)).round().to(torch.uint8).unsqueeze(1)
     states = torch.stack([position, angle], 1)
     starts = torch.arange(episodes * length) % length == 0
