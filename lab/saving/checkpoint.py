@@ -13,13 +13,13 @@ from safetensors.torch import save
 from torch import Tensor
 from torch.optim import Optimizer
 
-from lab.errors import CheckpointError, LabError
+from lab.errors import CheckpointError, LabError, SavingError
 from lab.keys.ownership import is_signed_for
 from lab.keys.signature import RUN, signed
 from lab.saving.packing import pack, unpack
 from lab.saving.tensors import MOST_VALUES, UNREADABLE, read_tensors, read_verified, require_print
 from lab.system.files import make_folder, print_of, sync_folder, write_atomic, write_json
-from lab.system.opening import parse_json, read_json
+from lab.system.opening import first_link, parse_json, read_json
 
 WEIGHTS, META, MANIFEST, SEGMENTS = "state.safetensors", "meta.json", "manifest.json", "segments"
 STAGING = ".tmp"
@@ -66,7 +66,10 @@ def publish(
     All files are written to `folder.tmp` and forced to the disk, last the manifest with their sizes and hashes, signed
     as the user's own unless `sign` is false: what is made from a checkpoint of somebody else's is his.
     Then the folder is renamed, so that a kill at any moment leaves a complete checkpoint or none.
+
+    Raises SavingError where a link lies in the way.
     """
+    require_no_link(folder.parent)
     staging = folder.with_name(folder.name + STAGING)
     shutil.rmtree(staging, ignore_errors=True)
     make_folder(staging)
@@ -85,6 +88,13 @@ def publish(
     sync_folder(staging)
     staging.rename(folder)
     sync_folder(folder.parent)
+
+
+def require_no_link(checkpoints: Path) -> None:
+    """Raise SavingError where a folder of checkpoints is a link or holds one, which whoever else can write there may
+    have put in the way since it was read."""
+    if checkpoints.is_symlink() or (checkpoints.is_dir() and first_link(checkpoints, within="wandb")):
+        raise SavingError(f"nothing is written to {checkpoints}: a link lies in its way")
 
 
 def load(folder: Path, *, signed_for: str | None = None) -> Checkpoint:

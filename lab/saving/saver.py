@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import re
 import shutil
 import time
@@ -15,8 +14,16 @@ from torch import Tensor
 
 from lab.config.types import PositiveInt
 from lab.errors import CheckpointError, SavingError
-from lab.saving.checkpoint import SEGMENTS, Checkpoint, Segment, load, publish, segment_names, write_segment
-from lab.system.opening import first_link
+from lab.saving.checkpoint import (
+    SEGMENTS,
+    Checkpoint,
+    Segment,
+    load,
+    publish,
+    require_no_link,
+    segment_names,
+    write_segment,
+)
 from lab.system.signals import Stop
 
 KEPT = 2  # rolling checkpoints
@@ -112,8 +119,7 @@ class Saver:
         folder = self.folder / f"step-{at:010d}"
         began = time.perf_counter()
         try:
-            if self.folder.is_symlink() or (self.folder.is_dir() and first_link(self.folder, within="wandb")):
-                raise OSError(errno.ELOOP, "a link lies in its way")
+            require_no_link(self.folder)
             if rows is not None:
                 self._append(rows())
             publish(folder, state(), self.meta(), self.segments, sign=self.sign)

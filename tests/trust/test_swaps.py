@@ -311,6 +311,8 @@ def test_checkpoint_is_saved_through_no_link() -> None:
     saver = Saver(Path("checkpoints"), dict, Stop(), Cadence(1))
     with pytest.raises(SavingError, match="a link lies in its way"):
         saver.save(2, dict)
+    with pytest.raises(SavingError, match="a link lies in its way"):
+        publish(Path("checkpoints/best"), {}, {})
     assert [path.name for path in Path("victim").iterdir()] == ["step-0000000001"]
 
 
