@@ -59,8 +59,8 @@ def test_words_choose_experiments(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_unmatched_words_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["list", "vea"]) == 2
-    assert "no experiment has 'vea'; did you mean 'vae'?" in capsys.readouterr().err
+    assert main(["list", "vaw"]) == 2
+    assert "no experiment has 'vaw'; did you mean 'vae'?" in capsys.readouterr().err
     assert main(["list", "vae", "dqn"]) == 2
     assert "no experiment has all of vae, dqn" in capsys.readouterr().err
 
