@@ -326,4 +326,6 @@ def test_dead_screen_is_refused(run: Summary) -> None:
 def test_only_agents_play(capsys: pytest.CaptureFixture[str]) -> None:
     run = lab.run("vae-mnist", {"data.name": "digits"}, runs_dir="runs", fast_dev_run=True)
     assert main(["play", "vae-mnist", "--runs-dir", "runs"]) == 2
-    assert capsys.readouterr().err.endswith(f"{run.run_id} is a vae-mnist, which cannot act; it can sample\n")
+    assert capsys.readouterr().err.endswith(
+        f"{run.run_id} is a vae-mnist, which cannot act; it can sample, reconstruct, traverse\n"
+    )

@@ -88,7 +88,7 @@ def test_a_run_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("lab re", {"resume", "report"}),
+        ("lab rep", {"report", "reproduce"}),
         ("lab run ppo-cartpole-f", {"ppo-cartpole-fast"}),
         ("lab run ppo-cartpole --agent.ga", {"--agent.gae_lambda", "--agent.gamma"}),
         ("lab eval ppo-", {"ppo-a", "ppo-b"}),

@@ -34,12 +34,13 @@ PART = {
     "Table": "expected a csv file, but ",
 }
 TAKERS = {
-    "image": "cnn-mnist, ",
+    "image": "cnn-mnist",
     "wav": "speech-digits",
-    "csv": "cancer-mlp, ",
+    "csv": "cancer-mlp",
     "text": "gpt-shakespeare",
-    "IDX": "cnn",
+    "IDX": "cnn-mnist",
 }
+"""An experiment of each kind, which is among those that are named."""
 
 
 def write(place: Path, content: str | bytes) -> Path:
@@ -108,14 +109,14 @@ def test_wrong_kinds_are_named(cls: str, given: str, tmp_path: Path) -> None:
     if given == "packed":
         assert said.endswith("; unpack it first")
     elif kind and not own:
-        assert f" are for {TAKERS[kind[0]]}" in said
+        assert re.search(rf" are for [^;]*\b{TAKERS[kind[0]]}\b", said)
 
 
 def test_nothing_is_written_for_a_wrong_kind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     place = image_folder(tmp_path / "pets")
     assert main(["run", "cancer-mlp", f"--data.path={place}"]) == 2
     err = capsys.readouterr().err
-    assert "is a folder of images; images are for cnn-mnist, gan-mnist, probe-mnist, vae-mnist" in err
+    assert re.search("is a folder of images; images are for [^;]*cnn-mnist, .* more$", err, re.MULTILINE)
     assert not Path("runs").exists()
 
 
