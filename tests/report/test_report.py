@@ -6,6 +6,7 @@ import base64
 import json
 import re
 from collections import Counter
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -313,6 +314,10 @@ def test_every_run_has_a_command(tmp_path: Path) -> None:
     config = {"experiment": "a.B", "agent": {"gamma": "it's; rm -rf"}, "seed": 3}
     run = Run(recorded(tmp_path, "mine", config=config, fast_dev_run=True))
     assert repeats(run, own) == """lab run mine --seed 3 '--agent.gamma=it'"'"'s; rm -rf' --fast-dev-run"""
+    stranger = Run(replace(run.record, mine=False))
+    told = str(repeats(stranger, own))
+    assert told.endswith("config.yaml --fast-dev-run"), "his settings are not handed to the reader as overrides"
+    assert "rm -rf" not in told
     other = Run(recorded(tmp_path, "theirs", config=config))
     assert str(repeats(other, own)).endswith("config.yaml")
     (other.record.dir / "config.yaml").write_text("{")
