@@ -17,6 +17,7 @@ import torch
 import lab
 from lab.cli.main import main
 from lab.encoders.files import load_encoder
+from lab.errors import ConfigError
 from lab.runs.artifacts import artifact_at
 from lab.runs.summary import read_summary
 from lab.saving.checkpoint import load as load_checkpoint
@@ -145,6 +146,16 @@ def test_evaluates_without_lender(copied: Path) -> None:
     shutil.rmtree(copied / "cnn-mnist")
     expected, found = recorded(borrower)["metrics"], lab.evaluate(here(borrower)).metrics
     assert {name: found[name] for name in expected} == pytest.approx(expected, rel=TOLERANCE)
+
+
+def test_encoder_behind_a_link_is_not_lent(copied: Path, tmp_path: Path) -> None:
+    """The run is not signed: what stands in for the copy that it lacks lies in its own folder, or is refused."""
+    (borrower,) = (run for run in FINISHED if "lab.encoders.Pretrained" in (here(run) / "config.yaml").read_text())
+    own = here(borrower) / "encoder"
+    shutil.move(own, tmp_path / "private")
+    own.symlink_to(tmp_path / "private")
+    with pytest.raises(ConfigError, match="lies outside its folder of runs"):
+        lab.evaluate(here(borrower))
 
 
 def test_lender_is_not_removed(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
