@@ -9,14 +9,23 @@ from typing import Any
 CODEBOOK = Path(__file__).parents[1] / "fixtures/codebook"
 """Of images of shape (1, 28, 28): 4 codes for each of 7 x 7 patches, with random weights."""
 
+DENOISER = {"model.network.channels": [8], "model.network.patch": 4}
+OVERRIDES: dict[str, dict[str, Any]] = {
+    "LanguageModel": {"model.sample_length": 5, "model.encoder.layers": 1},
+    "DDPM": DENOISER,
+    "FlowMatching": DENOISER,
+    "RealNVP": {"model.hidden": 8, "model.steps": 1},
+}
+"""By the name of the model's class."""
+
 
 def small(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return overrides for a language model, or for one that needs another run's codebook, given what its YAML says;
-    none for other experiments."""
+    """Return overrides for the models that need some, and for one that needs another run's codebook, given what its
+    YAML says; none for other experiments."""
     model = config.get("model") or {}
-    if model.get("class_path", "").endswith(".LanguageModel"):
-        return {"model.sample_length": 5, "model.encoder.layers": 1}
-    return {"model.codes": str(CODEBOOK)} if "codes" in needs(model.get("init_args") or {}) else {}
+    if "codes" in needs(model.get("init_args") or {}):
+        return {"model.codes": str(CODEBOOK)}
+    return OVERRIDES.get(model.get("class_path", "").rpartition(".")[2], {})
 
 
 def needs(settings: Mapping[str, Any]) -> set[str]:

@@ -41,6 +41,8 @@ NAMES = {
     "agents.dqn": ("DQN",),
     "agents.experiment": ("AgentExperiment",),
     "agents.environments.wrappers": ("FrameSkip",),
+    "generative.diffusion": ("DDPM", "FlowMatching"),
+    "generative.flows": ("RealNVP",),
     "generative.gan": ("GAN",),
     "generative.vae": ("IWAE", "VAE", "ConditionalVAE", "HierarchicalVAE", "VampVAE"),
     "supervised.classifier": ("Classifier",),
