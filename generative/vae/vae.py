@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from generative.judges.disentanglement import mutual_information_gap, principal_components
 from generative.judges.generator import ImageGenerator
+from generative.judges.pixels import independent_pixels
 from generative.vae.beginning import Initial, begin_at, glorot, mean_image
 from generative.vae.gaussians import (
     kl_to_standard_normal,
@@ -197,17 +198,11 @@ class VAE(ImageGenerator):
         super().on_test_epoch_end()
 
     def baselines(self, data: DataModule) -> Mapping[str, Mapping[str, float]]:
-        """The likelihood under independent pixels, each with the probability that is its mean over the training
-        images."""
-        train, test = training_batches(data, self.device, seed=0), testing_batches(data, self.device)
-        # A grey image is added so that no probability is 0 or 1. The mean over binarisations is exact.
-        half = torch.full((1, *data.spec.require_one_input("VAE").shape), 0.5, device=self.device)
-        images = [half, *(x for x, _ in train)]
-        mean = mean_image(images)
-        nll = [F.binary_cross_entropy(mean.expand_as(x), x, reduction="none").flatten(1).sum(1) for x, _ in test]
-        found = {"independent pixels": {"test/nll": torch.cat(nll).mean().item()}, **super().baselines(data)}
+        """The likelihood under independent pixels; the gap of principal components where there are factors."""
+        found = {**independent_pixels(data, self.device), **super().baselines(data)}
         if isinstance(self.spec.target, Values):
-            tested, factors = (torch.cat(parts) for parts in zip(*test, strict=True))
+            images = [x for x, _ in training_batches(data, self.device, seed=0)]
+            tested, factors = (torch.cat(parts) for parts in zip(*testing_batches(data, self.device), strict=True))
             codes = principal_components(torch.cat(images), tested, self.latent_dim)
             found["principal components"] = {"test/mig": mutual_information_gap(codes, factors)}
         return found

@@ -14,6 +14,8 @@ OVERRIDES: dict[str, dict[str, Any]] = {
     "LanguageModel": {"model.sample_length": 5, "model.encoder.layers": 1},
     "DDPM": DENOISER,
     "FlowMatching": DENOISER,
+    "PixelCNN": {"model.filters": 2, "model.layers": 2, "model.fid_samples": 128},
+    "RBM": {"model.hidden": 8, "model.sample_steps": 3},
     "RealNVP": {"model.hidden": 8, "model.steps": 1},
 }
 """By the name of the model's class."""

@@ -41,6 +41,8 @@ NAMES = {
     "agents.dqn": ("DQN",),
     "agents.experiment": ("AgentExperiment",),
     "agents.environments.wrappers": ("FrameSkip",),
+    "generative.autoregressive": ("LanguageModel", "PixelCNN"),
+    "generative.energy": ("RBM",),
     "generative.diffusion": ("DDPM", "FlowMatching"),
     "generative.flows": ("RealNVP",),
     "generative.gan": ("GAN",),
