@@ -13,7 +13,7 @@ from torch.distributions import Normal, kl_divergence
 
 from generative.diffusion.bound import first_gap, gap, last_gap
 from generative.diffusion.ddpm import DDPM
-from generative.diffusion.guided import Guided, evenly
+from generative.diffusion.guided import Guided, as_image, evenly
 from generative.diffusion.matching import FlowMatching, Solver, flow
 from generative.diffusion.schedule import OFFSET, CosineSchedule
 from lab.data.batch import Batch
@@ -160,6 +160,27 @@ def test_bound_of_a_gaussian_in_closed_form() -> None:
     needed = -Normal(MEAN, DEVIATION).log_prob(x).mean().item() - math.log(2 / 255)  # type: ignore[no-untyped-call]
     assert needed < fine < needed + 0.5
     assert fine < rough, "more levels make the bound tighter"
+
+
+class Off(DDPM):
+    """Takes every noisy image for the same one, a little off."""
+
+    def denoised(self, noisy: Tensor, level: Tensor, labels: Tensor, strength: float = 0.0) -> Tensor:
+        return torch.full_like(noisy, 0.35)
+
+
+def test_bound_adds_up_all_levels_and_the_class() -> None:
+    model = Off(SPEC, network=SMALL, levels=5, steps=1, bound_samples=3, fid_samples=None)
+    x, schedule = torch.full((40, 1, 4, 4), 0.25), model.schedule
+    between = 0.5 * (schedule.ratio[1] - schedule.ratio[5]).item() * 0.1**2 * 16  # the terms of all levels telescope
+    first = first_gap(x, torch.full_like(x, 0.35), schedule.noise[1].item()) + last_gap(schedule, x)
+    expected = first[0].item() + between + math.log(2)
+    found = model.bits_per_dim(x, torch.zeros(40, dtype=torch.long)).mean().item() * 16 * math.log(2)
+    assert found == pytest.approx(expected, rel=1e-4)
+
+
+def test_images_are_between_black_and_white() -> None:
+    assert as_image(torch.tensor([-2.0, -1.0, 0.0, 1.0, 3.0])).tolist() == [0, 0, 0.5, 1, 1]
 
 
 @pytest.mark.parametrize("make", MODELS, ids=NAMES)

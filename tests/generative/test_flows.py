@@ -200,6 +200,29 @@ def test_one_gaussian_has_its_exact_density() -> None:
     assert gaussian_bits(data, logit, CPU) == pytest.approx(bits_per_dim(expected, 2).mean().item(), abs=0.03)
 
 
+def test_model_begins_with_standardised_examples() -> None:
+    data = Noise()
+    data.images = torch.rand(1_500, 1, 4, 4).square()
+    models = [RealNVP(DataSpec(InputSpec((1, 4, 4))), hidden=8, steps=2, fid_samples=None) for _ in range(2)]
+    models[1].load_state_dict(models[0].state_dict())
+    for model in models:
+        model.adapt(data)
+    for first, second in zip(models[0].state_dict().values(), models[1].state_dict().values(), strict=True):
+        assert torch.equal(first, second), "what it takes follows from the examples alone"
+    z, _ = models[0].flow(dequantised(data.images))
+    assert abs(z.mean().item()) < 0.05
+    assert z.square().mean().item() == pytest.approx(1, abs=0.05)
+
+
+def test_temperature_is_the_deviation_of_the_latents() -> None:
+    samples = {}
+    for temperature in (0.005, 0.5):  # no pixel becomes black or white
+        torch.manual_seed(0)
+        model = RealNVP(DataSpec(InputSpec((1, 4, 4))), hidden=8, steps=2, temperature=temperature, fid_samples=None)
+        samples[temperature] = model.flow(model.generate(100))[0]
+    assert torch.allclose(samples[0.005], 0.01 * samples[0.5], atol=1e-4)
+
+
 def test_flow_learns_what_pixels_have_in_common() -> None:
     """All pixels of an image are of the same grey level, and all levels are as frequent: a pixel by itself needs eight
     bits."""
