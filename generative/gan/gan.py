@@ -12,9 +12,11 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from generative.gan.losses import LOSSES, Game
 from generative.gan.penalties import gradient_penalty, r1
+from generative.gan.signs import complaints, diversity, told_apart
 from generative.judges.generator import ImageGenerator
 from lab.config.roles import Roles
 from lab.config.types import NonNegativeFloat, PositiveFloat, PositiveInt
+from lab.console.notices import notice
 from lab.data.batch import Batch
 from lab.data.spec import DataSpec
 from lab.encoders.base import EncoderFactory
@@ -102,7 +104,13 @@ class GAN(ImageGenerator):
                     spectral_norm(module)
             if conditional:
                 spectral_norm(self.projection)
+        self.signs: list[Tensor] = []
+        """Of each step of the running epoch: share of pairs told apart, and diversity."""
+        self.said = False
         self.descriptions = {
+            "train/told_apart": "share of the pairs of a real and a generated image in which the discriminator scores "
+            "the real one higher: 0.5 where it guesses",
+            "train/diversity": "standard deviation of the pixels over generated images, divided by that of real ones",
             "val/loss": "the discriminator's loss on validation images and as many samples: lower means that it tells "
             "them apart better, not that the samples are better",
             "val/generator_loss": "the generator's loss on the same samples: lower means that the discriminator takes "
@@ -154,10 +162,17 @@ class GAN(ImageGenerator):
         for schedule in self.lr_schedulers():  # type: ignore[union-attr]
             schedule.step()
 
-        return figures | {
-            "score_real": real_score.detach().sigmoid().mean(),
-            "score_fake": fake_score.detach().sigmoid().mean(),
-        }
+        apart, varied = told_apart(real_score.detach(), fake_score.detach()), diversity(fake.detach(), x)
+        self.signs.append(torch.stack([apart, varied]))
+        return figures | {"told_apart": apart, "diversity": varied}
+
+    def on_train_epoch_end(self) -> None:
+        found = list(complaints(*torch.stack(self.signs).mean(0).tolist())) if self.signs else []
+        self.signs = []
+        if not self.said:
+            for complaint in found:
+                notice(complaint)
+        self.said = self.said or bool(found)
 
     def parameter_groups(self) -> list[ParameterGroup]:
         judging = [p for name, p in self.named_parameters() if not name.startswith(("generator.", "judge."))]

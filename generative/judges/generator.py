@@ -12,6 +12,7 @@ from generative.judges.classifier import Judge
 from generative.judges.judgement import Judgement, descriptions, require_enough
 from lab.capabilities import refuse_prompt
 from lab.config.roles import Roles
+from lab.console.notices import notice
 from lab.data.base import DataModule
 from lab.data.batch import Batch
 from lab.data.spec import Classes, DataSpec
@@ -80,6 +81,11 @@ class ImageGenerator(Model):
         super().on_test_epoch_end()
         if self.judgement:
             figures = self.judgement.figures(self.generate)
+            found, classes = int(figures["classes_found"]), self.judgement.judge.classes
+            if found < classes:
+                notice(
+                    f"the judge finds {found} of {classes} classes among the samples: the others are rare or missing"
+                )
             if self.conditional:
                 figures["class_agreement"] = self.judgement.agreement(lambda asked: self.generate(len(asked), asked))
             self.log_dict({f"test/{name}": value for name, value in figures.items()})
