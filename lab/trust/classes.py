@@ -23,6 +23,7 @@ KINDS = {
     "lab.encoders.base.EncoderSource",
     "lab.nn.decoders.Decoder",
     "lab.nn.unet.UNet",
+    "torch.optim.optimizer.Optimizer",
     "stable_baselines3.common.base_class.BaseAlgorithm",
     "gymnasium.core.Wrapper",
 }
