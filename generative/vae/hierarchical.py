@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from generative.vae.beginning import Initial, glorot
+from generative.vae.doubly import PLAIN, Paths
 from generative.vae.gaussians import log_bernoulli, log_normal, log_standard_normal
 from generative.vae.importance import IWAE, Bound
 from lab.config.types import PositiveInt
@@ -70,15 +72,19 @@ class HierarchicalVAE(IWAE):
         if initial == "glorot":
             glorot(self.up, self.down)
 
-    def log_weights(self, x: Tensor, samples: int, labels: Tensor | None = None) -> Tensor:
+    def log_weights(self, x: Tensor, samples: int, labels: Tensor | None = None, paths: Paths = PLAIN) -> Tensor:
         mean, log_variance = self(x)
-        h = _drawn(mean.expand(samples, -1, -1), log_variance)  # (K, B, H)
-        above, above_log_variance = self.up(h).chunk(2, dim=-1)
-        z = _drawn(above, above_log_variance)  # (K, B, Z)
+        drawn = _drawn(mean.expand(samples, -1, -1), log_variance)  # (K, B, H)
+        z = paths.used(_drawn(*self.up(drawn).chunk(2, dim=-1)))  # (K, B, Z)
+        h = paths.used(drawn)
         expected, expected_log_variance = self.down(z).chunk(2, dim=-1)
         logits = self.decode(h.flatten(0, 1)).view(samples, *x.shape)  # (K, B, C, H, W)
         joint = log_bernoulli(logits, x) + log_normal(h, expected, expected_log_variance) + log_standard_normal(z)
-        return joint - log_normal(h, mean, log_variance) - log_normal(z, above, above_log_variance)
+        # z's density depends on h, which may have gradients, and on the weights of `up`, which may not.
+        weights = {name: paths.fixed(value) for name, value in self.up.named_parameters()}
+        above, above_log_variance = functional_call(self.up, weights, (h,)).chunk(2, dim=-1)
+        of_h = log_normal(h, paths.fixed(mean), paths.fixed(log_variance))
+        return joint - of_h - log_normal(z, above, above_log_variance)
 
     def from_prior(self, count: int) -> Tensor:
         """Return h drawn from p(h), `(count, H)`: z is drawn first."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from generative.vae.beginning import Initial
-from generative.vae.gaussians import log_mean_exp
+from generative.vae.doubly import PLAIN, DoublyReparametrised
 from generative.vae.vae import VAE
 from lab.config.types import PositiveInt
 from lab.data.batch import Batch
@@ -30,8 +30,9 @@ class IWAE(VAE):
     Args:
         encoder, decoder, latent_dim, initial, nll_samples, fid_samples: as for the VAE.
         samples: importance samples per image and training step, K.
-        bound: `iwae` is the logarithm of the mean of their weights (equation 8), which is tighter with more samples;
-            `elbo` is the mean of the logarithms, the VAE with K samples of the table.
+        bound: `iwae` is the logarithm of the mean of their weights (equation 8), which is tighter with more samples,
+            and has doubly reparametrised gradients; `elbo` is the mean of the logarithms, the VAE with K samples of the
+            table.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class IWAE(VAE):
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         x, labels = batch
-        log_weights = self.log_weights(torch.bernoulli(x), self.samples, labels)  # (K, B)
-        bound = log_mean_exp(log_weights) if self.bound == "iwae" else log_weights.mean(0)
+        paths = DoublyReparametrised() if self.bound == "iwae" else PLAIN
+        log_weights = self.log_weights(torch.bernoulli(x), self.samples, labels, paths)  # (K, B)
+        bound = paths.bound(log_weights) if isinstance(paths, DoublyReparametrised) else log_weights.mean(0)
         return {"loss": -bound.mean(), "elbo": log_weights.detach().mean()}

@@ -12,6 +12,7 @@ from generative.judges.disentanglement import mutual_information_gap, principal_
 from generative.judges.generator import ImageGenerator
 from generative.judges.pixels import independent_pixels
 from generative.vae.beginning import Initial, begin_at, glorot, mean_image
+from generative.vae.doubly import PLAIN, Paths
 from generative.vae.gaussians import (
     kl_to_standard_normal,
     log_bernoulli,
@@ -78,8 +79,7 @@ class VAE(ImageGenerator):
         fid_samples: PositiveInt | None = None,
     ) -> None:
         super().__init__(spec, fid_samples)
-        self.latent_dim, self.beta, self.nll_samples = latent_dim, beta, nll_samples
-        self.initial = initial
+        self.latent_dim, self.beta, self.nll_samples, self.initial = latent_dim, beta, nll_samples, initial
         image = spec.require_one_input("VAE")
         self.encoder = build_encoder(encoder, image)
         more = self.conditions()
@@ -99,9 +99,8 @@ class VAE(ImageGenerator):
     @property
     def descriptions(self) -> Mapping[str, str]:  # type: ignore[override]
         return {
-            "test/nll": "negative log-likelihood in nats of the dynamically binarised test images, by importance "
-            f"sampling with {count(self.nll_samples, 'sample')} per image: an upper bound in expectation, tighter with "
-            "more",
+            "test/nll": "negative log-likelihood in nats of the dynamically binarised test images, in expectation an "
+            f"upper bound: by importance sampling with {count(self.nll_samples, 'sample')} per image",
             "test/loss": "negative ELBO in nats on the same images, by one sample per image"
             + ("" if self.beta == 1 else f", with the KL term multiplied by {self.beta:g}"),
             "test/active_units": f"latents, of {self.latent_dim}, whose posterior mean has a variance above {ACTIVE} "
@@ -154,17 +153,19 @@ class VAE(ImageGenerator):
             "kl": divergence.detach(),
         }
 
-    def log_weights(self, x: Tensor, samples: int, labels: Tensor | None = None) -> Tensor:
+    def log_weights(self, x: Tensor, samples: int, labels: Tensor | None = None, paths: Paths = PLAIN) -> Tensor:
         """Return log p(x, z) - log q(z|x) in nats, `(K, B)`, for so many z drawn from the posterior of each image.
 
         The mean of the weights over K is an unbiased estimate of p(x) (Burda et al. 2016, section 3).
         """
         mean, log_variance = self(x, labels)
         noise = torch.randn(samples, *mean.shape, device=mean.device)
-        z = mean + (0.5 * log_variance).exp() * noise  # (K, B, Z)
+        z = paths.used(mean + (0.5 * log_variance).exp() * noise)  # (K, B, Z)
         repeated = None if labels is None else labels.expand(samples, *labels.shape).flatten(0, 1)
         logits = self.decode(z.flatten(0, 1), repeated).view(samples, *x.shape)  # (K, B, C, H, W)
-        return log_bernoulli(logits, x) + self.log_prior(z) - log_normal(z, mean, log_variance)
+        return (
+            log_bernoulli(logits, x) + self.log_prior(z) - log_normal(z, paths.fixed(mean), paths.fixed(log_variance))
+        )
 
     def negative_log_likelihood(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """Estimate -log p(x) in nats, `(B,)`, for `x` `(B, C, H, W)` in {0, 1} (Burda et al. 2016, equation 8)."""
@@ -194,7 +195,7 @@ class VAE(ImageGenerator):
         if self.factors:
             self.log("test/mig", mutual_information_gap(means, torch.cat(self.factors)))
         if active < self.latent_dim / 2:
-            notice(f"{active} of {self.latent_dim} latents are active: the decoder does without the others")
+            notice(f"of {self.latent_dim} latents {active} are active: the decoder does without the others")
         super().on_test_epoch_end()
 
     def baselines(self, data: DataModule) -> Mapping[str, Mapping[str, float]]:
@@ -216,8 +217,7 @@ class VAE(ImageGenerator):
         return self(images)[0]  # type: ignore[no-any-return]
 
     def images_of(self, latents: Tensor) -> Tensor:
-        """Return images `(B, C, H, W)` for what `latents_of` returned, with each pixel's probability as its grey
-        value."""
+        """Return images `(B, C, H, W)` for what `latents_of` returned; grey values are probabilities."""
         return self.decoder(latents).sigmoid()  # type: ignore[no-any-return]
 
     def reconstruct(self, images: Tensor) -> Tensor:
