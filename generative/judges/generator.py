@@ -15,8 +15,7 @@ from lab.config.roles import Roles
 from lab.console.notices import notice
 from lab.data.base import DataModule
 from lab.data.batch import Batch
-from lab.data.spec import Classes, DataSpec
-from lab.errors import ConfigError, nearest
+from lab.data.spec import DataSpec
 from lab.system.randomness import kept_randomness
 from lab.training import Model
 from lab.training.captions import named_rows
@@ -131,8 +130,5 @@ class ImageGenerator(Model):
             refuse_prompt(prompt, type(self).__name__)
         if prompt is None:
             return None
-        number, target = self.spec.require_classes(type(self).__name__), self.spec.target
-        names = list(target.names if isinstance(target, Classes) and target.names else map(str, range(number)))
-        if prompt not in names:
-            raise ConfigError(f"there is no class {prompt!r}{nearest(prompt, names)}; known are {', '.join(names)}")
-        return torch.full((count,), names.index(prompt), device=self.device)
+        number = self.spec.class_named(prompt, type(self).__name__)
+        return torch.full((count,), number, device=self.device)

@@ -6,7 +6,7 @@ import math
 from dataclasses import InitVar, dataclass, field
 from typing import TYPE_CHECKING
 
-from lab.errors import ConfigError
+from lab.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
     from lab.data.inputs.given import Reader
@@ -122,6 +122,11 @@ class Classes:
         if self.names and len(self.names) != self.n:
             raise ConfigError(f"there are {self.n} classes, but {len(self.names)} names for them")
 
+    @property
+    def called(self) -> tuple[str, ...]:
+        """The names of the classes; their numbers where they have none."""
+        return self.names or tuple(map(str, range(self.n)))
+
 
 @dataclass(frozen=True)
 class Values:
@@ -192,6 +197,16 @@ class DataSpec:
                 raise ConfigError(f"{who} needs examples of at least two classes, but this data set has only one{name}")
             return self.target.n
         raise ConfigError(f"{who} needs examples that each have a class, but this data set has {self._targets()}")
+
+    def class_named(self, name: str, who: str) -> int:
+        """Return the number of a class by its name, which is its number where classes have none. Raises ConfigError
+        where there is none of this name, or the targets are not classes."""
+        self.require_classes(who)
+        assert isinstance(self.target, Classes)
+        names = self.target.called
+        if name not in names:
+            raise ConfigError(f"there is no class {name!r}{nearest(name, names)}; known are {', '.join(names)}")
+        return names.index(name)
 
     def require_tokens(self, who: str) -> Tokens:
         """Return the form of the targets. Raises ConfigError where they are not sequences of token ids."""

@@ -93,6 +93,17 @@ def test_samples_are_files_outside_the_run(sampler: Summary, capsys: pytest.Capt
     assert files(sampler) == before
 
 
+def test_samples_fill_one_file(sampler: Summary, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("all.png", "all.npz"):
+        assert main(["sample", str(sampler.dir), "-n", "5", "-o", name]) == 0
+        assert capsys.readouterr().out == f"{name}: 5 samples\n"
+    main(["sample", str(sampler.dir), "-n", "5", "-o", "drawn"])
+    assert Path("all.png").read_bytes() == Path("drawn/grid.png").read_bytes()
+    with np.load("all.npz") as archive, Image.open("drawn/0003.png") as one:
+        assert archive["samples"].shape == (5, 28, 28)
+        assert (archive["samples"][3] == np.asarray(one)).all()
+
+
 def test_misuse_is_one_sentence(classifier: Summary, sampler: Summary, capsys: pytest.CaptureFixture[str]) -> None:
     Path("broken.png").write_bytes(b"no picture")
     for words, sentence in (
@@ -102,6 +113,10 @@ def test_misuse_is_one_sentence(classifier: Summary, sampler: Summary, capsys: p
         (["predict", str(sampler.dir), "broken.png"], "is a vae-mnist, which cannot predict; it can "),
         (["sample", str(classifier.dir)], "is a cnn-mnist, which cannot sample; it can "),
         (["sample", str(sampler.dir), "-o", str(sampler.dir / "media")], "lies in a run's folder"),
+        (
+            ["sample", str(sampler.dir), "-o", "all.wav"],
+            "pictures, and all.wav is a file for sounds; name one that ends in",
+        ),
         (["sample", str(sampler.dir), "-n", "0"], "expected a number from 1 to 1,000,000"),
         (["sample", str(sampler.dir), "--model.latent_dim=3"], "does not take '--model.latent_dim=3'"),
     ):

@@ -8,6 +8,8 @@ from typing import Any
 
 CODEBOOK = Path(__file__).parents[1] / "fixtures/codebook"
 """Of images of shape (1, 28, 28): 4 codes for each of 7 x 7 patches, with random weights."""
+HEARING = CODEBOOK.parent / "hearing"
+"""An encoder of sounds at 8,000 Hz of at most 20,000 samples: 16 features, with random weights."""
 
 DENOISER = {"model.network.channels": [8], "model.network.patch": 4}
 OVERRIDES: dict[str, dict[str, Any]] = {
@@ -16,6 +18,7 @@ OVERRIDES: dict[str, dict[str, Any]] = {
     "FlowMatching": DENOISER,
     "PixelCNN": {"model.filters": 2, "model.layers": 2, "model.fid_samples": 128},
     "RBM": {"model.hidden": 8, "model.sample_steps": 3},
+    "WaveNet": {"model.recogniser.path": str(HEARING), "model.heard": 20, "model.stacks": 1},
     "RealNVP": {"model.hidden": 8, "model.steps": 1},
 }
 """By the name of the model's class."""

@@ -27,15 +27,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o",
         "--output",
-        metavar="DIR",
-        help="folder for the files (default: a new one, samples-RUN, in the working directory; texts are only printed)",
+        metavar="PATH",
+        help="folder for the files, or one file for all samples: .png (pictures in a grid), .wav (sounds, one after "
+        "the other) or .npz (the numbers of either); default: a new folder, samples-RUN, in the working directory; "
+        "texts are only printed",
     )
 
 
 def run(options: argparse.Namespace, rest: list[str]) -> int:
     wanted = outside_runs(options.output) if options.output else None
     record, model = trained(options, "sample")
-    from lab.cli.views.samples import write
+    from lab.cli.views.samples import FILES, write, write_file
     from lab.console.wording import count, near
 
     with using(record, options):
@@ -43,7 +45,11 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
     texts = [one for one in samples if isinstance(one, str)]
     if texts:
         print_lines(BETWEEN.join(texts))
-    if wanted or len(texts) < len(samples):
+    if wanted and wanted.suffix in FILES:
+        with writing(wanted):
+            write_file(samples, wanted)
+        print_line(f"{near(wanted)}: {count(len(samples), 'sample')}")
+    elif wanted or len(texts) < len(samples):
         folder = wanted or free_name(Path(named_after(f"samples-{record.run_id}"))).absolute()
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=bool(wanted))
