@@ -13,7 +13,18 @@ import sys
 
 import torch
 
-NAMES = ("startup", "overhead", "loader", "agents", "generative", "solve", "checkpoints", "rasterizer", "report")
+NAMES = (
+    "startup",
+    "overhead",
+    "loader",
+    "agents",
+    "generative",
+    "floor",
+    "solve",
+    "checkpoints",
+    "rasterizer",
+    "report",
+)
 
 os.environ["WANDB_MODE"] = os.environ.get("WANDB_MODE", "offline")
 if sys.argv[1:2] == ["returns"]:  # takes hours and has its own options

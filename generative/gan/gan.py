@@ -40,7 +40,7 @@ class GAN(ImageGenerator):
         encoder: the discriminator's trunk.
         generator: from noise to logits of pixels; null for the encoder's mirror with batch norm.
         latent_dim: length of the noise vector, drawn from N(0, 1).
-        loss: of both players: `non-saturating`, `least-squares`, `hinge` or `wasserstein`.
+        loss: of both players: `non-saturating`, `minimax`, `least-squares`, `hinge` or `wasserstein`.
         spectral: spectral norm on all layers of the discriminator (Miyato et al. 2018); the exported encoder is plain.
         r1: weight of R1, a penalty on the discriminator's slope at real images.
         gradient_penalty: weight of the penalty that keeps its slope near 1 between real and generated images.

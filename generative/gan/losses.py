@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 import torch.nn.functional as F
 from torch import Tensor
 
-Game = Literal["non-saturating", "least-squares", "hinge", "wasserstein"]
+Game = Literal["non-saturating", "minimax", "least-squares", "hinge", "wasserstein"]
 
 
 class Losses(NamedTuple):
@@ -32,6 +32,12 @@ def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
 def generator_loss(fake: Tensor) -> Tensor:
     """-log D(G(z)): the non-saturating loss (Goodfellow et al. 2014, section 3)."""
     return F.softplus(-fake).mean()
+
+
+def saturating(fake: Tensor) -> Tensor:
+    """log(1 - D(G(z))): the minimax game. It has no slope where the discriminator is sure (Goodfellow et al. 2014,
+    section 3)."""
+    return -F.softplus(fake).mean()
 
 
 def least_squares(real: Tensor, fake: Tensor) -> Tensor:
@@ -62,6 +68,7 @@ def mean_score(fake: Tensor) -> Tensor:
 
 LOSSES: dict[Game, Losses] = {
     "non-saturating": Losses(discriminator_loss, generator_loss),
+    "minimax": Losses(discriminator_loss, saturating),
     "least-squares": Losses(least_squares, least_squares_generator),
     "hinge": Losses(hinge, mean_score),
     "wasserstein": Losses(wasserstein, mean_score),

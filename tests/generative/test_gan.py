@@ -79,6 +79,7 @@ def gan_of(**settings: Any) -> GAN:
     ("game", "discriminator", "generator"),
     [
         ("non-saturating", math.log1p(math.exp(-2)) + math.log1p(math.exp(-1)), math.log1p(math.exp(1))),
+        ("minimax", math.log1p(math.exp(-2)) + math.log1p(math.exp(-1)), -math.log1p(math.exp(-1))),
         ("least-squares", 0.5 * ((2 - 1) ** 2 + (-1) ** 2), 0.5 * (-1 - 1) ** 2),
         ("hinge", 0.0, 1.0),
         ("wasserstein", -3.0, 1.0),
