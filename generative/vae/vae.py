@@ -8,7 +8,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from generative.judges.disentanglement import mutual_information_gap, principal_components
 from generative.judges.generator import ImageGenerator
 from generative.judges.pixels import independent_pixels
 from generative.vae.beginning import Initial, begin_at, glorot, mean_image
@@ -20,14 +19,15 @@ from generative.vae.gaussians import (
     log_normal,
     log_standard_normal,
 )
+from generative.vae.latents import Latents, component_figures
+from generative.vae.latents import descriptions as latent_descriptions
 from lab.config.roles import Roles
 from lab.config.types import PositiveFloat, PositiveInt
-from lab.console.notices import notice
 from lab.console.wording import count
 from lab.data.base import DataModule
 from lab.data.batch import Batch
-from lab.data.loader import testing_batches, training_batches
-from lab.data.spec import DataSpec, Values
+from lab.data.loader import training_batches
+from lab.data.spec import DataSpec
 from lab.encoders.base import EncoderFactory
 from lab.encoders.contract import build_encoder
 from lab.encoders.pretrained import Pretrained
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 # Dimensions: K importance samples, B images, Z latents, C H W of an image.
 
 CHUNK = 5_000  # images decoded at a time
-ACTIVE = 0.01
 WALK = 11  # images of a traversal
 
 
@@ -103,10 +102,7 @@ class VAE(ImageGenerator):
             f"upper bound: by importance sampling with {count(self.nll_samples, 'sample')} per image",
             "test/loss": "negative ELBO in nats on the same images, by one sample per image"
             + ("" if self.beta == 1 else f", with the KL term multiplied by {self.beta:g}"),
-            "test/active_units": f"latents, of {self.latent_dim}, whose posterior mean has a variance above {ACTIVE} "
-            "over the test images (Burda et al. 2016, section 5)",
-            "test/mig": "mutual information gap of the means of the posteriors and the factors behind the images: 1 "
-            "where each factor has a latent of its own (Chen et al. 2018, equation 6)",
+            **latent_descriptions(self.latent_dim),
             "pictures/samples": "decoded latents that were drawn from the prior; pixels are probabilities",
             "pictures/reconstructions": "binarised images, and below each what the decoder makes of the mean of its "
             "posterior",
@@ -175,7 +171,7 @@ class VAE(ImageGenerator):
 
     def prepare_test(self, data: DataModule, device: torch.device, *, fast_dev_run: bool = False) -> None:
         super().prepare_test(data, device, fast_dev_run=fast_dev_run)
-        self.means, self.factors = list[Tensor](), list[Tensor]()
+        self.latents = Latents(self.spec, data, device)
         if fast_dev_run:
             self.nll_samples = min(self.nll_samples, 5)
 
@@ -184,29 +180,19 @@ class VAE(ImageGenerator):
         x, labels = batch
         x = torch.bernoulli(x)
         self.log("test/nll", self.negative_log_likelihood(x, labels).mean(), batch_size=batch.weight)
-        self.means.append(self(x, labels)[0])
-        if isinstance(self.spec.target, Values):
-            self.factors.append(labels)
+        mean, log_variance = self(x, labels)
+        self.latents.add(mean, log_variance, labels)
 
     def on_test_epoch_end(self) -> None:
-        means = torch.cat(self.means)
-        active = int((means.var(0) > ACTIVE).sum())
-        self.log("test/active_units", float(active))
-        if self.factors:
-            self.log("test/mig", mutual_information_gap(means, torch.cat(self.factors)))
-        if active < self.latent_dim / 2:
-            notice(f"of {self.latent_dim} latents {active} are active: the decoder does without the others")
+        figures = self.latents.figures(self)
+        self.log_dict({f"test/{name}": value for name, value in figures.items()})
         super().on_test_epoch_end()
 
     def baselines(self, data: DataModule) -> Mapping[str, Mapping[str, float]]:
-        """The likelihood under independent pixels; the gap of principal components where there are factors."""
+        """The likelihood under independent pixels, and what as many principal components tell about the images."""
+        components = component_figures(data, self.device, self.latent_dim)
         found = {**independent_pixels(data, self.device), **super().baselines(data)}
-        if isinstance(self.spec.target, Values):
-            images = [x for x, _ in training_batches(data, self.device, seed=0)]
-            tested, factors = (torch.cat(parts) for parts in zip(*testing_batches(data, self.device), strict=True))
-            codes = principal_components(torch.cat(images), tested, self.latent_dim)
-            found["principal components"] = {"test/mig": mutual_information_gap(codes, factors)}
-        return found
+        return found | ({f"{self.latent_dim} principal components": components} if components else {})
 
     def generate(self, count: int, labels: Tensor | None = None) -> Tensor:
         """Return images decoded from the prior, with each pixel's probability as its grey value."""

@@ -80,4 +80,4 @@ def test_vae_reports_the_gap_beside_principal_components() -> None:
     data.prepare()
     vae = VAE(data.spec, encoder=partial(MLP, hidden=[8]), latent_dim=4)
     found = vae.baselines(data)
-    assert 0 < found["principal components"]["test/mig"] < 0.5
+    assert 0 < found["4 principal components"]["test/mig"] < 0.5
