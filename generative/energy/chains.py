@@ -29,9 +29,12 @@ def tell_of_collapse(chains: Tensor, data: DataModule) -> None:
         notice(f"the chains have collapsed: their variance is {share:.0%} of that of the test images")
 
 
-def over_time(x: Tensor, move: Callable[[Tensor], Tensor], columns: int) -> Image:
-    """Draw each of the chains `(N, C, H, W)` as a row of so many images, with a `move` between two columns."""
+def over_time(
+    x: Tensor, move: Callable[[Tensor], Tensor], columns: int, shown: Callable[[Tensor], Tensor] = lambda x: x
+) -> Image:
+    """Draw each of the chains `(N, C, H, W)` as a row of so many images, with a `move` between two columns. `shown` is
+    what is drawn of their states."""
     states = [x]
     for _ in range(columns - 1):
         states.append(move(states[-1]))
-    return grid(torch.stack(states, 1).flatten(0, 1), columns=columns)
+    return grid(torch.stack([shown(state) for state in states], 1).flatten(0, 1), columns=columns)

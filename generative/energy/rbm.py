@@ -123,6 +123,7 @@ class RBM(ImageGenerator):
         super().prepare_test(data, device, fast_dev_run=fast_dev_run)
         if fast_dev_run:
             self.ais_distributions, self.ais_chains = min(self.ais_distributions, 10), min(self.ais_chains, 5)
+            self.sample_steps = min(self.sample_steps, 10)
         with Progress("annealing", self.ais_distributions, "distributions") as progress:
             betas = schedule(self.ais_distributions)
             self.annealed = anneal(self.machine, self.base, betas, self.ais_chains, progress.update)

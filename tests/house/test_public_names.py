@@ -42,7 +42,7 @@ NAMES = {
     "agents.experiment": ("AgentExperiment",),
     "agents.environments.wrappers": ("FrameSkip",),
     "generative.autoregressive": ("LanguageModel", "PixelCNN"),
-    "generative.energy": ("RBM",),
+    "generative.energy": ("EBM", "RBM"),
     "generative.diffusion": ("DDPM", "FlowMatching"),
     "generative.flows": ("RealNVP",),
     "generative.gan": ("GAN",),
