@@ -1,0 +1,128 @@
+"""Super-resolution: two networks side by side, one of which plays a game; figures that can be checked by hand."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import lab
+from generative.gan.srgan import SRGAN
+from generative.gan.upscaling import bicubic, figures, nearest_pixel, shrunk
+from generative.judges.classifier import Judge
+from lab.data import Batch
+from lab.data.spec import DataSpec, InputSpec
+from lab.encoders import Conv, ConvStage
+from lab.errors import ConfigError
+
+SPEC = DataSpec(InputSpec((1, 8, 8)), classes=3)
+TINY: dict[str, Any] = {
+    "encoder": partial(Conv, stages=(ConvStage(4, stride=2),), activation="leaky_relu"),
+    "filters": 4,
+    "blocks": 1,
+    "factor": 2,
+    "judged": False,
+}
+
+
+def images(count: int) -> Tensor:
+    """Squares of different sizes, blurred by nothing."""
+    place, size = torch.arange(8.0), torch.rand(count, 1) * 3 + 0.5
+    inside = ((place - 3.5).abs() < size).float()
+    return (inside[:, :, None] * inside[:, None]).unsqueeze(1)
+
+
+def test_shrunk_pixels_are_means() -> None:
+    x = torch.arange(16.0).view(1, 1, 4, 4)
+    assert shrunk(x, 2)[0, 0].tolist() == [[2.5, 4.5], [10.5, 12.5]]
+    assert torch.equal(shrunk(nearest_pixel(2)(x), 2), x)
+    flat = torch.full((1, 1, 3, 3), 0.25)
+    assert torch.allclose(bicubic(4)(flat), torch.full((1, 1, 12, 12), 0.25))
+
+
+def test_figures_of_known_images() -> None:
+    torch.manual_seed(0)
+    judge, x = Judge(SPEC).eval(), torch.rand(200, 1, 8, 8)
+    labels = judge(x)[1].argmax(1)
+    labels[:50] = (labels[:50] + 1) % 3  # so that the judge is right in three of four
+    batches = [Batch(x[part], labels[part]) for part in (slice(0, 120), slice(120, 200))]
+    originals = iter([batch.inputs for batch in batches])
+    perfect = figures(lambda small: next(originals), batches, 2, judge)  # type: ignore[arg-type, return-value]
+    assert perfect["psnr"] == pytest.approx(100)
+    assert perfect["class_kept"] == pytest.approx(0.75)
+    assert perfect["classifier_fid"] == pytest.approx(0, abs=1e-3)
+    found = figures(lambda small: torch.full((len(small), 1, 8, 8), 0.5), batches, 2, judge)
+    assert found["psnr"] == pytest.approx(-10 * (x - 0.5).square().mean().log10().item())
+    assert found["classifier_fid"] > perfect["classifier_fid"]
+
+
+def played(steps: int, **settings: Any) -> tuple[SRGAN, list[dict[str, Any]]]:
+    """Train by hand for so many steps; return the model, and its weights and figures after each."""
+    torch.manual_seed(0)
+    model = SRGAN(SPEC, **TINY | settings)
+    model.total_steps = steps
+    optimizers, schedules = model.configure_optimizers()
+    model.optimizers, model.lr_schedulers = lambda: optimizers, lambda: schedules  # type: ignore[method-assign, assignment]
+    model.manual_backward = lambda loss, inputs: loss.backward(inputs=inputs)  # type: ignore[method-assign, misc]
+    record = []
+    for _ in range(steps):
+        told = model.training_step(Batch(images(16)), 0)
+        record.append({**told, **{name: value.clone() for name, value in model.state_dict().items()}})
+    return model, record
+
+
+def test_game_begins_with_a_copy() -> None:
+    _, record = played(6, beginning=0.5, generator_rate=1e-9)
+    plain, generator = ([one[f"{name}.output.weight"] for one in record] for name in ("plain", "generator"))
+    assert ["game_loss" in one for one in record] == [False] * 3 + [True] * 3
+    assert torch.allclose(generator[5], plain[2], atol=1e-6), "the generator does not begin as the network was"
+    assert not torch.allclose(plain[5], plain[2], atol=1e-6), "the network does not go on"
+    assert torch.equal(record[2]["head.weight"], record[0]["head.weight"]), "the discriminator is trained too early"
+    assert not torch.equal(record[5]["head.weight"], record[2]["head.weight"])
+
+
+def test_game_leaves_the_other_network_alone() -> None:
+    """What is trained by the squared error alone depends on no setting of the game, bitwise."""
+    one, other = (played(6, adversarial=weight)[0].state_dict() for weight in (0.0, 10.0))
+    for name in one:
+        if name.startswith("plain."):
+            assert torch.equal(one[name], other[name])
+    assert not torch.equal(one["generator.output.weight"], other["generator.output.weight"])
+
+
+def test_both_networks_learn() -> None:
+    torch.manual_seed(0)
+    model, _ = played(80, beginning=0.5, filters=8)
+    batches = [Batch(images(100), torch.zeros(100, dtype=torch.long))]
+    repeated = figures(nearest_pixel(2), batches, 2, None)["psnr"]
+    for way in (model, model.alone):
+        assert figures(way, batches, 2, None)["psnr"] > repeated
+
+
+def test_sizes_must_divide() -> None:
+    with pytest.raises(ConfigError, match=r"model.factor must divide the images' 8 x 8 pixels, received 16"):
+        SRGAN(SPEC, **TINY | {"factor": 16})
+
+
+def test_run_shows_both() -> None:
+    run = lab.run(
+        "srgan-mnist",
+        {"data.name": "digits", "model.filters": 4, "model.blocks": 1, "threads": 1},
+        runs_dir="runs",
+        fast_dev_run=True,
+    )
+    assert set(run.baselines) == {"squared error alone", "bicubic", "nearest pixel"}
+    for found in run.baselines.values():
+        assert found.keys() == {"test/psnr", "test/class_kept", "test/classifier_fid"}
+    gained = (run.metrics["test/class_kept"] or 0) - run.baselines["squared error alone"]["test/class_kept"]
+    assert run.metrics["test/class_gained"] == pytest.approx(gained, abs=1e-6)
+    assert run.baselines["bicubic"]["test/psnr"] > run.baselines["nearest pixel"]["test/psnr"]
+    model: Any = lab.load(run.dir)
+    x = torch.rand(3, 1, 28, 28)
+    assert model.reconstruct(x).shape == x.shape
+    same = nearest_pixel(4)(shrunk(x, 4))  # as far as 7x7 pixels tell
+    assert torch.allclose(model.reconstruct(x), model.reconstruct(same), atol=1e-5)
+    assert not torch.allclose(model.reconstruct(x), model.reconstruct(x.flip(2)), atol=1e-3)
