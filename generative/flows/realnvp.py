@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 # Dimensions: B images, C H W of an image, D = C H W.
 
 FIRST = 1_000  # images that the layers are fitted to before training
-TEMPERATURES = (0.0, 0.25, 0.5, 0.75, 1.0)  # in a picture
+TEMPERATURES = (0.6, 0.7, 0.8, 0.9, 1.0)  # in a picture
 
 
 class RealNVP(ImageGenerator):
@@ -76,8 +76,9 @@ class RealNVP(ImageGenerator):
             "image: an upper bound on the bits that the images themselves need",
             "test/inverse_error": "largest difference of a pixel, from 0 to 1, between a test image and what is "
             "made of its latents",
-            "pictures/temperatures": "one temperature of the latents for each row: 0 is the most likely image",
-            "pictures/interpolations": "between two test images at the ends of each row, along a line of latents",
+            "pictures/temperatures": "one temperature of the latents for each row, from 0.6 to 1, from the same noise",
+            "pictures/interpolations": "between two images at the ends of each row, along an arc of latents: on a "
+            "straight line, those in the middle are shorter than any image's, and their images black",
             **self.judged,
         }
 
@@ -123,8 +124,8 @@ class RealNVP(ImageGenerator):
         z = torch.randn(10, self.size, device=self.device)
         temperatures = torch.cat([self._images(temperature * z) for temperature in TEMPERATURES])
         ends, _ = self.flow(dequantised(images[:20]))
-        weights = torch.linspace(0, 1, 11, device=self.device).view(1, 11, 1)
-        walk = ends[: len(ends) // 2, None] * (1 - weights) + ends[len(ends) // 2 :, None] * weights
+        half = len(ends) // 2
+        walk = arc(ends[:half], ends[half : 2 * half], 11)  # (10, 11, D)
         return super().pictures(batch) | {
             "interpolations": grid(self._images(walk.flatten(0, 1)), columns=11),
             "temperatures": grid(temperatures, columns=10),
@@ -137,3 +138,10 @@ class RealNVP(ImageGenerator):
     def _images(self, z: Tensor) -> Tensor:
         """Return images in [0, 1], each number of them the middle of its grey level."""
         return self.flow.inverse(z).clamp(0, 1)
+
+
+def arc(first: Tensor, last: Tensor, count: int) -> Tensor:
+    """Return `count` points `(B, count, D)` from `first` to `last`, `(B, D)` each: as long as these where they are at
+    right angles, as independent latents nearly are."""
+    angles = torch.linspace(0, math.pi / 2, count, device=first.device).view(1, count, 1)
+    return first[:, None] * angles.cos() + last[:, None] * angles.sin()

@@ -14,7 +14,7 @@ from torch.distributions import MultivariateNormal
 from generative.flows.baselines import gaussian_bits
 from generative.flows.layers import ActNorm, Chain, Coupling, Invertible, Logit, Mixing, Squeeze
 from generative.flows.multiscale import MultiScale
-from generative.flows.realnvp import RealNVP
+from generative.flows.realnvp import RealNVP, arc
 from generative.judges.bits import bits_per_dim, dequantised, independent_bits
 from lab.data.base import DataModule
 from lab.data.batch import Batch
@@ -221,6 +221,15 @@ def test_temperature_is_the_deviation_of_the_latents() -> None:
         model = RealNVP(DataSpec(InputSpec((1, 4, 4))), hidden=8, steps=2, temperature=temperature, fid_samples=None)
         samples[temperature] = model.flow(model.generate(100))[0]
     assert torch.allclose(samples[0.005], 0.01 * samples[0.5], atol=1e-4)
+
+
+def test_latents_on_an_arc_are_as_long_as_at_its_ends() -> None:
+    first, last = torch.tensor([[3.0, 0.0], [0.0, 2.0]]), torch.tensor([[0.0, 3.0], [2.0, 0.0]])
+    points = arc(first, last, 5)
+    assert points.shape == (2, 5, 2)
+    assert torch.allclose(points[:, 0], first, atol=1e-6)
+    assert torch.allclose(points[:, -1], last, atol=1e-6)
+    assert torch.allclose(points.norm(dim=2), torch.tensor([[3.0], [2.0]]).expand(2, 5))
 
 
 def test_flow_learns_what_pixels_have_in_common() -> None:
