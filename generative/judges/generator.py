@@ -41,6 +41,7 @@ class ImageGenerator(Model):
     """
 
     family = "generative"
+    films = ("samples",)
     roles = Roles(protocol=("fid_samples",))
     conditional = False
     """Whether `generate` takes the classes that it is to draw."""

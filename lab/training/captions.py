@@ -44,6 +44,15 @@ def captioned(images: Tensor, captions: Sequence[Sequence[str]], heading: str, *
     return sheet
 
 
+def headed(picture: Image.Image, heading: str) -> Image.Image:
+    """Return a picture with a heading on top."""
+    top = LETTERS + 3 * SMALL
+    sheet = Image.new("RGB", (picture.width, picture.height + top), PAPER)
+    sheet.paste(picture, (0, top))
+    ImageDraw.Draw(sheet).text((SMALL, SMALL), heading, INK, _font())
+    return sheet
+
+
 def named_rows(images: Tensor, names: Sequence[str], columns: int) -> Image.Image:
     """Lay out `(N, C, H, W)` in [0, 1] in rows of so many, with the names beside the rows, in turn."""
     picture = grid(images, columns)

@@ -44,6 +44,8 @@ class Model(pl.LightningModule, ABC):
     """Which settings are budget, protocol and so on; a subclass names only its own."""
     averaged: ClassVar[Sequence[str]] = ("",)
     """Names of the submodules that `trainer.ema` averages; by default the whole model."""
+    films: ClassVar[Sequence[str]] = ()
+    """Names of the pictures of which the run makes a film at its end, from what it has drawn by the way."""
     encoder: Encoder
     descriptions: Mapping[str, str] = {}
     """What the metrics mean where the name alone does not say."""

@@ -24,6 +24,7 @@ from lab.saving.specs import spec_as_json, spec_from_json
 from lab.training.averaging import Averaging
 from lab.training.checks import batch_norm_errors, require_metrics, require_optimization, require_two_for_batch_norm
 from lab.training.drawing import Drawing, draw
+from lab.training.films import film
 from lab.training.loop.best import Best
 from lab.training.loop.checkpoint_io import InMemory
 from lab.training.loop.evaluating import EvaluationProgress
@@ -209,6 +210,8 @@ class Training(Experiment):
         by_steps = self.settings.pictures_every_steps is not None
         axis, at = ("global_step", self.reporter.step) if by_steps else ("epoch", self.reporter.epoch)
         draw(self.model, next(iter(self.test)), context, axis=axis, at=at)
+        for name in self.model.films:
+            film(name, context, axis=axis, at=at)
 
     def states(self) -> dict[str, State]:
         return {"final": dict(self.model.state_dict()), **self.others}
@@ -225,7 +228,8 @@ class Training(Experiment):
 
     @property
     def descriptions(self) -> Mapping[str, str]:  # type: ignore[override]
-        return self.model.descriptions
+        films = {f"pictures/{name}-film": f"all pictures {name} of the training, in turn" for name in self.model.films}
+        return {**films, **self.model.descriptions}
 
     @property
     def dataset(self) -> DatasetInfo:
