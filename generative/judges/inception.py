@@ -14,7 +14,7 @@ from lab.console.progress import Progress
 from lab.console.wording import install
 from lab.errors import ConfigError
 
-LEAST = 20  # Inception's features: fewer images do not span them
+LEAST = 2_048  # Inception's features: fewer images do not span them
 CHUNK = 50  # images at a time: they are enlarged to 299x299
 
 
