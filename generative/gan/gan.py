@@ -86,7 +86,7 @@ class GAN(ImageGenerator):
     ) -> None:
         super().__init__(spec, fid_samples)
         self.automatic_optimization = False
-        self.latent_dim, self.game = latent_dim, LOSSES[loss]
+        self.latent_dim, self.loss, self.game = latent_dim, loss, LOSSES[loss]
         self.r1, self.gradient_penalty, self.penalty_every = r1, gradient_penalty, penalty_every
         self.discriminator_steps, self.discriminator_rate = discriminator_steps, discriminator_rate
         image = spec.require_one_input("GAN")
@@ -167,7 +167,8 @@ class GAN(ImageGenerator):
         return figures | {"told_apart": apart, "diversity": varied}
 
     def on_train_epoch_end(self) -> None:
-        found = list(complaints(*torch.stack(self.signs).mean(0).tolist())) if self.signs else []
+        means = torch.stack(self.signs).mean(0).tolist() if self.signs else (0.5, 1.0)
+        found = list(complaints(*means, saturates=self.loss != "wasserstein"))
         self.signs = []
         if not self.said:
             for complaint in found:

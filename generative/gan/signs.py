@@ -32,14 +32,19 @@ def diversity(fake: Tensor, real: Tensor) -> Tensor:
     return fake.std(0).mean() / real.std(0).mean().clamp(min=1e-6)
 
 
-def complaints(told_apart: float, diversity: float) -> Iterator[str]:
-    """Yield what is wrong with a game, by the means of the two figures over an epoch, and what helps."""
+def complaints(told_apart: float, diversity: float, *, saturates: bool = True) -> Iterator[str]:
+    """Yield what is wrong with a game, by the means of the two figures over an epoch, and what helps.
+
+    Args:
+        saturates: whether the generator learns little from a discriminator that is never wrong: not from a critic of
+            the Wasserstein game, which has a slope everywhere.
+    """
     if diversity < ALIKE:
         yield (
             f"the samples of this epoch differ from each other {diversity:.0%} as much as real images do: the "
             "generator has collapsed; a lower learning rate or model.r1 may help"
         )
-    if told_apart > NEVER_WRONG:
+    if saturates and told_apart > NEVER_WRONG:
         yield (
             f"the discriminator tells {told_apart:.1%} of the pairs of this epoch apart: the generator learns little "
             "from it; model.r1 or a lower model.discriminator_rate may help"

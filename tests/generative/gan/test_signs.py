@@ -32,6 +32,7 @@ def test_healthy_games_are_not_complained_of() -> None:
     assert not list(complaints(told_apart=0.9, diversity=0.8))
     (collapsed,) = complaints(told_apart=0.9, diversity=0.1)
     assert "10%" in collapsed
+    assert not list(complaints(told_apart=1.0, diversity=0.8, saturates=False))
     (saturated,) = complaints(told_apart=1.0, diversity=0.8)
     assert "100.0% of the pairs" in saturated
 
