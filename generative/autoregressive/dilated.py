@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -11,6 +12,9 @@ from torch import Tensor, nn
 from generative.autoregressive.gated import gate
 
 # Dimensions: B sequences, T steps, F filters, S of the skip connections, C numbers of a condition, V categories.
+
+FINEST = 12.0
+"""Categories of the shortest wave that tells them apart at first."""
 
 
 class DilatedLayer(nn.Module):
@@ -44,7 +48,8 @@ class DilatedLayer(nn.Module):
 
 
 class DilatedNetwork(nn.Module):
-    """Logits for every step of a sequence of categories, which depend on the steps before it alone.
+    """Logits for every step of a sequence of categories, which depend on the steps before it alone. The categories are
+    in order: the vectors of neighbours are alike at first.
 
     `generative.autoregressive.queues` draws sequences from it.
 
@@ -71,7 +76,7 @@ class DilatedNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.start = start
-        self.embedding = nn.Embedding(vocab, filters)
+        self.embedding = nn.Embedding(vocab, filters, _weight=alike(vocab, filters))
         self.layers = nn.ModuleList(
             [DilatedLayer(filters, condition, dilation) for _ in range(stacks) for dilation in dilations]
         )
@@ -99,3 +104,11 @@ class DilatedNetwork(nn.Module):
     def nats(self, x: Tensor, y: Tensor) -> Tensor:
         """Return -log p of each step of `x`, `(B, T)`."""
         return F.cross_entropy(self(x, y), x, reduction="none")
+
+
+def alike(count: int, width: int) -> Tensor:
+    """Return vectors `(count, width)` of categories in order: sines and cosines of their numbers, with wavelengths from
+    twice as many categories as there are down to `FINEST`."""
+    slowest, fastest = (math.log(2 * math.pi / length) for length in (2 * count, FINEST))
+    angles = torch.arange(count)[:, None] * torch.linspace(slowest, fastest, -(-width // 2)).exp()
+    return torch.cat([angles.sin(), angles.cos()], 1)[:, :width]

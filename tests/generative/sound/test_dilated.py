@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from generative.autoregressive.dilated import DilatedNetwork
+from generative.autoregressive.dilated import DilatedNetwork, alike
 from generative.autoregressive.queues import draw
 
-SMALL: dict[str, Any] = {"vocab": 3, "start": 1, "condition": 2, "filters": 4, "skip": 5, "dilations": (1, 2, 4)}
+SMALL: dict[str, Any] = {"vocab": 3, "start": 1, "condition": 2, "filters": 4, "skip": 16, "dilations": (1, 2, 4)}
 
 
 def network(*, seed: int = 0, **settings: Any) -> DilatedNetwork:
@@ -107,3 +107,12 @@ def test_dilated_learns_a_distant_rule() -> None:
         optimizer.step()
     assert nats[:, :7].mean().item() == pytest.approx(math.log(3), abs=0.2)
     assert nats[:, 7:].mean().item() < 0.3
+
+
+def test_neighbours_begin_alike() -> None:
+    vectors = alike(256, 32)
+    assert vectors.shape == (256, 32)
+    distances = torch.cdist(vectors, vectors)
+    assert distances[100, 101] < distances[100, 104] < distances[100, 140]
+    assert (distances + torch.eye(256) > 0.5).all(), "two levels have nearly the same vector"
+    assert DilatedNetwork(**SMALL | {"filters": 5}).embedding.weight.requires_grad
