@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from lab.encoders.combined import Combined
     from lab.encoders.networks.by_shape import ByShape
     from lab.encoders.networks.conv import Conv, ConvStage
+    from lab.encoders.networks.inception import Inception
     from lab.encoders.networks.log_mel import LogMel
     from lab.encoders.networks.mlp import MLP
     from lab.encoders.networks.recurrent import Recurrent
     from lab.encoders.networks.resnet import ResNet
     from lab.encoders.networks.temporal_conv import TemporalConv
     from lab.encoders.networks.transformer import Transformer
+    from lab.encoders.networks.vit import ViT
     from lab.encoders.pretrained import Pretrained
 
 __all__ = [
@@ -29,6 +31,7 @@ __all__ = [
     "Encoder",
     "EncoderFactory",
     "EncoderSource",
+    "Inception",
     "InputSpec",
     "LogMel",
     "Pretrained",
@@ -37,6 +40,7 @@ __all__ = [
     "ResNet",
     "TemporalConv",
     "Transformer",
+    "ViT",
 ]
 
 __getattr__, __dir__ = lazily(
@@ -49,6 +53,7 @@ __getattr__, __dir__ = lazily(
         "Encoder": "lab.encoders.base",
         "EncoderFactory": "lab.encoders.base",
         "EncoderSource": "lab.encoders.base",
+        "Inception": "lab.encoders.networks.inception",
         "InputSpec": "lab.data.spec",
         "LogMel": "lab.encoders.networks.log_mel",
         "MLP": "lab.encoders.networks.mlp",
@@ -58,5 +63,6 @@ __getattr__, __dir__ = lazily(
         "ResNet": "lab.encoders.networks.resnet",
         "TemporalConv": "lab.encoders.networks.temporal_conv",
         "Transformer": "lab.encoders.networks.transformer",
+        "ViT": "lab.encoders.networks.vit",
     },
 )

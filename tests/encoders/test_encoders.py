@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from lab.encoders import MLP, ByShape, Combined, Conv, ConvStage, Encoder, InputSpec, Recurrent, ResNet
+from lab.encoders import MLP, ByShape, Combined, Conv, ConvStage, Encoder, Inception, InputSpec, Recurrent, ResNet
 from lab.encoders.files import load_encoder, plain_state, save_encoder
 from lab.errors import CheckpointError, ConfigError
 from lab.nn.layers import ACTIVATIONS
@@ -37,6 +37,9 @@ CASES: list[tuple[type[Encoder], dict[str, Any]]] = [
     (Conv, {"stages": [ConvStage(8, kernel=4, stride=2, padding=0), ConvStage(8, padding=0, repeat=2)]}),
     (ResNet, {"channels": [8, 16]}),
     (ResNet, {"channels": [8], "blocks": 1, "pool": "flatten", "norm": "none"}),
+    (ResNet, {"channels": [8, 16], "blocks": 1, "stem_stride": 2}),
+    (Inception, {"channels": [16, 32], "stem": 8, "blocks": 1}),
+    (Inception, {"channels": [16], "stem_stride": 2, "pool": "flatten", "norm": "none"}),
     (Recurrent, {"cell": "rnn", "trunk": partial(MLP, hidden=[8])}),
     (Recurrent, {"cell": "gru", "width": 8, "trunk": partial(Conv, norm="batch", stages=[ConvStage(4, stride=4)])}),
     (Recurrent, {"layers": 2, "dropout": 0.1, "trunk": partial(Recurrent, trunk=partial(ResNet, channels=[8]))}),
@@ -56,7 +59,7 @@ def test_contract(cls: type[Encoder], settings: dict[str, Any], shape: tuple[int
     if type(encoder).mirror is not Encoder.mirror:
         logits = encoder.mirror(7)(torch.randn(3, 7))
         assert logits.shape == x.shape
-    if isinstance(encoder, Conv | ResNet):
+    if isinstance(encoder, Conv | ResNet | Inception):
         maps = encoder.stages(x)
         assert [tuple(m.shape[1:]) for m in maps] == encoder.shapes[1:]
         assert encoder.features(x).shape == maps[-1].shape
@@ -144,6 +147,7 @@ def test_users_class_is_loaded(tmp_path: Path) -> None:
         (Conv, (1, 8, 8), {"stages": [ConvStage(4, max_pool=4)] * 3}, "too many stages"),
         (Conv, (1, 8, 8), {"stages": [ConvStage(6)], "norm": "group"}, "divisible by its 8 groups, received 6"),
         (ResNet, (5,), {}, "ResNet needs images"),
+        (Inception, (1, 8, 8), {"channels": [12]}, r"multiples of 8, received \[12\]"),
     ],
 )
 def test_impossible_settings(
@@ -169,7 +173,7 @@ def test_by_shape_exports_its_network(tmp_path: Path) -> None:
     assert torch.equal(load_encoder(tmp_path)(x), built(x))
 
 
-@pytest.mark.parametrize("cls", [MLP, Conv, ResNet])
+@pytest.mark.parametrize("cls", [MLP, Conv, ResNet, Inception])
 def test_masks_are_refused(cls: type[Encoder]) -> None:
     encoder = cls(InputSpec((1, 8, 8)))
     with pytest.raises(ConfigError, match=f"{cls.__name__} takes no mask"):

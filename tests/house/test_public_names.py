@@ -15,7 +15,7 @@ NAMES = {
     "lab.encoders": (
         *("Encoder", "EncoderFactory", "InputSpec", "Pretrained", "Combined"),
         *("ByShape", "Conv", "ConvStage", "MLP", "Recurrent", "RecurrentEncoder", "ResNet", "Transformer"),
-        *("LogMel", "TemporalConv"),
+        *("Inception", "LogMel", "TemporalConv", "ViT"),
     ),
     "lab.data": (
         "Batch",
