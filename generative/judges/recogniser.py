@@ -20,7 +20,6 @@ from lab.system.randomness import own_randomness
 CHUNK = 50  # sounds at a time
 PENALTY = 1e-3  # on squared weights of the linear layer
 STEPS = 100  # of L-BFGS at most
-CPU = torch.device("cpu")
 
 
 class Recogniser(nn.Module):
@@ -76,7 +75,7 @@ class Recogniser(nn.Module):
             (self.encoder(x, batch.mask), y) for batch in training_batches(data, device, seed=0) for x, y in [batch]
         ]
         features, labels = (torch.cat(part) for part in zip(*parts, strict=True))
-        with own_randomness(CPU, seed=0):
+        with own_randomness(device, seed=0):
             self.head.reset_parameters()
         _fit(self.head, features, labels)
         self.trained.fill_(True)
