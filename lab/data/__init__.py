@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from lab.data.sets.images import Images
     from lab.data.sets.pairs import Ratings
     from lab.data.sets.recorded import Recorded
+    from lab.data.sets.scenes import Scenes
     from lab.data.sets.series import Series
     from lab.data.sets.sprites import Sprites
     from lab.data.sets.tables import Table
@@ -29,6 +30,7 @@ __all__ = [
     "InputSpec",
     "Ratings",
     "Recorded",
+    "Scenes",
     "Series",
     "Sounds",
     "Sprites",
@@ -48,6 +50,7 @@ __getattr__, __dir__ = lazily(
         "InputSpec": "lab.data.spec",
         "Ratings": "lab.data.sets.pairs",
         "Recorded": "lab.data.sets.recorded",
+        "Scenes": "lab.data.sets.scenes",
         "Series": "lab.data.sets.series",
         "Sounds": "lab.data.sets.audio",
         "Sprites": "lab.data.sets.sprites",

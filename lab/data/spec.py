@@ -158,7 +158,25 @@ class Tokens:
     tokenizer: Tokenizer | None = None
 
 
-Target = Classes | Values | Tokens
+@dataclass(frozen=True)
+class Masks:
+    """One class for each pixel. Targets are `(B, H, W)`, int64, from 0, the background, to `n - 1`. `n` and `names` are
+    as for Classes."""
+
+    n: int
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """Things in an image, each with a box and a class. Targets are `(B, M, 5)`, float32: left, top, right and bottom in
+    pixels, and the class; all -1 where an image has fewer than M. `n` and `names` are as for Classes."""
+
+    n: int
+    names: tuple[str, ...] = ()
+
+
+Target = Classes | Values | Tokens | Masks | Boxes
 """The form of the targets."""
 
 

@@ -14,7 +14,7 @@ from lab.data.own.passages import Passage
 from lab.data.own.ratings import Ids
 from lab.data.own.steps import History
 from lab.data.sets.tokenizers import Characters
-from lab.data.spec import Classes, DataSpec, InputSpec, Tokens, Values
+from lab.data.spec import Boxes, Classes, DataSpec, InputSpec, Masks, Tokens, Values
 from lab.errors import CheckpointError
 
 KINDS: dict[str, type] = {
@@ -23,6 +23,8 @@ KINDS: dict[str, type] = {
     "classes": Classes,
     "values": Values,
     "tokens": Tokens,
+    "masks": Masks,
+    "boxes": Boxes,
     "characters": Characters,
     "text": Passage,
     "table": Columns,

@@ -12,7 +12,7 @@ from lab.cli.output import print_line, stdout
 from lab.console.tables import table
 from lab.console.wording import shown
 from lab.data.lengths import LengthBatches
-from lab.data.spec import Classes, InputSpec, Spec, Tokens, Values
+from lab.data.spec import Boxes, Classes, InputSpec, Masks, Spec, Tokens, Values
 
 MOST_CLASSES = 30  # that are printed
 FIRST_LINES, LONGEST_LINE = 6, 100
@@ -103,6 +103,10 @@ def _target(target: object) -> str:
         return f"{target.n:,} classes" if target.n != 1 else "one class, so that there is nothing to classify"
     if isinstance(target, Values):
         return f"values: {', '.join(target.names)}" if target.names else f"values of shape {target.shape}"
+    if isinstance(target, Masks):
+        return f"a class for each pixel, of {target.n:,}"
+    if isinstance(target, Boxes):
+        return f"boxes of {target.n:,} classes"
     return f"{target.length:,} token ids" if isinstance(target, Tokens) else "none"
 
 
