@@ -36,7 +36,7 @@ CPU = torch.device("cpu")
 SCALE = 10.0
 """Of G, so that its first slopes are about as large as pixels."""
 
-COLUMNS, BETWEEN = 14, 15  # of the pictures of chains, and steps between two
+COLUMNS, BETWEEN = 14, 30  # of the pictures of chains, and steps between two
 
 
 class EBM(ImageGenerator):
@@ -73,7 +73,7 @@ class EBM(ImageGenerator):
         spec: DataSpec,
         *,
         encoder: EncoderFactory,
-        noise: PositiveFloat = 0.35,
+        noise: PositiveFloat = 0.4,
         contrast: NonNegativeFloat = 0.3,
         steps: PositiveInt = 5,
         rate: Fraction = 0.3,
