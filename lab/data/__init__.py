@@ -9,6 +9,7 @@ from lab.system.lazy import lazily
 if TYPE_CHECKING:
     from lab.data.base import Batches, DataModule, DatasetInfo
     from lab.data.batch import Batch
+    from lab.data.sets.adding import Adding
     from lab.data.sets.audio import Sounds
     from lab.data.sets.images import Images
     from lab.data.sets.pairs import Ratings
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from lab.data.spec import DataSpec, InputSpec
 
 __all__ = [
+    "Adding",
     "Batch",
     "Batches",
     "DataModule",
@@ -41,6 +43,7 @@ __all__ = [
 __getattr__, __dir__ = lazily(
     __name__,
     {
+        "Adding": "lab.data.sets.adding",
         "Batch": "lab.data.batch",
         "Batches": "lab.data.base",
         "DataModule": "lab.data.base",
