@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from torch import nn
+from torch import Tensor, nn
 
 from lab.errors import ConfigError
 
@@ -49,3 +49,17 @@ def dense(
             layers.append(nn.Dropout(dropout))
         in_features = width
     return nn.Sequential(*layers)
+
+
+class ResidualLayer(nn.Module):
+    """What a normed linear layer makes of its input is added to it: `(B, F)` to the same (He et al. 2016; the norm
+    before, Ba et al. 2016, Xiong et al. 2020)."""
+
+    def __init__(self, width: int, activation: Activation, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.LayerNorm(width), nn.Linear(width, width), ACTIVATIONS[activation](), nn.Dropout(dropout)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.layers(x)  # type: ignore[no-any-return]

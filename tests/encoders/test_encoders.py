@@ -28,6 +28,7 @@ CASES: list[tuple[type[Encoder], dict[str, Any]]] = [
     (MLP, {}),
     (MLP, {"hidden": [8], "batch_norm": True, "dropout": 0.1}),
     (MLP, {"hidden": []}),
+    (MLP, {"hidden": [8, 8, 8], "residual": True, "activation": "tanh"}),
     (Conv, {}),
     (Conv, LENET),
     (Conv, VGG),
@@ -147,6 +148,7 @@ def test_users_class_is_loaded(tmp_path: Path) -> None:
         (Conv, (1, 8, 8), {"stages": [ConvStage(4, max_pool=4)] * 3}, "too many stages"),
         (Conv, (1, 8, 8), {"stages": [ConvStage(6)], "norm": "group"}, "divisible by its 8 groups, received 6"),
         (ResNet, (5,), {}, "ResNet needs images"),
+        (MLP, (4,), {"hidden": [8, 4], "residual": True}, r"layers of one width .* received hidden \[8, 4\]"),
         (Inception, (1, 8, 8), {"channels": [12]}, r"multiples of 8, received \[12\]"),
     ],
 )

@@ -9,10 +9,11 @@ import pytest
 import torch
 from torch import nn
 
+import lab
 from lab.runs.summary import Summary
 from lab.saving.checkpoint import load
 from lab.tracking import read_journal
-from lab.training.loop.layer_statistics import activation_statistics
+from lab.training.loop.layer_statistics import activation_statistics, complaints
 
 Train = Callable[..., Summary]
 
@@ -73,3 +74,24 @@ def test_no_hook_stays_behind(train: Train, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(nn.ReLU, "forward", forward)
     train(trainer__statistics_every=3)
     assert not found[-1]._forward_hooks
+
+
+def test_vanishing_gradients_and_dead_layers_are_said() -> None:
+    assert not list(complaints({"first": 0.01, "last": 1.0}, []))
+    (vanishing,) = complaints({"first": 1e-9, "last": 1.0}, [])
+    assert "that of first is 1e-09 of that of last" in vanishing
+    (dead,) = complaints({"first": 1.0}, ["body.2"])
+    assert "all units of body.2 are zero" in dead
+
+
+def test_depth_without_residuals_is_said_to_vanish(capsys: pytest.CaptureFixture[str]) -> None:
+    """The norm of each layer's gradient is drawn, too."""
+    settings = {"data.name": "digits", "trainer.max_steps": 40, "trainer.max_epochs": None, "threads": 1}
+    plain, residual = (
+        lab.run(name, settings | {"trainer.statistics_every": 20}, runs_dir="runs")
+        for name in ("deep-plain", "deep-residual")
+    )
+    assert capsys.readouterr().err.count("the gradient vanishes") == 1
+    for run in (plain, residual):
+        assert (run.dir / "media" / "layer_gradients-00000040.png").is_file()
+    assert (plain.metrics["test/accuracy"] or 0) < 0.3 < (residual.metrics["test/accuracy"] or 0)

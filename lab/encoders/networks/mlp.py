@@ -9,8 +9,9 @@ from torch import Tensor
 from lab.config.types import PositiveInt, Probability
 from lab.data.spec import InputSpec, require_one_input
 from lab.encoders.base import Encoder
+from lab.errors import ConfigError
 from lab.nn.decoders import Decoder, MLPDecoder
-from lab.nn.layers import Activation, dense
+from lab.nn.layers import Activation, ResidualLayer, dense
 
 
 class MLP(Encoder):
@@ -21,6 +22,8 @@ class MLP(Encoder):
         activation: after every layer.
         batch_norm: batch normalisation (Ioffe & Szegedy 2015) between each layer and its activation.
         dropout: probability of dropping a unit (Srivastava et al. 2014), after each activation.
+        residual: whether each layer after the first, with a layer norm before it, is added to its input, which needs
+            layers of one width: so that gradients reach the first of many.
     """
 
     def __init__(
@@ -31,11 +34,20 @@ class MLP(Encoder):
         activation: Activation = "relu",
         batch_norm: bool = False,
         dropout: Probability = 0.0,
+        residual: bool = False,
     ) -> None:
         require_one_input(spec, "MLP")
         super().__init__(spec)
+        if residual and (len(set(hidden)) != 1 or batch_norm):
+            raise ConfigError(
+                "an MLP with residual layers needs layers of one width and no batch norm, received "
+                f"hidden {list(hidden)}, batch_norm {batch_norm}"
+            )
         self.hidden, self.activation, self.batch_norm = list(hidden), activation, batch_norm
-        self.layers = dense(spec.size, hidden, activation, batch_norm=batch_norm, dropout=dropout)
+        first = hidden[:1] if residual else hidden
+        self.layers = dense(spec.size, first, activation, batch_norm=batch_norm, dropout=dropout)
+        if residual:
+            self.layers.extend(ResidualLayer(width, activation, dropout) for width in hidden[1:])
         self.features_dim = self.hidden[-1] if self.hidden else spec.size
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:

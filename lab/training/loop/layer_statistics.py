@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
 import torch
@@ -11,10 +12,17 @@ from torch import Tensor, nn
 from torch.nn.modules import activation
 from torch.utils.hooks import RemovableHandle
 
+from lab.console.notices import notice
 from lab.experiment import RunContext
 from lab.training.loop.gradients import gradient_norm
 from lab.training.loop.reporter import Reporter
+from lab.training.pictures import canvas, rendered
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+VANISHING = 1e-5  # a layer's gradient divided by the largest one
+LEAST, MOST_NAMES = 1e-20, 24  # gradient that is drawn, and names below it
 CONVOLUTIONAL = 4  # axes of a batch of maps, (B, C, H, W): a unit is a channel; elsewhere units are on the last axis
 
 
@@ -26,6 +34,9 @@ class LayerStatistics(pl.Callback):
     - `gradient_norm/MODULE`: that of one module's own parameters;
     - `activation_mean/MODULE` and `activation_std/MODULE` of the output of an activation module such as `nn.ReLU`;
     - `dead_units/MODULE`: share of its units that are zero for every example and position of the batch.
+
+    It says once if the gradient vanishes on its way back through the layers, or if a layer is dead, and draws the norm
+    of each layer's gradient at the end.
 
     Activations that are functions, not modules, are not seen. Where a module is called several times in a step, its
     statistics are averaged over the calls.
@@ -39,6 +50,9 @@ class LayerStatistics(pl.Callback):
         self.every, self.context, self.reporter = every, context, reporter
         self.hooks: list[RemovableHandle] = []
         self.seen: defaultdict[str, list[float]] = defaultdict(list)
+        self.norms: dict[str, float] = {}
+        """Of each layer's gradient, in the last row."""
+        self.said = False
 
     @property
     def due(self) -> bool:
@@ -76,6 +90,20 @@ class LayerStatistics(pl.Callback):
         figures = {f"statistics/{name}": sum(values) / len(values) for name, values in self.seen.items()}
         self.hooks, self.seen = [], defaultdict(list)
         self.context.tracker.log(figures, axis="global_step", at=self.reporter.step)
+        norms = {name.partition("gradient_norm/")[2]: value for name, value in figures.items()}
+        self.norms = {name: value for name, value in norms.items() if name}
+        dead = [
+            name.partition("dead_units/")[2] for name, share in figures.items() if "/dead_units/" in name and share == 1
+        ]
+        if not self.said:
+            for complaint in complaints(self.norms, dead):
+                notice(complaint)
+                self.said = True
+
+    def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        if len(self.norms) > 1:
+            at = self.reporter.step
+            self.context.picture("pictures/layer_gradients", drawn(self.norms), axis="global_step", at=at)
 
     def _watch(self, name: str) -> Any:
         def hook(part: nn.Module, inputs: Any, output: Any) -> None:
@@ -84,6 +112,33 @@ class LayerStatistics(pl.Callback):
                     self.seen[f"{what}/{name}"].append(value)
 
         return hook
+
+
+def complaints(norms: Mapping[str, float], dead: Sequence[str]) -> Iterator[str]:
+    """Yield what is wrong, by the norm of each layer's gradient and the names of layers that are zero throughout."""
+    if norms:
+        least, most = min(norms, key=norms.__getitem__), max(norms, key=norms.__getitem__)
+        if norms[least] < VANISHING * norms[most]:
+            share = f"{norms[least] / norms[most]:.0e}" if norms[least] else "nothing"
+            yield (
+                f"the gradient vanishes: that of {least} is {share} of that of {most}; residual layers, a norm or "
+                "another activation may help"
+            )
+    for name in dead[:1]:
+        yield f"all units of {name} are zero for the whole batch: a lower learning rate or another activation may help"
+
+
+def drawn(norms: Mapping[str, float]) -> Image:
+    """Draw the norm of each layer's gradient, from the input to the output."""
+    figure = canvas(max(5, 0.16 * len(norms)), 3.6)
+    axes = figure.add_subplot()
+    axes.semilogy(range(len(norms)), [max(value, LEAST) for value in norms.values()], marker="o", markersize=3)
+    step = -(-len(norms) // MOST_NAMES)
+    places = range(0, len(norms), step)
+    axes.set_xticks(list(places), [list(norms)[i] for i in places], rotation=60, ha="right", fontsize=7)
+    axes.set_ylabel("norm of the gradient")
+    axes.grid(color="0.9")
+    return rendered(figure)
 
 
 def activation_statistics(output: Tensor) -> dict[str, float]:
