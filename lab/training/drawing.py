@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -13,7 +13,10 @@ from lab.experiment import RunContext
 from lab.training.loop.reporter import Reporter
 from lab.training.loop.steps import stepped
 from lab.training.model import Model
+from lab.training.pictures import canvas, rendered
 from lab.training.settings import TrainerSettings
+
+LEAST, MOST_NAMES = 1e-20, 24  # gradient that is drawn, and names of layers below it
 
 
 class Drawing(pl.Callback):
@@ -66,3 +69,15 @@ def draw(model: Model, batch: Batch, context: RunContext, *, axis: str, at: int)
             context.text(f"texts/{name}", text, axis=axis, at=at)
         for name, sound in model.sounds(batch).items():
             context.sound(f"sounds/{name}", sound, axis=axis, at=at)
+
+
+def draw_gradients(norms: Mapping[str, float], context: RunContext, at: int) -> None:
+    """Save a picture of the norm of each layer's gradient, from the input to the output, at an optimizer step."""
+    figure = canvas(max(5, 0.16 * len(norms)), 3.6)
+    axes = figure.add_subplot()
+    axes.semilogy(range(len(norms)), [max(value, LEAST) for value in norms.values()], marker="o", markersize=3)
+    places = range(0, len(norms), -(-len(norms) // MOST_NAMES))
+    axes.set_xticks(list(places), [list(norms)[i] for i in places], rotation=60, ha="right", fontsize=7)
+    axes.set_ylabel("norm of the gradient")
+    axes.grid(color="0.9")
+    context.picture("pictures/layer_gradients", rendered(figure), axis="global_step", at=at)

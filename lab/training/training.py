@@ -23,7 +23,7 @@ from lab.saving.saver import Cadence, CheckpointSettings, misplaced
 from lab.saving.specs import spec_as_json, spec_from_json
 from lab.training.averaging import Averaging
 from lab.training.checks import batch_norm_errors, require_metrics, require_optimization, require_two_for_batch_norm
-from lab.training.drawing import Drawing, draw
+from lab.training.drawing import Drawing, draw, draw_gradients
 from lab.training.films import film
 from lab.training.loop.best import Best
 from lab.training.loop.checkpoint_io import InMemory
@@ -129,7 +129,7 @@ class Training(Experiment):
             callbacks += [reporter, drawing]
             callbacks += [Saving(context, memory, self.batches, reporter, epoch=epoch, stopped=stopped)]
             if settings.statistics_every:
-                callbacks.append(LayerStatistics(settings.statistics_every, context, reporter))
+                callbacks.append(LayerStatistics(settings.statistics_every, context, reporter, draw_gradients))
             if stopping := settings.early_stopping:
                 callbacks.append(
                     LightningEarlyStopping(stopping.metric, patience=stopping.patience, mode=stopping.mode)

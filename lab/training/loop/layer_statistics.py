@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -16,14 +16,12 @@ from lab.console.notices import notice
 from lab.experiment import RunContext
 from lab.training.loop.gradients import gradient_norm
 from lab.training.loop.reporter import Reporter
-from lab.training.pictures import canvas, rendered
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 VANISHING = 1e-5  # a layer's gradient divided by the largest one
-LEAST, MOST_NAMES = 1e-20, 24  # gradient that is drawn, and names below it
 CONVOLUTIONAL = 4  # axes of a batch of maps, (B, C, H, W): a unit is a channel; elsewhere units are on the last axis
+
+Show = Callable[[Mapping[str, float], RunContext, int], None]
+"""Draws the norms of gradients by the names of their layers, at an optimizer step."""
 
 
 class LayerStatistics(pl.Callback):
@@ -35,8 +33,7 @@ class LayerStatistics(pl.Callback):
     - `activation_mean/MODULE` and `activation_std/MODULE` of the output of an activation module such as `nn.ReLU`;
     - `dead_units/MODULE`: share of its units that are zero for every example and position of the batch.
 
-    It says once if the gradient vanishes on its way back through the layers, or if a layer is dead, and draws the norm
-    of each layer's gradient at the end.
+    It says once if the gradient vanishes on its way back through the layers, or if a layer is dead.
 
     Activations that are functions, not modules, are not seen. Where a module is called several times in a step, its
     statistics are averaged over the calls.
@@ -44,10 +41,11 @@ class LayerStatistics(pl.Callback):
     Args:
         every: optimizer steps between two rows.
         reporter: counts the optimizer steps; it must come before this callback.
+        show: draws the norm of each layer's gradient, from the last row, at the end.
     """
 
-    def __init__(self, every: int, context: RunContext, reporter: Reporter) -> None:
-        self.every, self.context, self.reporter = every, context, reporter
+    def __init__(self, every: int, context: RunContext, reporter: Reporter, show: Show) -> None:
+        self.every, self.context, self.reporter, self.show = every, context, reporter, show
         self.hooks: list[RemovableHandle] = []
         self.seen: defaultdict[str, list[float]] = defaultdict(list)
         self.norms: dict[str, float] = {}
@@ -102,8 +100,7 @@ class LayerStatistics(pl.Callback):
 
     def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if len(self.norms) > 1:
-            at = self.reporter.step
-            self.context.picture("pictures/layer_gradients", drawn(self.norms), axis="global_step", at=at)
+            self.show(self.norms, self.context, self.reporter.step)
 
     def _watch(self, name: str) -> Any:
         def hook(part: nn.Module, inputs: Any, output: Any) -> None:
@@ -126,19 +123,6 @@ def complaints(norms: Mapping[str, float], dead: Sequence[str]) -> Iterator[str]
             )
     for name in dead[:1]:
         yield f"all units of {name} are zero for the whole batch: a lower learning rate or another activation may help"
-
-
-def drawn(norms: Mapping[str, float]) -> Image:
-    """Draw the norm of each layer's gradient, from the input to the output."""
-    figure = canvas(max(5, 0.16 * len(norms)), 3.6)
-    axes = figure.add_subplot()
-    axes.semilogy(range(len(norms)), [max(value, LEAST) for value in norms.values()], marker="o", markersize=3)
-    step = -(-len(norms) // MOST_NAMES)
-    places = range(0, len(norms), step)
-    axes.set_xticks(list(places), [list(norms)[i] for i in places], rotation=60, ha="right", fontsize=7)
-    axes.set_ylabel("norm of the gradient")
-    axes.grid(color="0.9")
-    return rendered(figure)
 
 
 def activation_statistics(output: Tensor) -> dict[str, float]:
