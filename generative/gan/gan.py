@@ -12,6 +12,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from generative.gan.losses import LOSSES, Game
 from generative.gan.penalties import gradient_penalty, r1
+from generative.gan.players import step
 from generative.gan.signs import complaints, diversity, told_apart
 from generative.judges.generator import ImageGenerator
 from lab.config.roles import Roles
@@ -151,13 +152,13 @@ class GAN(ImageGenerator):
         loss = self.game.discriminator(real_score, fake_score)
         penalty = self._penalty(x, fake.detach(), labels) if batch_index % self.penalty_every == 0 else 0.0
         self.require_finite({"discriminator_loss": loss + penalty})
-        self._step(for_discriminator, loss + penalty)
+        step(self, for_discriminator, loss + penalty)
         figures = {"discriminator_loss": loss.detach()}
 
         if moves:
             loss_generator = self.game.generator(self.score(fake, labels))
             self.require_finite({"generator_loss": loss_generator})
-            self._step(for_generator, loss_generator)
+            step(self, for_generator, loss_generator)
             figures["generator_loss"] = loss_generator.detach()
         for schedule in self.lr_schedulers():  # type: ignore[union-attr]
             schedule.step()
@@ -212,11 +213,3 @@ class GAN(ImageGenerator):
         if self.gradient_penalty:
             costs.append(self.gradient_penalty * gradient_penalty(score, real, fake))
         return self.penalty_every * sum(costs)
-
-    def _step(self, optimizer: Any, loss: Tensor) -> None:
-        """Make one step of one optimizer. No gradients of the other network's parameters are computed."""
-        parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        optimizer.zero_grad()
-        self.manual_backward(loss + self.optimization.penalty(parameters), inputs=parameters)
-        self.configure_gradient_clipping(optimizer)
-        optimizer.step()
