@@ -63,6 +63,16 @@ def test_killed_five_times_is_exact(kind: str) -> None:
 
 
 @pytest.mark.fault(1)
+def test_killed_after_the_last_row_of_statistics_is_exact() -> None:
+    """The resumed run has no row of its own: it draws the gradients of the last one before its checkpoint."""
+    undisturbed = run_undisturbed("accumulating")
+    resumed = resume(run_killed("accumulating", 12))
+    assert resumed.resume["checkpoint"] == 13
+    assert any(path.name.startswith("layer_gradients") for path in (resumed.dir / "media").iterdir())
+    assert differences(undisturbed.dir, resumed.dir) == []
+
+
+@pytest.mark.fault(1)
 def test_boundary_reset_is_exact() -> None:
     undisturbed = run_undisturbed("boundary")
     resumed = resume(run_killed("boundary", 21))

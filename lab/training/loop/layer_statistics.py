@@ -14,6 +14,7 @@ from torch.utils.hooks import RemovableHandle
 
 from lab.console.notices import notice
 from lab.experiment import RunContext
+from lab.tracking.journal import METRICS, read_journal
 from lab.training.loop.gradients import gradient_norm
 from lab.training.loop.reporter import Reporter
 
@@ -52,6 +53,12 @@ class LayerStatistics(pl.Callback):
         """Of each layer's gradient, in the last row."""
         self.said = False
 
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """A resumed run goes on from the last row before its checkpoint: it may have no row of its own."""
+        journal = self.context.dir / METRICS
+        for row in read_journal(journal) if self.context.restored and journal.is_file() else ():
+            self.norms = norms_of(row) or self.norms
+
     @property
     def due(self) -> bool:
         """Whether the step that is being made is logged."""
@@ -88,8 +95,7 @@ class LayerStatistics(pl.Callback):
         figures = {f"statistics/{name}": sum(values) / len(values) for name, values in self.seen.items()}
         self.hooks, self.seen = [], defaultdict(list)
         self.context.tracker.log(figures, axis="global_step", at=self.reporter.step)
-        norms = {name.partition("gradient_norm/")[2]: value for name, value in figures.items()}
-        self.norms = {name: value for name, value in norms.items() if name}
+        self.norms = norms_of(figures)
         dead = [
             name.partition("dead_units/")[2] for name, share in figures.items() if "/dead_units/" in name and share == 1
         ]
@@ -109,6 +115,12 @@ class LayerStatistics(pl.Callback):
                     self.seen[f"{what}/{name}"].append(value)
 
         return hook
+
+
+def norms_of(row: Mapping[str, Any]) -> dict[str, float]:
+    """Return the norm of each layer's gradient by the layer's name, from a row of the journal."""
+    found = {name.partition("gradient_norm/")[2]: value for name, value in row.items() if "gradient_norm/" in name}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def complaints(norms: Mapping[str, float], dead: Sequence[str]) -> Iterator[str]:
