@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from lab.config.roles import Roles
 from lab.config.types import PositiveInt, Probability
 from lab.data.spec import InputSpec, require_one_input
 from lab.encoders.base import Encoder
@@ -25,6 +26,8 @@ class MLP(Encoder):
         residual: whether each layer after the first, with a layer norm before it, is added to its input, which needs
             layers of one width: so that gradients reach the first of many.
     """
+
+    roles = Roles(added={"residual": False})
 
     def __init__(
         self,

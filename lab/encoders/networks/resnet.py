@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from lab.config.roles import Roles
 from lab.config.types import PositiveInt
 from lab.data.spec import InputSpec
 from lab.encoders.networks.staged import Staged
@@ -52,6 +53,8 @@ class ResNet(Staged):
         norm: `batch`, `group` or `none`.
         pool: `mean` as in the paper; `flatten` keeps position.
     """
+
+    roles = Roles(added={"stem_stride": 1})
 
     def __init__(
         self,

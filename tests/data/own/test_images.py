@@ -199,7 +199,9 @@ def test_bad_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"there is no file or folder .*pest; did you mean 'pets'\?"):
         prepared(tmp_path / "pest")
     (tmp_path / "empty" / "a.wav").touch()
-    with pytest.raises(ConfigError, match=r"empty is a folder of wav files; wav files are for speech-digits$"):
+    with pytest.raises(
+        ConfigError, match=r"empty is a folder of wav files; wav files are for speech-digits, wavenet-digits$"
+    ):
         prepared(tmp_path / "empty")
 
 
