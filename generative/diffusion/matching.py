@@ -32,7 +32,7 @@ class FlowMatching(Guided):
         dropped: probability with which an image's class is not told in training.
         steps: of the sampler.
         solver: of the ordinary differential equation: `euler`, or `heun`, of second order, which asks the network
-            twice in each step but the last.
+            twice in each step.
         guidance: strength of the guidance to the class (Ho & Salimans 2022); 0 for none.
         fid_samples: samples that are judged beside test images, at most as many as there are; null for no judge.
     """

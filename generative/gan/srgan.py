@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from generative.gan.losses import LOSSES, Game
 from generative.gan.players import step
-from generative.gan.upscaling import DESCRIPTIONS, bicubic, figures, nearest_pixel, shrunk
+from generative.gan.upscaling import DESCRIPTIONS, bicubic, figures, nearest_pixel
 from generative.judges.classifier import Judge
 from lab.config.roles import Roles
 from lab.config.types import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt
@@ -24,7 +24,7 @@ from lab.data.spec import DataSpec
 from lab.encoders.base import EncoderFactory
 from lab.encoders.contract import build_encoder
 from lab.errors import ConfigError
-from lab.nn.superresolution import SuperResolution
+from lab.nn.superresolution import SuperResolution, shrunk
 from lab.system.randomness import kept_randomness
 from lab.training.captions import named_rows
 from lab.training.model import Model

@@ -5,31 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from generative.autoencoders.figures import peak_signal
 from generative.judges.classifier import Judge
 from generative.judges.frechet import frechet_distance
 from lab.data.batch import Batch
+from lab.nn.superresolution import enlarged, shrunk
 
 Upscale = Callable[[Tensor], Tensor]
 """From small images `(B, C, h, w)` to large ones `(B, C, H, W)`, both in [0, 1]."""
 
 
-def shrunk(x: Tensor, factor: int) -> Tensor:
-    """Return images `(B, C, H / factor, W / factor)` whose pixels are means over squares."""
-    return F.avg_pool2d(x, factor)
-
-
 def bicubic(factor: int) -> Upscale:
     """Return what enlarges images by piecewise cubic curves; what leaves [0, 1] is cut off."""
-    return lambda small: F.interpolate(small, scale_factor=factor, mode="bicubic", align_corners=False).clamp(0, 1)
+    return lambda small: enlarged(small, factor, "bicubic").clamp(0, 1)
 
 
 def nearest_pixel(factor: int) -> Upscale:
     """Return what repeats each pixel."""
-    return lambda small: F.interpolate(small, scale_factor=factor, mode="nearest")
+    return lambda small: enlarged(small, factor, "nearest")
 
 
 @torch.no_grad()

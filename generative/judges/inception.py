@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -30,19 +31,14 @@ def inception_distance(generate: Callable[[int], Tensor], real: Tensor, samples:
     Raises ConfigError where the file is none, and without torch-fidelity.
     """
     network = inception(weights).to(real.device)
-    done: list[int] = []
     parts = [min(CHUNK, samples - start) for start in range(0, samples, CHUNK)]
-    with Progress("comparing", len(parts) + -(-len(real) // CHUNK), "batches") as progress:
-
-        def features(images: Tensor) -> Tensor:
-            done.append(len(images))
-            progress.update(len(done))
-            return network((images.expand(-1, 3, -1, -1) * 255).round().byte())  # type: ignore[no-any-return]
-
-        with torch.no_grad():
-            found = torch.cat([features(generate(part)) for part in parts])
-            known = torch.cat([features(part) for part in torch.split(real, CHUNK)])
-    return frechet_distance(found, known)
+    known = torch.split(real, CHUNK)
+    features = []
+    with torch.no_grad(), Progress("comparing", len(parts) + len(known), "batches") as progress:
+        for i, images in enumerate(chain(map(generate, parts), known), start=1):
+            features.append(network((images.expand(-1, 3, -1, -1) * 255).round().byte()))
+            progress.update(i)
+    return frechet_distance(torch.cat(features[: len(parts)]), torch.cat(features[len(parts) :]))
 
 
 def inception(weights: str) -> nn.Module:

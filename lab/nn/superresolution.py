@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lab.errors import ConfigError
 from lab.nn.layers import ACTIVATIONS, Activation
+
+Enlargement = Literal["bicubic", "bilinear", "nearest"]
+
+
+def shrunk(images: Tensor, factor: int) -> Tensor:
+    """Return images `(B, C, H / factor, W / factor)` whose pixels are means over squares."""
+    return F.avg_pool2d(images, factor)
+
+
+def enlarged(small: Tensor, factor: int, how: Enlargement) -> Tensor:
+    """Return images `(B, C, factor * h, factor * w)` by interpolation; cubic curves may leave the pixels' range."""
+    corners = None if how == "nearest" else False
+    return F.interpolate(small, scale_factor=factor, mode=how, align_corners=corners)
 
 
 class ResidualBlock(nn.Module):
@@ -68,4 +81,4 @@ class SuperResolution(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         first = self.first(x)
         added: Tensor = self.output(self.enlarge(first + self.blocks(first)))
-        return F.interpolate(x, scale_factor=self.factor, mode="bicubic", align_corners=False) + added
+        return enlarged(x, self.factor, "bicubic") + added

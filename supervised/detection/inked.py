@@ -5,9 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from lab.data.sets.scenes import INK
 from supervised.detection.boxes import Found
-
-INK = 0.35  # grey value
 
 
 def inked(images: Tensor, kind: int) -> list[Found]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import get_args
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from lab.config.types import PositiveFloat, PositiveInt
 from lab.errors import ConfigError
+from lab.nn.superresolution import Enlargement, enlarged, shrunk
 
 Restore = Callable[[Tensor], Tensor]
 """From damaged images to images `(B, C, H, W)` in [0, 1]."""
@@ -48,10 +50,10 @@ class Shrink(Damage):
         self.factor = factor
 
     def __call__(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        return F.avg_pool2d(images, self.factor)
+        return shrunk(images, self.factor)
 
     def simple(self) -> Mapping[str, Restore]:
-        return {way: partial(self._enlarged, mode=way) for way in ("bicubic", "bilinear", "nearest")}
+        return {way: partial(self._enlarged, how=way) for way in get_args(Enlargement)}
 
     def shown(self, damaged: Tensor) -> Tensor:
         return self._enlarged(damaged, "nearest")
@@ -62,9 +64,8 @@ class Shrink(Damage):
                 f"model.factor must divide the images' {shape[1]} x {shape[2]} pixels, received {self.factor}"
             )
 
-    def _enlarged(self, damaged: Tensor, mode: str) -> Tensor:
-        corners = {} if mode == "nearest" else {"align_corners": False}
-        return F.interpolate(damaged, scale_factor=self.factor, mode=mode, **corners).clamp(0, 1)
+    def _enlarged(self, damaged: Tensor, how: Enlargement) -> Tensor:
+        return enlarged(damaged, self.factor, how).clamp(0, 1)
 
 
 class Noise(Damage):

@@ -14,6 +14,7 @@ from lab.config.types import PositiveInt
 from lab.data.base import DataModule
 from lab.data.batch import Batch
 from lab.data.loader import testing_batches, training_batches
+from lab.data.sets.scenes import INK
 from lab.data.spec import DataSpec, Masks
 from lab.errors import ConfigError
 from lab.nn.unet import UNet
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from torchmetrics import Metric
 
 SHOWN = 8  # images of a picture
-INK = 0.35  # grey value from which the simplest guess takes a pixel for something
 
 # Dimensions: B images, C classes with the background, H W sides of an image.
 

@@ -48,7 +48,7 @@ class ResNet(Staged):
     Args:
         channels: of each stage, fine to coarse.
         blocks: basic blocks in each stage.
-        stem_stride: of the stem; 2 makes a network four times as fast, which sees half the resolution.
+        stem_stride: of the stem; 2 halves the resolution of all maps, which is a quarter of the arithmetic.
         activation: after each block and inside it.
         norm: `batch`, `group` or `none`.
         pool: `mean` as in the paper; `flatten` keeps position.

@@ -11,12 +11,13 @@ from torch import Tensor
 
 import lab
 from generative.gan.srgan import SRGAN
-from generative.gan.upscaling import bicubic, figures, nearest_pixel, shrunk
+from generative.gan.upscaling import bicubic, figures, nearest_pixel
 from generative.judges.classifier import Judge
 from lab.data import Batch
 from lab.data.spec import DataSpec, InputSpec
 from lab.encoders import Conv, ConvStage
 from lab.errors import ConfigError
+from lab.nn.superresolution import shrunk
 
 SPEC = DataSpec(InputSpec((1, 8, 8)), classes=3)
 TINY: dict[str, Any] = {

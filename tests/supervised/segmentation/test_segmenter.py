@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -48,5 +49,9 @@ def test_perfect_masks_have_an_intersection_of_all() -> None:
 
 def test_classes_have_colours_of_their_own() -> None:
     assert len(torch.unique(colours(11), dim=0)) == 11
-    picture = coloured(torch.rand(2, 1, 8, 8), {"true": torch.randint(0, 4, (2, 8, 8))}, ["a", "b", "c"])
-    assert picture.width > picture.height * 0.5
+    masks = torch.zeros(1, 8, 8, dtype=torch.long)
+    masks[0, :4] = 2
+    drawn = np.asarray(coloured(torch.zeros(1, 1, 8, 8), {"true": masks}, ["a", "b"])).reshape(-1, 3)
+    counts = [(abs(drawn - 255 * colour.numpy()).max(1) < 2).sum() for colour in colours(3)]
+    assert counts[2] > 1_000, "half of the mask is of the second class"
+    assert counts[1] < counts[2] / 10, "the first one stands in the legend alone"
