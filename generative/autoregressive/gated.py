@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -67,6 +68,7 @@ class GatedLayer(nn.Module):
         first: whether the layer is given the image. Then the vertical stack does not see the row of the pixel, the
             horizontal one does not see the pixel, and there is no residual connection.
         classes: that an image may have; None where they are not given.
+        context: channels of a map that is given with each image; None where there is none.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class GatedLayer(nn.Module):
         dilation: int = 1,
         first: bool = False,
         classes: int | None = None,
+        context: int | None = None,
     ) -> None:
         super().__init__()
         half = kernel // 2 if first else kernel // 2 + 1
@@ -87,19 +90,32 @@ class GatedLayer(nn.Module):
         self.horizontal = MaskedConv(in_channels, wide, (1, kernel), seen=(1, half), dilation=dilation)
         self.link = nn.Conv2d(wide, wide, 1)
         self.output = nn.Conv2d(filters, filters, 1)
-        self.condition = None if classes is None else nn.Embedding(classes, 2 * wide)
+        self.condition: nn.Module | None = None
+        if classes is not None:
+            self.condition = nn.Embedding(classes, 2 * wide)
+        elif context is not None:
+            self.condition = nn.Conv2d(context, 2 * wide, 1)
 
-    def forward(self, above: Tensor, left: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return both stacks after this layer, `(B, F, H, W)` each, for those before it and classes `(B,)`."""
-        above, link = self.from_above(self.vertical(above), labels)
+    def forward(self, above: Tensor, left: Tensor, given: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return both stacks after this layer, `(B, F, H, W)` each, for those before it and what is given: classes
+        `(B,)`, or a map `(B, context, H, W)`."""
+        above, link = self.from_above(self.vertical(above), self.told(given))
         return above, self.from_left(self.horizontal(left) + link, left)
 
-    def from_above(self, seen: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
+    def told(self, given: Tensor | None) -> Tensor | None:
+        """Return what is added in both gates for what is given: V h of equations 4 and 5, `(B, 4 F, 1, 1)` for classes
+        and `(B, 4 F, H, W)` for a map."""
+        if self.condition is None:
+            return None
+        told: Tensor = self.condition(given)
+        return told if told.ndim == 4 else told[:, :, None, None]
+
+    def from_above(self, seen: Tensor, told: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return the vertical stack after this layer, and what it adds to the horizontal one, for what the vertical
-        kernel gives."""
+        kernel gives and for what `told` returns."""
         link = self.link(seen)
-        if self.condition is not None:  # V h of equation 4, in both gates
-            for_above, for_left = self.condition(labels)[:, :, None, None].chunk(2, 1)
+        if told is not None:
+            for_above, for_left = told.chunk(2, 1)
             seen, link = seen + for_above, link + for_left
         return gate(seen), link
 
@@ -127,6 +143,8 @@ class GatedPixelCNN(nn.Module):
         first_kernel: side of the first layer's kernels; odd.
         dilations: of the layers after the first, in turn.
         classes: that an image may have; None where they are not given.
+        context: channels of a map of the image's size that is given with each image, instead of a class; None where
+            there is none.
 
     Raises ConfigError for kernels with an even side.
     """
@@ -141,37 +159,36 @@ class GatedPixelCNN(nn.Module):
         first_kernel: int = 7,
         dilations: Sequence[int] = (1,),
         classes: int | None = None,
+        context: int | None = None,
     ) -> None:
         super().__init__()
         for name, side in {"kernel": kernel, "first_kernel": first_kernel}.items():
             if side % 2 == 0 or side < 3:
                 raise ConfigError(f"{name} must be an odd number of at least 3, received {side}")
-        self.vocab, self.classes = vocab, classes
+        self.vocab, self.classes, self.context = vocab, classes, context
         self.embedding = nn.Embedding(vocab, filters) if vocab else None
-        self.layers = nn.ModuleList(
-            [GatedLayer(filters if vocab else 1, filters, first_kernel, first=True, classes=classes)]
-        )
+        layer = partial(GatedLayer, filters=filters, classes=classes, context=context)
+        self.layers = nn.ModuleList([layer(filters if vocab else 1, kernel=first_kernel, first=True)])
         for i in range(layers - 1):
-            dilation = dilations[i % len(dilations)]
-            self.layers.append(GatedLayer(filters, filters, kernel, dilation=dilation, classes=classes))
+            self.layers.append(layer(filters, kernel=kernel, dilation=dilations[i % len(dilations)]))
         wide = 2 * filters
         self.head = nn.Sequential(nn.ReLU(), nn.Conv2d(filters, wide, 1), nn.ReLU(), nn.Conv2d(wide, vocab or 1, 1))
 
-    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, given: Tensor | None = None) -> Tensor:
         """Return logits `(B, K, H, W)`: for binary pixels `x` `(B, 1, H, W)` with K = 1, for codes `x` `(B, H, W)` with
-        as many as there are categories. `labels` `(B,)` are the classes, where they are given."""
+        as many as there are categories. `given` are the classes `(B,)` or the map `(B, context, H, W)`."""
         above = left = self.embed(x)
         for layer in self.layers:
-            above, left = layer(above, left, labels)
+            above, left = layer(above, left, given)
         return self.head(left)  # type: ignore[no-any-return]
 
     def embed(self, x: Tensor) -> Tensor:
         """Return pixels or codes as a map for the first layer. Pixels become -1 and 1, as 0 stands beyond the edge."""
         return 2 * x - 1 if self.embedding is None else self.embedding(x).movedim(-1, 1)
 
-    def nll(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+    def nll(self, x: Tensor, given: Tensor | None = None) -> Tensor:
         """Return -log p(x) in nats, `(B,)`, which is exact."""
-        logits = self(x, labels)
+        logits = self(x, given)
         if self.vocab is None:
             return F.binary_cross_entropy_with_logits(logits, x, reduction="none").flatten(1).sum(1)
         return F.cross_entropy(logits, x, reduction="none").flatten(1).sum(1)

@@ -14,7 +14,7 @@ from generative.autoregressive.gated import GatedLayer, GatedPixelCNN
 def draw(
     network: GatedPixelCNN,
     start: Tensor,
-    labels: Tensor | None = None,
+    given: Tensor | None = None,
     *,
     first_row: int = 0,
     temperature: float = 1.0,
@@ -26,19 +26,19 @@ def draw(
     Args:
         network: the model of the images.
         start: pixels `(B, 1, H, W)` in {0, 1}, or codes `(B, H, W)`.
-        labels: classes `(B,)`, where the network is given them.
+        given: classes `(B,)`, or a map `(B, context, H, W)`, where the network is given them.
         first_row: the first row that is drawn; those above it stay as they are.
         temperature: divides the logits. Less than 1 makes probable pixels more probable.
     """
     x = start.clone()
     pixels = x if network.vocab is None else x.unsqueeze(1)  # (B, 1, H, W), in the same memory
     height, width = pixels.shape[2:]
-    memories = [Memory(layer, len(x), height, width) for layer in network.layers]  # type: ignore[arg-type]
+    memories = [Memory(layer, len(x), height, width, given) for layer in network.layers]  # type: ignore[arg-type]
     first = memories[0]
     for row in range(height):
         above = None
         for memory in memories:
-            above = memory.look_above(row, above, labels)
+            above = memory.look_above(row, above)
         for column in range(width) if row >= first_row else ():
             left = None
             for memory in memories:
@@ -57,10 +57,13 @@ class Memory:
         images: their number, B.
         height: of an image.
         width: of an image.
+        given: what the network is given with the images.
     """
 
-    def __init__(self, layer: GatedLayer, images: int, height: int, width: int) -> None:
+    def __init__(self, layer: GatedLayer, images: int, height: int, width: int, given: Tensor | None) -> None:
         self.layer, self.width = layer, width
+        told = layer.told(given)
+        self.told = None if told is None else told.expand(-1, -1, height, -1)
         self.top, self.side = layer.vertical.before
         self.row_step, self.column_step = layer.vertical.dilation
         channels, weight = layer.vertical.in_channels, layer.link.weight
@@ -76,14 +79,15 @@ class Memory:
         """Keep a place of the horizontal stack, `(B, C, 1, 1)`."""
         self.left[:, :, 0, self.side + column] = given[:, :, 0, 0]
 
-    def look_above(self, row: int, given: Tensor | None, labels: Tensor | None) -> Tensor:
+    def look_above(self, row: int, given: Tensor | None) -> Tensor:
         """Return a row of the vertical stack after this layer, `(B, F, 1, W)`, given that before it. The first layer is
         not given a row that is to be drawn."""
         if given is not None:
             self.keep_above(row, given)
         rows = self.layer.vertical.seen[0]
         window = self.above[:, :, row : row + self.row_step * (rows - 1) + 1 : self.row_step]
-        above, self.link = self.layer.from_above(self.layer.vertical.at(window), labels)
+        told = None if self.told is None else self.told[:, :, row : row + 1]
+        above, self.link = self.layer.from_above(self.layer.vertical.at(window), told)
         return above
 
     def look_left(self, column: int, given: Tensor | None) -> Tensor:

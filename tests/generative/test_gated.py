@@ -20,6 +20,7 @@ KINDS: list[dict[str, Any]] = [
     {"dilations": (1, 2), "classes": 3},
     {"vocab": 4},
     {"vocab": 4, "dilations": (2,), "classes": 3},
+    {"context": 2},
 ]
 
 
@@ -38,7 +39,10 @@ def images(made: GatedPixelCNN, count: int, height: int, width: int) -> Tensor:
     return torch.randint(2, (count, 1, height, width)).double()
 
 
-def classes(made: GatedPixelCNN, count: int) -> Tensor | None:
+def given(made: GatedPixelCNN, count: int, height: int, width: int) -> Tensor | None:
+    """Classes or a map, where the network wants them."""
+    if made.context:
+        return torch.randn(count, made.context, height, width).double()
     return torch.arange(count) % made.classes if made.classes else None
 
 
@@ -46,11 +50,11 @@ def classes(made: GatedPixelCNN, count: int) -> Tensor | None:
 def test_pixels_see_those_before_them(settings: dict[str, Any]) -> None:
     """By gradients: a logit depends on all pixels before its own within reach, and on no other pixel."""
     made, (height, width) = network(**settings), (6, 6)
-    given = made.embed(images(made, 1, height, width)).detach().requires_grad_()
-    made.embed = lambda x: given  # type: ignore[method-assign]
-    logits = made(given, classes(made, 1)).sum(1)[0]
+    embedded = made.embed(images(made, 1, height, width)).detach().requires_grad_()
+    made.embed = lambda x: embedded  # type: ignore[method-assign]
+    logits = made(embedded, given(made, 1, height, width)).sum(1)[0]
     for row, column in ((0, 0), (0, 3), (3, 0), (3, 5), (5, 2)):
-        (slope,) = torch.autograd.grad(logits[row, column], given, retain_graph=True)
+        (slope,) = torch.autograd.grad(logits[row, column], embedded, retain_graph=True)
         seen = slope[0].abs().sum(0) > 0
         earlier = torch.arange(height * width).view(height, width) < row * width + column
         assert not (seen & ~earlier).any(), "a pixel that is not drawn yet is seen"
@@ -67,12 +71,12 @@ def test_probabilities_sum_to_one(settings: dict[str, Any]) -> None:
     assert made.nll(x, labels).neg().exp().sum().item() == pytest.approx(1)
 
 
-def plain(made: GatedPixelCNN, start: Tensor, labels: Tensor | None, first_row: int) -> Tensor:
+def plain(made: GatedPixelCNN, start: Tensor, told: Tensor | None, first_row: int) -> Tensor:
     """Draw by computing the whole image for each pixel."""
     x = start.clone()
     height, width = x.shape[-2:]
     for row, column in itertools.product(range(first_row, height), range(width)):
-        logits = made(x, labels)[:, :, row, column] / 0.9
+        logits = made(x, told)[:, :, row, column] / 0.9
         if made.vocab:
             x[:, row, column] = torch.multinomial(logits.softmax(1), 1)[:, 0]
         else:
@@ -84,12 +88,12 @@ def plain(made: GatedPixelCNN, start: Tensor, labels: Tensor | None, first_row: 
 @pytest.mark.parametrize("settings", KINDS, ids=str)
 def test_drawing_equals_the_plain_way(settings: dict[str, Any], first_row: int) -> None:
     made = network(**settings)
-    start, labels = images(made, 16, 8, 7), classes(made, 16)
+    start, told = images(made, 16, 8, 7), given(made, 16, 8, 7)
     with torch.no_grad():
         torch.manual_seed(1)
-        expected = plain(made, start, labels, first_row)
+        expected = plain(made, start, told, first_row)
         torch.manual_seed(1)
-        drawn = raster.draw(made, start, labels, first_row=first_row, temperature=0.9)
+        drawn = raster.draw(made, start, told, first_row=first_row, temperature=0.9)
     assert torch.equal(drawn, expected)
     assert torch.equal(drawn[..., :first_row, :], start[..., :first_row, :])
     assert not torch.equal(drawn, start)

@@ -1,7 +1,8 @@
 """Every shipped experiment keeps its contract. The experiments are found by glob, and none is named here.
 
-One experiment of each kind runs from end to end, is evaluated again, and is killed and resumed. The others are built
-and take a step or two. What is tested is what a kind promises: an encoder, pictures or baselines are not owed.
+Few experiments, in which every class occurs that a config names, run from end to end, are evaluated again, and are
+killed and resumed. The others are built and take a step or two. What is tested is what a kind promises: an encoder,
+pictures or baselines are not owed.
 """
 
 from __future__ import annotations

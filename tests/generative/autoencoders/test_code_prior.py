@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from functools import partial
 from typing import Any
@@ -112,6 +113,24 @@ def test_samples_follow_the_prior() -> None:
         last.bias[2] = 30.0
         expected = model.tokenizer.decode(torch.full((2, 7, 7), 2)).sigmoid()
         assert torch.allclose(model.generate(2), expected)
+
+
+def test_pixels_learn_what_the_decoder_leaves_open() -> None:
+    """All pixels of a patch are black, or all are white: the decoder says one half for each, and its pixels are 784
+    coins. Given each other they are 49."""
+    torch.manual_seed(0)
+    model = CodePrior(SPEC, codes=str(CODEBOOK), filters=4, layers=2, pixel_filters=8, pixel_layers=2, fid_samples=None)
+    assert model.pixels is not None
+    logits, vectors = torch.zeros(16, 1, 28, 28), torch.zeros(16, model.tokenizer.codebook.width, 7, 7)
+    optimizer = torch.optim.Adam(model.pixels.parameters(), 0.02)
+    for _ in range(60):
+        x = torch.randint(2, (16, 1, 7, 7)).float().repeat_interleave(4, 2).repeat_interleave(4, 3)
+        loss = model.pixels.nll(x, logits, vectors).mean()
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    assert 49 * math.log(2) < loss.item() < 60 < 784 * math.log(2)
+    assert model.generate(2).shape == (2, 1, 28, 28)
 
 
 def test_independent_codes_cost_what_they_are_worth() -> None:
