@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,6 +15,7 @@ from agents.environments.settings import EnvSettings
 from agents.evaluation.episodes import EVALUATION, EvaluationSettings, announce_limit, episode_seeds, play_episodes
 from agents.evaluation.play import play
 from agents.networks.extractor import RecurrentState
+from agents.onnx import export_onnx
 from agents.sb3.export import export_sb3
 from agents.spaces.images import ChannelsFirst
 from agents.spaces.observations import fitted, misfit, stack
@@ -37,7 +38,7 @@ class TrainedAgent:
         evaluation: how many episodes are played, and when they are cut off.
     """
 
-    export_formats: ClassVar[Sequence[str]] = ("zip",)
+    export_formats: ClassVar[Mapping[str, str]] = {"sb3": ".zip", "onnx": ".onnx"}
 
     def __init__(self, agent: Agent, settings: EnvSettings, evaluation: EvaluationSettings = EVALUATION) -> None:
         self.agent, self.settings, self.evaluation = agent, settings, evaluation
@@ -84,10 +85,13 @@ class TrainedAgent:
         return play(self.agent, self._limited(), showing)
 
     def export(self, path: Path) -> Sequence[str]:
-        """Write the agent as `path`, a zip that plain Stable-Baselines3 loads; return notes for its user.
+        """Write the agent as a zip that plain Stable-Baselines3 loads, or its policy as an ONNX file, by the ending of
+        `path`; return notes for its user.
 
         Raises ConfigError for what cannot be expressed there.
         """
+        if path.suffix == self.export_formats["onnx"]:
+            return export_onnx(self.agent, path)
         return export_sb3(self.agent, self.settings, path)
 
     def _limited(self) -> EnvSettings:

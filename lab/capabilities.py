@@ -6,7 +6,7 @@ are implemented by the object that an experiment returns as `trained`. None of t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, runtime_checkable
@@ -125,10 +125,11 @@ class Traverses(Protocol):
 class Exports(Protocol):
     """Can be written as a file for another library."""
 
-    export_formats: ClassVar[Sequence[str]]
+    export_formats: ClassVar[Mapping[str, str]]
+    """The ending of a file by the name of its format: `{"onnx": ".onnx"}`. The first is usual."""
 
     def export(self, path: Path) -> Sequence[str]:
-        """Write `path`, and return notes for its user, one sentence each."""
+        """Write `path` in the format of its ending, and return notes for its user, one sentence each."""
 
 
 CAPABILITIES: dict[str, type] = {

@@ -25,8 +25,8 @@ from lab.encoders.base import EncoderFactory
 from lab.encoders.contract import build_encoder
 from lab.errors import ConfigError
 from lab.nn.scaling import Standardize
-from lab.training import Model
 from lab.training.captions import captioned
+from lab.training.exportable import Exportable
 from lab.training.optimization import ParameterGroup
 from lab.training.pictures import confusion_matrix
 from supervised.baselines import simple_classifiers
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 MOST_MISTAKES = 100  # that are drawn
 
 
-class Classifier(Model):
+class Classifier(Exportable):
     """Softmax classification by cross-entropy.
 
     Args:
@@ -55,6 +55,7 @@ class Classifier(Model):
     """
 
     family = "supervised"
+    results = ("logits",)
     roles = Roles(added={"encoder_rate": 1.0, "scale": False})
     descriptions = {
         "test/accuracy": "share of all test examples that are classified correctly",

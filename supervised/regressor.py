@@ -16,7 +16,7 @@ from lab.data.spec import DataSpec, InputSpec, Values
 from lab.encoders.base import EncoderFactory
 from lab.encoders.contract import build_encoder
 from lab.errors import ConfigError
-from lab.training import Model
+from lab.training.exportable import Exportable
 from lab.training.pictures import canvas, rendered
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ SHOWN = 2_000  # examples of a picture
 LEAST = 1e-12  # gradient that is drawn
 
 
-class Regressor(Model):
+class Regressor(Exportable):
     """Predicts one number of each example.
 
     Args:
@@ -36,6 +36,7 @@ class Regressor(Model):
     """
 
     family = "supervised"
+    results = ("value",)
     descriptions = {
         "test/mse": "mean squared error of the predicted number",
         "pictures/predictions": "predicted beside true numbers of test examples; on the line they are equal",

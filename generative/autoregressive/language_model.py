@@ -22,7 +22,7 @@ from lab.data.spec import DataSpec, InputSpec
 from lab.encoders.base import Encoder, EncoderFactory
 from lab.encoders.contract import build_encoder
 from lab.errors import ConfigError
-from lab.training.model import Model
+from lab.training.exportable import Exportable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,7 +36,7 @@ SHOWN = 3  # samples that are drawn while a model trains
 LINE = "\n" + "-" * 60 + "\n"
 
 
-class LanguageModel(Model):
+class LanguageModel(Exportable):
     """Predicts each token from the tokens before it, by cross-entropy.
 
     Args:
@@ -48,6 +48,7 @@ class LanguageModel(Model):
     """
 
     family = "generative"
+    results = ("logits",)
     roles = Roles(indifferent=("sample_length", "temperature"))
 
     def __init__(

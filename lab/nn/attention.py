@@ -48,16 +48,17 @@ class SelfAttention(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return `(B, T, width)` for `x` `(B, T, width)`. No step looks at another where `mask`, `(B, T)`, is false."""
-        return self._attend(*self._project(x, 0), mask)
+        return self._attend(*self._project(x, 0), 0, mask)
 
     def extend(self, x: Tensor, past: KeysValues | None) -> tuple[Tensor, KeysValues]:
         """Return what `forward` returns for the steps `x`, `(B, T, width)`, that follow those in `past`; and the keys
         and values of all steps. Only causal attention can do that."""
         assert self.causal
-        query, key, value = self._project(x, past[0].shape[2] if past else 0)
+        before = past[0].shape[2] if past else 0
+        query, key, value = self._project(x, before)
         if past:
             key, value = torch.cat([past[0], key], 2), torch.cat([past[1], value], 2)
-        return self._attend(query, key, value), (key, value)
+        return self._attend(query, key, value, before), (key, value)
 
     def _project(self, x: Tensor, start: int) -> tuple[Tensor, Tensor, Tensor]:
         """Return queries, keys and values, `(B, H, T, D)` each; the first step is at position `start`."""
@@ -66,8 +67,9 @@ class SelfAttention(nn.Module):
             query, key = self.rotary(query, start), self.rotary(key, start)
         return query, key, value
 
-    def _attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None) -> Tensor:
-        steps, past = query.shape[2], key.shape[2] - query.shape[2]
+    def _attend(self, query: Tensor, key: Tensor, value: Tensor, past: int, mask: Tensor | None = None) -> Tensor:
+        """Return the output `(B, T, width)`; of the keys, the first `past` are of earlier steps."""
+        steps = query.shape[2]
         whole = self.causal and mask is None and past == 0
         visible = None if whole or (steps == 1 and mask is None) else self._visible(steps, past, mask, query.device)
         dropout = self.dropout if self.training else 0.0

@@ -79,7 +79,7 @@ class LogMelSpectrogram(nn.Module):
 
     def frames(self, samples: int) -> int:
         """Return the number of frames of a sound of this many samples."""
-        return 1 + max(0, -(-(samples - self.window) // self.hop))
+        return 1 + (max(0, samples - self.window) + self.hop - 1) // self.hop  # of no negative number, for ONNX
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Return the spectrograms and which frames are real, `(B, frames)`; None where there is no mask.

@@ -16,7 +16,7 @@ from lab.data.spec import Boxes, DataSpec
 from lab.encoders.base import EncoderFactory
 from lab.encoders.contract import build_encoder
 from lab.errors import ConfigError
-from lab.training import Model
+from lab.training.exportable import Exportable
 from supervised.detection.boxes import Found, boxes_of, found, generalised_loss, targets
 from supervised.detection.inked import inked
 from supervised.detection.pictures import drawn
@@ -34,7 +34,7 @@ SHOWN = 8  # images of a picture
 # Dimensions: B images, C classes, h w sides of the encoder's map.
 
 
-class Detector(Model):
+class Detector(Exportable):
     """Finds things in images: the shared encoder's map, and two convolutions each to a heat map of centres for every
     class, and to the distances from there to the four sides.
 
@@ -45,6 +45,7 @@ class Detector(Model):
     """
 
     family = "supervised"
+    results = ("heat_logits", "boxes")
     descriptions = {
         "test/ap50": "mean over the classes of the average precision, where a box counts if it has half of its union "
         "in common with a true one (AP50)",

@@ -18,7 +18,7 @@ from lab.data.sets.series import Series
 from lab.data.spec import DataSpec, Values
 from lab.errors import ConfigError
 from lab.nn.differencing import Differencing
-from lab.training import Model
+from lab.training.exportable import Exportable
 from supervised.forecasting.baselines import simple_forecasts
 from supervised.forecasting.pictures import forecast_chart
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 # Dimensions: B windows, T steps of the past, C changes in them, H steps to predict, F columns.
 
 
-class Forecasting(Model):
+class Forecasting(Exportable):
     """Base of models that predict the next H steps of a series from the last T. A subclass predicts their changes.
 
     The changes are those of `lab.nn.differencing`, standardised over the training part. The loss is the mean squared
@@ -43,6 +43,7 @@ class Forecasting(Model):
     """
 
     family = "supervised"
+    results = ("steps",)
 
     def __init__(self, spec: DataSpec, *, lags: Sequence[int], log: bool) -> None:
         super().__init__(spec)

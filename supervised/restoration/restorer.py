@@ -13,8 +13,8 @@ from lab.data.base import DataModule
 from lab.data.batch import Batch
 from lab.data.loader import testing_batches
 from lab.data.spec import DataSpec
-from lab.training import Model
 from lab.training.captions import named_rows
+from lab.training.exportable import Exportable
 from supervised.restoration.damage import Damage, Restore
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ SMALLEST = 1e-10  # squared error
 # Dimensions: B images, C H W of an image.
 
 
-class Restorer(Model):
+class Restorer(Exportable):
     """Learns to undo what is done to the images of a data set.
 
     Training images are damaged anew at each use, test images once, by numbers that are the same for all models.
@@ -41,6 +41,7 @@ class Restorer(Model):
     """
 
     family = "supervised"
+    results = ("restored",)
     descriptions = {
         "test/psnr": "peak signal-to-noise ratio in dB of a restored test image, mean over all of them",
         "pictures/restored": "test images: damaged, restored in a simple way and by the network; the original below",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lab.config.types import PositiveInt
-from lab.data.spec import DataSpec
+from lab.data.spec import DataSpec, InputSpec
 from lab.nn.superresolution import SuperResolution
 from supervised.restoration.damage import Shrink
 from supervised.restoration.restorer import Error, Restorer
@@ -31,3 +31,10 @@ class SuperResolver(Restorer):
         channels, *_ = spec.require_one_input("SuperResolver").require_image("SuperResolver")
         network = SuperResolution(channels, factor=factor, filters=filters, blocks=blocks)
         super().__init__(spec, network=network, damage=Shrink(factor), loss=loss)
+        self.factor = factor
+
+    @property
+    def takes(self) -> InputSpec:
+        """The form of the small images."""
+        channels, height, width = super().takes.shape
+        return InputSpec((channels, height // self.factor, width // self.factor))

@@ -18,7 +18,7 @@ from lab.data.sets.scenes import INK
 from lab.data.spec import DataSpec, Masks
 from lab.errors import ConfigError
 from lab.nn.unet import UNet
-from lab.training import Model
+from lab.training.exportable import Exportable
 from supervised.segmentation.colours import coloured
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ SHOWN = 8  # images of a picture
 # Dimensions: B images, C classes with the background, H W sides of an image.
 
 
-class Segmenter(Model):
+class Segmenter(Exportable):
     """Says of each pixel which class it belongs to, by cross-entropy.
 
     Args:
@@ -42,6 +42,7 @@ class Segmenter(Model):
     """
 
     family = "supervised"
+    results = ("logits",)
     descriptions = {
         "test/mean_iou": "mean over the classes, the background among them, of the pixels that truth and prediction "
         "have in common, divided by those that either has",

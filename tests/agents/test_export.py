@@ -22,11 +22,12 @@ import lab
 from agents.core.agent import Agent
 from agents.dqn.dqn import DQN
 from agents.environments.settings import EnvSettings
+from agents.onnx import export_onnx
 from agents.ppo.ppo import PPO
 from agents.sb3.export import export_sb3, write_vecnormalize
 from agents.sb3.plain import plain_agent
 from lab.cli.main import main
-from lab.encoders import MLP, Conv, ConvStage, ResNet
+from lab.encoders import MLP, Conv, ConvStage, Recurrent, ResNet
 from lab.errors import ConfigError, LabError
 from lab.evaluation import CheckpointName
 
@@ -321,11 +322,28 @@ assert abs(values - np.load("values.npy")).max() < 1e-5
     alone(script, Path("agent.zip").absolute())
 
 
+def test_onnx_file_acts_equally() -> None:
+    onnxruntime = pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
+    agent = build(PPO, "Pendulum-v1", partial(MLP, hidden=[8]))
+    nn.init.normal_(agent.policy.action_net.weight, std=5)  # type: ignore[arg-type]  # beyond the bounds, too
+    export_onnx(agent, Path("agent.onnx"))
+    agent.observation_space.seed(1)
+    observations = np.stack([agent.observation_space.sample() for _ in range(100)])
+    actions, _ = onnxruntime.InferenceSession("agent.onnx").run(None, {"input": observations})
+    assert np.abs(actions - agent.act(observations)[0]).max() < 1e-4
+    assert 0 < (np.abs(actions) == 2).mean() < 1
+
+
+def test_onnx_refuses_memory() -> None:
+    with pytest.raises(ConfigError, match="has a memory, and an ONNX file of a policy has none"):
+        export_onnx(build(PPO, "CartPole-v1", partial(Recurrent, width=4)), Path("agent.onnx"))
+
+
 def test_command_refuses_unsupported(capsys: pytest.CaptureFixture[str]) -> None:
     run = lab.run("vae-mnist", {"data.name": "digits"}, runs_dir="runs", fast_dev_run=True)
     for words, sentence in (
         ([], f"{run.run_id} is a vae-mnist, which cannot export; it can sample"),
-        (["--format", "onnx"], "argument --format: invalid choice"),
+        (["--format", "onxx"], "argument --format: invalid choice"),
         (["--a.b=1"], "does not take '--a.b=1'"),
     ):
         assert main(["export", str(run.dir), *words]) == 2

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from sklearn.datasets import load_digits
 
@@ -102,6 +103,28 @@ def test_samples_fill_one_file(sampler: Summary, capsys: pytest.CaptureFixture[s
     with np.load("all.npz") as archive, Image.open("drawn/0003.png") as one:
         assert archive["samples"].shape == (5, 28, 28)
         assert (archive["samples"][3] == np.asarray(one)).all()
+
+
+def test_exported_classifier_gives_logits(classifier: Summary, capsys: pytest.CaptureFixture[str]) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
+    before = files(classifier)
+    assert main(["export", str(classifier.dir)]) == 0
+    path = f"cnn-mnist-{classifier.run_id}.onnx"
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == f"{path}: computes what the final checkpoint of {classifier.run_id} does"
+    assert said[1] == "note: input (batch, 1, 28, 28), float32; results: logits"
+    images = torch.rand(3, 1, 28, 28)
+    session = onnxruntime.InferenceSession(path)
+    assert json.loads(session.get_modelmeta().custom_metadata_map["classes"]) == [str(i) for i in range(10)]
+    (logits,) = session.run(None, {"input": images.numpy()})
+    assert np.abs(logits - lab.load(classifier.dir)(images).numpy()).max() < 1e-4
+    assert files(classifier) == before
+    for words, sentence in (
+        (["--format", "sb3"], "is a cnn-mnist, which has no format sb3; it has onnx"),
+        (["-o", "model.zip"], "the file must end in .onnx, received model.zip"),
+    ):
+        assert main(["export", str(classifier.dir), *words]) == 2
+        assert sentence in capsys.readouterr().err
 
 
 def test_misuse_is_one_sentence(classifier: Summary, sampler: Summary, capsys: pytest.CaptureFixture[str]) -> None:
