@@ -29,11 +29,16 @@ class Prediction:
         label: name of the most probable class, or the most probable next token; None for values.
         probability: of that class, from 0 to 1.
         value: the predicted number or numbers; None for classes.
+        things: what was found in the input, each as named values, such as a label and the sides of a box; None where
+            nothing is looked for.
+        picture: the prediction drawn: boxes on the image, the class of each pixel in colours, or the restored image.
     """
 
     label: str | None = None
     probability: float | None = None
     value: float | list[float] | None = None
+    things: Sequence[Mapping[str, str | float]] | None = None
+    picture: Image | None = None
 
 
 class Episode(NamedTuple):
@@ -95,7 +100,8 @@ class Samples(Protocol):
 
 @runtime_checkable
 class Predicts(Protocol):
-    """Predicts classes or values."""
+    """Predicts classes or values, finds things, or restores images. Where a model of images has `any_size = True`,
+    `lab predict` gives it images of their own size."""
 
     def predict(self, inputs: Tensors) -> list[Prediction]:
         """Return one prediction for each of `inputs`, `(B, *spec.input.shape)`, or a dict of them. Images are in

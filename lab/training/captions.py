@@ -34,13 +34,13 @@ def captioned(images: Tensor, captions: Sequence[Sequence[str]], heading: str, *
     across = max(columns * width, _width(heading)) + 2 * SMALL
     sheet = Image.new("RGB", (across, top + math.ceil(len(shown) / columns) * height), PAPER)
     draw = ImageDraw.Draw(sheet)
-    draw.text((SMALL, SMALL), heading, INK, _font())
+    draw.text((SMALL, SMALL), heading, INK, font())
     for i, (image, lines) in enumerate(zip(shown, captions, strict=True)):
         left, upper = SMALL + i % columns * width, top + i // columns * height
         sheet.paste(image, (left, upper))
         for number, text in enumerate(lines):
             place = left, upper + image.height + 1 + number * line
-            draw.text(place, _fitting(text, width - SMALL), RED if number == red else INK, _font())
+            draw.text(place, _fitting(text, width - SMALL), RED if number == red else INK, font())
     return sheet
 
 
@@ -49,7 +49,7 @@ def headed(picture: Image.Image, heading: str) -> Image.Image:
     top = LETTERS + 3 * SMALL
     sheet = Image.new("RGB", (picture.width, picture.height + top), PAPER)
     sheet.paste(picture, (0, top))
-    ImageDraw.Draw(sheet).text((SMALL, SMALL), heading, INK, _font())
+    ImageDraw.Draw(sheet).text((SMALL, SMALL), heading, INK, font())
     return sheet
 
 
@@ -63,7 +63,7 @@ def named_rows(images: Tensor, names: Sequence[str], columns: int) -> Image.Imag
     draw = ImageDraw.Draw(sheet)
     for row in range(rows):
         middle = (row + 0.5) * picture.height / rows - LETTERS / 2
-        draw.text((SMALL, middle), names[row % len(names)], INK, _font())
+        draw.text((SMALL, middle), names[row % len(names)], INK, font())
     return sheet
 
 
@@ -85,11 +85,11 @@ def _fitting(text: str, width: int) -> str:
 
 
 def _width(text: str) -> int:
-    return math.ceil(_font().getlength(text))
+    return math.ceil(font().getlength(text))
 
 
 @cache
-def _font() -> ImageFont.FreeTypeFont:
+def font() -> ImageFont.FreeTypeFont:
     """The font of matplotlib's figures, which has the letters of most languages."""
     path = resources.files("matplotlib").joinpath("mpl-data", "fonts", "ttf", "DejaVuSans.ttf")
     with resources.as_file(path) as file:

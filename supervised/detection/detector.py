@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lab.capabilities import Prediction
 from lab.config.types import PositiveFloat, PositiveInt
 from lab.data.base import DataModule
 from lab.data.batch import Batch
@@ -15,12 +16,13 @@ from lab.data.loader import testing_batches, training_batches
 from lab.data.spec import Boxes, DataSpec
 from lab.encoders.base import EncoderFactory
 from lab.encoders.contract import build_encoder
+from lab.encoders.networks.staged import Staged
 from lab.errors import ConfigError
 from lab.training.exportable import Exportable
 from supervised.detection.boxes import Found, boxes_of, found, generalised_loss, targets
 from supervised.detection.inked import inked
-from supervised.detection.pictures import drawn
-from supervised.detection.precision import average_precision, fit
+from supervised.detection.pictures import drawn, marked, named
+from supervised.detection.precision import average_precision, fit, sure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,6 +64,7 @@ class Detector(Exportable):
         image = spec.require_one_input("Detector")
         _, height, _ = image.require_image("Detector")
         self.classes, self.box_weight = spec.target.n, box_weight
+        self.names = spec.target.names or [str(i) for i in range(self.classes)]
         self.encoder = build_encoder(encoder, image)
         with torch.no_grad():
             example = self.encoder.eval().features(torch.zeros(1, *image.shape))
@@ -100,6 +103,21 @@ class Detector(Exportable):
         logits, boxes = self(x)
         return found(logits.sigmoid(), boxes, LEAST)
 
+    @property
+    def any_size(self) -> bool:
+        """Whether images may have any size: the encoder's map is made by convolutions."""
+        return isinstance(self.encoder, Staged)
+
+    def predict(self, inputs: Tensor) -> list[Prediction]:
+        """Return what is found in images `(B, channels, H, W)` in [0, 1] with a score of 0.3 or more, best first: its
+        class, its score, and the sides of its box in pixels; and the image with these boxes."""
+        with self.at_rest(seed=0):
+            guesses = self.find(inputs.to(self.device))
+        return [
+            Prediction(things=list(named(one, self.names, image)), picture=marked(image, one, self.names))
+            for one, image in zip(map(sure, guesses), inputs, strict=True)
+        ]
+
     def on_test_epoch_start(self) -> None:
         super().on_test_epoch_start()
         self.found, self.things = [], []
@@ -128,9 +146,7 @@ class Detector(Exportable):
 
     def pictures(self, batch: Batch) -> dict[str, Image]:
         x, things = (part[:SHOWN] for part in batch)
-        target = self.spec.target
-        names = target.names if isinstance(target, Boxes) else ()
-        return {"boxes": drawn(x, things, self.find(x), names or [str(i) for i in range(self.classes)])}
+        return {"boxes": drawn(x, things, self.find(x), self.names)}
 
     def _figures(self, guesses: list[Found], things: list[Tensor]) -> dict[str, float]:
         _, height, width = self.spec.require_one_input("Detector").require_image("Detector")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+import torch
+from PIL import ImageDraw
 from torch import Tensor
 
-from lab.training.pictures import canvas, rendered
+from lab.training.captions import font
+from lab.training.pictures import canvas, pictures, rendered
 from supervised.detection.boxes import Found
 from supervised.detection.precision import SURE
 
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
 
 INCHES, COLUMNS = 2.2, 4  # of an image; images in a row
 TRUE, GUESS = "limegreen", "red"
+SIDES = ("left", "top", "right", "bottom")
+VISIBLE = 480  # pixels of the longer side, at least about half
 
 
 def drawn(images: Tensor, things: Tensor, found: Sequence[Found], names: Sequence[str]) -> Image:
@@ -37,3 +42,26 @@ def drawn(images: Tensor, things: Tensor, found: Sequence[Found], names: Sequenc
             axes.add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, color=colour, linewidth=1))
             axes.text(left, top, name, color=colour, fontsize=8, va="bottom")
     return rendered(figure)
+
+
+def named(found: Found, names: Sequence[str], image: Tensor) -> Iterator[dict[str, str | float]]:
+    """Yield each box that was found in an image `(C, H, W)`: class, score, and sides in pixels, inside the image."""
+    height, width = image.shape[1:]
+    ends = torch.tensor([width, height, width, height])
+    for box, score, kind in zip(*(part.cpu() for part in found), strict=True):
+        sides = torch.minimum(box.clamp(min=0), ends).tolist()
+        places = {side: round(place, 1) for side, place in zip(SIDES, sides, strict=True)}
+        yield {"label": names[int(kind)], "score": round(float(score), 4), **places}
+
+
+def marked(image: Tensor, found: Found, names: Sequence[str]) -> Image:
+    """Return an image `(C, H, W)` in [0, 1], enlarged where it is small, with all boxes that were found in it."""
+    (picture,) = pictures(image[None])
+    scale = max(1, VISIBLE // max(picture.size))
+    picture = picture.convert("RGB").resize((picture.width * scale, picture.height * scale), resample=0)
+    draw = ImageDraw.Draw(picture)
+    for box, kind in zip(found.boxes, found.classes, strict=True):
+        left, top, right, bottom = (scale * box).tolist()
+        draw.rectangle((left, top, max(left, right), max(top, bottom)), outline=GUESS, width=2)
+        draw.text((left + 4, max(0, top) + 2), names[int(kind)], GUESS, font())
+    return picture

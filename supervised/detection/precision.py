@@ -72,3 +72,9 @@ def fit(found: Sequence[Found], things: Sequence[Tensor]) -> float:
 def _corner_and_sides(box: Tensor) -> list[float]:
     left, top, right, bottom = box[:4].tolist()
     return [left, top, right - left, bottom - top]
+
+
+def sure(found: Found) -> Found:
+    """Return what was found with a score of 0.3 or more."""
+    kept = found.scores >= SURE
+    return Found(*(part[kept] for part in found))

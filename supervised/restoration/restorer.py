@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lab.capabilities import Prediction
 from lab.data.base import DataModule
 from lab.data.batch import Batch
 from lab.data.loader import testing_batches
 from lab.data.spec import DataSpec
 from lab.training.captions import named_rows
 from lab.training.exportable import Exportable
+from lab.training.pictures import pictures
 from supervised.restoration.damage import Damage, Restore
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ class Restorer(Exportable):
 
     family = "supervised"
     results = ("restored",)
+    any_size: ClassVar[bool] = True
     descriptions = {
         "test/psnr": "peak signal-to-noise ratio in dB of a restored test image, mean over all of them",
         "pictures/restored": "test images: damaged, restored in a simple way and by the network; the original below",
@@ -91,6 +94,11 @@ class Restorer(Exportable):
         """Return what the network makes of images `(B, C, H, W)` in [0, 1] once they are damaged."""
         with self.at_rest(seed=0):
             return self(self.damage(images))  # type: ignore[no-any-return]
+
+    def predict(self, inputs: Tensor) -> list[Prediction]:
+        """Return what the network makes of damaged images `(B, C, H, W)` in [0, 1], of any size, as pictures."""
+        with self.at_rest(seed=0):
+            return [Prediction(picture=one) for one in pictures(self(inputs.to(self.device)))]
 
     def pictures(self, batch: Batch) -> dict[str, Image]:
         """The same images four times."""

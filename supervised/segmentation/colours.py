@@ -24,6 +24,16 @@ def colours(classes: int) -> Tensor:
     return torch.tensor(found)
 
 
+def indexed(mask: Tensor, classes: int) -> Image:
+    """Return a mask `(H, W)` as a picture whose pixels are the numbers of the classes, 256 at most, and whose palette
+    has their colours."""
+    from PIL import Image as Pictures
+
+    picture = Pictures.fromarray(mask.to(torch.uint8).numpy(), "P")
+    picture.putpalette(colours(classes).mul(255).round().int().flatten().tolist())
+    return picture
+
+
 def coloured(images: Tensor, masks: Mapping[str, Tensor], names: Sequence[object]) -> Image:
     """Return images `(B, C, H, W)` in [0, 1] in a row, and below them masks `(B, H, W)` by the names of their rows.
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics.classification import MulticlassAccuracy, MulticlassJaccardIndex
 
+from lab.capabilities import Prediction
 from lab.config.types import PositiveInt
 from lab.data.base import DataModule
 from lab.data.batch import Batch
@@ -19,7 +20,7 @@ from lab.data.spec import DataSpec, Masks
 from lab.errors import ConfigError
 from lab.nn.unet import UNet
 from lab.training.exportable import Exportable
-from supervised.segmentation.colours import coloured
+from supervised.segmentation.colours import coloured, indexed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +44,7 @@ class Segmenter(Exportable):
 
     family = "supervised"
     results = ("logits",)
+    any_size: ClassVar[bool] = True
     descriptions = {
         "test/mean_iou": "mean over the classes, the background among them, of the pixels that truth and prediction "
         "have in common, divided by those that either has",
@@ -63,6 +65,7 @@ class Segmenter(Exportable):
             raise ConfigError("Segmenter needs a class for each pixel, as lab.data.Scenes has with data.targets=masks")
         channels, *_ = spec.require_one_input("Segmenter").require_image("Segmenter")
         self.classes = spec.target.n
+        self.names = spec.target.names or [str(i) for i in range(self.classes)]
         self.network = UNet(channels, self.classes, channels=tuple(widths), blocks=blocks, patch=patch)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -105,9 +108,20 @@ class Segmenter(Exportable):
             found[name] = {f"test/{key}": float(metric.compute()) for key, metric in metrics.items()}
         return found
 
+    def predict(self, inputs: Tensor) -> list[Prediction]:
+        """Return the classes in images `(B, channels, H, W)` in [0, 1], of any size, each with its number of pixels;
+        and the class of each pixel as a picture whose pixels are the numbers of the classes."""
+        with self.at_rest(seed=0):
+            masks = self(inputs.to(self.device)).argmax(1).cpu()
+        return [Prediction(things=list(self._counted(mask)), picture=indexed(mask, self.classes)) for mask in masks]
+
+    def _counted(self, mask: Tensor) -> Iterator[dict[str, str | float]]:
+        counts = mask.flatten().bincount(minlength=self.classes).tolist()
+        for i, count in enumerate(counts[1:], 1):
+            if count:
+                yield {"label": self.names[i], "pixels": count}
+
     def pictures(self, batch: Batch) -> dict[str, Image]:
         """Images, their true masks, and the predicted ones."""
         x, masks = (part[:SHOWN] for part in batch)
-        target = self.spec.target
-        names = target.names[1:] if isinstance(target, Masks) else ()
-        return {"masks": coloured(x, {"true": masks, "predicted": self(x).argmax(1)}, names or range(1, self.classes))}
+        return {"masks": coloured(x, {"true": masks, "predicted": self(x).argmax(1)}, self.names[1:])}

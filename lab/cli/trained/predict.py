@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab.cli import options as shared
-from lab.cli.output import print_json, print_line, say, writing
+from lab.cli.output import named_after, outside_runs, print_json, print_line, say, writing
 from lab.cli.using import trained, using
 from lab.errors import ConfigError
+from lab.system.files import free_name
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from lab.capabilities import Prediction
     from lab.data.batch import Tensors
 
-SUMMARY = "predict classes or values for files of your own"
+SUMMARY = "predict classes, values, boxes or masks for files of your own, or restore images"
 TAKES_OVERRIDES = True
 EPILOG = (
     "The run keeps the names of classes and columns. An older one, which does not, finds them in its data: if these "
@@ -36,29 +40,45 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="a file of the kind that the run was trained on (image, wav, csv, text), a folder of them, or - for "
         "standard input",
     )
-    parser.add_argument("-o", "--output", metavar="FILE.csv", help="write the predictions as a table")
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="PATH",
+        help="FILE.csv for a table of the predictions, or a folder for pictures of them (boxes, masks, restored "
+        "images); default for pictures: a new folder, predictions-RUN, in the working directory",
+    )
     shared.as_json(parser, "print the predictions as one JSON list")
 
 
 def run(options: argparse.Namespace, rest: list[str]) -> int:
-    if options.output and Path(options.output).suffix != ".csv":
+    wanted = outside_runs(options.output) if options.output else None
+    if wanted and wanted.suffix not in ("", ".csv"):
         raise ConfigError(f"predictions are written as a file that ends in .csv, received {options.output}")
     shared.require_named(options.inputs)  # before PyTorch is loaded
     record, model = trained(options, "predict", rest)
+    from lab.capabilities import Prediction
     from lab.cli.views.predictions import line_of, rows_of
     from lab.data.inputs.reading import read_inputs, reader_of
 
-    given = read_inputs(options.inputs, reader_of(model.spec))
-    rows: list[dict[str, Any]] = []
+    given = read_inputs(options.inputs, reader_of(model.spec, any_size=getattr(model, "any_size", False)))
+    predicted: list[tuple[dict[str, Any], Prediction]] = []
     for name, one in given:
         for note in one.notes:
             say(note)
         with using(record, options):
             predictions = list(_predictions(model, one.inputs))
-        for label, prediction in zip(one.labels, predictions, strict=True):
-            rows += rows_of(prediction, {"input": name, **label}, model.spec.target)
-    if options.output:
-        _write(rows, Path(options.output))
+        predicted += [({"input": name, **label}, found) for label, found in zip(one.labels, predictions, strict=True)]
+    table = wanted if wanted and wanted.suffix else None
+    drawn = [(told, found.picture) for told, found in predicted if found.picture]
+    if table and drawn and all(found == Prediction(picture=found.picture) for _, found in predicted):
+        raise ConfigError(f"{record.name} predicts pictures alone: name a folder for them, received {wanted}")
+    if drawn and not table:
+        _draw(drawn, wanted or free_name(Path(named_after(f"predictions-{record.run_id}"))).absolute())
+    elif wanted and not table:
+        raise ConfigError(f"{record.name} predicts no pictures: name a file that ends in .csv, received {wanted.name}")
+    rows = [row for told, found in predicted for row in rows_of(found, told, model.spec.target)]
+    if table:
+        _write(rows, table)
     if options.json:
         print_json(rows)
     else:
@@ -73,6 +93,23 @@ def _predictions(model: Any, inputs: Tensors) -> Iterator[Prediction]:
     for start in range(0, len(Batch(inputs)), MOST):
         rows = slice(start, start + MOST)
         yield from model.predict(mapped(inputs, itemgetter(rows)))
+
+
+def _draw(drawn: Sequence[tuple[dict[str, Any], Image]], folder: Path) -> None:
+    """Write each picture into the folder, named after its input, and its path beside that."""
+    from lab.cli.views.samples import png
+    from lab.console.wording import near
+    from lab.system.files import write_atomic
+
+    names: Counter[str] = Counter()
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for told, picture in drawn:
+            stem = Path(told["input"]).stem
+            names[stem] += 1
+            path = folder / f"{stem}{f'-{names[stem]}' if names[stem] > 1 else ''}.png"
+            write_atomic(path, png(picture))
+            told["picture"] = near(path)
 
 
 def _write(rows: list[dict[str, Any]], path: Path) -> None:

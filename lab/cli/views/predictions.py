@@ -7,13 +7,16 @@ from typing import Any
 
 from lab.capabilities import Prediction
 from lab.console.plain import plain
-from lab.data.spec import Target, Tokens, Values
+from lab.data.spec import Boxes, Masks, Target, Tokens, Values
 
 Row = dict[str, Any]
 
+NOTHING = "nothing"
+"""Label of the row of an input in which nothing was found."""
+
 
 def rows_of(prediction: Prediction, told: Mapping[str, Any], target: Target | None) -> Iterator[Row]:
-    """Yield a row for each label or number that was predicted for one input.
+    """Yield a row for each label, number or thing that was predicted for one input; for a picture alone, a row with it.
 
     Args:
         prediction: for the input.
@@ -28,14 +31,25 @@ def rows_of(prediction: Prediction, told: Mapping[str, Any], target: Target | No
         for i in range(steps * columns):
             yield {**told, "step": i // columns + 1, "column": names[i % columns], "value": numbers[i]}
         return
+    if prediction.things is not None:
+        for thing in prediction.things or [{"label": NOTHING}]:
+            yield {**told, **thing}
+        return
     every = {"label": prediction.label, "probability": prediction.probability, "value": value}
     yield {**told, **{name: one for name, one in every.items() if one is not None}}
 
 
 def line_of(row: Row, target: Target | None) -> str:
-    """Return the row as a line: `rows.csv, row 3: malignant, probability 0.93`."""
+    """Return the row as a line: `rows.csv, row 3: malignant, probability 0.93`; `scene.png: 7, score 0.9, left 12`; or
+    where the picture is that was made of the input."""
     predicted = {name: row[name] for name in ("label", "probability", "value") if name in row}
-    where = [str(row["input"]), *(f"{name} {one}" for name, one in row.items() if name not in {"input", *predicted})]
+    others = {name: one for name, one in row.items() if name not in {"input", "picture", *predicted}}
+    if isinstance(target, Boxes | Masks):
+        told = [str(row["label"]), *(f"{name} {one:.6g}" for name, one in others.items())]
+        return plain(f"{row['input']}: {', '.join(told)}")
+    if not predicted and "picture" in row:
+        return plain(f"{row['input']}: {row['picture']}")
+    where = [str(row["input"]), *(f"{name} {one}" for name, one in others.items())]
     label, value = predicted.get("label"), predicted.get("value")
     said = f"{value:.6g}" if isinstance(value, float) else str(value)
     if label is not None:

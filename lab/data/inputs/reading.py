@@ -16,15 +16,16 @@ from lab.errors import ConfigError, DataError, LabError
 STANDARD_INPUT = "-"
 
 
-def reader_of(spec: DataSpec) -> Reader:
-    """Return what reads files as such inputs. Raises ConfigError where nothing does."""
+def reader_of(spec: DataSpec, *, any_size: bool = False) -> Reader:
+    """Return what reads files as such inputs, images in their own size where the model takes any. Raises ConfigError
+    where nothing does."""
     if spec.reader is not None:
         return spec.reader
     form = spec.input
     if isinstance(form, InputSpec) and form.sample_rate:
         return Sounds(form, form.sample_rate)
     if isinstance(form, InputSpec) and len(form.shape) == 3:
-        return Images(form)
+        return Images(form, any_size)
     raise ConfigError("this model takes inputs that no file has; from Python: lab.load(RUN).predict(inputs)")
 
 
