@@ -16,7 +16,7 @@ from torchmetrics.classification import (
 
 from lab.capabilities import Prediction
 from lab.config.roles import Roles
-from lab.config.types import PositiveFloat, Probability
+from lab.config.types import NonNegativeFloat, PositiveFloat, Probability
 from lab.data.base import DataModule
 from lab.data.batch import Batch
 from lab.data.loader import training_batches
@@ -24,6 +24,7 @@ from lab.data.spec import DataSpec
 from lab.encoders.base import EncoderFactory
 from lab.encoders.contract import build_encoder
 from lab.errors import ConfigError
+from lab.nn.losses import focal as focal_loss
 from lab.nn.scaling import Standardize
 from lab.training.captions import captioned
 from lab.training.exportable import Exportable
@@ -49,6 +50,8 @@ class Classifier(Exportable):
     Args:
         encoder: the trunk.
         label_smoothing: probability mass spread evenly over all classes (Szegedy et al. 2016, section 7).
+        focal: gamma of the focal loss, by which examples that are right already count less (Lin et al. 2017; there 2);
+            0 for the cross-entropy. Validation and test have the cross-entropy.
         encoder_rate: factor on the encoder's learning rate; below 1 to fine-tune a pretrained encoder.
         scale: whether inputs are shifted and scaled to mean 0 and deviation 1 over the training examples, each column
             (the last axis) by itself. The numbers for that are saved with the weights.
@@ -56,7 +59,7 @@ class Classifier(Exportable):
 
     family = "supervised"
     results = ("logits",)
-    roles = Roles(added={"encoder_rate": 1.0, "scale": False})
+    roles = Roles(added={"encoder_rate": 1.0, "scale": False, "focal": 0.0})
     descriptions = {
         "test/accuracy": "share of all test examples that are classified correctly",
         "test/recall": "mean over the classes of the share found (macro recall)",
@@ -74,13 +77,16 @@ class Classifier(Exportable):
         label_smoothing: Probability = 0.0,
         encoder_rate: PositiveFloat = 1.0,
         scale: bool = False,
+        focal: NonNegativeFloat = 0.0,
     ) -> None:
         super().__init__(spec)
+        if focal and label_smoothing:
+            raise ConfigError("model.focal and model.label_smoothing are losses of their own; choose one")
         self.classes = spec.require_classes(type(self).__name__)
         self.scaling = Standardize(_columns(spec)) if scale else None
         self.encoder = build_encoder(encoder, spec.input)
         self.head = nn.Linear(self.encoder.features_dim, self.classes)
-        self.label_smoothing, self.encoder_rate = label_smoothing, encoder_rate
+        self.label_smoothing, self.focal, self.encoder_rate = label_smoothing, focal, encoder_rate
         self.confusion: MulticlassConfusionMatrix | None = None
         names = getattr(spec.target, "names", ())
         self.names: Sequence[str] = names or [str(number) for number in range(self.classes)]
@@ -101,8 +107,10 @@ class Classifier(Exportable):
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         logits, (_, labels) = self(batch.inputs, batch.mask), batch
-        smoothing = self.label_smoothing if self.training else 0.0
         accuracy = (logits.detach().argmax(1) == labels).float().mean()
+        if self.training and self.focal:
+            return {"loss": focal_loss(logits, labels, self.focal), "accuracy": accuracy}
+        smoothing = self.label_smoothing if self.training else 0.0
         return {"loss": F.cross_entropy(logits, labels, label_smoothing=smoothing), "accuracy": accuracy}
 
     def metrics(self) -> dict[str, Metric]:

@@ -1,7 +1,8 @@
-"""Regression: an encoder and one linear layer, by the squared error."""
+"""Regression: an encoder and one linear layer."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import torch
@@ -9,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lab.capabilities import Prediction
+from lab.config.roles import Roles
 from lab.data.base import DataModule
 from lab.data.batch import Batch
 from lab.data.loader import testing_batches, training_batches
@@ -16,6 +18,7 @@ from lab.data.spec import DataSpec, InputSpec, Values
 from lab.encoders.base import EncoderFactory
 from lab.encoders.contract import build_encoder
 from lab.errors import ConfigError
+from lab.nn.losses import SQUARED, RegressionLoss
 from lab.training.exportable import Exportable
 from lab.training.pictures import canvas, rendered
 
@@ -33,9 +36,11 @@ class Regressor(Exportable):
 
     Args:
         encoder: the trunk.
+        loss: squared error, or a loss that wild examples pull less, or that of a quantile.
     """
 
     family = "supervised"
+    roles = Roles(added={f"loss.{name}": value for name, value in asdict(SQUARED).items()})
     results = ("value",)
     descriptions = {
         "test/mse": "mean squared error of the predicted number",
@@ -44,12 +49,13 @@ class Regressor(Exportable):
         "over the examples of a batch, on a logarithmic scale",
     }
 
-    def __init__(self, spec: DataSpec, *, encoder: EncoderFactory) -> None:
+    def __init__(self, spec: DataSpec, *, encoder: EncoderFactory, loss: RegressionLoss = SQUARED) -> None:
         super().__init__(spec)
         if not isinstance(spec.target, Values) or spec.target.shape:
             raise ConfigError("Regressor needs one number for each example as its target")
         self.encoder = build_encoder(encoder, spec.input)
         self.head = nn.Linear(self.encoder.features_dim, 1)
+        self.loss = loss
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the numbers `(B,)` for inputs `(B, *spec.input.shape)`."""
@@ -57,11 +63,12 @@ class Regressor(Exportable):
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         x, wanted = batch
-        return {"loss": F.mse_loss(self(x), wanted)}
+        return {"loss": self.loss(self(x), wanted)}
 
     def measure(self, batch: Batch, metrics: Mapping[str, object]) -> dict[str, Tensor]:
-        losses = self.losses(batch)
-        return {**losses, "mse": losses["loss"]}
+        x, wanted = batch
+        predicted = self(x)
+        return {"loss": self.loss(predicted, wanted), "mse": F.mse_loss(predicted, wanted)}
 
     def baselines(self, data: DataModule) -> Mapping[str, Mapping[str, float]]:
         """The mean of the training targets."""

@@ -1,15 +1,17 @@
-"""Random changes of training images that keep their class: small shifts, mirror images, small rotations."""
+"""Random changes of training images that keep their class: shifts, rotations, sizes, mirror images, holes, noise."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lab.config.types import NonNegativeFloat, NonNegativeInt
+from lab.config.roles import Roles
+from lab.config.types import NonNegativeFloat, NonNegativeInt, Probability
 from lab.data.batch import Batch
 
 
@@ -22,11 +24,19 @@ class Augment:
             known as a random crop after padding (Krizhevsky et al. 2012; He et al. 2015, section 4.2).
         flip: mirror half of the images from left to right. Do not use it for digits or letters.
         rotate: largest rotation in degrees, in either direction. Pixels from outside the image are black.
+        scale: largest share by which an image is enlarged or shrunk about its centre; below 1.
+        cutout: side in pixels of a black square whose centre is anywhere in the image (DeVries & Taylor 2017).
+        noise: standard deviation of Gaussian noise on each pixel; what leaves [0, 1] is cut off.
     """
+
+    roles: ClassVar[Roles] = Roles(added={"scale": 0.0, "cutout": 0, "noise": 0.0})
 
     shift: NonNegativeInt = 0
     flip: bool = False
     rotate: NonNegativeFloat = 0.0
+    scale: Probability = 0.0
+    cutout: NonNegativeInt = 0
+    noise: NonNegativeFloat = 0.0
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Return the batch with other images, `(B, C, H, W)`, float32."""
@@ -37,6 +47,13 @@ class Augment:
             images = shift(images, generator, pixels=self.shift)
         if self.flip:
             images = flip(images, generator)
+        if self.scale:
+            images = scale(images, generator, most=self.scale)
+        if self.cutout:
+            images = cutout(images, generator, side=self.cutout)
+        if self.noise:
+            noise = torch.randn(images.shape, generator=generator, device=images.device)
+            images = (images + self.noise * noise).clamp(0, 1)
         return replace(batch, inputs=images)
 
 
@@ -61,10 +78,37 @@ def rotate(images: Tensor, generator: torch.Generator, *, degrees: float) -> Ten
     """Rotate each of `(B, C, H, W)` about its centre by up to `degrees` in either direction, with bilinear
     interpolation. Pixels from outside the image are 0."""
     height, width = images.shape[2:]
-    turned = torch.rand(len(images), generator=generator, device=images.device) * 2 - 1
-    angle = turned * math.radians(degrees)
+    angle = _either_way(images, generator) * math.radians(degrees)
     cos, sin, none = angle.cos(), angle.sin(), torch.zeros_like(angle)
     # In coordinates from -1 to 1 along both sides, a rotation stretches an image that is not square; this undoes it.
     rows = [torch.stack([cos, -sin * height / width, none], 1), torch.stack([sin * width / height, cos, none], 1)]
-    grid = F.affine_grid(torch.stack(rows, 1), list(images.shape), align_corners=False)
+    return _moved(images, torch.stack(rows, 1))
+
+
+def scale(images: Tensor, generator: torch.Generator, *, most: float) -> Tensor:
+    """Make each of `(B, C, H, W)` 1 - `most` to 1 + `most` times as large, about its centre, with bilinear
+    interpolation. Pixels from outside the image are 0."""
+    inverse = 1 / (1 + most * _either_way(images, generator))  # the map leads from the new places to the old ones
+    none = torch.zeros_like(inverse)
+    return _moved(images, torch.stack([inverse, none, none, none, inverse, none], 1).view(-1, 2, 3))
+
+
+def cutout(images: Tensor, generator: torch.Generator, *, side: int) -> Tensor:
+    """Set a square of each of `(B, C, H, W)` to 0. Its centre is any pixel, so that it may reach beyond the image."""
+    inside = []
+    for axis, length in enumerate(images.shape[2:]):
+        first = torch.randint(length, (len(images), 1), generator=generator, device=images.device) - side // 2
+        places = torch.arange(length, device=images.device)
+        inside.append(((places >= first) & (places < first + side)).unsqueeze(2 - axis))
+    return images.masked_fill((inside[0] & inside[1])[:, None], 0)
+
+
+def _either_way(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Return a number from -1 to 1 for each image, `(B,)`."""
+    return torch.rand(len(images), generator=generator, device=images.device) * 2 - 1
+
+
+def _moved(images: Tensor, places: Tensor) -> Tensor:
+    """Return the images as seen at the places that affine maps `(B, 2, 3)` lead to."""
+    grid = F.affine_grid(places, list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, align_corners=False)

@@ -73,6 +73,7 @@ class TransformerBlocks(nn.Module):
         dropout: see `TransformerBlock`.
         bias: whether linear layers and norms have biases.
         rotary: see `SelfAttention`.
+        shared: whether all layers are one block, with the same weights (Lan et al. 2020, section 3.1).
     """
 
     def __init__(
@@ -85,12 +86,14 @@ class TransformerBlocks(nn.Module):
         dropout: float = 0.0,
         bias: bool = True,
         rotary: RotaryPositions | None = None,
+        shared: bool = False,
     ) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(
             TransformerBlock(width, heads, causal=causal, dropout=dropout, bias=bias, rotary=rotary)
-            for _ in range(layers)
+            for _ in range(1 if shared else layers)
         )
+        self.rounds = layers if shared else 1
         self.norm = nn.LayerNorm(width, bias=bias)
         deviation = math.sqrt(2 / (5 * width))
         for name, parameter in self.blocks.named_parameters():
@@ -103,7 +106,7 @@ class TransformerBlocks(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return `(B, T, width)` for `x` `(B, T, width)` and a mask `(B, T)`, true where a step is real."""
-        for block in self.blocks:
+        for block in self._in_order():
             x = block(x, mask)
         return self.norm(x)  # type: ignore[no-any-return]
 
@@ -111,7 +114,10 @@ class TransformerBlocks(nn.Module):
         """Return the output for the steps `x`, `(B, T, width)`, that follow those in `past`, and the keys and values
         of all steps for each block."""
         extended = []
-        for number, block in enumerate(self.blocks):
+        for number, block in enumerate(self._in_order()):
             x, kept = block.extend(x, past[number] if past else None)  # type: ignore[operator]
             extended.append(kept)
         return self.norm(x), extended
+
+    def _in_order(self) -> list[nn.Module]:
+        return list(self.blocks) * self.rounds

@@ -32,7 +32,7 @@ class PlainRecurrence(nn.Module):
     def __init__(self, rnn: nn.RNNBase) -> None:
         super().__init__()
         self.kind = rnn.mode.removesuffix("_TANH")
-        order = ORDERS[cast(type[nn.RNNBase], type(rnn))]
+        order = ORDERS[type(rnn)]
         self.layers = nn.ParameterList()
         for layer in range(rnn.num_layers):
             parts = [getattr(rnn, f"{name}_l{layer}").detach() for name in ("weight_ih", "weight_hh")]

@@ -11,6 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from lab.data.base import Batches
 from lab.data.batch import Batch
+from lab.encoders.base import Encoder
 from lab.errors import ConfigError, nearest
 from lab.training.model import Model
 from lab.training.restoring import averages_of
@@ -25,8 +26,11 @@ TOO_SMALL = (
 def require_optimization(settings: TrainerSettings, model: Model) -> None:
     """Raise ConfigError where the model's optimizers cannot be built or driven as the settings say."""
     name, by_hand = type(model).__name__, not model.automatic_optimization
+    for setting, given in (("layer_rate", settings.layer_rate != 1), ("unfreeze_every", settings.unfreeze_every)):
+        if given and not isinstance(getattr(model, "encoder", None), Encoder):
+            raise ConfigError(f"trainer.{setting} is for models with an encoder, and {name} has none")
     try:
-        optimizers = settings.build(model.parameter_groups(), 1)
+        optimizers = model.optimizers_of(settings)
         averages_of(settings)  # makes a step
     except (ValueError, TypeError, RuntimeError) as error:  # torch checks learning rates, betas, gradients
         raise ConfigError(f"trainer.optimizer: {error}") from error
@@ -40,6 +44,29 @@ def require_optimization(settings: TrainerSettings, model: Model) -> None:
             f"{name} has parameter groups for {len(optimizers)} optimizers ({', '.join(optimizers)}); a model with "
             "other than one sets automatic_optimization to False and steps them in training_step"
         )
+
+
+def require_fitting(
+    settings: TrainerSettings, model: Model, training: Batches, validation: Batches | None, batch: Batch
+) -> None:
+    """Raise ConfigError where settings of the trainer do not fit the model or its batches; `batch` is any of them, of
+    the validation where there is one."""
+    require_metrics(settings, model, validation, batch)
+    require_mixing(settings, model, batch)
+    require_two_for_batch_norm(model, training, batch)
+
+
+def require_mixing(settings: TrainerSettings, model: Model, batch: Batch) -> None:
+    """Raise ConfigError where inputs, or their losses, cannot be mixed as `trainer.mixup` says; `batch` is any."""
+    if not settings.mixup:
+        return
+    x, targets = batch
+    if type(model).training_step is not Model.training_step:
+        raise ConfigError(f"trainer.mixup is not for {type(model).__name__}, which trains in steps of its own")
+    if not isinstance(x, Tensor) or not x.is_floating_point() or batch.mask is not None:
+        raise ConfigError("trainer.mixup is for inputs of float32 and one length, such as images and rows of numbers")
+    if not isinstance(targets, Tensor):
+        raise ConfigError("trainer.mixup is for examples that have one target each")
 
 
 def require_metrics(settings: TrainerSettings, model: Model, validation: Batches | None, batch: Batch) -> None:

@@ -6,6 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -22,10 +23,12 @@ from lab.encoders.base import Encoder
 from lab.encoders.files import save_encoder
 from lab.errors import DivergedError
 from lab.system.randomness import own_randomness
-from lab.training.optimization import Optimization, ParameterGroup
+from lab.training.optimization import Optimization, ParameterGroup, by_layer, layers_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from torch.optim import Optimizer
+    from torch.optim.lr_scheduler import LambdaLR
     from torchmetrics import Metric
 
     from lab.data.sound import Sound
@@ -83,6 +86,13 @@ class Model(pl.LightningModule, ABC):
     def parameter_groups(self) -> list[ParameterGroup]:
         """Return all parameters by optimizer, with their rates and whether weight decay applies to them."""
         return [ParameterGroup(self.parameters())]
+
+    def optimizers_of(self, settings: Optimization) -> dict[str, tuple[Optimizer, LambdaLR]]:
+        """Return the optimizers of all parameters by name, each with its schedule."""
+        groups = self.parameter_groups()
+        if settings.layer_rate != 1:
+            groups = by_layer(groups, layers_of(self.encoder), settings.layer_rate)
+        return settings.build(groups, self.total_steps)
 
     def pictures(self, batch: Batch) -> dict[str, Image]:
         """Return pictures by name (`samples`, `reconstructions`); drawn in eval mode without gradients."""
@@ -146,7 +156,7 @@ class Model(pl.LightningModule, ABC):
                 self.train(training)
 
     def training_step(self, batch: Batch, batch_index: int) -> Any:
-        losses = self.losses(batch)
+        losses = self._mixed(batch) if self.optimization.mixup else self.losses(batch)
         losses["loss"] = losses["loss"] + self.optimization.penalty(self.parameters())
         self.require_finite(losses)
         return losses
@@ -170,7 +180,7 @@ class Model(pl.LightningModule, ABC):
         self._log_metrics("test")
 
     def configure_optimizers(self) -> Any:
-        built = list(self.optimization.build(self.parameter_groups(), self.total_steps).values())
+        built = list(self.optimizers_of(self.optimization).values())
         if self.automatic_optimization:
             ((optimizer, schedule),) = built
             return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
@@ -192,6 +202,15 @@ class Model(pl.LightningModule, ABC):
             for name, value in losses.items():
                 if not math.isfinite(value.item()):
                     raise DivergedError(f"train/{name} became {value.item()} in epoch {self.current_epoch + 1}")
+
+    def _mixed(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the losses of each input mixed with another one, by the targets of both in the same shares."""
+        x, targets = batch
+        alpha, order = torch.tensor(self.optimization.mixup), torch.randperm(len(batch), device=x.device)
+        share = torch.distributions.Beta(alpha, alpha).sample().item()
+        mixed = replace(batch, inputs=share * x + (1 - share) * x[order])
+        own, others = self.losses(mixed), self.losses(replace(mixed, targets=targets[order]))
+        return {name: share * value + (1 - share) * others[name] for name, value in own.items()}
 
     def _start_metrics(self) -> None:
         self.running = {name: metric.to(self.device) for name, metric in self.metrics().items()}

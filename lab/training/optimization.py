@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -14,6 +14,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from lab.config.roles import Roles
 from lab.config.types import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt
+from lab.encoders.base import Encoder
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
 """How a config gives an optimizer: SGD (with momentum), Adagrad, RMSprop, Adam, AdamW or any other of torch.optim."""
@@ -84,16 +85,23 @@ class Optimization:
         weight_decay_on: what the optimizer's weight decay applies to: `all` parameters, or only `weights`, which
             leaves out biases and the scales of norms (parameters with one axis).
         gradient_clip_norm: largest Euclidean norm of the whole gradient (Pascanu et al. 2013); null for no limit.
+        layer_rate: factor on the learning rate from each layer of the model's encoder to the one below it, so that what
+            was learned before changes least at the bottom; 1 for none (Howard & Ruder 2018, section 3.2: 1 / 2.6). What
+            is not the encoder keeps its rate.
+        mixup: alpha of the Beta distribution by which pairs of inputs, and their losses, are mixed (Zhang et al. 2018);
+            0 for none. Each batch is then evaluated twice.
         l1: weight of the sum of absolute weights in the loss.
         l2: weight of half the sum of squared weights in the loss.
     """
 
-    roles: ClassVar[Roles] = Roles(added={"weight_decay_on": "all"})
+    roles: ClassVar[Roles] = Roles(added={"weight_decay_on": "all", "layer_rate": 1.0, "mixup": 0.0})
 
     optimizer: OptimizerFactory | None = None
     schedule: Schedule = field(default_factory=Schedule)
     weight_decay_on: Literal["all", "weights"] = "all"
     gradient_clip_norm: PositiveFloat | None = None
+    layer_rate: PositiveFloat = 1.0
+    mixup: NonNegativeFloat = 0.0
     l1: NonNegativeFloat = 0.0
     l2: NonNegativeFloat = 0.0
 
@@ -136,3 +144,36 @@ class Optimization:
 
     def _decays(self, parameter: nn.Parameter, group: ParameterGroup) -> bool:
         return group.decay and (self.weight_decay_on == "all" or parameter.ndim > 1)
+
+
+def by_layer(groups: Iterable[ParameterGroup], layers: Sequence[nn.Module], rate: float) -> list[ParameterGroup]:
+    """Return the groups, in which the last of the layers has its rate times `rate`, the one before it `rate` squared,
+    and so on. Other parameters keep their rate.
+
+    Args:
+        layers: in the order from input to output.
+    """
+    heights = {part: len(layers) - i for i, layer in enumerate(layers) for part in layer.parameters()}
+    found = []
+    for group in groups:
+        parameters = list(group.parameters)
+        for height in sorted({heights.get(one, 0) for one in parameters}):
+            chosen = [one for one in parameters if heights.get(one, 0) == height]
+            found.append(replace(group, parameters=chosen, rate=group.rate * rate**height))
+    return found
+
+
+def layers_of(network: nn.Module) -> list[nn.Module]:
+    """Return the parts of an encoder that have weights, in the order from input to output: linear layers, convolutions
+    and whole blocks. A norm between them belongs to the part before it."""
+    found: list[nn.Module] = []
+    for part in network.children():
+        if isinstance(part, nn.Sequential | nn.ModuleList | Encoder) or hasattr(part, "blocks"):
+            found += layers_of(part)
+        elif any(True for _ in part.parameters()):
+            flat = all(one.ndim < 2 for one in part.parameters())
+            if flat and found:
+                found[-1] = nn.ModuleList([found[-1], part])
+            else:
+                found.append(part)
+    return found

@@ -45,7 +45,7 @@ def restore(model: Model, state: Plain, settings: TrainerSettings) -> None:
     try:
         model.load_state_dict(state["lightning"]["state_dict"])
         if type(model).configure_optimizers is Model.configure_optimizers:
-            built = settings.build(model.parameter_groups(), model.total_steps).values()
+            built = model.optimizers_of(settings).values()
             for saved, (optimizer, _) in zip(state["lightning"]["optimizer_states"], built, strict=True):
                 require_averages(saved, optimizer)
     except UNFIT as error:
@@ -65,7 +65,7 @@ def with_settings(state: Plain, model: Model, settings: TrainerSettings, changed
     """
     lightning: Plain = dict(state["lightning"])
     if type(model).configure_optimizers is Model.configure_optimizers:
-        built = list(settings.build(model.parameter_groups(), model.total_steps).values())
+        built = list(model.optimizers_of(settings).values())
         states, schedules = [], []
         saved = zip(built, lightning["optimizer_states"], lightning["lr_schedulers"], strict=True)
         for (optimizer, schedule), before, place in saved:

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 from lab.config.roles import Roles
 from lab.config.types import PositiveInt, Probability
+from lab.nn.layers import Initialisation
 from lab.training.optimization import Optimization
 
 Precision = Literal["32-true", "bf16-mixed"]
@@ -74,6 +75,12 @@ class TrainerSettings(Optimization):
         accumulate: batches whose gradients are averaged into one optimizer step. The last step of an epoch takes
             what is left, divided by the same number.
         precision: of arithmetic in training; `bf16-mixed` pays on recent GPUs. Evaluation is always in float32.
+        initialisation: of the weights of linear and convolutional layers, but not of a pretrained encoder's: `xavier`
+            for tanh, `kaiming` for ReLU, `lecun` for SELU, or `orthogonal` (`lab.nn.layers` has the papers); `default`
+            leaves them as the model has them.
+        unfreeze_every: epochs after which one more layer of the encoder learns, from the last to the first; before that
+            they are as they were (gradual unfreezing, Howard & Ruder 2018, section 3.3). Statistics of batch norms
+            follow the data all the time. Null: all learn from the start.
         early_stopping: null for none.
         keep_best: null evaluates the last weights, or those that early stopping found best.
         ema: null for no average of the weights.
@@ -86,7 +93,7 @@ class TrainerSettings(Optimization):
     roles: ClassVar[Roles] = Roles(
         budget={"max_epochs": "epochs", "max_steps": "steps"},
         stops=("early_stopping",),
-        added={"accumulate": 1},
+        added={"accumulate": 1, "initialisation": "default", "unfreeze_every": None},
         indifferent=("log_every", "pictures_every", "pictures_every_steps", "statistics_every"),
     )
 
@@ -94,6 +101,8 @@ class TrainerSettings(Optimization):
     max_steps: PositiveInt | None = None
     accumulate: PositiveInt = 1
     precision: Precision = "32-true"
+    initialisation: Initialisation = "default"
+    unfreeze_every: PositiveInt | None = None
     early_stopping: EarlyStopping | None = None
     keep_best: KeepBest | None = None
     ema: EMA | None = None

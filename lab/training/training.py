@@ -10,7 +10,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import EarlyStopping as LightningEarlyStopping
+from pytorch_lightning.callbacks import EarlyStopping as Stopping
 
 from lab.console.notices import notice
 from lab.console.progress import Unseen
@@ -18,11 +18,12 @@ from lab.data.base import DataModule, DatasetInfo
 from lab.data.loader import testing_batches, training_batches, validation_batches
 from lab.errors import ConfigError
 from lab.experiment import Experiment, RunContext, State, Throughput, Timing, Turn
+from lab.nn.layers import initialise
 from lab.saving.checkpoint import Checkpoint
 from lab.saving.saver import Cadence, CheckpointSettings, misplaced
 from lab.saving.specs import spec_as_json, spec_from_json
 from lab.training.averaging import Averaging
-from lab.training.checks import batch_norm_errors, require_metrics, require_optimization, require_two_for_batch_norm
+from lab.training.checks import batch_norm_errors, require_fitting, require_optimization
 from lab.training.drawing import Drawing, draw, draw_gradients
 from lab.training.films import film
 from lab.training.loop.best import Best
@@ -35,9 +36,11 @@ from lab.training.loop.saving import Saving
 from lab.training.loop.seeding import Seeding
 from lab.training.loop.timing import PARTS, Laps, TimedBatches, TurnOver
 from lab.training.loop.trainer import lightning_trainer, quiet_lightning
+from lab.training.loop.unfreezing import Unfreezing
 from lab.training.loop.weights import copied
 from lab.training.loop.workers import data_workers
 from lab.training.model import ModelFactory
+from lab.training.optimization import layers_of
 from lab.training.rehearsal import rehearsed
 from lab.training.restoring import misfit, restore, with_settings
 from lab.training.settings import TrainerSettings
@@ -75,6 +78,7 @@ class Training(Experiment):
         self.data.prepare()
         self.notes = self.data.notes
         self.model = self.model_factory(self.data.spec)
+        initialise(self.model, self.settings.initialisation)
         self.model.adapt(self.data)
         self.family = self.model.family  # type: ignore[misc]
         self.batches = training_batches(self.data, device, seed)
@@ -86,8 +90,7 @@ class Training(Experiment):
         self.model.optimization, self.model.fast_dev_run = self.settings, fast_dev_run
         require_optimization(self.settings, self.model)
         self.model.to(device)
-        require_metrics(self.settings, self.model, self.validation, self.first_batch)
-        require_two_for_batch_norm(self.model, self.batches, self.first_batch)
+        require_fitting(self.settings, self.model, self.batches, self.validation, self.first_batch)
 
     def steps_of(self, lengths: Mapping[str, Any]) -> int | None:
         epochs, steps = (lengths.get(name) for name in self.lengths)
@@ -108,32 +111,30 @@ class Training(Experiment):
     def train(self, context: RunContext) -> Throughput:
         settings, length = self.settings, self.steps
         state = context.restored.state if context.restored else None
-        start = state["step"] if state else 0
         if state:
             if context.changed:
                 state = with_settings(state, self.model, settings, context.changed)
             restore(self.model, state, settings)
             self.batches.load_state_dict(state["batches"])  # Lightning does not save it at an epoch's end
         unit = "steps" if settings.accumulate > 1 else "batches"
-        with context.progress("training", length.steps, unit, start=start) as progress:
+        with context.progress("training", length.steps, unit, start=state["step"] if state else 0) as progress:
             best = Best(by.metric, by.mode) if (by := settings.best_by) else None
             averaging = Averaging(settings.ema, self.model) if settings.ema else None
-            judged = averaging.in_place if averaging else nullcontext
             reporter = Reporter(context, progress, steps=length.steps, log_every=settings.log_every)
+            judged = averaging.in_place if averaging else nullcontext
             drawing = Drawing(context, settings, reporter, self.first_batch, judged)
             memory = InMemory(state["lightning"] if state else None)
             # The best weights are copied before the averaged ones are taken out, and averaged before they are drawn.
-            callbacks: list[pl.Callback] = [Seeding(context.seed), GradientWatch()]
-            callbacks += [one for one in (best, averaging) if one]
+            callbacks: list[pl.Callback] = [Seeding(context.seed), GradientWatch(), *filter(None, (best, averaging))]
             epoch, stopped = (length.per_epoch, len(self.batches)), state["should_stop"] if state else None
-            callbacks += [reporter, drawing]
-            callbacks += [Saving(context, memory, self.batches, reporter, epoch=epoch, stopped=stopped)]
+            saving = Saving(context, memory, self.batches, reporter, epoch=epoch, stopped=stopped)
+            callbacks += [reporter, drawing, saving]
             if settings.statistics_every:
                 callbacks.append(LayerStatistics(settings.statistics_every, context, reporter, draw_gradients))
+            if settings.unfreeze_every:
+                callbacks.append(Unfreezing(settings.unfreeze_every, layers_of(self.model.encoder)))
             if stopping := settings.early_stopping:
-                callbacks.append(
-                    LightningEarlyStopping(stopping.metric, patience=stopping.patience, mode=stopping.mode)
-                )
+                callbacks.append(Stopping(stopping.metric, patience=stopping.patience, mode=stopping.mode))
             trainer = lightning_trainer(
                 context,
                 callbacks,

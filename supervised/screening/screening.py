@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lab.capabilities import Prediction
-from lab.config.types import PositiveFloat, Probability
+from lab.config.types import NonNegativeFloat, PositiveFloat, Probability
 from lab.data.base import DataModule
 from lab.data.batch import Batch
 from lab.data.loader import validation_batches
@@ -37,7 +37,7 @@ class Screening(Classifier):
     Args:
         positive: name of the class to find.
         recall: share of that class that is to be found.
-        encoder, label_smoothing, encoder_rate, scale: see `Classifier`.
+        encoder, label_smoothing, encoder_rate, scale, focal: see `Classifier`.
     """
 
     threshold: Tensor
@@ -52,8 +52,16 @@ class Screening(Classifier):
         label_smoothing: Probability = 0.0,
         encoder_rate: PositiveFloat = 1.0,
         scale: bool = False,
+        focal: NonNegativeFloat = 0.0,
     ) -> None:
-        super().__init__(spec, encoder=encoder, label_smoothing=label_smoothing, encoder_rate=encoder_rate, scale=scale)
+        super().__init__(
+            spec,
+            encoder=encoder,
+            label_smoothing=label_smoothing,
+            encoder_rate=encoder_rate,
+            scale=scale,
+            focal=focal,
+        )
         names = spec.target.names if isinstance(spec.target, Classes) else ()
         if positive not in names:
             known = f"one of {', '.join(names)}" if names else "the name of a class, but the classes have no names"

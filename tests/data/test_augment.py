@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from lab.configuration import load
-from lab.data.augment import Augment, flip, rotate, shift
+from lab.data.augment import Augment, cutout, flip, rotate, scale, shift
 from lab.data.batch import Batch
 from lab.data.batches import TensorBatches
 from lab.errors import ConfigError
@@ -97,3 +97,37 @@ def test_config_names_the_changes() -> None:
         load("cnn-mnist", ["--data.augment.shfit=2"])
     with pytest.raises(ConfigError, match=r"data\.augment\.shift must be >= 0, received -1"):
         load("cnn-mnist", ["--data.augment.shift=-1"])
+
+
+def test_sizes_keep_the_centre() -> None:
+    """A square in the middle gets larger or smaller by the share that was drawn, and stays there."""
+    x = torch.zeros(200, 1, 40, 60)
+    x[:, :, 10:30, 20:40] = 1
+    scaled = scale(x, drawn(), most=0.2)
+    factors = (scaled.sum((1, 2, 3)) / 400).sqrt()
+    assert factors.min() == pytest.approx(0.8, abs=0.03)
+    assert factors.max() == pytest.approx(1.2, abs=0.03)
+    assert factors.mean() == pytest.approx(1, abs=0.03)
+    columns = (scaled.sum((1, 2)) * torch.arange(60)).sum(1) / scaled.sum((1, 2, 3))
+    assert torch.allclose(columns, torch.tensor(29.5), atol=0.1)
+
+
+def test_holes_are_squares_about_any_pixel() -> None:
+    x = images(2_000, 9, 11)
+    holes = (cutout(x, drawn(), side=3) == 0).all(1)
+    assert torch.equal(cutout(x, drawn(), side=3)[~holes[:, None].expand_as(x)], x[~holes[:, None].expand_as(x)])
+    assert {int(hole.any(1).sum()) for hole in holes} == {2, 3}, "cut off at the border"
+    areas = holes.sum((1, 2))
+    assert areas.max() == 9
+    assert areas.min() == 4
+    middle = (areas == 9).float().mean().item()
+    assert middle == pytest.approx(7 * 9 / (9 * 11), abs=0.04), "all centres are equally likely"
+
+
+def test_noise_has_its_deviation() -> None:
+    x = torch.full((50, 1, 20, 20), 0.5)
+    noisy, _ = Augment(noise=0.1)(Batch(x), drawn())
+    assert noisy.std().item() == pytest.approx(0.1, abs=0.002)
+    assert noisy.mean().item() == pytest.approx(0.5, abs=0.002)
+    loud, _ = Augment(noise=2.0)(Batch(x), drawn())
+    assert (loud.min(), loud.max()) == (0, 1)

@@ -171,3 +171,18 @@ def test_impossible_widths() -> None:
         SelfAttention(12, 5)
     with pytest.raises(ConfigError, match="even number of features in each head, received 3"):
         RotaryPositions(9, 3)
+
+
+def test_shared_blocks_are_one_block_many_times() -> None:
+    torch.manual_seed(0)
+    shared = TransformerBlocks(16, 3, 2, causal=True, shared=True).eval()
+    apart = TransformerBlocks(16, 3, 2, causal=True).eval()
+    for block in apart.blocks:
+        block.load_state_dict(shared.blocks[0].state_dict())
+    apart.norm.load_state_dict(shared.norm.state_dict())
+    x = torch.randn(2, 5, 16)
+    assert torch.allclose(shared(x), apart(x), atol=1e-6)
+    assert len(list(shared.parameters())) < len(list(apart.parameters())) / 2
+    first, past = shared.extend(x[:, :3], None)
+    rest, _ = shared.extend(x[:, 3:], past)
+    assert torch.allclose(torch.cat([first, rest], 1), shared(x), atol=1e-5)

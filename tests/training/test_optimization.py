@@ -11,8 +11,10 @@ from torch import nn
 
 from generative.gan.gan import GAN
 from lab.data.spec import Classes, DataSpec, InputSpec
-from lab.encoders import Conv, ConvStage
-from lab.training.optimization import Optimization, ParameterGroup, Schedule
+from lab.encoders import MLP, Conv, ConvStage, Encoder, ResNet, Transformer, ViT
+from lab.training.loop.unfreezing import Unfreezing
+from lab.training.optimization import Optimization, ParameterGroup, Schedule, by_layer, layers_of
+from supervised.classifier import Classifier
 
 ADAMW = partial(torch.optim.AdamW, lr=0.1, weight_decay=0.3)
 
@@ -101,3 +103,53 @@ def test_penalties_closed_form() -> None:
     assert float(Optimization(l1=0.5).penalty(weights.parameters())) == pytest.approx(3.5)
     assert float(Optimization(l2=0.5).penalty(layer.parameters())) == pytest.approx(6.25)
     assert Optimization().penalty(layer.parameters()) == 0.0
+
+
+IMAGES, VECTORS = InputSpec((1, 16, 16)), InputSpec((6, 4))
+
+
+@pytest.mark.parametrize(
+    ("encoder", "count"),
+    [
+        (MLP(VECTORS, hidden=[8, 8], layer_norm=True), 2),
+        (Conv(IMAGES, norm="batch", hidden=[8]), 3),
+        (ResNet(IMAGES, channels=[8, 16], blocks=2), 5),  # with the stem
+        (ViT(IMAGES, width=8, layers=3, heads=2), 5),  # with patches and positions
+        (Transformer(VECTORS, width=8, layers=2, heads=2), 4),
+    ],
+)
+def test_layers_are_all_of_an_encoder_in_order(encoder: Encoder, count: int) -> None:
+    layers = layers_of(encoder)
+    assert len(layers) == count
+    together = [id(one) for layer in layers for one in layer.parameters()]
+    assert len(together) == len(set(together))
+    assert set(together) == {id(one) for one in encoder.parameters()}
+    assert id(next(iter(layers[-1].parameters()))) not in {id(one) for one in layers[0].parameters()}
+
+
+def classifier() -> Classifier:
+    return Classifier(DataSpec(VECTORS, Classes(3)), encoder=partial(MLP, hidden=[5, 5]))
+
+
+def test_rates_fall_towards_the_input() -> None:
+    model = classifier()
+    settings = Optimization(ADAMW, layer_rate=0.5)
+    (optimizer, _), *_ = model.optimizers_of(settings).values()
+    rates = {id(one): group["lr"] for group in optimizer.param_groups for one in group["params"]}
+    first, second = (layer for layer in layers_of(model.encoder))
+    for layer, expected in ((first, 0.025), (second, 0.05), (model.head, 0.1)):
+        assert [rates[id(one)] for one in layer.parameters()] == pytest.approx([expected] * 2)
+    groups = by_layer([ParameterGroup(model.parameters(), rate=0.1)], layers_of(model.encoder), 0.5)
+    assert sorted(group.rate for group in groups) == pytest.approx([0.025, 0.05, 0.1])
+
+
+def test_layers_thaw_from_the_top() -> None:
+    model = classifier()
+    first, second = layers_of(model.encoder)
+    second.bias.requires_grad_(False)  # type: ignore[union-attr, operator]  # as in a frozen encoder
+    thaw = Unfreezing(2, layers_of(model.encoder))
+    for epoch, learning in enumerate([0, 0, 1, 1, 3, 3]):
+        thaw._let_learn(epoch)
+        parts = [*first.parameters(), *second.parameters()]
+        assert sum(one.requires_grad for one in parts) == learning
+    assert not second.bias.requires_grad  # type: ignore[union-attr]

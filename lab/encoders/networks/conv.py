@@ -55,7 +55,8 @@ class Conv(Staged):
         stages: fine to coarse; null for two, of 32 and 64 channels, that each halve the resolution.
         hidden: widths of dense layers after pooling; empty for none.
         activation: after every layer.
-        norm: `batch` (Ioffe & Szegedy 2015), `group` (8 groups, Wu & He 2018) or `none`, before each activation.
+        norm: `batch` (Ioffe & Szegedy 2015), `group` (8 groups, Wu & He 2018), `layer` (one group; Ba et al. 2016) or
+            `none`, before each activation.
         dropout: probability, of whole channels after each stage and of units after each dense layer.
         pool: `flatten` keeps position, which agents and VAEs need; `mean` and `max` take any image size.
     """

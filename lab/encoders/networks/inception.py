@@ -56,7 +56,7 @@ class Inception(Staged):
         stem: channels of the first convolution.
         stem_stride: of the first convolution.
         activation: of each convolution.
-        norm: `batch` as in the later versions, `group` or `none`.
+        norm: `batch` as in the later versions, `group`, `layer` or `none`.
         pool: `mean` as in the paper; `flatten` keeps position.
     """
 

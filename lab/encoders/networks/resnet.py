@@ -50,7 +50,7 @@ class ResNet(Staged):
         blocks: basic blocks in each stage.
         stem_stride: of the stem; 2 halves the resolution of all maps, which is a quarter of the arithmetic.
         activation: after each block and inside it.
-        norm: `batch`, `group` or `none`.
+        norm: `batch`, `group`, `layer` or `none`.
         pool: `mean` as in the paper; `flatten` keeps position.
     """
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from lab.config.roles import Roles
 from lab.config.types import PositiveInt, Probability
 from lab.data.spec import InputSpec, require_one_input
 from lab.encoders.base import Encoder
@@ -34,8 +35,10 @@ class Transformer(Encoder):
         dropout: probability of dropping an input, an attention weight, or an output of a block's parts.
         bias: whether linear layers and norms have biases.
         pool: of the sequence to one vector.
+        shared: whether all blocks have the same weights (Lan et al. 2020).
     """
 
+    roles = Roles(added={"shared": False})
     takes_masks = True
 
     def __init__(
@@ -50,6 +53,7 @@ class Transformer(Encoder):
         dropout: Probability = 0.0,
         bias: bool = True,
         pool: SequencePool = "mean",
+        shared: bool = False,
     ) -> None:
         require_one_input(spec, "Transformer")
         super().__init__(spec)
@@ -75,7 +79,9 @@ class Transformer(Encoder):
             self.positions = SinusoidalPositions(self.length, width)
         rotary = RotaryPositions(self.length, width // heads) if positions == "rotary" else None
         self.dropout = nn.Dropout(dropout)
-        self.blocks = TransformerBlocks(width, layers, heads, causal=causal, dropout=dropout, bias=bias, rotary=rotary)
+        self.blocks = TransformerBlocks(
+            width, layers, heads, causal=causal, dropout=dropout, bias=bias, rotary=rotary, shared=shared
+        )
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         return pool_sequence(self.features(x, mask), mask, self.pool)

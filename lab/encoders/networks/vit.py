@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from lab.config.roles import Roles
 from lab.config.types import PositiveInt, Probability
 from lab.data.spec import InputSpec, require_one_input
 from lab.encoders.base import Encoder
@@ -27,7 +28,10 @@ class ViT(Encoder):
         overlap: pixels by which the patches overlap on each side, so that edges between them are seen (Xiao et al. 2021
             have a convolutional stem for it); 0 as in the paper.
         dropout: probability of dropping a patch's feature, an attention weight, or an output of a block's parts.
+        shared: whether all blocks have the same weights (Lan et al. 2020).
     """
+
+    roles = Roles(added={"shared": False})
 
     def __init__(
         self,
@@ -39,6 +43,7 @@ class ViT(Encoder):
         heads: PositiveInt = 4,
         overlap: int = 0,
         dropout: Probability = 0.0,
+        shared: bool = False,
     ) -> None:
         require_one_input(spec, "ViT")
         super().__init__(spec)
@@ -52,7 +57,7 @@ class ViT(Encoder):
         self.positions = LearnedPositions(self.rows * self.columns, width)
         nn.init.normal_(self.positions.weight, std=DEVIATION)
         self.dropout = nn.Dropout(dropout)
-        self.blocks = TransformerBlocks(width, layers, heads, dropout=dropout)
+        self.blocks = TransformerBlocks(width, layers, heads, dropout=dropout, shared=shared)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         return self._seen(x, mask).mean(1)
