@@ -325,7 +325,8 @@ assert abs(values - np.load("values.npy")).max() < 1e-5
 def test_onnx_file_acts_equally() -> None:
     onnxruntime = pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
     agent = build(PPO, "Pendulum-v1", partial(MLP, hidden=[8]))
-    nn.init.normal_(agent.policy.action_net.weight, std=5)  # type: ignore[arg-type]  # beyond the bounds, too
+    policy: Any = agent.policy
+    nn.init.normal_(policy.action_net.weight, std=5)  # beyond the bounds, too
     export_onnx(agent, Path("agent.onnx"))
     agent.observation_space.seed(1)
     observations = np.stack([agent.observation_space.sample() for _ in range(100)])

@@ -49,7 +49,7 @@ def test_one_wild_example_pulls_a_mean_but_no_median() -> None:
     guesses = torch.linspace(-2, 60, 621)
     found = {}
     for kind in ("squared", "absolute", "huber"):
-        loss = RegressionLoss(kind)  # type: ignore[arg-type]
+        loss = RegressionLoss(kind)
         found[kind] = guesses[torch.stack([loss(g.expand_as(numbers), numbers) for g in guesses]).argmin()].item()
     assert found["squared"] == pytest.approx(1_000 / 22, abs=0.1)
     assert abs(found["absolute"]) < 0.11

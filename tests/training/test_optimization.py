@@ -146,10 +146,11 @@ def test_rates_fall_towards_the_input() -> None:
 def test_layers_thaw_from_the_top() -> None:
     model = classifier()
     first, second = layers_of(model.encoder)
-    second.bias.requires_grad_(False)  # type: ignore[union-attr, operator]  # as in a frozen encoder
+    _, bias = second.parameters()
+    bias.requires_grad_(False)  # as in a frozen encoder
     thaw = Unfreezing(2, layers_of(model.encoder))
     for epoch, learning in enumerate([0, 0, 1, 1, 3, 3]):
         thaw._let_learn(epoch)
         parts = [*first.parameters(), *second.parameters()]
         assert sum(one.requires_grad for one in parts) == learning
-    assert not second.bias.requires_grad  # type: ignore[union-attr]
+    assert not bias.requires_grad
