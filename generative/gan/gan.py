@@ -22,6 +22,7 @@ from lab.data.batch import Batch
 from lab.data.spec import DataSpec
 from lab.encoders.base import EncoderFactory
 from lab.encoders.contract import build_encoder
+from lab.errors import ConfigError
 from lab.nn.decoders import DecoderFactory
 from lab.training.optimization import ParameterGroup
 from lab.training.pictures import grid
@@ -51,6 +52,8 @@ class GAN(ImageGenerator):
         discriminator_rate: its learning rate divided by the generator's (Heusel et al. 2017).
         conditional: both are told the class of an image: the generator beside the noise (Mirza & Osindero 2014), the
             discriminator by a product with its features (projection, Miyato & Koyama 2018).
+        mismatched: real images with the name of another class count as generated, too (Reed et al. 2016, GAN-CLS), so
+            that the discriminator learns to look at the class. Only for conditional ones.
         fid_samples: generated images behind `test/classifier_fid`, at most as many as there are test images; null to
             leave the judge out.
     """
@@ -65,6 +68,7 @@ class GAN(ImageGenerator):
             "discriminator_steps": 1,
             "discriminator_rate": 1.0,
             "conditional": False,
+            "mismatched": False,
         }
     )
 
@@ -83,6 +87,7 @@ class GAN(ImageGenerator):
         discriminator_steps: PositiveInt = 1,
         discriminator_rate: PositiveFloat = 1.0,
         conditional: bool = False,
+        mismatched: bool = False,
         fid_samples: PositiveInt | None = 10_000,
     ) -> None:
         super().__init__(spec, fid_samples)
@@ -93,7 +98,9 @@ class GAN(ImageGenerator):
         image = spec.require_one_input("GAN")
         self.encoder = build_encoder(encoder, image)
         self.head = nn.Linear(self.encoder.features_dim, 1)
-        self.conditional = conditional
+        if mismatched and not conditional:
+            raise ConfigError("mismatched: true needs conditional: true, as only then images have classes")
+        self.conditional, self.mismatched = conditional, mismatched
         self.classes = spec.require_classes("a conditional GAN") if conditional else 0
         if conditional:
             self.projection = nn.Embedding(self.classes, self.encoder.features_dim)
@@ -129,7 +136,9 @@ class GAN(ImageGenerator):
 
     def score(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return the discriminator's scores `(B, 1)`: high for real. By the non-saturating loss they are logits."""
-        features = self.encoder(x)  # (B, F)
+        return self._scores(self.encoder(x), labels)
+
+    def _scores(self, features: Tensor, labels: Tensor | None) -> Tensor:
         score: Tensor = self.head(features)
         if self.conditional and labels is not None:
             score = score + (self.projection(labels) * features).sum(1, keepdim=True)
@@ -138,8 +147,10 @@ class GAN(ImageGenerator):
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Return both losses for fresh noise. The training step computes the same ones, each with its own gradients."""
         x, labels = batch
-        real, fake = self.score(x, labels), self.score(self(self._noise(len(x)), labels), labels)
-        return {"loss": self.game.discriminator(real, fake), "generator_loss": self.game.generator(fake)}
+        features, fake = self.encoder(x), self.score(self(self._noise(len(x)), labels), labels)
+        negative = torch.cat([fake, *self._mismatched(features, labels)])
+        loss = self.game.discriminator(self._scores(features, labels), negative)
+        return {"loss": loss, "generator_loss": self.game.generator(fake)}
 
     def training_step(self, batch: Batch, batch_index: int) -> Any:
         for_generator, for_discriminator = self.optimizers()  # type: ignore[attr-defined]  # as in parameter_groups
@@ -148,8 +159,10 @@ class GAN(ImageGenerator):
         with torch.set_grad_enabled(moves):
             fake = self(self._noise(len(x)), labels)  # G(z), (B, C, H, W)
 
-        real_score, fake_score = self.score(x, labels), self.score(fake.detach(), labels)
-        loss = self.game.discriminator(real_score, fake_score)
+        features = self.encoder(x)  # (B, F)
+        real_score, fake_score = self._scores(features, labels), self.score(fake.detach(), labels)
+        negative = torch.cat([fake_score, *self._mismatched(features, labels)])
+        loss = self.game.discriminator(real_score, negative)
         penalty = self._penalty(x, fake.detach(), labels) if batch_index % self.penalty_every == 0 else 0.0
         self.require_finite({"discriminator_loss": loss + penalty})
         step(self, for_discriminator, loss + penalty)
@@ -203,6 +216,12 @@ class GAN(ImageGenerator):
 
     def _noise(self, count: int) -> Tensor:
         return torch.randn(count, self.latent_dim, device=self.device)
+
+    def _mismatched(self, features: Tensor, labels: Tensor | None) -> list[Tensor]:
+        """Return the scores of real images with the name of another class, where they count."""
+        if not self.mismatched or labels is None:
+            return []
+        return [self._scores(features, (labels + torch.randint_like(labels, 1, self.classes)) % self.classes)]
 
     def _penalty(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Tensor | float:
         """What the discriminator's slope costs."""

@@ -17,6 +17,7 @@ from generative.gan.penalties import gradient_penalty, r1
 from lab.data.batch import Batch
 from lab.data.spec import Classes, DataSpec, InputSpec
 from lab.encoders import Conv, ConvStage
+from lab.errors import ConfigError
 from lab.saving.checkpoint import load
 from lab.training.averaging import Averaging
 from lab.training.settings import EMA
@@ -154,6 +155,23 @@ def test_classes_reach_both_players() -> None:
     assert not torch.allclose(gan.score(x, first)[1], gan.score(x, second)[1])
     groups = {group.optimizer: list(group.parameters) for group in gan.parameter_groups()}
     assert {id(p) for group in groups.values() for p in group} == {id(p) for p in gan.parameters()}
+
+
+def test_mismatched_classes_count_as_generated() -> None:
+    """With two classes the other class is the wrong one, and counts as much as the generated images together."""
+    torch.manual_seed(0)
+    spec, encoder = DataSpec(InputSpec((1, 8, 8)), Classes(2)), partial(Conv, stages=(ConvStage(8, stride=2),))
+    gan = GAN(spec, encoder=encoder, conditional=True, mismatched=True, fid_samples=None).eval()
+    x, y = torch.rand(6, 1, 8, 8), torch.tensor([0, 1, 1, 0, 1, 0])
+    with torch.no_grad():
+        torch.manual_seed(1)
+        loss = gan.losses(Batch(x, y))["loss"].item()
+        torch.manual_seed(1)
+        fake, wrong = gan.score(gan(torch.randn(6, 64), y), y), gan.score(x, 1 - y)
+        expected = discriminator_loss(gan.score(x, y), fake) + discriminator_loss(gan.score(x, y), wrong)
+    assert loss == pytest.approx(expected.item() / 2, rel=1e-5)
+    with pytest.raises(ConfigError, match="mismatched: true needs conditional: true"):
+        GAN(spec, encoder=encoder, mismatched=True, fid_samples=None)
 
 
 def test_conditional_gan_learns_two_classes() -> None:
