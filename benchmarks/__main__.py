@@ -19,6 +19,7 @@ NAMES = (
     "loader",
     "agents",
     "generative",
+    "supervised",
     "floor",
     "solve",
     "checkpoints",
