@@ -89,8 +89,8 @@ def _width(text: str) -> int:
 
 
 @cache
-def font() -> ImageFont.FreeTypeFont:
-    """The font of matplotlib's figures, which has the letters of most languages."""
+def font(letters: int = LETTERS) -> ImageFont.FreeTypeFont:
+    """The font of matplotlib's figures, which has the letters of most languages, in letters of so many pixels."""
     path = resources.files("matplotlib").joinpath("mpl-data", "fonts", "ttf", "DejaVuSans.ttf")
     with resources.as_file(path) as file:
-        return ImageFont.truetype(str(file), LETTERS)
+        return ImageFont.truetype(str(file), letters)

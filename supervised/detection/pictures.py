@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 INCHES, COLUMNS = 2.2, 4  # of an image; images in a row
 TRUE, GUESS = "limegreen", "red"
 SIDES = ("left", "top", "right", "bottom")
+NAME = 18  # pixels of its letters
 VISIBLE = 480  # pixels of the longer side, at least about half
 
 
@@ -63,5 +64,5 @@ def marked(image: Tensor, found: Found, names: Sequence[str]) -> Image:
     for box, kind in zip(found.boxes, found.classes, strict=True):
         left, top, right, bottom = (scale * box).tolist()
         draw.rectangle((left, top, max(left, right), max(top, bottom)), outline=GUESS, width=2)
-        draw.text((left + 4, max(0, top) + 2), names[int(kind)], GUESS, font())
+        draw.text((left + 4, max(0, top - NAME - 4)), names[int(kind)], GUESS, font(NAME))
     return picture

@@ -105,6 +105,26 @@ def test_samples_fill_one_file(sampler: Summary, capsys: pytest.CaptureFixture[s
         assert (archive["samples"][3] == np.asarray(one)).all()
 
 
+def test_restored_images_fill_a_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    run = lab.run(
+        "superres-mnist", {**DIGITS, "model.filters": 4, "model.blocks": 1}, runs_dir="runs", fast_dev_run=True
+    )
+    Path("more").mkdir()
+    for path in ("small.png", "more/small.jpg"):
+        Image.new("L", (9, 5), "white").save(path)
+    assert main(["predict", str(run.dir), "small.png", "more", "--json"]) == 0
+    folder = f"predictions-{run.run_id}"
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["picture"] for row in rows] == [f"{folder}/small.png", f"{folder}/small-2.png"]
+    with Image.open(rows[1]["picture"]) as one:
+        assert one.size == (36, 20)
+    assert main(["predict", str(run.dir), "small.png", "-o", "drawn"]) == 0
+    assert capsys.readouterr().out == "small.png: drawn/small.png\n"
+    assert main(["predict", str(run.dir), "small.png", "-o", "x.csv"]) == 2
+    assert "superres-mnist predicts pictures alone: name a folder for them" in capsys.readouterr().err
+    assert not Path("x.csv").exists()
+
+
 def test_exported_classifier_gives_logits(classifier: Summary, capsys: pytest.CaptureFixture[str]) -> None:
     onnxruntime = pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
     before = files(classifier)
