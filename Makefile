@@ -35,6 +35,7 @@ bench: $(VENV)/.test
 docs: $(VENV)/.run
 	$(BIN)/python docs/make_experiments.py
 	$(BIN)/python docs/make_settings.py
+	$(BIN)/python docs/make_techniques.py
 
 clean:
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache

@@ -11,11 +11,12 @@ import pytest
 from lab.cli.find import commands
 from lab.config.files import read
 from lab.config.shipped import shipped
+from lab.configuration import load
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 LONGEST = 150
-MADE = ("experiments.md", "settings.md")
+MADE = ("experiments.md", "settings.md", "techniques.md")
 
 
 def test_tables_are_up_to_date() -> None:
@@ -29,6 +30,18 @@ def test_settings_are_up_to_date() -> None:
     text = (ROOT / "docs/settings.md").read_text(encoding="utf-8")
     assert text == page(), "settings.md is out of date: run `make docs`"
     assert "| `gamma` | number from 0 to 1 | `0.99` |  | discount. |" in text
+
+
+def test_techniques_are_measured_and_their_commands_work() -> None:
+    made = runpy.run_path(str(ROOT / "docs/make_techniques.py"))
+    plan = made["read"]()
+    text = (ROOT / "docs/techniques.md").read_text(encoding="utf-8")
+    assert text == made["page"](plan), "techniques.md is out of date: run `make docs`"
+    assert "not measured" not in text
+    assert plan["figures"].keys() == {key for key, _, _ in made["runs"](plan)}
+    for section in {one["base"]: one for one in plan["sections"]}.values():  # one command of each base
+        name, *settings = made["words_of"](plan, section, section["rows"][-1])
+        load(name, settings)
 
 
 def test_every_experiment_is_measured() -> None:
