@@ -1,4 +1,5 @@
-"""Random changes of training images that keep their class: shifts, rotations, sizes, mirror images, holes, noise."""
+"""Random changes of training images that keep their class: shifts, rotations, sizes, mirror images, strokes, holes,
+noise."""
 
 from __future__ import annotations
 
@@ -27,9 +28,14 @@ class Augment:
         scale: largest share by which an image is enlarged or shrunk about its centre; below 1.
         cutout: side in pixels of a black square whose centre is anywhere in the image (DeVries & Taylor 2017).
         noise: standard deviation of Gaussian noise on each pixel; what leaves [0, 1] is cut off.
+        stretch: height and width grow or shrink, each by itself, by up to the factor 1 + `stretch`.
+        shear: largest angle in degrees by which what is upright leans, in either direction.
+        stroke: bright strokes grow or shrink by up to this share of a pixel on each side.
     """
 
-    roles: ClassVar[Roles] = Roles(added={"scale": 0.0, "cutout": 0, "noise": 0.0})
+    roles: ClassVar[Roles] = Roles(
+        added={"scale": 0.0, "cutout": 0, "noise": 0.0, "stretch": 0.0, "shear": 0.0, "stroke": 0.0}
+    )
 
     shift: NonNegativeInt = 0
     flip: bool = False
@@ -37,12 +43,18 @@ class Augment:
     scale: Probability = 0.0
     cutout: NonNegativeInt = 0
     noise: NonNegativeFloat = 0.0
+    stretch: NonNegativeFloat = 0.0
+    shear: NonNegativeFloat = 0.0
+    stroke: Probability = 0.0
 
-    def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Return the batch with other images, `(B, C, H, W)`, float32."""
+    def __call__(self, batch: Batch, generator: torch.Generator | None = None) -> Batch:
+        """Return the batch with other images, `(B, C, H, W)`, float32. Random numbers are the generator's, or torch's
+        own."""
         images, _ = batch
-        if self.rotate:
-            images = rotate(images, generator, degrees=self.rotate)
+        if self.stroke:
+            images = thicken(images, generator, share=self.stroke)
+        if self.rotate or self.stretch or self.shear:
+            images = warp(images, generator, degrees=self.rotate, stretch=self.stretch, shear=self.shear)
         if self.shift:
             images = shift(images, generator, pixels=self.shift)
         if self.flip:
@@ -57,7 +69,7 @@ class Augment:
         return replace(batch, inputs=images)
 
 
-def shift(images: Tensor, generator: torch.Generator, *, pixels: int) -> Tensor:
+def shift(images: Tensor, generator: torch.Generator | None, *, pixels: int) -> Tensor:
     """Move each of `(B, C, H, W)` by up to `pixels` along both axes. Pixels from outside the image are 0."""
     count, _, height, width = images.shape
     device = images.device
@@ -68,24 +80,38 @@ def shift(images: Tensor, generator: torch.Generator, *, pixels: int) -> Tensor:
     return padded[which, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2).contiguous()
 
 
-def flip(images: Tensor, generator: torch.Generator, *, probability: float = 0.5) -> Tensor:
+def flip(images: Tensor, generator: torch.Generator | None, *, probability: float = 0.5) -> Tensor:
     """Mirror each of `(B, C, H, W)` from left to right with this probability."""
     chosen = torch.rand(len(images), generator=generator, device=images.device) < probability
     return torch.where(chosen[:, None, None, None], images.flip(3), images)
 
 
-def rotate(images: Tensor, generator: torch.Generator, *, degrees: float) -> Tensor:
+def warp(
+    images: Tensor, generator: torch.Generator | None, *, degrees: float = 0, stretch: float = 0, shear: float = 0
+) -> Tensor:
     """Rotate each of `(B, C, H, W)` about its centre by up to `degrees` in either direction, with bilinear
-    interpolation. Pixels from outside the image are 0."""
+    interpolation. Before that, its height grows or shrinks by up to the factor 1 + `stretch`, its width by another such
+    factor, and it leans by up to `shear` degrees. Pixels from outside the image are 0."""
     height, width = images.shape[2:]
     angle = _either_way(images, generator) * math.radians(degrees)
     cos, sin, none = angle.cos(), angle.sin(), torch.zeros_like(angle)
+    # From a place in the new image to one in the old: turned back, then leant back, then as large as before.
+    across, down = (cos, -sin), (sin, cos)
+    if shear:
+        lean = (_either_way(images, generator) * math.radians(shear)).tan()
+        across = (cos + lean * sin, lean * cos - sin)
+    if stretch:
+        wider, taller = ((_either_way(images, generator) * math.log1p(stretch)).exp() for _ in range(2))
+        across, down = (across[0] * wider, across[1] * wider), (down[0] * taller, down[1] * taller)
     # In coordinates from -1 to 1 along both sides, a rotation stretches an image that is not square; this undoes it.
-    rows = [torch.stack([cos, -sin * height / width, none], 1), torch.stack([sin * width / height, cos, none], 1)]
+    rows = [
+        torch.stack([across[0], across[1] * height / width, none], 1),
+        torch.stack([down[0] * width / height, down[1], none], 1),
+    ]
     return _moved(images, torch.stack(rows, 1))
 
 
-def scale(images: Tensor, generator: torch.Generator, *, most: float) -> Tensor:
+def scale(images: Tensor, generator: torch.Generator | None, *, most: float) -> Tensor:
     """Make each of `(B, C, H, W)` 1 - `most` to 1 + `most` times as large, about its centre, with bilinear
     interpolation. Pixels from outside the image are 0."""
     inverse = 1 / (1 + most * _either_way(images, generator))  # the map leads from the new places to the old ones
@@ -93,7 +119,7 @@ def scale(images: Tensor, generator: torch.Generator, *, most: float) -> Tensor:
     return _moved(images, torch.stack([inverse, none, none, none, inverse, none], 1).view(-1, 2, 3))
 
 
-def cutout(images: Tensor, generator: torch.Generator, *, side: int) -> Tensor:
+def cutout(images: Tensor, generator: torch.Generator | None, *, side: int) -> Tensor:
     """Set a square of each of `(B, C, H, W)` to 0. Its centre is any pixel, so that it may reach beyond the image."""
     inside = []
     for axis, length in enumerate(images.shape[2:]):
@@ -103,7 +129,16 @@ def cutout(images: Tensor, generator: torch.Generator, *, side: int) -> Tensor:
     return images.masked_fill((inside[0] & inside[1])[:, None], 0)
 
 
-def _either_way(images: Tensor, generator: torch.Generator) -> Tensor:
+def thicken(images: Tensor, generator: torch.Generator | None, *, share: float) -> Tensor:
+    """Move each of `(B, C, H, W)` by up to `share` towards the brightest or the darkest of each pixel's 3x3 neighbours:
+    bright strokes become thicker or thinner."""
+    amount = (_either_way(images, generator) * share).view(-1, 1, 1, 1)
+    thicker = F.max_pool2d(images, 3, stride=1, padding=1) - images
+    thinner = images + F.max_pool2d(-images, 3, stride=1, padding=1)
+    return images + amount.clamp(min=0) * thicker + amount.clamp(max=0) * thinner
+
+
+def _either_way(images: Tensor, generator: torch.Generator | None) -> Tensor:
     """Return a number from -1 to 1 for each image, `(B,)`."""
     return torch.rand(len(images), generator=generator, device=images.device) * 2 - 1
 

@@ -21,11 +21,24 @@ SETS = Path(__file__).parent / "sets"
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """One file as its publisher serves it: name, size in bytes, and sha256."""
+    """One file as its publisher serves it.
+
+    Args:
+        name: of the file.
+        size: in bytes.
+        sha256: its hash; "" where the publisher gives only `md5`.
+        md5: the same by MD5; "" where there is a sha256.
+    """
 
     name: str
     size: int
-    sha256: str
+    sha256: str = ""
+    md5: str = ""
+
+    @property
+    def known(self) -> str:
+        """The hash that it is verified by: `sha256:...` or `md5:...`."""
+        return f"sha256:{self.sha256}" if self.sha256 else f"md5:{self.md5}"
 
 
 @dataclass(frozen=True)
@@ -91,9 +104,11 @@ class Dataset:
 
     @property
     def sha256(self) -> str:
-        """One hash over the hashes of all files, or of an archive's wanted ones; "" where only its md5 is known."""
+        """One hash over the hashes of all files, or of an archive's wanted ones; "" where only an md5 is known."""
         if self.archive:
             return self.archive.content
+        if not all(file.sha256 for file in self.files):
+            return ""
         return hashlib.sha256("".join(file.sha256 for file in self.files).encode()).hexdigest()
 
     def present(self) -> bool:

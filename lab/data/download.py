@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
 from lab.data.catalog import Dataset
 from lab.errors import DataError
-from lab.system.files import sha256
 
 
 class UnavailableError(DataError):
@@ -27,10 +27,13 @@ def fetch(dataset: Dataset, announce: Callable[[str], None] = lambda line: None)
     for file in dataset.files:
         path = dataset.folder / file.name
         if not path.is_file():
-            download(dataset, file.name, file.size, f"sha256:{file.sha256}", announce)
-        if (found := sha256(path)) != file.sha256:
+            download(dataset, file.name, file.size, file.known, announce)
+        kind, _, expected = file.known.partition(":")
+        with path.open("rb") as content:
+            found = hashlib.file_digest(content, kind).hexdigest()
+        if found != expected:
             raise DamagedDataError(
-                f"{path} is damaged: expected sha256 {file.sha256[:16]}..., received {found[:16]}...; "
+                f"{path} is damaged: expected {kind} {expected[:16]}..., received {found[:16]}...; "
                 f"delete it and run `lab data fetch {dataset.name}`"
             )
         paths[file.name] = path

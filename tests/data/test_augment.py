@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from lab.configuration import load
-from lab.data.augment import Augment, cutout, flip, rotate, scale, shift
+from lab.data.augment import Augment, cutout, flip, scale, shift, thicken, warp
 from lab.data.batch import Batch
 from lab.data.batches import TensorBatches
 from lab.errors import ConfigError
@@ -48,7 +48,7 @@ def test_turns_keep_distances(height: int, width: int) -> None:
     """A dot right of the centre stays as far from it, at an angle below the bound."""
     x = torch.zeros(100, 1, height, width)
     x[:, 0, height // 2, width // 2 + 12] = 1
-    turned = rotate(x, drawn(), degrees=30)
+    turned = warp(x, drawn(), degrees=30)
     rows, columns = (torch.arange(n).float() - n // 2 for n in (height, width))
     mass = turned.sum((1, 2, 3))
     down = (turned.sum((1, 3)) * rows).sum(1) / mass
@@ -58,10 +58,13 @@ def test_turns_keep_distances(height: int, width: int) -> None:
     assert angle.abs().max() < 31
     assert angle.min() < -20
     assert angle.max() > 20
-    assert torch.allclose(rotate(x, drawn(), degrees=0), x, atol=1e-5)
+    assert torch.allclose(warp(x, drawn()), x, atol=1e-5)
 
 
-@pytest.mark.parametrize("augment", [Augment(shift=2), Augment(flip=True), Augment(rotate=10), Augment(1, True, 5)])
+ALL = Augment(shift=1, flip=True, rotate=5, scale=0.2, cutout=2, noise=0.1, stretch=0.2, shear=10, stroke=0.5)
+
+
+@pytest.mark.parametrize("augment", [Augment(shift=2), Augment(flip=True), Augment(rotate=10), ALL])
 def test_changes_follow_the_generator(augment: Augment) -> None:
     batch = Batch(images(), torch.arange(200))
     (x, y), (again, _), (other, _) = (augment(batch, drawn(seed)) for seed in (1, 1, 2))
@@ -131,3 +134,38 @@ def test_noise_has_its_deviation() -> None:
     assert noisy.mean().item() == pytest.approx(0.5, abs=0.002)
     loud, _ = Augment(noise=2.0)(Batch(x), drawn())
     assert (loud.min(), loud.max()) == (0, 1)
+
+
+@pytest.mark.parametrize(("height", "width"), [(65, 65), (49, 97)])
+def test_stretch_and_lean_keep_their_bounds(height: int, width: int) -> None:
+    """Dots right of and above the centre. A stretch moves each along its axis, and a lean the upper one aside."""
+    x = torch.zeros(200, 1, height, width)
+    middle, centre = height // 2, width // 2
+    x[::2, 0, middle, centre + 10] = 1
+    x[1::2, 0, middle - 10, centre] = 1
+    rows, columns = (torch.arange(n).float() - n // 2 for n in (height, width))
+
+    def places(images: Tensor) -> tuple[Tensor, Tensor]:
+        mass = images.sum((1, 2, 3))
+        return (images.sum((1, 3)) * rows).sum(1) / mass, (images.sum((1, 2)) * columns).sum(1) / mass
+
+    down, right = places(warp(x, drawn(), stretch=0.25))
+    assert down[::2].abs().max() < 0.1
+    assert 7.9 < right[::2].min() < 8.4 < 12 < right[::2].max() < 12.6
+    assert 7.9 < -down[1::2].max() < 8.4 < 12 < -down[1::2].min() < 12.6
+    down, right = places(warp(x, drawn(), shear=45))
+    assert torch.allclose(right[::2], torch.tensor(10.0), atol=0.1)
+    assert torch.allclose(down[1::2], torch.tensor(-10.0), atol=0.1)
+    assert -10.2 < right[1::2].min() < -9 < 9 < right[1::2].max() < 10.2
+
+
+def test_strokes_lie_between_thin_and_thick() -> None:
+    x = torch.zeros(200, 1, 9, 9)
+    x[:, :, 3:6, 3:6] = 1
+    changed = thicken(x, drawn(), share=0.5)
+    inside, edge, around = changed[:, 0, 4, 4], changed[:, 0, 3, 4], changed[:, 0, 2, 4]
+    assert torch.equal(inside, torch.ones(200)), "the middle of a thick stroke stays"
+    assert torch.equal(changed[:, 0, 0], torch.zeros(200, 9))
+    assert 0 == around.min() < 0.4 < around.max() <= 0.5
+    assert 0.5 <= edge.min() < 0.6 < edge.max() == 1
+    assert ((around > 0) != (edge < 1)).all(), "an image grows or shrinks"

@@ -110,7 +110,9 @@ def test_mnist(mnist: Path) -> None:
 def test_unknown_names_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"data\.name must be one of mnist, digits, .*did you mean 'mnist'"):
         Images(name="minst")
-    with pytest.raises(ConfigError, match=r"data\.fallback must be one of stand-in, none, digits, received 'mnist'"):
+    with pytest.raises(
+        ConfigError, match=r"data\.fallback must be one of stand-in, none, digits, colour-digits, received 'mnist'"
+    ):
         Images(fallback="mnist")
     with pytest.raises(ConfigError, match=r"unknown data set 'digit'; known: .*mnist.*; did you mean 'digits'"):
         lookup("digit")

@@ -20,6 +20,7 @@ OVERRIDES: dict[str, dict[str, Any]] = {
     "EBM": {"model.steps": 2, "model.sample_steps": 2, "model.chains": 200},
     "RBM": {"model.hidden": 8, "model.sample_steps": 3},
     "SRGAN": {"model.filters": 4, "model.blocks": 1},
+    "Pix2Pix": DENOISER,
     "WaveNet": {"model.recogniser.path": str(HEARING), "model.heard": 20, "model.stacks": 1},
     "RealNVP": {"model.hidden": 8, "model.steps": 1},
 }

@@ -1,4 +1,5 @@
-"""Gives an experiment that needs another run's encoder a small one instead. Its classes stay."""
+"""Gives an experiment that needs another run's encoder a small one instead, and wide residual networks few channels.
+Its classes stay."""
 
 from __future__ import annotations
 
@@ -11,6 +12,9 @@ ENCODER = Path(__file__).parents[1] / "fixtures/encoder"
 
 
 def small(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return overrides for an experiment on an encoder of another run, given what its YAML says; none for others."""
+    """Return overrides for an experiment on an encoder of another run, or on a wide one, given what its YAML says; none
+    for others."""
     encoder = ((config.get("model") or {}).get("init_args") or {}).get("encoder") or {}
+    if max(encoder.get("init_args", {}).get("channels", [0])) > 100:
+        return {"model.encoder.channels": [8, 8]}
     return {"model.encoder.path": str(ENCODER)} if "path" in encoder.get("init_args", {}) else {}

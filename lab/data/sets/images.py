@@ -1,10 +1,11 @@
-"""Image data sets: MNIST, and scikit-learn's digits, which need no download."""
+"""Image data sets: MNIST and its kin, CIFAR-10, and scikit-learn's digits, which need no download."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ import torch.nn.functional as F
 from lab.config.roles import Roles
 from lab.config.types import DataPath, NonNegativeInt, PositiveInt
 from lab.console.notices import notice
+from lab.data.archive import content_hash, members
 from lab.data.augment import Augment
 from lab.data.base import Batches, DataModule
 from lab.data.batch import Batch
@@ -26,6 +28,7 @@ from lab.data.own.images import read_images
 from lab.data.own.splits import Examples, held_out
 from lab.data.spec import Classes, DataSpec, InputSpec
 from lab.errors import ConfigError
+from lab.system.files import sha256
 
 VALIDATION = 5_000  # images held out where the config does not say
 
@@ -34,7 +37,8 @@ class Images(DataModule):
     """Labelled images, held as bytes on the training device and given to the model as float32 in [0, 1].
 
     Args:
-        name: `mnist` or `digits` (8x8 images scaled to 28x28; the last 500 of 1,797 are the test split).
+        name: `mnist`, `fashion-mnist`, `kmnist`, `cifar10`, `digits` (8x8 images scaled to 28x28; the last 500 of 1,797
+            are the test split) or `colour-digits`.
         fallback: data set to use where `name` cannot be downloaded; `stand-in` is the one that its entry in the catalog
             names, and `none` makes that an error.
         batch_size: images per training batch.
@@ -163,16 +167,30 @@ def unit_floats(batch: Batch, generator: torch.Generator) -> Batch:
     return replace(batch, inputs=images.to(torch.float32).div_(255))
 
 
-def load_mnist() -> Labelled:
-    """MNIST's 60,000 training and 10,000 test images. Raises UnavailableError or DamagedDataError."""
-    entry = lookup("mnist")
-    files = fetch(entry, announce=notice)
+def load_idx(name: str, classes: Sequence[str]) -> Labelled:
+    """A data set in the form of MNIST: 60,000 training and 10,000 test images. Raises UnavailableError or
+    DamagedDataError."""
+    files = fetch(lookup(name), announce=notice)
 
     def split(prefix: str) -> Split:
         images = read_idx(files[f"{prefix}-images-idx3-ubyte.gz"])
         return Split(images.unsqueeze(1), read_idx(files[f"{prefix}-labels-idx1-ubyte.gz"]).long())
 
-    return Labelled(split("train"), split("t10k"), tuple("0123456789"), entry.sha256)
+    digest = hashlib.sha256("".join(map(sha256, files.values())).encode()).hexdigest()
+    return Labelled(split("train"), split("t10k"), tuple(classes), digest)
+
+
+def load_cifar10() -> Labelled:
+    """CIFAR-10's 50,000 training and 10,000 test images, in its binary form: the class, then 32x32 red, green and blue
+    bytes. Raises UnavailableError or DamagedDataError."""
+    found = members(lookup("cifar10"), announce=notice)
+
+    def split(start: str) -> Split:
+        content = b"".join(found[name] for name in sorted(found) if name.startswith(start))
+        rows = torch.frombuffer(bytearray(content), dtype=torch.uint8).view(-1, 1 + 3 * 32 * 32)
+        return Split(rows[:, 1:].reshape(-1, 3, 32, 32).contiguous(), rows[:, 0].long())
+
+    return Labelled(split("data_batch"), split("test_batch"), PHOTOGRAPHS, content_hash(found))
 
 
 def load_digits() -> Labelled:
@@ -188,7 +206,34 @@ def load_digits() -> Labelled:
     return Labelled(Split(images[:-500], labels[:-500]), Split(images[-500:], labels[-500:]), names, digest.hexdigest())
 
 
-LOADERS: dict[str, Callable[[], Labelled]] = {"mnist": load_mnist, "digits": load_digits}
+def load_colour_digits() -> Labelled:
+    """scikit-learn's digits, 32x32, each in a random colour on another, which are the same in every run."""
+    grey, numbers = load_digits(), torch.Generator().manual_seed(0)
+
+    def coloured(split: Split) -> Split:
+        ink = F.pad(split.images, (2, 2, 2, 2)).float() / 255
+        front, back = torch.rand(2, len(ink), 3, 1, 1, generator=numbers)
+        back = torch.where((front - back).abs().amax(1, keepdim=True) < 0.5, (front + 0.5) % 1, back)
+        return Split((ink * front + (1 - ink) * back).mul(255).round().to(torch.uint8), split.labels)
+
+    train, test = coloured(grey.train), coloured(grey.test)
+    digest = hashlib.sha256(train.images.numpy().tobytes() + test.images.numpy().tobytes())
+    return Labelled(train, test, grey.classes, digest.hexdigest())
+
+
+DIGITS = tuple("0123456789")
+CLOTHES = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
+CHARACTERS = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
+PHOTOGRAPHS = ("aeroplane", "car", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "lorry")
+
+LOADERS: dict[str, Callable[[], Labelled]] = {
+    "mnist": partial(load_idx, "mnist", DIGITS),
+    "digits": load_digits,
+    "fashion-mnist": partial(load_idx, "fashion-mnist", CLOTHES),
+    "kmnist": partial(load_idx, "kmnist", CHARACTERS),
+    "cifar10": load_cifar10,
+    "colour-digits": load_colour_digits,
+}
 
 
 def _batches(

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 import lab
+from generative.gan.drawn import figures
 from generative.gan.srgan import SRGAN
-from generative.gan.upscaling import bicubic, figures, nearest_pixel
+from generative.gan.upscaling import bicubic, nearest_pixel
 from generative.judges.classifier import Judge
 from lab.data import Batch
 from lab.data.spec import DataSpec, InputSpec
@@ -20,6 +21,7 @@ from lab.errors import ConfigError
 from lab.nn.superresolution import shrunk
 
 SPEC = DataSpec(InputSpec((1, 8, 8)), classes=3)
+HALF = partial(shrunk, factor=2)
 TINY: dict[str, Any] = {
     "encoder": partial(Conv, stages=(ConvStage(4, stride=2),), activation="leaky_relu"),
     "filters": 4,
@@ -51,11 +53,12 @@ def test_figures_of_known_images() -> None:
     labels[:50] = (labels[:50] + 1) % 3  # so that the judge is right in three of four
     batches = [Batch(x[part], labels[part]) for part in (slice(0, 120), slice(120, 200))]
     originals = iter([batch.inputs for batch in batches])
-    perfect = figures(lambda small: next(originals), batches, 2, judge)  # type: ignore[arg-type, return-value]
+    perfect = figures(lambda small: next(originals), batches, HALF, judge)  # type: ignore[arg-type, return-value]
     assert perfect["psnr"] == pytest.approx(100)
     assert perfect["class_kept"] == pytest.approx(0.75)
+    assert perfect["class_share"] == pytest.approx(1)
     assert perfect["classifier_fid"] == pytest.approx(0, abs=1e-3)
-    found = figures(lambda small: torch.full((len(small), 1, 8, 8), 0.5), batches, 2, judge)
+    found = figures(lambda small: torch.full((len(small), 1, 8, 8), 0.5), batches, HALF, judge)
     assert found["psnr"] == pytest.approx(-10 * (x - 0.5).square().mean().log10().item())
     assert found["classifier_fid"] > perfect["classifier_fid"]
 
@@ -98,9 +101,9 @@ def test_both_networks_learn() -> None:
     torch.manual_seed(0)
     model, _ = played(80, beginning=0.5, filters=8)
     batches = [Batch(images(100), torch.zeros(100, dtype=torch.long))]
-    repeated = figures(nearest_pixel(2), batches, 2, None)["psnr"]
+    repeated = figures(nearest_pixel(2), batches, HALF, None)["psnr"]
     for way in (model, model.alone):
-        assert figures(way, batches, 2, None)["psnr"] > repeated
+        assert figures(way, batches, HALF, None)["psnr"] > repeated
 
 
 def test_sizes_must_divide() -> None:
@@ -117,7 +120,7 @@ def test_run_shows_both() -> None:
     )
     assert set(run.baselines) == {"squared error alone", "bicubic", "nearest pixel"}
     for found in run.baselines.values():
-        assert found.keys() == {"test/psnr", "test/class_kept", "test/classifier_fid"}
+        assert found.keys() == {"test/psnr", "test/class_kept", "test/class_share", "test/classifier_fid"}
     gained = (run.metrics["test/class_kept"] or 0) - run.baselines["squared error alone"]["test/class_kept"]
     assert run.metrics["test/class_gained"] == pytest.approx(gained, abs=1e-6)
     assert run.baselines["bicubic"]["test/psnr"] > run.baselines["nearest pixel"]["test/psnr"]
