@@ -143,7 +143,7 @@ class Classifier(Exportable):
         return [encoder, ParameterGroup(self.head.parameters())]
 
     def baselines(self, data: DataModule) -> Mapping[str, Mapping[str, float]]:
-        return simple_classifiers(data, self.metrics)
+        return simple_classifiers(data, self.metrics, scale=self.scaling is not None)
 
     def predict(self, inputs: Tensor) -> list[Prediction]:
         """Return the most probable class of each input and its probability, for `(B, *spec.input.shape)`."""

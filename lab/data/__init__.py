@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from lab.data.sets.audio import Sounds
     from lab.data.sets.images import Images
     from lab.data.sets.pairs import Ratings
+    from lab.data.sets.points import Points
     from lab.data.sets.recorded import Recorded
     from lab.data.sets.scenes import Scenes
     from lab.data.sets.series import Series
@@ -30,6 +31,7 @@ __all__ = [
     "DatasetInfo",
     "Images",
     "InputSpec",
+    "Points",
     "Ratings",
     "Recorded",
     "Scenes",
@@ -51,6 +53,7 @@ __getattr__, __dir__ = lazily(
         "DatasetInfo": "lab.data.base",
         "Images": "lab.data.sets.images",
         "InputSpec": "lab.data.spec",
+        "Points": "lab.data.sets.points",
         "Ratings": "lab.data.sets.pairs",
         "Recorded": "lab.data.sets.recorded",
         "Scenes": "lab.data.sets.scenes",

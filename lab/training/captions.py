@@ -26,7 +26,8 @@ def captioned(images: Tensor, captions: Sequence[Sequence[str]], heading: str, *
         red: index of the line that is red; -1 for none.
     """
     shown, columns = pictures(images), math.ceil(math.sqrt(len(images)))
-    scale = max(1, min(SCALE, WIDEST // (columns * max(shown[0].width, 1))))
+    wide = max(shown[0].width, 1)
+    scale = max(1, min(max(SCALE, NARROWEST // wide), WIDEST // (columns * wide)))
     shown = [one.resize((one.width * scale, one.height * scale), Image.Resampling.NEAREST) for one in shown]
     width, line = max(NARROWEST, shown[0].width) + SMALL, LETTERS + SMALL
     height = shown[0].height + line * len(captions[0]) + 2 * SMALL

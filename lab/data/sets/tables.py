@@ -1,4 +1,4 @@
-"""Tables: rows of numbers with a class each, in folds."""
+"""Tables: rows of numbers with a class each, in folds. Those of the digits are small pictures."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from lab.errors import ConfigError, DataError
 
 class Rows(NamedTuple):
     """What a loader returns: `(N, F)` float32, the classes `(N,)` int64, their names, a hash of all that, and the names
-    of the columns."""
+    of the columns; or `(N, C, H, W)` in [0, 1] and no columns, where the rows are pictures."""
 
     values: Tensor
     labels: Tensor
     classes: tuple[str, ...]
     sha256: str
-    columns: tuple[str, ...]
+    columns: tuple[str, ...] = ()
 
 
 class Part(NamedTuple):
-    """Some of the rows, `(n, F)`, and their classes, `(n,)`."""
+    """Some of the rows, `(n, F)` or `(n, C, H, W)`, and their classes, `(n,)`."""
 
     values: Tensor
     labels: Tensor
@@ -53,7 +53,7 @@ class Table(DataModule):
     that have the same `group`, are in the same part, as scikit-learn's StratifiedGroupKFold cuts them.
 
     Args:
-        name: `cancer`.
+        name: `cancer`, or `digits`: pictures of 8x8 pixels in [0, 1], as they are.
         fallback: data set to use where `name` cannot be downloaded; `stand-in` is the one that its entry in the catalog
             names, and `none` makes that an error.
         fold: number of the fold that is the test split, from 0.
@@ -96,16 +96,17 @@ class Table(DataModule):
                 raise ConfigError(f"data.{setting} names a column of the file data.path, but there is no data.path")
 
     def prepare(self) -> None:
+        reader: Columns | None
         if self.path:
             sheet, self.info = own(self.path, read_sheet)
-            values, labels, classes, columns, parts = self._own(sheet)
+            values, labels, classes, reader, parts = self._own(sheet)
         else:
             rows, self.info = obtain(self.name, self.fallback, LOADERS)
             values, labels, classes = rows.values, rows.labels, rows.classes
             parts = self._split(labels, classes)
-            columns = of_numbers(rows.columns, values[parts[0]])
+            reader = of_numbers(rows.columns, values[parts[0]]) if rows.columns else None
         self._train, self._validation, self._test = (Part(values[i], labels[i]) for i in parts)
-        self.spec = DataSpec(InputSpec((values.shape[1],)), Classes(len(classes), classes), reader=columns)
+        self.spec = DataSpec(InputSpec(tuple(values.shape[1:])), Classes(len(classes), classes), reader=reader)
 
     def _own(self, sheet: Sheet) -> tuple[Tensor, Tensor, tuple[str, ...], Columns, Parts]:
         """Return the rows `(N, F)` of the user's own table, their classes `(N,)`, the names of the classes, the columns
@@ -166,7 +167,17 @@ def load_cancer() -> Rows:
     )
 
 
-LOADERS: dict[str, Callable[[], Rows]] = {"cancer": load_cancer}
+def load_digits() -> Rows:
+    """scikit-learn's digits: 1,797 pictures of 8x8 pixels with 17 greys, about 180 of each digit."""
+    from sklearn.datasets import load_digits as sklearn_digits
+
+    bunch = sklearn_digits()
+    digest = hashlib.sha256(bunch.images.astype("u1").tobytes() + bunch.target.astype("u1").tobytes())
+    pixels, labels = torch.from_numpy(bunch.images).float().unsqueeze(1) / 16, torch.from_numpy(bunch.target).long()
+    return Rows(pixels, labels, tuple(map(str, bunch.target_names)), digest.hexdigest())
+
+
+LOADERS: dict[str, Callable[[], Rows]] = {"cancer": load_cancer, "digits": load_digits}
 
 
 def _batches(
