@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from sklearn.datasets import load_breast_cancer
+from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.model_selection import StratifiedKFold
 from torch import Tensor
 
@@ -56,6 +56,19 @@ def test_cancer_has_named_classes() -> None:
     assert sum(int((y == 0).sum()) for y in (trained, validated, tested)) == 212
 
 
+def test_digits_are_pictures_in_folds() -> None:
+    data = Table(name="digits", fold=2, folds=5)
+    data.prepare()
+    bunch = load_digits()
+    _, test = list(StratifiedKFold(5, shuffle=True, random_state=0).split(bunch.data, bunch.target))[2]
+    (batch,) = data.test(CPU)
+    assert isinstance(batch.inputs, Tensor)
+    assert np.array_equal(batch.inputs[:, 0].numpy() * 16, bunch.images[test])
+    assert data.spec.input == InputSpec((1, 8, 8))
+    assert data.spec.target == Classes(10, tuple("0123456789"))
+    assert data.spec.reader is None, "pictures are read by their spec"
+
+
 def test_training_takes_every_row() -> None:
     """But no batch has a single row, which batch norm could not take."""
     for size, last in ((32, 409 % 32), (408, 408)):
@@ -73,5 +86,7 @@ def test_impossible_folds_are_refused() -> None:
         Table(folds=1)
     with pytest.raises(ConfigError, match=r"data\.folds must be at most 212, .* received 300"):
         Table(folds=300).prepare()
-    with pytest.raises(ConfigError, match=r"data\.name must be one of cancer, received 'cancr'; did you mean 'cancer'"):
+    with pytest.raises(
+        ConfigError, match=r"data\.name must be one of cancer, digits, received 'cancr'; did you mean 'cancer'"
+    ):
         Table(name="cancr")

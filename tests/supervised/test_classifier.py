@@ -7,9 +7,12 @@ from functools import partial
 import pytest
 import torch
 from sklearn.linear_model import RidgeClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
 
 import lab
-from lab.data import Images
+from lab.data import Images, Table
 from lab.data.batch import Batch
 from lab.data.spec import Classes, DataSpec
 from lab.encoders import MLP, InputSpec
@@ -60,6 +63,19 @@ def test_baselines_are_those_of_scikit_learn() -> None:
     assert found["ridge regression"]["test/accuracy"] == pytest.approx(accuracy)
     most = max((y == c).sum() for c in range(10)) / len(y)
     assert found["most frequent class"]["test/accuracy"] < 2 * most
+
+
+def test_small_data_have_stronger_baselines() -> None:
+    """Those that would take minutes of more data. Where the model scales the columns, so do they."""
+    data = Table(name="cancer")
+    data.prepare()
+    (x, y), (x_test, y_test) = (
+        tuple(torch.cat(parts).numpy() for parts in zip(*split, strict=True))
+        for split in (data.train(CPU, 0), data.test(CPU))
+    )
+    model = Classifier(data.spec, encoder=partial(MLP, hidden=[4]), scale=True)
+    accuracy = float(make_pipeline(StandardScaler(), SVC(C=10)).fit(x, y).score(x_test, y_test))
+    assert model.baselines(data)["support vector machine"]["test/accuracy"] == pytest.approx(accuracy)
 
 
 def test_predictions_name_the_class() -> None:
