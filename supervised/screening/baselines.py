@@ -16,7 +16,9 @@ from supervised.screening.scores import Scored, choose_threshold, screening_metr
 CPU = torch.device("cpu")
 
 
-def logistic_regression(data: DataModule, positive: int, recall: float) -> dict[str, dict[str, float]]:
+def logistic_regression(
+    data: DataModule, positive: int, recall: float, miss_cost: float
+) -> dict[str, dict[str, float]]:
     """Return test metrics of scaled logistic regression (scikit-learn's, with its default penalty), and of guessing.
 
     One is fitted to the training examples, and its threshold is chosen on the validation examples, as for the model.
@@ -26,6 +28,7 @@ def logistic_regression(data: DataModule, positive: int, recall: float) -> dict[
         data: prepared, with vectors and classes, and with validation examples of the class to find.
         positive: number of the class to find.
         recall: share of it that is to be found.
+        miss_cost: of one that is not found, in false alarms.
     """
     from sklearn.dummy import DummyClassifier
     from sklearn.linear_model import LogisticRegression
@@ -53,7 +56,7 @@ def logistic_regression(data: DataModule, positive: int, recall: float) -> dict[
     validated = scored(part, held_out)
     metrics = screening_metrics(validated.probabilities.shape[1])
     threshold = choose_threshold(validated.scores[validated.truth.bool()], recall)
-    scored(part, test).update(metrics, threshold)
+    scored(part, test).update(metrics, threshold, miss_cost)
     return {
         "most frequent class": accuracy(guess),
         "logistic regression, more rows": accuracy(full),

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lab.capabilities import Prediction
+from lab.config.roles import Roles
 from lab.config.types import NonNegativeFloat, PositiveFloat, Probability
 from lab.data.base import DataModule
 from lab.data.batch import Batch
@@ -18,8 +19,8 @@ from lab.encoders.base import EncoderFactory
 from lab.errors import ConfigError, nearest
 from supervised.classifier import Classifier
 from supervised.screening.baselines import logistic_regression
-from supervised.screening.curves import precision_recall
-from supervised.screening.scores import Scored, choose_threshold, screening_metrics
+from supervised.screening.curves import cost_by_threshold, precision_recall, reliability, roc
+from supervised.screening.scores import BINS, Scored, choose_threshold, screening_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,9 +38,12 @@ class Screening(Classifier):
     Args:
         positive: name of the class to find.
         recall: share of that class that is to be found.
+        miss_cost: what one of that class that is not flagged costs, in false alarms, where costs are measured. The
+            threshold does not depend on it.
         encoder, label_smoothing, encoder_rate, scale, focal: see `Classifier`.
     """
 
+    roles = Roles(protocol=("miss_cost",), added={"miss_cost": 10.0})
     threshold: Tensor
 
     def __init__(
@@ -49,6 +53,7 @@ class Screening(Classifier):
         encoder: EncoderFactory,
         positive: str,
         recall: Probability = 0.98,
+        miss_cost: PositiveFloat = 10.0,
         label_smoothing: Probability = 0.0,
         encoder_rate: PositiveFloat = 1.0,
         scale: bool = False,
@@ -69,7 +74,7 @@ class Screening(Classifier):
                 f"model.positive is the class to find and must be {known}, received {positive!r}"
                 f"{nearest(positive, names)}; supervised.classifier.Classifier needs none"
             )
-        self.positive, self.recall = names.index(positive), recall
+        self.positive, self.recall, self.miss_cost = names.index(positive), recall, miss_cost
         self.register_buffer("threshold", torch.tensor(0.5))
         self.tested: list[Scored] = []
         """The batches of the test."""
@@ -79,6 +84,15 @@ class Screening(Classifier):
             f"validation examples to flag {recall:.3g} of them",
             "test/precision": f"share of the flagged test examples that are {positive}, at the same threshold",
             "test/auroc": f"probability that a {positive} test example has a higher score than another one",
+            "test/ece": f"expected calibration error: how far probabilities of {positive} are from the shares of it "
+            f"among examples with such probabilities, mean over the examples, in {BINS} bins of equal width; of few "
+            "examples it is above 0 even for true probabilities",
+            "test/cost": f"mean cost of a test example at the threshold, in false alarms: a {positive} one that is not "
+            f"flagged costs {miss_cost:g}",
+            "pictures/reliability": f"share of {positive} test examples among those with about the same probability",
+            "pictures/roc": f"share of {positive} test examples that are flagged, over that of the others",
+            "pictures/cost": f"mean cost of a test example by the threshold, where missing a {positive} one costs "
+            f"{miss_cost:g} false alarms",
         }
 
     def metrics(self) -> dict[str, Metric]:
@@ -87,7 +101,7 @@ class Screening(Classifier):
     def measure(self, batch: Batch, metrics: Mapping[str, Metric]) -> dict[str, Tensor]:
         logits, (_, labels) = self(batch.inputs, batch.mask), batch
         scored = Scored(logits.softmax(1), labels, self.positive)
-        scored.update(metrics, float(self.threshold))
+        scored.update(metrics, float(self.threshold), self.miss_cost)
         if self.confusion is not None:
             self.confusion.update(scored.predicted, labels)
             self.tested.append(scored)
@@ -115,7 +129,7 @@ class Screening(Classifier):
         self.threshold.fill_(choose_threshold(torch.cat(scores), self.recall))
 
     def baselines(self, data: DataModule) -> Mapping[str, Mapping[str, float]]:
-        return logistic_regression(data, self.positive, self.recall)
+        return logistic_regression(data, self.positive, self.recall, self.miss_cost)
 
     def predict(self, inputs: Tensor) -> list[Prediction]:
         """Return the class to find where it is flagged, else the most probable other class, each with its probability,
@@ -130,11 +144,16 @@ class Screening(Classifier):
         return [Prediction(self.names[i], p) for i, p in zip(labels.tolist(), chosen.tolist(), strict=True)]
 
     def pictures(self, batch: Batch) -> dict[str, Image]:
-        """The confusion matrix of the test, without the threshold, and the precision-recall curve with it."""
+        """The confusion matrix of the test, without the threshold; with it, the curves of precision and recall, of
+        ROC, and of the cost; and how far the probabilities can be relied on."""
         drawn = super().pictures(batch)
         if self.tested:
             probabilities = torch.cat([one.probabilities for one in self.tested])
             everything = Scored(probabilities, torch.cat([one.labels for one in self.tested]), self.positive)
             name = self.names[self.positive]
-            drawn["precision_recall"] = precision_recall(everything, float(self.threshold), name)
+            threshold = float(self.threshold)
+            drawn["precision_recall"] = precision_recall(everything, threshold, name)
+            drawn["roc"] = roc(everything, threshold, name)
+            drawn["reliability"] = reliability(everything, name)
+            drawn["cost"] = cost_by_threshold(everything, threshold, self.miss_cost, name)
         return drawn

@@ -18,7 +18,7 @@ from lab.data.spec import Classes, DataSpec
 from lab.encoders import MLP, InputSpec
 from lab.errors import ConfigError
 from supervised.screening import Screening
-from supervised.screening.scores import choose_threshold
+from supervised.screening.scores import Scored, binned, choose_threshold, screening_metrics
 
 SPEC = DataSpec(InputSpec((30,)), Classes(2, ("malignant", "benign")))
 CPU = torch.device("cpu")
@@ -55,7 +55,7 @@ def test_screening_learns_cancer() -> None:
     assert (run.metrics["test/auroc"] or 0) > 0.95
     assert (run.metrics["test/accuracy"] or 0) > run.baselines["most frequent class"]["test/accuracy"] + 0.2
     names = {path.name.rsplit("-", 1)[0] for path in (run.dir / "media").iterdir()}
-    assert names == {"confusion_matrix", "precision_recall"}
+    assert names == {"confusion_matrix", "precision_recall", "roc", "reliability", "cost"}
     trained = lab.load(run.dir)
     assert 0 < float(trained.threshold) != 0.5
     assert float(trained.scaling.mean.max()) > 100, "the scaling is saved in the units of the table"
@@ -90,6 +90,47 @@ def test_metrics_use_the_threshold() -> None:
     assert float(metrics["accuracy"].compute()) == pytest.approx(float(((scores > 0.5) == positive).float().mean()))
     predicted = [one.label == "malignant" for one in model.predict(x)]
     assert predicted == flagged.tolist()
+
+
+def scored(scores: list[float], truth: list[int]) -> Scored:
+    """Examples of two classes, of which 0 is to be found; `truth` is 1 for those of it."""
+    positive = torch.tensor(scores)
+    return Scored(torch.stack([positive, 1 - positive], 1), 1 - torch.tensor(truth), positive=0)
+
+
+def test_cost_of_a_miss_by_hand() -> None:
+    """One is missed and two are false alarms."""
+    one = scored([0.9, 0.2, 0.8, 0.7, 0.1], [1, 1, 0, 0, 0])
+    assert one.costs(0.5, 10).tolist() == [0, 10, 1, 1, 0]
+    metrics = screening_metrics(2)
+    one.update(metrics, 0.5, 10)
+    assert float(metrics["cost"].compute()) == pytest.approx(12 / 5)
+    assert one.costs(0.0, 10).tolist() == [0, 0, 1, 1, 1], "flag all"
+
+
+def test_least_cost_is_where_theory_has_it() -> None:
+    """Scores that are true probabilities cost least at 1 / (1 + cost of a miss) (Elkan 2001)."""
+    generator = torch.Generator().manual_seed(0)
+    probabilities = torch.rand(100_000, generator=generator)
+    happened = torch.rand(100_000, generator=generator) < probabilities
+    one = Scored(torch.stack([probabilities, 1 - probabilities], 1), (~happened).long(), positive=0)
+    tried = torch.linspace(0.05, 0.95, 19)
+    costs = [float(one.costs(threshold, 4.0).mean()) for threshold in tried]
+    assert float(tried[costs.index(min(costs))]) == pytest.approx(0.2, abs=0.051)
+
+
+def test_calibration_error_by_hand() -> None:
+    """Three of four at 0.75 are right as they are; of the two at 0.95, half are true."""
+    one = scored([0.75, 0.75, 0.75, 0.75, 0.95, 0.95], [1, 1, 1, 0, 1, 0])
+    metrics = screening_metrics(2)
+    one.update(metrics, 0.5, 10)
+    groups = binned(one)
+    assert groups.counts.tolist() == [4, 2]
+    assert groups.scores.tolist() == pytest.approx([0.75, 0.95])
+    assert groups.shares.tolist() == [0.75, 0.5]
+    assert float(metrics["ece"].compute()) == pytest.approx((2 / 6) * 0.45)
+    error = ((groups.scores - groups.shares).abs() * groups.counts).sum() / 6
+    assert float(error) == pytest.approx(float(metrics["ece"].compute())), "the picture shows the metric"
 
 
 def test_baseline_is_that_of_scikit_learn() -> None:
