@@ -14,7 +14,22 @@ from lab.runs.select import Run
 Direction = Literal["max", "min"]
 
 LESS = frozenset(
-    {"loss", "nll", "error", "fid", "distance", "mse", "mae", "rmse", "perplexity", "kl", "std", "seconds"}
+    {
+        "loss",
+        "nll",
+        "error",
+        "fid",
+        "distance",
+        "mse",
+        "mae",
+        "rmse",
+        "perplexity",
+        "kl",
+        "std",
+        "seconds",
+        "ece",
+        "cost",
+    }
 )
 """Words in the name of a metric for which less is better, unless a reference says otherwise."""
 

@@ -3,40 +3,19 @@ squares."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from lab.data.base import DataModule
-from lab.data.loader import testing_batches, training_batches
+from supervised.recommendation.ranking import Table, liked, ranking, tables
 
 CPU = torch.device("cpu")
 DAMPING = 10.0
 """Ridge penalty of biases where nothing is known of their spread, as in the library Surprise for items."""
 SWEEPS = 10  # the validation RMSE of generated ratings no longer changes then
-
-
-class Table(NamedTuple):
-    """Users and items `(N,)`, their ratings `(N,)`, and the numbers of users and items."""
-
-    users: Tensor
-    items: Tensor
-    ratings: Tensor
-    sizes: tuple[int, int]
-
-
-def tables(data: DataModule, device: torch.device) -> tuple[Table, Table]:
-    """Return the training and the test ratings of prepared data with the inputs `user` and `item`."""
-    assert isinstance(data.spec.input, dict)
-    sizes = (data.spec.input["user"].vocab or 0, data.spec.input["item"].vocab or 0)
-
-    def table(batches: list[tuple[dict[str, Tensor], Tensor]]) -> Table:
-        users, items = (torch.cat([pair[key] for pair, _ in batches]) for key in ("user", "item"))
-        return Table(users, items, torch.cat([ratings for _, ratings in batches]), sizes)
-
-    train, test = training_batches(data, device, seed=0), testing_batches(data, device)
-    return table([(x, y) for x, y in train]), table([(x, y) for x, y in test])
 
 
 def item_means(train: Table) -> tuple[Tensor, Tensor]:
@@ -47,14 +26,24 @@ def item_means(train: Table) -> tuple[Tensor, Tensor]:
 
 
 def baselines(data: DataModule, low: float, high: float) -> dict[str, dict[str, float]]:
-    """Return the test RMSE and MAE of each method, by its name. Predictions are clipped to `low` and `high`."""
+    """Return the test metrics of each method, by its name. Predictions are clipped to `low` and `high`. Popularity, the
+    number of training ratings of an item, only ranks."""
     train, test = tables(data, CPU)
-    predicted = {
-        "global mean": train.ratings.mean().expand_as(test.ratings),
-        "item means": item_means(train)[0][test.items],
-        "user and item biases": alternating_least_squares(train, 0, DAMPING, DAMPING).predict(test),
+    mean, (means, counts) = train.ratings.mean(), item_means(train)
+    least = liked(low, high)
+
+    def same(scores: Tensor) -> dict[str, float]:
+        """The same list for all users."""
+        return _ranked(lambda users: scores.expand(len(users), -1), train, test, least)
+
+    biases = alternating_least_squares(train, 0, DAMPING, DAMPING)
+    return {
+        "global mean": _errors(mean.expand_as(test.ratings).clamp(low, high), test),
+        "popularity": same(counts),
+        "item means": _errors(means[test.items].clamp(low, high), test) | same(means),
+        "user and item biases": _errors(biases.predict(test).clamp(low, high), test)
+        | _ranked(biases.all_items, train, test, least),
     }
-    return {name: _errors(ratings.clamp(low, high), test) for name, ratings in predicted.items()}
 
 
 def bounds(data: DataModule, low: float, high: float) -> dict[str, dict[str, float]]:
@@ -67,9 +56,10 @@ def bounds(data: DataModule, low: float, high: float) -> dict[str, dict[str, flo
         return {}
     train, test = tables(data, CPU)
     ridges = (generator.variance / generator.bias**2, generator.variance / generator.factor**2)
-    fitted = alternating_least_squares(train, generator.rank, *ridges).predict(test)
+    fitted = alternating_least_squares(train, generator.rank, *ridges)
     return {
-        "ALS, rank and noise known": _errors(fitted.clamp(low, high), test),
+        "ALS, rank and noise known": _errors(fitted.predict(test).clamp(low, high), test)
+        | _ranked(fitted.all_items, train, test, liked(low, high)),
         "expected ratings": {"test/rmse": generator.best},
     }
 
@@ -77,6 +67,10 @@ def bounds(data: DataModule, low: float, high: float) -> dict[str, dict[str, flo
 def _errors(predicted: Tensor, test: Table) -> dict[str, float]:
     error = predicted - test.ratings
     return {"test/rmse": float(error.square().mean().sqrt()), "test/mae": float(error.abs().mean())}
+
+
+def _ranked(score: Callable[[Tensor], Tensor], train: Table, test: Table, least: float) -> dict[str, float]:
+    return {f"test/{name}": value for name, value in ranking(score, train, test, least).items()}
 
 
 class Factors(NamedTuple):
@@ -90,6 +84,11 @@ class Factors(NamedTuple):
         """Return ratings `(N,)`, not clipped."""
         p, q = self.users[pairs.users], self.items[pairs.items]
         return (self.mean + p[:, 0] + q[:, 0] + (p[:, 1:] * q[:, 1:]).sum(1)).float()
+
+    def all_items(self, users: Tensor) -> Tensor:
+        """Return the ratings of all items by some users, `(u, I)`."""
+        p = self.users[users]
+        return (self.mean + p[:, :1] + self.items[:, 0] + p[:, 1:] @ self.items[:, 1:].T).float()
 
 
 def alternating_least_squares(train: Table, rank: int, bias_ridge: float, factor_ridge: float) -> Factors:
