@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from lab.config.types import PositiveFloat, Probability
+from lab.config.types import NonNegativeFloat, PositiveFloat, Probability
 from lab.data.base import DataModule
 from lab.data.batch import Batch
 from lab.data.loader import testing_batches, training_batches
@@ -33,7 +33,7 @@ class PlaneClassifier(Classifier):
     gives to all places around them, and the run makes a film of these pictures.
 
     Args:
-        encoder, label_smoothing, encoder_rate, scale: see `Classifier`.
+        encoder, label_smoothing, encoder_rate, scale, focal: see `Classifier`.
     """
 
     films = ("decision_boundary",)
@@ -47,11 +47,19 @@ class PlaneClassifier(Classifier):
         label_smoothing: Probability = 0.0,
         encoder_rate: PositiveFloat = 1.0,
         scale: bool = False,
+        focal: NonNegativeFloat = 0.0,
     ) -> None:
         if not isinstance(spec.input, InputSpec) or spec.input.shape != (2,) or spec.input.dtype != "float32":
             form = "several inputs" if isinstance(spec.input, dict) else f"inputs of shape {spec.input.shape}"
             raise ConfigError(f"PlaneClassifier needs points (x, y), as lab.data.Points has them, received {form}")
-        super().__init__(spec, encoder=encoder, label_smoothing=label_smoothing, encoder_rate=encoder_rate, scale=scale)
+        super().__init__(
+            spec,
+            encoder=encoder,
+            label_smoothing=label_smoothing,
+            encoder_rate=encoder_rate,
+            scale=scale,
+            focal=focal,
+        )
         self.register_buffer("frame", torch.tensor([[-1.0, -1.0], [1.0, 1.0]]))
         self.descriptions = {
             **self.descriptions,
