@@ -29,7 +29,7 @@ SMALL = {
 def test_classifier_learns_tones(capsys: pytest.CaptureFixture[str]) -> None:
     run = lab.run("speech-digits", SMALL, runs_dir="runs")
     assert (run.metrics["test/accuracy"] or 0) > 0.9
-    assert set(run.baselines) == {"most frequent class", "nearest centroid", "ridge regression"}
+    assert set(run.baselines) >= {"most frequent class", "nearest centroid", "ridge regression"}
     assert run.baselines["most frequent class"]["test/accuracy"] == pytest.approx(0.1)
     assert run.baselines["ridge regression"]["test/accuracy"] > 0.3
     names = {path.name.rsplit("-", 1)[0] for path in (run.dir / "media").iterdir()}
