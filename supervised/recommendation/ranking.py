@@ -66,16 +66,15 @@ def ranking(score: Callable[[Tensor], Tensor], train: Table, test: Table, least:
     judged = torch.arange(count) if count <= MOST_USERS else torch.linspace(0, count - 1, MOST_USERS).long()
     shuffled = torch.randperm(train.sizes[1], generator=torch.Generator().manual_seed(0))  # equal scores: any order
     gains, hits = list[Tensor](), list[Tensor]()
-    for users in judged.to(test.users.device).split(TOGETHER):
+    for start in range(0, len(judged), TOGETHER):
+        users = judged[start : start + TOGETHER].to(test.users.device)
         scores, known, rated = (one[:, shuffled] for one in (score(users), train.of(users), test.of(users)))
         gains.append(ndcg(scores, rated))
         first = scores.masked_fill(~known.isnan(), -torch.inf).topk(min(FIRST, scores.shape[1])).indices
         wanted = rated >= least
         hits.append(wanted.gather(1, first).any(1)[wanted.any(1)].float())
-    return {
-        name: float(torch.cat(found).sum()) / max(1, len(torch.cat(found)))
-        for name, found in (("ndcg", gains), ("hit_rate", hits))
-    }
+    lists = {"ndcg": torch.cat(gains), "hit_rate": torch.cat(hits)}
+    return {name: float(found.sum()) / max(1, len(found)) for name, found in lists.items()}
 
 
 def ndcg(scores: Tensor, rated: Tensor) -> Tensor:
