@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from lab.data import Images, Table
 from lab.data.batch import Batch
 from lab.data.spec import Classes, DataSpec
 from lab.encoders import MLP, InputSpec
+from lab.errors import ConfigError
 from supervised.classifier import Classifier
 
 DIGITS = {"data.name": "digits", "data.batch_size": 32, "threads": 1}
@@ -46,6 +48,26 @@ def test_metrics_are_over_all_examples() -> None:
     recalls = [float((predicted[labels == c] == c).float().mean()) for c in range(4)]
     assert float(metrics["accuracy"].compute()) == pytest.approx(float((predicted == labels).float().mean()))
     assert float(metrics["recall"].compute()) == pytest.approx(sum(recalls) / 4)
+
+
+@pytest.mark.parametrize("setting", [{"label_smoothing": 0.2}, {"focal": 2.0}])
+def test_losses_for_training_are_not_for_validation(setting: dict[str, Any]) -> None:
+    torch.manual_seed(0)
+    model = Classifier(DataSpec(InputSpec((3,)), Classes(4)), encoder=partial(MLP, hidden=[5]), **setting)
+    batch = Batch(torch.randn(50, 3), torch.randint(4, (50,)))
+    log_p = model(batch.inputs).log_softmax(1)
+    true = log_p[torch.arange(50), batch.targets]
+    cross_entropy = -true.mean()
+    smooth = 0.8 * cross_entropy - 0.2 * log_p.mean()
+    focal = -((1 - true.exp()).square() * true).mean()
+    expected = smooth if "label_smoothing" in setting else focal
+    assert model.losses(batch)["loss"].item() == pytest.approx(expected.item(), abs=1e-6)
+    assert model.eval().measure(batch, {})["loss"].item() == pytest.approx(cross_entropy.item(), abs=1e-6)
+
+
+def test_two_losses_are_refused() -> None:
+    with pytest.raises(ConfigError, match="choose one"):
+        Classifier(DataSpec(InputSpec((3,)), Classes(4)), encoder=MLP, label_smoothing=0.1, focal=2.0)
 
 
 def test_baselines_are_those_of_scikit_learn() -> None:

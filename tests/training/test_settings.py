@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,7 +11,9 @@ import torch
 import lab
 from generative.vae.vae import VAE
 from lab.errors import DivergedError
+from lab.runs.summary import Summary
 from lab.tracking import read_journal
+from tests.training.models import Watched
 
 DIGITS = {"data.name": "digits", "data.batch_size": 32, "threads": 1}
 
@@ -34,6 +37,14 @@ def test_settings_reach_the_weights() -> None:
     assert not torch.equal(base, sgd)
     assert (clipped - untrained).norm() < 1e-5 < (sgd - untrained).norm()
     assert penalised.norm() < sgd.norm()
+
+
+def test_only_training_is_in_mixed_precision(train: Callable[..., Summary]) -> None:
+    Watched.seen.clear()
+    run = train(model="tests.training.models.Watched", trainer__precision="bf16-mixed", trainer__max_epochs=1)
+    assert Watched.seen >= {(True, torch.bfloat16), (False, torch.float32)}
+    assert (True, torch.float32) not in Watched.seen
+    assert {one.dtype for one in lab.load(run.dir).parameters()} == {torch.float32}
 
 
 def test_early_stopping_stops() -> None:
