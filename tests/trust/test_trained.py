@@ -124,7 +124,7 @@ def test_export_replaces_no_file_unasked(trained: dict[str, Path], capsys: pytes
     for part in (f".{name}-2.part.zip", f".{name}-2.zip.part", f".{name}-2.json.part"):
         Path(part).symlink_to("thesis.tex")
     assert main(["export", str(run)]) == 0
-    assert f"{name}-2.zip: acts as" in capsys.readouterr().out
+    assert f"{name}-2.zip: computes what" in capsys.readouterr().out
     assert main(["export", str(run), "-o", f"{name}-2.zip"]) == 0, "what is asked for is replaced"
     made = {path.name for path in Path().glob(f"{name}*")}
     assert made == {f"{name}.json", f"{name}-2.zip", f"{name}-2.json"}
