@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchmetrics.clustering import NormalizedMutualInfoScore
 
 from lab.config.types import PositiveInt
 from lab.data.base import DataModule
@@ -21,7 +20,7 @@ from lab.training import Model
 from lab.training.captions import named_rows
 from lab.training.optimization import ParameterGroup
 from supervised.representation.few import Features, encoded, untrained
-from supervised.representation.matching import MatchedAccuracy
+from supervised.representation.partitions import MatchedAccuracy, MutualInformation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -103,7 +102,7 @@ class Clusters(Model):
         return super().training_step(batch, batch_index)
 
     def metrics(self) -> dict[str, Metric]:
-        return {"nmi": NormalizedMutualInfoScore(), "accuracy": MatchedAccuracy()}
+        return {"nmi": MutualInformation(), "accuracy": MatchedAccuracy()}
 
     def measure(self, batch: Batch, metrics: Mapping[str, Metric]) -> dict[str, Tensor]:
         x, labels = batch

@@ -16,7 +16,7 @@ from lab.errors import ConfigError
 from supervised.representation import Clusters
 from supervised.representation.clusters import squared_distances
 from supervised.representation.few import encoded
-from supervised.representation.matching import MatchedAccuracy
+from supervised.representation.partitions import MatchedAccuracy, MutualInformation
 
 CPU = torch.device("cpu")
 
@@ -44,6 +44,16 @@ def test_matching_of_known_partitions() -> None:
     metric.update(torch.tensor([2, 2, 2, 0]), torch.tensor([0, 0, 1, 1]))
     metric.update(torch.tensor([0, 1]), torch.tensor([1, 1]))
     assert metric.compute().item() == pytest.approx(4 / 6)
+
+
+def test_mutual_information_by_hand() -> None:
+    """Of two classes, one is cut in two: all of its entropy is known, and half a bit more than needed is said."""
+    metric = MutualInformation()
+    metric.update(torch.tensor([5, 5, 0, 1]), torch.tensor([0, 0, 1, 1]))
+    assert metric.compute().item() == pytest.approx(1 / ((1 + 1.5) / 2))
+    metric.reset()
+    metric.update(torch.tensor([0, 1, 0, 1]), torch.tensor([0, 0, 1, 1]))
+    assert metric.compute().item() == pytest.approx(0, abs=1e-6)
 
 
 def test_clusters_are_as_tight_as_k_means(tmp_path: Path) -> None:
