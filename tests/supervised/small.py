@@ -17,4 +17,4 @@ def small(config: Mapping[str, Any]) -> dict[str, Any]:
     encoder = ((config.get("model") or {}).get("init_args") or {}).get("encoder") or {}
     if max(encoder.get("init_args", {}).get("channels", [0])) > 100:
         return {"model.encoder.channels": [8, 8]}
-    return {"model.encoder.path": str(ENCODER)} if "path" in encoder.get("init_args", {}) else {}
+    return {"model.encoder.path": str(ENCODER), "data.batch_size": 50} if "path" in encoder.get("init_args", {}) else {}
