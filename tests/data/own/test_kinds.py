@@ -34,11 +34,11 @@ PART = {
     "Table": "expected a csv file, but ",
 }
 TAKERS = {
-    "image": "cnn-mnist",
+    "image": "ae-mnist",
     "wav": "speech-digits",
     "csv": "cancer-mlp",
     "text": "gpt-shakespeare",
-    "IDX": "cnn-mnist",
+    "IDX": "ae-mnist",
 }
 """An experiment of each kind, which is among those that are named."""
 
@@ -116,7 +116,7 @@ def test_nothing_is_written_for_a_wrong_kind(tmp_path: Path, capsys: pytest.Capt
     place = image_folder(tmp_path / "pets")
     assert main(["run", "cancer-mlp", f"--data.path={place}"]) == 2
     err = capsys.readouterr().err
-    assert re.search("is a folder of images; images are for [^;]*cnn-mnist, .* more$", err, re.MULTILINE)
+    assert re.search("is a folder of images; images are for [^;]*ae-mnist, .* more$", err, re.MULTILINE)
     assert not Path("runs").exists()
 
 
