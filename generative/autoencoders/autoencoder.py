@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 # Dimensions: B images, Z numbers of a code, C H W of an image.
 
-CodeActivation = Literal["linear", "relu", "sigmoid", "tanh"]
-ACTIVATIONS = {"linear": nn.Identity, "relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh}
+CodeActivation = Literal["linear", "sigmoid", "tanh"]
+ACTIVATIONS = {"linear": nn.Identity, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh}
 
 
 class Autoencoder(Model):
