@@ -27,8 +27,9 @@ Made by `make docs` from [techniques.yaml](techniques.yaml), whose figures are m
 
 Settings of every Lightning experiment whose inputs they fit, each without and with it. A run takes seconds, on data
 that come with scikit-learn or are generated. The figures are means over the seeds 0, 1 and 2, with the least and the
-largest, on one CPU thread. Each base was chosen so that its settings have something to do; these have usual values, or
-those of the papers. The figures decide nothing about larger networks: some of these settings pay only there.
+largest, on one CPU thread. Each base was chosen so that its settings have something to do: lengths, learning rates and
+some values (L2, the decay of EMA) were changed after a look at such figures, those of the test set among them. So the
+page shows what a setting can do, not what it does on the average; nor does it decide anything about larger networks.
 
 The settings stand behind a base:
 
