@@ -92,13 +92,14 @@ def find_needs(
     made: set[str] = set()
     while True:
         try:
-            require_collected(config)
-            return needs_of(config, runs, fast_dev_run=fast_dev_run, trust=trust)
-        except MissingDataError as error:
-            if not make_needed or config.stranger is not None:
-                raise
-            notice(f"{config.common.name} needs {error.wanted.name}, which is collected first")
-            recipe_of(error.wanted).make(folder_of(error.wanted), runs)
+            try:
+                require_collected(config)
+                return needs_of(config, runs, fast_dev_run=fast_dev_run, trust=trust)
+            except MissingDataError as error:
+                if not make_needed or config.stranger is not None:
+                    raise
+                notice(f"{config.common.name} needs {error.wanted.name}, which is collected first")
+                recipe_of(error.wanted).make(folder_of(error.wanted), runs)  # may need a run whose agent acts
         except MissingArtifactError as error:
             if not make_needed or error.experiment is None or error.experiment in made:
                 raise

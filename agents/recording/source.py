@@ -15,6 +15,7 @@ from lab.configuration import load
 from lab.console.wording import some
 from lab.errors import ConfigError, nearest
 from lab.evaluation import load_run
+from lab.needs import MissingArtifactError
 from lab.runs.select import find_run
 from lab.runs.summary import read_summary
 
@@ -35,7 +36,7 @@ def source_of(env: str, policy: str, runs: Path, *, trust: bool | None = None) -
     settings = settings.with_own_generators()
     if policy == RANDOM:
         return Source(settings, None, {"kind": RANDOM})
-    record = read_summary(find_run(policy, runs))
+    record = read_summary(_run_of(policy, runs))
     if record.can and "act" not in record.can:
         raise ConfigError(f"{record.run_id} is a {record.name}, which cannot act; name a run of an agent")
     agent = load_run(record, device="cpu", trust=trust)
@@ -52,6 +53,18 @@ def source_of(env: str, policy: str, runs: Path, *, trust: bool | None = None) -
                 "trained in"
             )
     return Source(settings, agent.agent, {"kind": "run", "run_id": record.run_id, "experiment": record.name})
+
+
+def _run_of(policy: str, runs: Path) -> Path:
+    """Return the folder of a run. Raises MissingArtifactError for an experiment that has no run, ConfigError for any
+    other name that is none of a run."""
+    try:
+        return find_run(policy, runs)
+    except ConfigError as error:
+        if policy not in _experiments():
+            raise
+        message = f"there is no run of {policy} in {runs} whose agent could act; `lab run {policy}` trains one"
+        raise MissingArtifactError(message, policy) from error
 
 
 def _settings(env: str, trust: bool | None) -> EnvSettings:

@@ -11,9 +11,11 @@ import torch
 
 from lab.data import Series
 from lab.data.catalog import RemoteFile, entries, lookup
-from lab.data.sets.series import WindowBatches, load_airline
+from lab.data.own.steps import History
+from lab.data.sets.series import WindowBatches
+from lab.data.sets.series_known import LOADERS, from_file
 from lab.data.spec import InputSpec, Values
-from lab.errors import ConfigError
+from lab.errors import ConfigError, DataError
 
 CPU = torch.device("cpu")
 
@@ -63,10 +65,13 @@ def test_airline_is_read_from_its_file(monkeypatch: pytest.MonkeyPatch, tmp_path
     monkeypatch.setitem(entries(), "airline", replace(entry, files=(ours,)))
     entry.folder.mkdir(parents=True)
     (entry.folder / ours.name).write_bytes(content)
-    recording = load_airline()
+    recording = LOADERS["airline"]()
     assert recording.values.tolist() == [[112.0], [118.0]]
     assert recording.times == ("1949-01", "1949-02")
     assert recording.period == 12
+    assert len(from_file("airline", ("passengers",), 12, steps=1).values) == 1
+    with pytest.raises(DataError, match="must have 3 columns: the time, and a, b"):
+        from_file("airline", ("a", "b"), 12)
 
 
 def test_impossible_windows_are_refused() -> None:
@@ -84,3 +89,50 @@ def test_stand_in_needs_no_file() -> None:
     assert data.values.shape == (144, 1)
     assert bool((data.values > 0).all())
     assert data.values[-12:].mean() > 2 * data.values[:12].mean(), "the generated series grows"
+
+
+def test_each_file_has_a_stand_in_of_its_form() -> None:
+    for name, stand_in in (("temperature", "days"), ("sunspots", "days"), ("etth1", "hours")):
+        assert lookup(name).stand_in == stand_in
+    days, hours = LOADERS["days"](), LOADERS["hours"]()
+    assert (days.values.shape, days.times[0], days.times[-1]) == ((3_650, 1), "2001-01-01", "2010-12-29")
+    assert (hours.values.shape, hours.times[1]) == ((14_400, 7), "2001-01-01 01:00:00")
+    same = days.values[:-365] - days.values[365:]
+    assert same.var() < 0.7 * (days.values[:-182] - days.values[182:]).var(), "a season of 365 days"
+
+
+def test_time_of_the_year_is_an_input() -> None:
+    data = Series(name="days", past=3, horizon=2, yearly=2, test_size=365, val_size=0)
+    data.prepare()
+    assert data.spec.input == InputSpec((3, 5))
+    assert data.spec.target == Values((2, 1), ("generated",))
+    assert data.spec.reader == History(3, ("generated",), 2)
+    x, y = next(iter(data.train(CPU, 0)))
+    assert (x.shape, y.shape) == ((32, 3, 5), (32, 2, 1))
+    assert torch.allclose(data.inputs[0, 1:], torch.tensor([1.0, 0, 1, 0])), "the first of January"
+    cosine, sine, twice, _ = data.inputs[59, 1:]
+    assert torch.allclose(
+        torch.stack([cosine**2 + sine**2, 2 * cosine**2 - 1]), torch.stack([torch.tensor(1.0), twice])
+    )
+    assert torch.equal(data.inputs[365, 1:], data.inputs[0, 1:]), "a year later"
+    with pytest.raises(ConfigError, match=r"data\.yearly needs dates .* first step of seasonal is at month 1"):
+        Series(name="seasonal", yearly=1).prepare()
+
+
+def test_predictions_read_the_time_of_the_year() -> None:
+    rows = [f"2001-01-{t + 1:02d},{t}" for t in range(5)]
+    given = History(2, ("x",), 1).read("\n".join(["day,x", *rows]).encode(), "own.csv")
+    data = Series(name="days", yearly=1)
+    data.prepare()
+    assert torch.equal(given.inputs[0, :, 1:], data.inputs[3:5, 1:])  # type: ignore[index]
+    with pytest.raises(ConfigError, match=r"data\.yearly needs dates .* first step of own\.csv"):
+        History(2, ("x",), 1).read(b"x\n1\n2\n3\n", "own.csv")
+
+
+def test_all_windows_before_the_test_are_unchanged() -> None:
+    data = seasonal(past=24)
+    targets = torch.cat([y for _, y in data.unchanged(CPU)]).flatten()
+    assert torch.equal(targets, data.values[24:96, 0])
+    longer = torch.cat([x for x, _ in data.tested_with(30)])
+    assert longer.shape == (48, 30, 1)
+    assert torch.equal(longer[:, -24:], torch.cat([x for x, _ in data.test(CPU)]))

@@ -57,15 +57,19 @@ def test_first_forecast_is_the_mean_change(lags: tuple[int, ...], log: bool) -> 
 
 def test_loss_is_of_standardized_changes() -> None:
     """Without lags and logarithm that is the error in deviations of the training part, as papers report it."""
-    series = data(horizon=2)
+    series = data(name="hours", horizon=2, test_size=50)
     model = DLinear(series.spec)
     model.adapt(series)
     (batch,) = series.test(CPU)
+    x, y = batch
     metrics = model.metrics()
     with torch.no_grad():
         loss = model.measure(batch, metrics)["loss"]
-    deviation = series.training_part.std(correction=0)
-    assert float(metrics["rmse"].compute()) == pytest.approx(float(loss.sqrt() * deviation), rel=1e-4)
+        error = model(x) - y
+    assert float(metrics["scaled_mse"].compute()) == pytest.approx(float(loss), rel=1e-4)
+    assert float(metrics["rmse"].compute()) == pytest.approx(float(error.square().mean().sqrt()), rel=1e-4)
+    scaled = error / series.training_part.std(0, correction=0)
+    assert float(metrics["scaled_mae"].compute()) == pytest.approx(float(scaled.abs().mean()), rel=1e-4)
 
 
 def test_columns_keep_to_themselves() -> None:
@@ -75,6 +79,33 @@ def test_columns_keep_to_themselves() -> None:
     changed[..., 1] += 1
     same = (model(changed) == model(x)).all(0).all(0)
     assert same.tolist() == [True, False, True]
+
+
+@pytest.mark.parametrize("patch", [1, 3])
+def test_separate_columns_are_read_alone(patch: int) -> None:
+    """Together they are forecast as each of them is in a batch of its own. The earliest changes fill no patch."""
+    model = Forecaster(DataSpec(InputSpec((8, 4)), Values((2, 3))), encoder=GRU, patch=patch, separate=True)
+    torch.nn.init.normal_(model.head.weight)
+    alone = Forecaster(DataSpec(InputSpec((8, 2)), Values((2, 1))), encoder=GRU, patch=patch)
+    states = {name: value for name, value in model.state_dict().items() if name.startswith(("encoder", "head"))}
+    alone.load_state_dict(states, strict=False)
+    x = torch.randn(4, 8, 4)
+    each = [alone(x[..., [column, 3]]) for column in range(3)]
+    assert torch.allclose(model(x), torch.cat(each, 2), atol=1e-6)
+    earlier = x.clone()
+    earlier[:, :2] += 1
+    assert torch.equal(model(earlier), model(x)) == (patch == 3)
+
+
+def test_dlinear_sees_the_time_of_the_year() -> None:
+    model = DLinear(DataSpec(InputSpec((8, 5)), Values((2, 3), ("a", "b", "c"))), kernel=3)
+    x = torch.randn(4, 8, 5)
+    assert model.also is not None
+    moved = x.clone()
+    moved[:, -1, 3:] += 1
+    moved[:, :-1, 3:] = 0
+    push = model.also(torch.ones(2)).view(2, 3)
+    assert torch.allclose(model(moved) - model(x), push.expand(4, 2, 3), atol=1e-5)
 
 
 def test_moving_average_by_hand() -> None:
@@ -99,6 +130,14 @@ def test_baselines_by_hand() -> None:
     weights = torch.linalg.pinv(design) @ logs[13:96]
     ahead = torch.stack([*(logs[when - k] for k in range(1, 14)), torch.ones(48)], 1) @ weights
     assert found["AR(13) on logs"]["test/rmse"] == pytest.approx(rmse(ahead.exp()), rel=1e-4)
+    assert found["seasonal naive"]["test/rmse"] == pytest.approx(rmse(x[when - 12]), rel=1e-5)
+
+
+def test_baselines_look_back_beyond_the_model() -> None:
+    series = data(name="days", past=3, yearly=1, test_size=365)
+    found = DLinear(series.spec).baselines(series)
+    assert found["seasonal naive"]["test/rmse"] > found["persistence"]["test/rmse"]
+    assert found["AR(3) with the time of the year"]["test/rmse"] < found["AR(3)"]["test/rmse"]
 
 
 def test_autoregression_finds_its_weights() -> None:
@@ -106,6 +145,10 @@ def test_autoregression_finds_its_weights() -> None:
     for t in range(2, 50):
         series[t] = 0.5 * series[t - 1] - 0.9 * series[t - 2] + 2
     assert torch.allclose(least_squares(series, 2).flatten(), torch.tensor([-0.9, 0.5, 2.0]).double())
+    pushes = torch.sin(torch.arange(50.0)).double()[:, None]
+    for t in range(2, 50):
+        series[t] = 0.5 * series[t - 1] - 0.9 * series[t - 2] + 3 * pushes[t - 1] + 2
+    assert torch.allclose(least_squares(series, 2, pushes).flatten(), torch.tensor([-0.9, 0.5, 3, 2.0]).double())
 
 
 def test_predictions_are_numbers() -> None:
@@ -121,6 +164,8 @@ def test_predictions_are_numbers() -> None:
 def test_what_cannot_be_forecast_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"data\.past must be more than 13, the sum of model\.lags, received 13"):
         DLinear(data(past=13).spec, lags=(12, 1))
+    with pytest.raises(ConfigError, match=r"model\.patch must be at most 26, .* received 27"):
+        Forecaster(data().spec, encoder=GRU, patch=27)
     with pytest.raises(ConfigError, match=r"model\.kernel must be odd, .* received 4"):
         DLinear(data().spec, kernel=4)
     with pytest.raises(ConfigError, match=r"needs a series, lab\.data\.Series, received Table"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import pairwise
 from typing import ClassVar, NamedTuple
 
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from lab.console.wording import count, shown
 from lab.data.files.csv import Sheet, is_missing, named, parse_sheet
+from lab.data.files.dates import dates_of, harmonics_of_the_year
 from lab.data.inputs.given import Given
 from lab.errors import ConfigError, DataError
 
@@ -46,11 +47,13 @@ class History:
 
     Args:
         past: T.
-        columns: names of the F columns.
+        columns: names of the columns to read.
+        yearly: harmonics of the time of the year, which follow the columns among the F; dates are needed for them.
     """
 
     past: int
     columns: tuple[str, ...]
+    yearly: int = 0
     suffixes: ClassVar = (".csv", ".tsv")
 
     def read(self, content: bytes, name: str) -> Given:
@@ -68,7 +71,21 @@ class History:
         if extra := [one for place, one in enumerate(sheet.names) if one not in self.columns and place != at]:
             notes.append(f"{name}: not used: {named(extra)}")
         last = sheet._replace(rows=sheet.rows[left_out:], lines=sheet.lines[left_out:])
-        return Given(_values(last, self.columns)[None], [{} if at is None else {"after": times[-1]}], notes)
+        values = with_harmonics(_values(last, self.columns), times[left_out:], self.yearly, name)
+        return Given(values[None], [{} if at is None else {"after": times[-1]}], notes)
+
+
+def with_harmonics(values: Tensor, times: Sequence[str], yearly: int, name: str) -> Tensor:
+    """Return the columns `(N, F)` and so many harmonics of the time of the year, `(N, F + 2 * yearly)`. Raises
+    ConfigError where the times are no dates; `name` they are from."""
+    if not yearly:
+        return values
+    if not (dates := dates_of(times)):
+        raise ConfigError(
+            f"data.yearly needs dates in the form 2026-11-29, but the first step of {name} is at {shown(times[0])}; "
+            "set --data.yearly=0"
+        )
+    return torch.cat([values, harmonics_of_the_year(dates, yearly)], 1)
 
 
 def steps_of(sheet: Sheet, columns: Sequence[str] | None) -> Steps:
@@ -97,7 +114,7 @@ def steps_of(sheet: Sheet, columns: Sequence[str] | None) -> Steps:
     values, (period, odd) = _values(sheet, names), _require_order(sheet, times)
     if odd:
         notes.append(odd)
-    elif period == 1 and at is not None and not _dates(times) and sheet.number(times[0]) is None:
+    elif period == 1 and at is not None and not dates_of(times) and sheet.number(times[0]) is None:
         notes.append(
             f"{sheet.file}: times such as {shown(times[0])!r} are no dates in the form 2026-11-29, so that their order "
             "is not checked, and no season is known"
@@ -144,19 +161,10 @@ def _values(sheet: Sheet, names: Sequence[str]) -> Tensor:
     return values
 
 
-def _dates(times: Sequence[str]) -> list[datetime]:
-    """Return the times as dates; none where they are no ISO dates, all with a time zone or all without."""
-    try:
-        dates = [datetime.fromisoformat(time if len(time) != 7 else f"{time}-01") for time in times]
-    except ValueError:
-        return []
-    return dates if len({date.tzinfo is None for date in dates}) == 1 else []
-
-
 def _require_order(sheet: Sheet, times: Sequence[str]) -> tuple[int, str | None]:
     """Return the steps of one season, and a sentence where steps are not equally long; 1 and None where times are no
     ISO dates. Raises DataError where a date is not after the one before."""
-    dates = _dates(times)
+    dates = dates_of(times)
     if not dates:
         return 1, None
     lengths = [after - before for before, after in pairwise(dates)]

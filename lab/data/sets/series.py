@@ -2,62 +2,42 @@
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import math
-from collections.abc import Callable, Sequence
-from typing import NamedTuple, Unpack
+from collections.abc import Sequence
+from typing import Unpack
 
 import torch
 from torch import Tensor
 
 from lab.config.roles import Roles
 from lab.config.types import DataPath, NonNegativeInt, PositiveInt
-from lab.console.notices import notice
 from lab.data.base import Batches, DataModule
 from lab.data.batch import Batch
 from lab.data.batches import CutBatches, Options
-from lab.data.catalog import lookup
-from lab.data.download import fetch
 from lab.data.obtain import STAND_IN, obtain, own, require_known
 from lab.data.own.sheets import read_sheet
-from lab.data.own.steps import History, steps_of
+from lab.data.own.steps import History, steps_of, with_harmonics
+from lab.data.sets.series_known import LOADERS, Recording
 from lab.data.spec import DataSpec, InputSpec, Values
-from lab.errors import ConfigError, DataError, nearest
-
-
-class Recording(NamedTuple):
-    """What a loader returns.
-
-    Args:
-        values: `(N, F)`, float32, in the order of time and in the unit of the data.
-        columns: names of the F columns, with their units.
-        times: a label for each of the N steps.
-        period: steps of one season; 1 where there are none.
-        sha256: hash of all that.
-    """
-
-    values: Tensor
-    columns: tuple[str, ...]
-    times: tuple[str, ...]
-    period: int
-    sha256: str
+from lab.errors import ConfigError, nearest
 
 
 class Series(DataModule):
-    """Windows of a series: the inputs are the past, `(T, F)`, the targets are the steps after it, `(H, F)`.
+    """Windows of a series: the inputs are the past, `(T, F)`, the targets are the steps after it, `(H, F)`. Where the
+    time of the year is an input too, its numbers follow the F columns of the past.
 
     Both are in the unit of the data; a model scales them as it needs. The series is cut in the order of time: first the
     training part, then validation, then test. A window belongs to the part that all its targets are in. Its past may
     reach into the part before, since at that time it is known.
 
     Args:
-        name: `airline`, or `seasonal`, which is generated.
+        name: `airline`, `temperature`, `sunspots` or `etth1`; or `seasonal`, `days` or `hours`, which are generated.
         fallback: data set to use where `name` cannot be downloaded; `stand-in` is the one that its entry in the catalog
             names, and `none` makes that an error.
         past: T, steps that the model sees.
         horizon: H, steps that it predicts.
         columns: names of the columns to use; null for all.
+        yearly: harmonics of the time of the year that are inputs too: 1 for its cosine and sine, 2 for those of twice
+            the angle as well. The series needs dates for them.
         test_size: last steps, held out for the test.
         val_size: steps before these, held out for validation.
         batch_size: windows per training batch; the last one of an epoch may be smaller.
@@ -65,7 +45,7 @@ class Series(DataModule):
         path: of the user's own csv file, with a row for each step, the earliest first; null for the data set of `name`.
     """
 
-    roles = Roles(added={"path": None})
+    roles = Roles(added={"path": None, "yearly": 0})
 
     def __init__(
         self,
@@ -75,6 +55,7 @@ class Series(DataModule):
         past: PositiveInt = 24,
         horizon: PositiveInt = 1,
         columns: Sequence[str] | None = None,
+        yearly: NonNegativeInt = 0,
         test_size: PositiveInt = 48,
         val_size: NonNegativeInt = 12,
         batch_size: PositiveInt = 32,
@@ -83,7 +64,7 @@ class Series(DataModule):
     ) -> None:
         require_known(name, fallback, LOADERS)
         self.name, self.fallback = name, fallback
-        self.past, self.horizon, self.columns = past, horizon, columns
+        self.past, self.horizon, self.columns, self.yearly = past, horizon, columns, yearly
         self.test_size, self.val_size = test_size, val_size
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.path = path
@@ -92,6 +73,8 @@ class Series(DataModule):
         recording = self._obtain()
         chosen = [_column(column, recording.columns) for column in self.columns or recording.columns]
         self.values, self.times, self.period = recording.values[:, chosen], recording.times, recording.period
+        self.inputs = with_harmonics(self.values, self.times, self.yearly, self.info.name)
+        """The columns, and what else is an input, `(N, F + 2 * yearly)`."""
         count = len(self.values)
         self.bounds = (0, count - self.test_size - self.val_size, count - self.test_size, count)
         """Where the training part, validation and test begin, and the end."""
@@ -106,8 +89,8 @@ class Series(DataModule):
             if 0 < size < self.horizon:
                 raise ConfigError(f"data.{setting} must be at least data.horizon, {self.horizon}, received {size}")
         names = tuple(recording.columns[i] for i in chosen)
-        form = InputSpec((self.past, len(chosen)))
-        self.spec = DataSpec(form, Values((self.horizon, len(chosen)), names), reader=History(self.past, names))
+        form, reader = InputSpec((self.past, self.inputs.shape[1])), History(self.past, names, self.yearly)
+        self.spec = DataSpec(form, Values((self.horizon, len(chosen)), names), reader=reader)
 
     def _obtain(self) -> Recording:
         if self.path is None:
@@ -132,61 +115,61 @@ class Series(DataModule):
     def test(self, device: torch.device) -> Batches:
         return self._batches(2, device, self.eval_batch_size)
 
-    def _batches(self, part: int, device: torch.device, batch_size: int, seed: int | None = None) -> Batches:
-        first = max(self.bounds[part], self.past)  # the earliest target
-        count = self.bounds[part + 1] - first - self.horizon + 1
+    def unchanged(self, device: torch.device) -> Batches:
+        return self._batches(0, device, self.eval_batch_size, end=self.bounds[2])
+
+    def tested_with(self, past: int) -> Batches:
+        """Return the test windows on the CPU, with so many steps before their targets in place of T."""
+        return self._batches(2, torch.device("cpu"), self.eval_batch_size, past=past)
+
+    def _batches(
+        self,
+        part: int,
+        device: torch.device,
+        batch_size: int,
+        seed: int | None = None,
+        *,
+        past: int | None = None,
+        end: int | None = None,
+    ) -> Batches:
+        past = past or self.past
+        first = max(self.bounds[part], past)  # the earliest target
+        count = (end or self.bounds[part + 1]) - first - self.horizon + 1
         options: Options = {"batch_size": batch_size, "seed": seed, "drop_last": False}
-        return WindowBatches(self.values.to(device), first - self.past, count, self.past, self.horizon, **options)
+        inputs, columns = self.inputs.to(device), self.values.shape[1]
+        return WindowBatches(inputs, first - past, count, past, self.horizon, columns=columns, **options)
 
 
 class WindowBatches(CutBatches):
     """Batches of windows that begin one step after another.
 
     Args:
-        values: the series, `(N, F)`, on the training device.
+        values: the series and what else is known of its steps, `(N, ...)`, on the training device.
         first: step at which the first window begins.
         count: of the windows.
         past: steps of a window that are inputs.
         horizon: steps after these that are targets.
+        columns: so many of the first ones are targets; None for all.
         options: see `Options`.
     """
 
     def __init__(
-        self, values: Tensor, first: int, count: int, past: int, horizon: int, **options: Unpack[Options]
+        self,
+        values: Tensor,
+        first: int,
+        count: int,
+        past: int,
+        horizon: int,
+        columns: int | None = None,
+        **options: Unpack[Options],
     ) -> None:
         super().__init__(count, values.device, **options)
-        self.values, self.past = values, past
+        self.values, self.past, self.columns = values, past, columns
         self.steps = torch.arange(first, first + past + horizon, device=values.device)
 
     def take(self, chosen: Tensor) -> Batch:
         windows = self.values[chosen[:, None] + self.steps]
-        return Batch(windows[:, : self.past], windows[:, self.past :])
-
-
-def load_airline() -> Recording:
-    """The airline passengers of 144 months. Raises UnavailableError or DamagedDataError."""
-    entry = lookup("airline")
-    (path,) = fetch(entry, announce=notice).values()
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.reader(file))[1:]
-    if not all(len(row) == 2 for row in rows):
-        raise DataError(f"{path} does not have two columns, the month and its passengers")
-    values = torch.tensor([[float(passengers)] for _, passengers in rows])
-    return Recording(values, ("passengers (thousands)",), tuple(month for month, _ in rows), 12, entry.sha256)
-
-
-def load_seasonal() -> Recording:
-    """A generated series: exponential growth, a season of 12 steps, and noise that follows from a formula."""
-    growth = [4.7 + 0.01 * t for t in range(144)]
-    season = [0.2 * math.sin(math.tau * t / 12) + 0.1 * math.cos(math.tau * t / 6) for t in range(144)]
-    noise = [0.04 * math.sin(0.7 * t * t) for t in range(144)]
-    whole = [round(math.exp(sum(parts))) for parts in zip(growth, season, noise, strict=True)]
-    digest = hashlib.sha256(",".join(map(str, whole)).encode()).hexdigest()
-    times = tuple(f"month {t + 1}" for t in range(144))
-    return Recording(torch.tensor(whole, dtype=torch.float32)[:, None], ("generated",), times, 12, digest)
-
-
-LOADERS: dict[str, Callable[[], Recording]] = {"airline": load_airline, "seasonal": load_seasonal}
+        return Batch(windows[:, : self.past], windows[:, self.past :, : self.columns])
 
 
 def _column(name: str, columns: Sequence[str]) -> int:
