@@ -135,3 +135,35 @@ class TensorBatches(CutBatches):
             return tensor[chosen]
 
         return Batch(mapped(self.examples.inputs, rows), mapped(self.examples.targets, rows))
+
+
+class WindowBatches(CutBatches):
+    """Batches of windows that begin one step after another.
+
+    Args:
+        values: the series and what else is known of its steps, `(N, ...)`, on the training device.
+        first: step at which the first window begins.
+        count: of the windows.
+        past: steps of a window that are inputs.
+        horizon: steps after these that are targets.
+        columns: so many of the first ones are targets; None for all.
+        options: see `Options`.
+    """
+
+    def __init__(
+        self,
+        values: Tensor,
+        first: int,
+        count: int,
+        past: int,
+        horizon: int,
+        columns: int | None = None,
+        **options: Unpack[Options],
+    ) -> None:
+        super().__init__(count, values.device, **options)
+        self.values, self.past, self.columns = values, past, columns
+        self.steps = torch.arange(first, first + past + horizon, device=values.device)
+
+    def take(self, chosen: Tensor) -> Batch:
+        windows = self.values[chosen[:, None] + self.steps]
+        return Batch(windows[:, : self.past], windows[:, self.past :, : self.columns])

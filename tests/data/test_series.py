@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from lab.data import Series
+from lab.data.batches import WindowBatches
 from lab.data.catalog import RemoteFile, entries, lookup
 from lab.data.own.steps import History
-from lab.data.sets.series import WindowBatches
-from lab.data.sets.series_known import LOADERS, from_file
+from lab.data.sets.series import LOADERS, from_file
 from lab.data.spec import InputSpec, Values
 from lab.errors import ConfigError, DataError
 
