@@ -154,6 +154,10 @@ class Config:
         return Common.roles | roles_of(self.experiment, self.as_dict())
 
 
+ODD_VALUES = (argparse.ArgumentError, TypeError, ValueError, OverflowError, KeyError, AttributeError, ImportError)
+"""jsonargparse raises ArgumentError for what it foresees; odd values make it raise the others."""
+
+
 def load(name: str, overrides: Mapping[str, Any] | Sequence[str] = (), *, trust: bool | None = None) -> Config:
     """Return the config of the experiment `name`, or of the YAML file at that path, with the overrides applied.
 
@@ -202,8 +206,7 @@ def load(name: str, overrides: Mapping[str, Any] | Sequence[str] = (), *, trust:
             try:
                 with reading(values):
                     parsed = parser.parse_args(["--config", FILE, *words])
-            # jsonargparse raises ArgumentError for what it foresees; odd values make it raise these others.
-            except (argparse.ArgumentError, TypeError, ValueError, KeyError, AttributeError, ImportError) as error:
+            except ODD_VALUES as error:
                 known = partial(classes_for, cls, values)
                 raise ConfigError(explain(error, top, _known_keys(cls, values), {**values, **given}, known)) from error
         parsed.pop("config")

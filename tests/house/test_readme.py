@@ -12,6 +12,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from string import Template
 from typing import Any
 
 import pytest
@@ -130,10 +131,14 @@ def test_script_runs(script: str, monkeypatch: pytest.MonkeyPatch, capsys: pytes
 
 
 def commands() -> Iterator[str]:
+    """The commands of all pages, with the settings that a block keeps in a variable of the shell."""
     for _, content in blocks("sh"):
+        kept: dict[str, str] = {}
         for line in content.replace("\\\n", " ").splitlines():
+            if variable := re.fullmatch(r"(\w+)='(.*)'", line):
+                kept[variable[1]] = variable[2]
             if line.startswith("lab "):
-                yield line
+                yield Template(line).safe_substitute(kept)
 
 
 @pytest.mark.parametrize("line", sorted(set(commands())))

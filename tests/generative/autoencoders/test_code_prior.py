@@ -27,7 +27,7 @@ SPEC = DataSpec(InputSpec((1, 28, 28)), Classes(10))
 DIGITS = {"data.name": "digits", "data.batch_size": 32, "threads": 1}
 PATCHES = [{"channels": 8, "kernel": 4, "stride": 4, "padding": 0}]
 VQ = DIGITS | {"model.encoder.stages": PATCHES, "model.codes": 8, "model.width": 4}
-PRIOR = DIGITS | {"model.filters": 4, "model.layers": 2, "model.fid_samples": None}
+PRIOR = DIGITS | {"model.filters": 4, "model.layers": 2, "model.pixel_layers": 0, "model.fid_samples": None}
 
 
 def vqvae(**settings: Any) -> VQVAE:
