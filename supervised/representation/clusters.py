@@ -78,7 +78,8 @@ class Clusters(Model):
             )
         self.classes = spec.require_classes("Clusters")
         self.restarts, self.unit = restarts, unit
-        self.centres = nn.Parameter(torch.zeros(restarts, clusters, self.encoder.features_dim))
+        with torch.random.fork_rng(devices=[]):  # the first places in training are chosen among examples
+            self.centres = nn.Parameter(torch.randn(restarts, clusters, self.encoder.features_dim))
         self.register_buffer("begun", torch.tensor(False))
         self.register_buffer("best", torch.tensor(0))
 
