@@ -11,6 +11,7 @@ from torch import Tensor
 
 from generative.gan.drawn import Draw
 from lab.config.types import PositiveInt
+from lab.data.augment import squares
 from lab.errors import ConfigError
 
 # Dimensions: B images, C H W of an image, G channels of what is given.
@@ -75,13 +76,12 @@ class Hole(Part):
         self.side = side
 
     def __call__(self, images: Tensor, numbers: torch.Generator | None = None) -> Tensor:
-        count, _, height, width = images.shape
-        inside = []
-        for length in (height, width):
-            first = torch.randint(length - self.side + 1, (count, 1), generator=numbers, device=images.device)
-            place = torch.arange(length, device=images.device)
-            inside.append((place >= first) & (place < first + self.side))
-        missing = (inside[0][:, None, :, None] & inside[1][:, None, None, :]).to(images.dtype)  # (B, 1, H, W)
+        count, _, *lengths = images.shape
+        top, left = (
+            torch.randint(length - self.side + 1, (count, 1), generator=numbers, device=images.device)
+            for length in lengths
+        )
+        missing = squares(top, left, self.side, lengths).to(images.dtype)  # (B, 1, H, W)
         return torch.cat([images * (1 - missing), missing], 1)
 
     def channels(self, channels: int) -> int:

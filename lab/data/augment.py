@@ -4,6 +4,7 @@ noise."""
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -121,12 +122,21 @@ def scale(images: Tensor, generator: torch.Generator | None, *, most: float) -> 
 
 def cutout(images: Tensor, generator: torch.Generator | None, *, side: int) -> Tensor:
     """Set a square of each of `(B, C, H, W)` to 0. Its centre is any pixel, so that it may reach beyond the image."""
+    count, _, *lengths = images.shape
+    top, left = (
+        torch.randint(length, (count, 1), generator=generator, device=images.device) - side // 2 for length in lengths
+    )
+    return images.masked_fill(squares(top, left, side, lengths), 0)
+
+
+def squares(top: Tensor, left: Tensor, side: int, lengths: Sequence[int]) -> Tensor:
+    """Return which pixels are in a square of each image, `(B, 1, H, W)`, for its first row and column, `(B, 1)`, and
+    the height and width of the images. It may reach beyond them."""
     inside = []
-    for axis, length in enumerate(images.shape[2:]):
-        first = torch.randint(length, (len(images), 1), generator=generator, device=images.device) - side // 2
-        places = torch.arange(length, device=images.device)
-        inside.append(((places >= first) & (places < first + side)).unsqueeze(2 - axis))
-    return images.masked_fill((inside[0] & inside[1])[:, None], 0)
+    for first, length in zip((top, left), lengths, strict=True):
+        places = torch.arange(length, device=first.device)
+        inside.append((places >= first) & (places < first + side))
+    return (inside[0][:, :, None] & inside[1][:, None, :])[:, None]
 
 
 def thicken(images: Tensor, generator: torch.Generator | None, *, share: float) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from typing import NotRequired, TypedDict, Unpack
@@ -9,6 +10,7 @@ from typing import NotRequired, TypedDict, Unpack
 import torch
 from torch import Tensor
 
+from lab.data.base import Batches, DataModule
 from lab.data.batch import Batch, Tensors, mapped
 from lab.data.resumable import ResumableBatches
 from lab.errors import ConfigError
@@ -167,3 +169,30 @@ class WindowBatches(CutBatches):
     def take(self, chosen: Tensor) -> Batch:
         windows = self.values[chosen[:, None] + self.steps]
         return Batch(windows[:, : self.past], windows[:, self.past :, : self.columns])
+
+
+class GeneratedData(DataModule):
+    """Base of data sets whose splits are pairs of tensors, inputs and targets, which `prepare` makes."""
+
+    batch_size: int
+    eval_batch_size: int
+    parts: tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor], tuple[Tensor, Tensor]]
+    """Training, validation and test."""
+
+    def digest(self) -> str:
+        """Return the SHA-256 of all inputs."""
+        content = hashlib.sha256()
+        for inputs, _ in self.parts:
+            content.update(inputs.numpy().tobytes())
+        return content.hexdigest()
+
+    def train(self, device: torch.device, seed: int, *, batch_size: int | None = None) -> Batches:
+        return TensorBatches(*self.parts[0], device=device, batch_size=batch_size or self.batch_size, seed=seed)
+
+    def validation(self, device: torch.device) -> Batches | None:
+        if not len(self.parts[1][0]):
+            return None
+        return TensorBatches(*self.parts[1], device=device, batch_size=self.eval_batch_size, seed=None)
+
+    def test(self, device: torch.device) -> Batches:
+        return TensorBatches(*self.parts[2], device=device, batch_size=self.eval_batch_size, seed=None)

@@ -16,6 +16,7 @@ from lab.data.spec import DataSpec
 from lab.encoders.base import EncoderFactory
 from lab.encoders.contract import build_encoder
 from lab.errors import ConfigError
+from lab.system.randomness import kept_randomness
 from lab.training import Model
 from lab.training.captions import named_rows
 from lab.training.optimization import ParameterGroup
@@ -78,7 +79,7 @@ class Clusters(Model):
             )
         self.classes = spec.require_classes("Clusters")
         self.restarts, self.unit = restarts, unit
-        with torch.random.fork_rng(devices=[]):  # the first places in training are chosen among examples
+        with kept_randomness():  # the first places in training are chosen among examples
             self.centres = nn.Parameter(torch.randn(restarts, clusters, self.encoder.features_dim))
         self.register_buffer("begun", torch.tensor(False))
         self.register_buffer("best", torch.tensor(0))
@@ -91,7 +92,7 @@ class Clusters(Model):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the squared distances to the centres that count, `(B, K)`."""
-        return torch.cdist(self.code(x), self.centres[self.best]).square()
+        return squared_distances(self.code(x), self.centres[self.best][None])[0]
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         nearest = squared_distances(self.code(batch.inputs), self.centres).amin(2)  # type: ignore[arg-type]  # (R, B)

@@ -31,7 +31,7 @@ def test_splits_differ_and_runs_agree() -> None:
     for data in (first, again):
         data.prepare()
     assert first.info == again.info
-    assert not torch.equal(first._train.steps, first._test.steps)
+    assert not torch.equal(first.parts[0][0], first.parts[2][0])
     assert first.validation(torch.device("cpu")) is None
     with pytest.raises(ConfigError, match=r"data\.length must be at least 2"):
         Adding(length=1)

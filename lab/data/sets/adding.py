@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from lab.config.types import NonNegativeInt, PositiveInt
-from lab.data.base import Batches, DataModule, DatasetInfo
-from lab.data.batches import TensorBatches
+from lab.data.base import DatasetInfo
+from lab.data.batches import GeneratedData
 from lab.data.spec import DataSpec, InputSpec, Values
 from lab.errors import ConfigError
 
@@ -22,7 +21,7 @@ class Sums(NamedTuple):
     totals: Tensor
 
 
-class Adding(DataModule):
+class Adding(GeneratedData):
     """Generated sequences of pairs: a random number in [0, 1], and a mark that is 1 at two steps, one in each half of
     the sequence, and 0 elsewhere. The target is the sum of the two marked numbers. They are the same for all seeds.
 
@@ -51,24 +50,10 @@ class Adding(DataModule):
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
 
     def prepare(self) -> None:
-        sizes = (self.train_size, self.val_size, self.test_size)
-        self._train, self._validation, self._test = (sums(size, self.length, i) for i, size in enumerate(sizes))
-        content = hashlib.sha256()
-        for part in (self._train, self._validation, self._test):
-            content.update(part.steps.numpy().tobytes())
-        self.info = DatasetInfo("adding", content.hexdigest())
+        train, validation, test = self.train_size, self.val_size, self.test_size
+        self.parts = (sums(train, self.length, 0), sums(validation, self.length, 1), sums(test, self.length, 2))
+        self.info = DatasetInfo("adding", self.digest())
         self.spec = DataSpec(InputSpec((self.length, 2)), Values(()))
-
-    def train(self, device: torch.device, seed: int, *, batch_size: int | None = None) -> Batches:
-        return TensorBatches(*self._train, device=device, batch_size=batch_size or self.batch_size, seed=seed)
-
-    def validation(self, device: torch.device) -> Batches | None:
-        if not self.val_size:
-            return None
-        return TensorBatches(*self._validation, device=device, batch_size=self.eval_batch_size, seed=None)
-
-    def test(self, device: torch.device) -> Batches:
-        return TensorBatches(*self._test, device=device, batch_size=self.eval_batch_size, seed=None)
 
 
 def sums(count: int, length: int, seed: int) -> Sums:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,8 +12,8 @@ from torch import Tensor
 
 from lab.config.roles import Roles
 from lab.config.types import NonNegativeInt, PositiveFloat, PositiveInt
-from lab.data.base import Batches, DataModule, DatasetInfo
-from lab.data.batches import TensorBatches
+from lab.data.base import DatasetInfo
+from lab.data.batches import GeneratedData
 from lab.data.spec import Classes, DataSpec, InputSpec
 from lab.errors import ConfigError, nearest
 
@@ -55,7 +54,7 @@ class Mixture:
         return (-gaps.square().sum(3) / (2 * self.noise**2)).logsumexp(2)
 
 
-class Points(DataModule):
+class Points(GeneratedData):
     """Generated points `(x, y)` of two classes. They are the same for all seeds.
 
     Args:
@@ -93,24 +92,11 @@ class Points(DataModule):
 
     def prepare(self) -> None:
         self.generator = Mixture(SHAPES[self.name].centres(), self.noise)
-        drawn, content = torch.Generator().manual_seed(0), hashlib.sha256()
-        sizes = (self.train_size, self.val_size, self.test_size)
-        self._train, self._validation, self._test = (self.generator.draw(size, drawn) for size in sizes)
-        for part in (self._train, self._validation, self._test):
-            content.update(part.points.numpy().tobytes())
-        self.info = DatasetInfo(self.name, content.hexdigest())
+        drawn, sizes = torch.Generator().manual_seed(0), (self.train_size, self.val_size, self.test_size)
+        train, validation, test = (self.generator.draw(size, drawn) for size in sizes)
+        self.parts = (train, validation, test)
+        self.info = DatasetInfo(self.name, self.digest())
         self.spec = DataSpec(InputSpec((2,)), Classes(2, ("blue", "orange")))
-
-    def train(self, device: torch.device, seed: int, *, batch_size: int | None = None) -> Batches:
-        return TensorBatches(*self._train, device=device, batch_size=batch_size or self.batch_size, seed=seed)
-
-    def validation(self, device: torch.device) -> Batches | None:
-        if not self.val_size:
-            return None
-        return TensorBatches(*self._validation, device=device, batch_size=self.eval_batch_size, seed=None)
-
-    def test(self, device: torch.device) -> Batches:
-        return TensorBatches(*self._test, device=device, batch_size=self.eval_batch_size, seed=None)
 
 
 def spirals() -> Tensor:
