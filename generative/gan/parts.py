@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from generative.gan.drawn import Draw
-from lab.config.types import PositiveInt
+from lab.config.types import PositiveInt, Setting
 from lab.data.augment import squares
 from lab.errors import ConfigError
 
@@ -20,7 +20,7 @@ BRIGHT = 0.5  # pixels above it are inside an outline
 ROUNDS = 200  # of averages that spread into a hole
 
 
-class Part(ABC):
+class Part(Setting, ABC):
     """Turns images `(B, C, H, W)` in [0, 1] into what is given of them, `(B, G, H, W)`."""
 
     @abstractmethod

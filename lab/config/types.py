@@ -17,6 +17,13 @@ WHOLE = range(-(2**63), 2**63)
 COMPARISONS = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
 
 
+class Setting:
+    """Base of small classes that a config may name although they are no model, data or encoder of their own.
+
+    Building one does nothing but keep its settings: whoever opens a stranger's run builds them.
+    """
+
+
 class BadNumberError(ValueError):
     """A setting is not a number, or not within its bounds.
 

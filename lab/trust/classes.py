@@ -21,6 +21,7 @@ KINDS = {
     "lab.data.base.DataModule",
     "lab.encoders.base.Encoder",
     "lab.encoders.base.EncoderSource",
+    "lab.config.types.Setting",
     "lab.nn.decoders.Decoder",
     "lab.nn.unet.UNet",
     "torch.optim.optimizer.Optimizer",
