@@ -97,6 +97,10 @@ class Autoencoder(Model):
         """Return what the encoder sees of images in training, of the same shape."""
         return x
 
+    def given(self, code: Tensor) -> Tensor:
+        """Return what the decoder is given of codes in training, of the same shape."""
+        return code
+
     def felt(self, code: Tensor) -> Tensor:
         """Return codes `(B, Z)` as the decoder feels them: each number times the norm of the weights that it meets.
 
@@ -114,7 +118,7 @@ class Autoencoder(Model):
         images, _ = batch
         x = self.shown(images)
         code = self.encode(x)
-        error = (self.decode(code) - images).square().flatten(1).sum(1).mean()
+        error = (self.decode(self.given(code)) - images).square().flatten(1).sum(1).mean()
         penalty = self.penalty(x, code)
         return {"loss": error + penalty, "error": error.detach(), "penalty": penalty.detach()}
 

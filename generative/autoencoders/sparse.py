@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from generative.autoencoders.autoencoder import Autoencoder, CodeActivation
@@ -12,7 +13,11 @@ from lab.nn.decoders import DecoderFactory
 
 
 class SparseAutoencoder(Autoencoder):
-    """An autoencoder whose code is penalised by the sum of its absolute values, as the decoder feels them.
+    """An autoencoder whose code is penalised by the sum of its absolute values.
+
+    In training the decoder is given the code with Gaussian noise of standard deviation 1. A code that shrinks is lost
+    in it, so that growing weights of the decoder are no way out. (Olshausen & Field keep their weights at one length
+    instead, which binds a single layer alone.)
 
     Args:
         encoder, decoder, latent_dim, activation, test_noise: as for the Autoencoder.
@@ -41,4 +46,7 @@ class SparseAutoencoder(Autoencoder):
         self.weight = weight
 
     def penalty(self, x: Tensor, code: Tensor) -> Tensor:
-        return self.weight * self.felt(code).abs().sum(1).mean()
+        return self.weight * code.abs().sum(1).mean()
+
+    def given(self, code: Tensor) -> Tensor:
+        return code + torch.randn_like(code) if self.training else code

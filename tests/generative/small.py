@@ -32,7 +32,7 @@ def small(config: Mapping[str, Any]) -> dict[str, Any]:
     YAML says; none for other experiments."""
     model = config.get("model") or {}
     if "codes" in needs(model.get("init_args") or {}):
-        return {"model.codes": str(CODEBOOK)}
+        return {"model.codes": str(CODEBOOK), "model.pixel_layers": 1, "model.pixel_filters": 2, "model.layers": 2}
     return OVERRIDES.get(model.get("class_path", "").rpartition(".")[2], {})
 
 

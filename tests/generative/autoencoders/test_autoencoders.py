@@ -76,8 +76,8 @@ def test_sparse_codes_are_sparse(data: Images, figures: CodeFigures) -> None:
     plain, sparse = (
         figures.of(model.encode, model.decode)
         for model in (
-            learned(Autoencoder, data, 6),
-            learned(SparseAutoencoder, data, 6, weight=0.3),
+            learned(Autoencoder, data, 12),
+            learned(SparseAutoencoder, data, 12, weight=1.0),
         )
     )
     assert sparse["active_share"] < plain["active_share"] - 0.05

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from generative.autoencoders import ContractiveAutoencoder, SparseAutoencoder
+from generative.autoencoders import Autoencoder, ContractiveAutoencoder, SparseAutoencoder
 from generative.autoencoders.penalties import (
     estimated_jacobian,
     exact_jacobian,
@@ -93,31 +93,42 @@ def test_contraction_refuses_batch_norm() -> None:
         ContractiveAutoencoder(SPEC, encoder=partial(MLP, hidden=[8], batch_norm=True), latent_dim=5)
 
 
-@pytest.mark.parametrize("cls", [ContractiveAutoencoder, SparseAutoencoder])
-def test_shrinking_is_no_escape(cls: Any) -> None:
-    """The code shrinks, the decoder's weights on it grow: the image stays as it is, and so does the penalty."""
+def shrink(model: Autoencoder) -> None:
+    """Let the code shrink, and the decoder's weights on it grow by as much. Images stay as they are."""
+    first = next(part for part in model.decoder.modules() if isinstance(part, nn.Linear))
+    with torch.no_grad():
+        model.code[0].weight.mul_(0.1)
+        model.code[0].bias.mul_(0.1)
+        first.weight.mul_(10)
+
+
+def test_contraction_is_not_escaped_by_shrinking() -> None:
     torch.manual_seed(0)
-    model, x = cls(SPEC, encoder=partial(MLP, hidden=[8]), latent_dim=5), torch.rand(6, 1, 3, 4)
+    model, x = ContractiveAutoencoder(SPEC, encoder=partial(MLP, hidden=[8]), latent_dim=5), torch.rand(6, 1, 3, 4)
 
     def found() -> tuple[Tensor, Tensor]:
         torch.manual_seed(1)
         return model(x), model.penalty(x, model.encode(x))
 
     image, penalty = found()
-    first = next(part for part in model.decoder.modules() if isinstance(part, nn.Linear))
-    with torch.no_grad():
-        model.code[0].weight.mul_(0.1)
-        model.code[0].bias.mul_(0.1)
-        first.weight.mul_(10)
+    shrink(model)
     assert all(torch.allclose(*pair, rtol=1e-4) for pair in zip(found(), (image, penalty), strict=True))
     assert penalty > 0
 
 
+def test_a_sparse_code_that_shrinks_is_lost_in_noise() -> None:
+    torch.manual_seed(0)
+    model = SparseAutoencoder(SPEC, encoder=partial(MLP, hidden=[8]), latent_dim=5)
+    batch = Batch(torch.rand(200, 1, 3, 4), torch.zeros(200))
+    before, seen = model.losses(batch), model.eval()(batch.inputs)
+    shrink(model)
+    assert torch.allclose(model(batch.inputs), seen, rtol=1e-4), "outside training nothing is added"
+    after = model.train().losses(batch)
+    assert after["penalty"] == pytest.approx(0.1 * before["penalty"].item(), rel=1e-3)
+    assert after["error"] > 1.5 * before["error"]
+
+
 def test_sparsity_by_hand() -> None:
     model = SparseAutoencoder(SPEC, encoder=partial(MLP, hidden=[4]), latent_dim=2, weight=0.5)
-    first = next(part for part in model.decoder.modules() if isinstance(part, nn.Linear))
-    with torch.no_grad():
-        first.weight.zero_()
-        first.weight[0] = torch.tensor([1.0, 3.0])
     code = torch.tensor([[1.0, -2.0], [0.0, 4.0]])
-    assert model.penalty(torch.zeros(2, 1, 3, 4), code).item() == pytest.approx(0.5 * (1 + 6 + 12) / 2)
+    assert model.penalty(torch.zeros(2, 1, 3, 4), code).item() == pytest.approx(0.5 * (3 + 4) / 2)
