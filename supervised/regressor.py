@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import torch
@@ -10,7 +9,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lab.capabilities import Prediction
-from lab.config.roles import Roles
 from lab.data.base import DataModule
 from lab.data.batch import Batch
 from lab.data.loader import testing_batches, training_batches
@@ -18,7 +16,7 @@ from lab.data.spec import DataSpec, InputSpec, Values
 from lab.encoders.base import EncoderFactory
 from lab.encoders.contract import build_encoder
 from lab.errors import ConfigError
-from lab.nn.losses import SQUARED, RegressionLoss
+from lab.nn.losses import LOSS_ROLES, SQUARED, RegressionLoss
 from lab.training.exportable import Exportable
 from lab.training.pictures import canvas, rendered
 
@@ -40,7 +38,7 @@ class Regressor(Exportable):
     """
 
     family = "supervised"
-    roles = Roles(added={f"loss.{name}": value for name, value in asdict(SQUARED).items()})
+    roles = LOSS_ROLES
     results = ("value",)
     descriptions = {
         "test/mse": "mean squared error of the predicted number",

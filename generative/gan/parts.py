@@ -43,7 +43,7 @@ class Part(Setting, ABC):
         """Return what a network made `(B, C, H, W)`, and in its place what is known."""
         return made
 
-    def require_fitting(self, shape: tuple[int, int, int]) -> None:  # noqa: B027  # most fit all images
+    def require_fitting(self, shape: tuple[int, int, int]) -> None:  # most fit all images
         """Raise ConfigError where nothing can be given of images of this shape."""
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lab.config.roles import Roles
 from lab.config.types import PositiveFloat, Probability
 
 
@@ -58,3 +59,5 @@ class RegressionLoss:
 
 
 SQUARED = RegressionLoss()
+LOSS_ROLES = Roles(added={f"loss.{name}": value for name, value in asdict(SQUARED).items()})
+"""Of a setting `loss` that models did not have before."""

@@ -8,7 +8,6 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics import MeanAbsoluteError, MeanMetric, MeanSquaredError
 
@@ -21,6 +20,7 @@ from lab.data.sets.series import Series
 from lab.data.spec import DataSpec, Values
 from lab.errors import ConfigError
 from lab.nn.differencing import Differencing
+from lab.nn.losses import LOSS_ROLES, RegressionLoss
 from lab.training.exportable import Exportable
 from supervised.forecasting.bands import Bands, OfSteps
 from supervised.forecasting.baselines import simple_forecasts
@@ -41,28 +41,32 @@ COVERAGE = 0.9
 class Forecasting(Exportable):
     """Base of models that predict the next H steps of a series from the last T. A subclass predicts their changes.
 
-    The changes are those of `lab.nn.differencing`, standardised over the training part. The loss is the mean squared
-    error of the changes; RMSE and MAE are of the steps, in the unit of the data. Each forecast has a band (`Bands`),
+    The changes are those of `lab.nn.differencing`, standardised over the training part. The loss is one of the changes;
+    RMSE and MAE are of the steps, in the unit of the data. Each forecast has a band (`Bands`),
     whose margins are taken from the validation part, or from the training part where there is none.
 
     Args:
         lags: of the differences; none to predict the steps themselves.
         log: take the logarithm first.
         coverage: share of the steps that the bands should cover.
+        loss: squared error of the changes, or another (`lab.nn.losses`).
     """
 
     family = "supervised"
     results = ("steps",)
-    roles = Roles(added={"coverage": COVERAGE})
+    roles = Roles(added={"coverage": COVERAGE}) | LOSS_ROLES
     deviation: Tensor
 
-    def __init__(self, spec: DataSpec, *, lags: Sequence[int], log: bool, coverage: float) -> None:
+    def __init__(
+        self, spec: DataSpec, *, lags: Sequence[int], log: bool, coverage: float, loss: RegressionLoss
+    ) -> None:
         super().__init__(spec)
         self.past, inputs = spec.require_one_input(type(self).__name__).shape
         if not isinstance(spec.target, Values) or len(spec.target.shape) != 2:
             raise ConfigError(f"{type(self).__name__} needs steps (H, F) to predict, but the data has other targets")
         self.names, (self.horizon, self.columns) = spec.target.names, spec.target.shape
         self.known = inputs - self.columns  # K
+        self.loss = loss
         self.scaling = Differencing(self.columns, lags=lags, log=log)
         self.changes = self.past - self.scaling.lost
         if self.changes < 1:
@@ -79,7 +83,7 @@ class Forecasting(Exportable):
         self.descriptions = {
             "test/rmse": f"root of the mean squared error of all predicted steps, in the unit of the data ({unit})",
             "test/mae": f"mean absolute error of all predicted steps, in the unit of the data ({unit})",
-            "test/loss": "mean squared error of the standardised changes",
+            "test/loss": "what is trained on: by default the mean squared error of the standardised changes",
             "test/scaled_mse": "mean squared error in units of each column's standard deviation in the training part",
             "test/scaled_mae": "mean absolute error in the same units",
             "test/coverage": f"share of the predicted steps that came inside their bands, which should be {coverage:g}",
@@ -144,11 +148,11 @@ class Forecasting(Exportable):
         return steps.log() if self.scaling.log else steps
 
     def _loss_and_changes(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return the mean squared error on the scale of the changes, and the predicted changes `(B, H, F)`."""
+        """Return the loss on the scale of the changes, and the predicted changes `(B, H, F)`."""
         x, y = batch
         z = self.scaling(torch.cat([self._steps(x), y], 1))  # (B, C + H, F)
         predicted = self.predict_changes(self._with_known(z[:, : self.changes], x))
-        return F.mse_loss(predicted, z[:, self.changes :]), predicted
+        return self.loss(predicted, z[:, self.changes :]), predicted
 
     def on_test_epoch_start(self) -> None:
         super().on_test_epoch_start()

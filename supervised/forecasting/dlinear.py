@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from lab.config.types import PositiveInt, Probability
 from lab.data.spec import DataSpec
 from lab.errors import ConfigError
+from lab.nn.losses import SQUARED, RegressionLoss
 from supervised.forecasting.base import COVERAGE, Forecasting
 
 
@@ -24,6 +25,7 @@ class DLinear(Forecasting):
         lags: of the differences; none to predict the steps themselves, as in the paper.
         log: take the logarithm first.
         coverage: share of the steps that the bands should cover.
+        loss: squared error of the changes, or one that wild steps pull less, or that of a quantile.
     """
 
     def __init__(
@@ -34,8 +36,9 @@ class DLinear(Forecasting):
         lags: Sequence[PositiveInt] = (),
         log: bool = False,
         coverage: Probability = COVERAGE,
+        loss: RegressionLoss = SQUARED,
     ) -> None:
-        super().__init__(spec, lags=lags, log=log, coverage=coverage)
+        super().__init__(spec, lags=lags, log=log, coverage=coverage, loss=loss)
         if kernel % 2 == 0:
             raise ConfigError(f"model.kernel must be odd, so that the average has a middle, received {kernel}")
         self.kernel = kernel

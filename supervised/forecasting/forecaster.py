@@ -13,6 +13,7 @@ from lab.data.spec import DataSpec, InputSpec
 from lab.encoders.base import EncoderFactory
 from lab.encoders.contract import build_encoder
 from lab.errors import ConfigError
+from lab.nn.losses import SQUARED, RegressionLoss
 from supervised.forecasting.base import COVERAGE, Forecasting
 
 # Dimensions: those of `Forecasting`; P changes in a patch.
@@ -32,6 +33,7 @@ class Forecaster(Forecasting):
         lags: of the differences; none to predict the steps themselves.
         log: take the logarithm first.
         coverage: share of the steps that the bands should cover.
+        loss: squared error of the changes, or one that wild steps pull less, or that of a quantile.
     """
 
     roles = Roles(added={"patch": 1, "separate": False})
@@ -46,8 +48,9 @@ class Forecaster(Forecasting):
         lags: Sequence[PositiveInt] = (),
         log: bool = False,
         coverage: Probability = COVERAGE,
+        loss: RegressionLoss = SQUARED,
     ) -> None:
-        super().__init__(spec, lags=lags, log=log, coverage=coverage)
+        super().__init__(spec, lags=lags, log=log, coverage=coverage, loss=loss)
         if patch > self.changes:
             raise ConfigError(f"model.patch must be at most {self.changes}, the changes of the past, received {patch}")
         self.patch, self.separate = patch, separate

@@ -10,7 +10,6 @@ from typing import Any
 from lab.config.imports import import_class
 from lab.data.catalog import entries
 
-
 FEW = {"data.train_size": 100, "data.val_size": 20, "data.test_size": 60, "data.batch_size": 10}
 
 

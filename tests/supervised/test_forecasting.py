@@ -11,9 +11,11 @@ from torch import Tensor
 
 import lab
 from lab.data import Series, Table
+from lab.data.loader import as_batches
 from lab.data.spec import DataSpec, Values
 from lab.encoders import InputSpec, Recurrent
 from lab.errors import ConfigError
+from lab.nn.losses import RegressionLoss
 from supervised.forecasting import DLinear, Forecaster
 from supervised.forecasting.baselines import least_squares
 from supervised.forecasting.dlinear import moving_average
@@ -70,6 +72,22 @@ def test_loss_is_of_standardized_changes() -> None:
     assert float(metrics["rmse"].compute()) == pytest.approx(float(error.square().mean().sqrt()), rel=1e-4)
     scaled = error / series.training_part.std(0, correction=0)
     assert float(metrics["scaled_mae"].compute()) == pytest.approx(float(scaled.abs().mean()), rel=1e-4)
+
+
+def test_a_quantile_has_its_share_below_it() -> None:
+    series = data(name="hours", horizon=2, test_size=50, batch_size=256)
+    model = DLinear(series.spec, loss=RegressionLoss("quantile", level=0.8))
+    model.adapt(series)
+    optimizer = torch.optim.Adam(model.parameters(), 3e-3)
+    batches = as_batches(series.unchanged(CPU), CPU)
+    for _ in range(8):
+        for batch in batches:
+            optimizer.zero_grad()
+            model.losses(batch)["loss"].backward()
+            optimizer.step()
+    with torch.no_grad():
+        below = torch.cat([y < model(x) for x, y in batches]).float().mean().item()
+    assert below == pytest.approx(0.8, abs=0.05)
 
 
 def test_columns_keep_to_themselves() -> None:
