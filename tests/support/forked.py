@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import sys
 import time
 
@@ -26,8 +27,14 @@ def sleeps() -> None:
 
 
 def lab_after_prelude() -> None:
-    """Execute the first word as Python, and run `lab` with the others."""
+    """Execute the first word as Python, and run `lab` with the others.
+
+    Background jobs of a shell ignore SIGINT, and nohup ignores SIGHUP. The usual handlers are restored.
+    """
     from lab.cli.main import entry
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
     exec(sys.argv.pop(1), {"sys": sys})  # noqa: S102  # it comes from a test
     entry()

@@ -97,8 +97,8 @@ def shrink(model: Autoencoder) -> None:
     """Let the code shrink, and the decoder's weights on it grow by as much. Images stay as they are."""
     first = next(part for part in model.decoder.modules() if isinstance(part, nn.Linear))
     with torch.no_grad():
-        model.code[0].weight.mul_(0.1)
-        model.code[0].bias.mul_(0.1)
+        model.code[0].get_parameter("weight").mul_(0.1)
+        model.code[0].get_parameter("bias").mul_(0.1)
         first.weight.mul_(10)
 
 
