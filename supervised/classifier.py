@@ -31,6 +31,7 @@ from lab.training.exportable import Exportable
 from lab.training.optimization import ParameterGroup
 from lab.training.pictures import confusion_matrix
 from supervised.baselines import simple_classifiers
+from supervised.seen import first_filters, salient
 from supervised.sounds import Judged, heard, judged, spectrograms, spread
 
 if TYPE_CHECKING:
@@ -66,6 +67,9 @@ class Classifier(Exportable):
         "test/f1": "mean over the classes of F1 (macro F1)",
         "pictures/confusion_matrix": "test examples by true class (down) and predicted class (across), mistakes in red",
         "pictures/mistakes": "misclassified test examples, each with its true and its predicted class",
+        "pictures/saliency": "test images, and below each the pixels on which the logit of the predicted class depends "
+        "most: the size of its gradient",
+        "pictures/filters": "weights of the first convolution, one square for each of its filters; grey is 0",
         "pictures/spectrograms": "test examples, each with its true and its predicted class",
     }
 
@@ -163,11 +167,20 @@ class Classifier(Exportable):
             drawn["spectrograms"] = spectrograms(judged(batch, predicted, spread(len(batch))), self.rate, self.names)
             if wrong:
                 drawn["mistakes"] = spectrograms(wrong, self.rate, self.names)
-        elif wrong and wrong[0].input.ndim == 3:
+        elif isinstance(batch.inputs, Tensor) and batch.inputs.ndim == 4:
+            drawn |= self._seen(batch.inputs)
+        if not self.rate and wrong and wrong[0].input.ndim == 3:
             told = [(self.names[one.label], self.names[one.predicted]) for one in wrong]
             images = torch.stack([one.input for one in wrong])
             drawn["mistakes"] = captioned(images, told, "black: true class, red: predicted class", red=1)
         return drawn
+
+    def _seen(self, images: Tensor) -> dict[str, Image]:
+        """What the network looks at in images, where they can be drawn."""
+        if images.shape[1] not in (1, 3):
+            return {}
+        filters = first_filters(self.encoder, images.shape[1])
+        return {"saliency": salient(self, images), **({"filters": filters} if filters else {})}
 
     def sounds(self, batch: Batch) -> dict[str, Sound]:
         """Misclassified sounds of the test."""

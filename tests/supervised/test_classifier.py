@@ -33,7 +33,7 @@ def test_classifier_learns_digits() -> None:
     run = lab.run("cnn-mnist", DIGITS | {"trainer.max_epochs": 6, "model.encoder.stages": SMALL}, runs_dir="runs")
     assert (run.metrics["test/accuracy"] or 0) > 0.9
     names = {path.name.rsplit("-", 1)[0] for path in (run.dir / "media").iterdir()}
-    assert names == {"confusion_matrix", "mistakes"}
+    assert names == {"confusion_matrix", "mistakes", "saliency", "filters"}
 
 
 def test_metrics_are_over_all_examples() -> None:
