@@ -18,10 +18,10 @@ test: $(VENV)/.test
 	@echo "/usr/bin/chromium is installed. Reasons of skipped tests stand at the end."
 	$(BIN)/python -m pytest -q -rs $(PARALLEL) $(ARGS)
 
-# The whole fault matrix, with 50 random kills for each kind of experiment, and a sweep's agent: about half an hour.
+# The whole fault matrix, with 50 random kills for each kind of experiment, a sweep's agent, and all other tests that are
+# too slow for `make test`: about half an hour.
 faults: $(VENV)/.test
-	$(BIN)/python -m pytest -q tests/faults tests/tracking/test_sweeps.py tests/house/test_earlier_versions.py \
-		-m "slow or not slow" $(PARALLEL) $(ARGS)
+	$(BIN)/python -m pytest -q -m "slow or fault" $(PARALLEL) $(ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -65,6 +65,7 @@ def test_own_csv_is_shown_as_all_that_it_may_be(capsys: pytest.CaptureFixture[st
             assert np.asarray(picture.convert("L")).std() > 10
 
 
+@pytest.mark.slow
 def test_all_that_a_csv_may_be_is_drawn(capsys: pytest.CaptureFixture[str]) -> None:
     """One picture below the other, ratings with how many each user and item has."""
     rows = [f"{i % 30},{i * 7 % 11},{1 + i * i % 5},{i % 2}" for i in range(200)]
@@ -93,6 +94,7 @@ def test_texts_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
         assert np.asarray(picture.convert("L")).std() > 10
 
 
+@pytest.mark.slow
 def test_published_data_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "show", "digits", "--json"]) == 0
     (told,) = json.loads(capsys.readouterr().out)

@@ -41,7 +41,7 @@ LONGER: dict[str, dict[str, Any]] = {
 }
 
 
-OFTEN = ("ppo", "dqn", "gan", "accumulating", "choosing", "replay", "workers", "recurrent")
+OFTEN = ("ppo", "dqn", "gan", "accumulating", "choosing", "recurrent")
 """Kinds that `make test` kills; the others keep no state that these or tests/house/test_configs.py do not cover."""
 
 

@@ -12,6 +12,8 @@ from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 FAMILIES = ("agents", "generative", "supervised")
 MOST_MODULES, LONGEST_CHAIN, MOST_LINES = 14, 12, 250
@@ -121,6 +123,7 @@ def test_rooms_are_described() -> None:
         assert ast.get_docstring(ast.parse(path.read_text())), f"{path} does not say what it is"
 
 
+@pytest.mark.slow
 def test_every_module_imports_alone() -> None:
     """Each module is imported with nothing else of ours loaded than what it imports itself.
 

@@ -219,6 +219,7 @@ def test_ctrl_c_resumes_exactly(capsys: pytest.CaptureFixture[str]) -> None:
         assert found["runs"][seed]["run"]["metrics"] == alone.metrics
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_named_logs() -> None:
     SLOW.write_text("0.1")
     with at_work(["--seeds", "0-1", "--jobs", "2", "--steps=100", "--failing=[0]"], seeds=2) as process:
@@ -245,6 +246,7 @@ def test_early_signal_leaves_nothing() -> None:
     assert not list(there.glob("lab-seeds-*"))
 
 
+@pytest.mark.slow
 def test_signals_reach_the_children() -> None:
     SLOW.write_text("0.1")
     with at_work(["--seeds", "4", "--steps=600"], seeds=1) as process:
@@ -369,6 +371,7 @@ def test_misuse_from_python() -> None:
     assert not RUNS.exists()
 
 
+@pytest.mark.slow
 def test_terminal_shows_all_live() -> None:
     SLOW.write_text("0.2")
     ours, theirs = pty.openpty()
@@ -415,6 +418,7 @@ def test_folds_are_repeats(capsys: pytest.CaptureFixture[str]) -> None:
     assert how(told(capsys, "--seeds", "0-2")) == ["there", "there", "ran"], "fold 0 is the default"
 
 
+@pytest.mark.slow
 def test_other_settings_make_groups(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--vary", "bonus=0.5,100", "--seeds", "1,2"]
     found = told(capsys, *words)
@@ -435,6 +439,7 @@ def test_varied_run_equals_single_run() -> None:
     assert found.trials[1].run.metrics == alone.metrics
 
 
+@pytest.mark.slow
 def test_failure_names_its_fold(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--vary", "fold=0,1", "--vary", "failing=[],[0]"]
     assert main(["run", "toy.yaml", *words]) == 4
