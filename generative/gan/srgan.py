@@ -12,9 +12,10 @@ from torch import Tensor
 from generative.gan.beside import BesideTheGame
 from generative.gan.losses import Game
 from generative.gan.upscaling import Upscale, bicubic, nearest_pixel
+from lab.config.roles import Roles
 from lab.config.types import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt
 from lab.data.batch import Batch
-from lab.data.spec import DataSpec
+from lab.data.spec import DataSpec, InputSpec
 from lab.encoders.base import EncoderFactory
 from lab.errors import ConfigError
 from lab.nn.superresolution import SuperResolution, shrunk
@@ -38,8 +39,12 @@ class SRGAN(BesideTheGame):
         adversarial: weight of the generator's loss in the game, beside its squared error (equation 3).
         generator_rate: its learning rate in the game divided by that of the squared error alone.
         discriminator_rate: the discriminator's, divided by the same.
+        conditional: whether the discriminator sees what was given too, beside each image (Mirza & Osindero 2014): a
+            sharp image of something else is then found out.
         judged: whether the judge of generators looks at what was enlarged.
     """
+
+    roles = Roles(added={"conditional": False})
 
     alone_is = "squared error alone"
 
@@ -56,6 +61,7 @@ class SRGAN(BesideTheGame):
         adversarial: NonNegativeFloat = 1e-3,
         generator_rate: PositiveFloat = 1.0,
         discriminator_rate: PositiveFloat = 1.0,
+        conditional: bool = False,
         judged: bool = True,
     ) -> None:
         image = spec.require_one_input("SRGAN")
@@ -66,7 +72,7 @@ class SRGAN(BesideTheGame):
             spec,
             network=SuperResolution(channels, factor=factor, filters=filters, blocks=blocks),
             encoder=encoder,
-            seen=image,
+            seen=InputSpec((2 * channels, height, width)) if conditional else image,
             beginning=beginning,
             loss=loss,
             adversarial=adversarial,
@@ -74,7 +80,7 @@ class SRGAN(BesideTheGame):
             discriminator_rate=discriminator_rate,
             judged=judged,
         )
-        self.factor = factor
+        self.factor, self.conditional = factor, conditional
         self.descriptions = {
             **self.descriptions,
             "pictures/enlarged": "test images: shrunk, enlarged by cubic curves, by the network that was trained by "
@@ -83,6 +89,9 @@ class SRGAN(BesideTheGame):
 
     def given(self, x: Tensor, numbers: torch.Generator | None = None) -> Tensor:
         return shrunk(x, self.factor)
+
+    def score(self, x: Tensor, given: Tensor) -> Tensor:
+        return super().score(torch.cat([x, self.shown(given)], 1) if self.conditional else x, given)
 
     def error(self, made: Tensor, x: Tensor) -> Tensor:
         return F.mse_loss(made, x)

@@ -106,6 +106,14 @@ def test_both_networks_learn() -> None:
         assert figures(way, batches, HALF, None)["psnr"] > repeated
 
 
+@pytest.mark.parametrize("conditional", [False, True])
+def test_discriminator_is_told_what_was_given(conditional: bool) -> None:
+    torch.manual_seed(0)
+    model, x = SRGAN(SPEC, **TINY, conditional=conditional), images(4)
+    score, other = (model.score(x, given) for given in (HALF(x), 1 - HALF(x)))
+    assert torch.equal(score, other) is not conditional
+
+
 def test_sizes_must_divide() -> None:
     with pytest.raises(ConfigError, match=r"model.factor must divide the images' 8 x 8 pixels, received 16"):
         SRGAN(SPEC, **TINY | {"factor": 16})
