@@ -67,8 +67,8 @@ class Classifier(Exportable):
         "test/f1": "mean over the classes of F1 (macro F1)",
         "pictures/confusion_matrix": "test examples by true class (down) and predicted class (across), mistakes in red",
         "pictures/mistakes": "misclassified test examples, each with its true and its predicted class",
-        "pictures/saliency": "test images, and below each the pixels on which the logit of the predicted class depends "
-        "most: the size of its gradient",
+        "pictures/saliency": "test images, and below each where its class depends on it, bright: how far the "
+        "log-probability of the predicted class falls where a square there is covered",
         "pictures/filters": "weights of the first convolution, one square for each of its filters; grey is 0",
         "pictures/spectrograms": "test examples, each with its true and its predicted class",
     }

@@ -1,4 +1,4 @@
-"""What a network of images looks at: its first filters, and the pixels on which its decision depends."""
+"""What a network of images looks at: its first filters, and the places on which its decision depends."""
 
 from __future__ import annotations
 
@@ -6,42 +6,58 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lab.training.captions import headed, paired
-from lab.training.pictures import grid
+from lab.training.pictures import BETWEEN, grid
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-MOST, ACROSS = 32, 16  # images of a picture, and in a row
-MOST_FILTERS, ENLARGED = 64, 4  # and pixels of a weight
-BRIGHTEST = 0.99  # of the pixels of an image are not brighter than white
+MOST = 16  # images of a picture
+SQUARE = 5  # squares that fit beside each other in an image
+PLACES = 14  # of a square, in a row
+MOST_FILTERS, FILTERS_ACROSS = 64, 8
+ENLARGED, GAP = 4, 2  # pixels of a weight, and around a filter
 
 # Dimensions: B images, C H W of an image, F filters of h x w pixels.
 
 
+@torch.no_grad()
 def saliency(score: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-    """Return the size of the gradient of a score by each pixel, the largest of its channels, `(B, H, W)` (Simonyan et
-    al. 2013, section 3.1).
+    """Return by how much the log-probability of the predicted class falls where a square of an image is covered,
+    `(B, H, W)`; below 0 where it rises (Zeiler & Fergus 2014, section 4.2).
+
+    Gradients by the pixels would be cheaper, but those through a max pooling are of single pixels and show little.
 
     Args:
-        score: from images to logits `(B, classes)`; that of the predicted class is taken, each image for itself.
-        images: `(B, C, H, W)`.
+        score: from images to logits `(B, classes)`.
+        images: `(B, C, H, W)`. A square gets the mean of each channel of its image.
     """
-    with torch.enable_grad():
-        pixels = images.detach().requires_grad_()
-        (gradient,) = torch.autograd.grad(score(pixels).amax(1).sum(), pixels)
-    return gradient.abs().amax(1)
+    height, width = images.shape[2:]
+    whole = score(images).log_softmax(1)
+    predicted = whole.argmax(1, keepdim=True)
+    grey = images.mean((2, 3), keepdim=True)
+    half = max(1, min(height, width) // SQUARE // 2)
+    rows, columns = (range(0, length, max(1, length // PLACES)) for length in (height, width))
+    fallen = []
+    for row in rows:
+        for column in columns:
+            covered = images.clone()
+            covered[:, :, max(0, row - half) : row + half + 1, max(0, column - half) : column + half + 1] = grey
+            fallen.append((whole - score(covered).log_softmax(1)).gather(1, predicted)[:, 0])
+    found = torch.stack(fallen, 1).view(-1, 1, len(rows), len(columns))
+    return F.interpolate(found, (height, width), mode="bilinear", align_corners=True)[:, 0]
 
 
 def salient(score: Callable[[Tensor], Tensor], images: Tensor) -> Image:
-    """Draw images `(B, C, H, W)` in [0, 1], and below each where its saliency is high, bright."""
+    """Draw images `(B, C, H, W)` in [0, 1], and below each the places on which its class depends, bright."""
     shown = images[:MOST]
-    found = saliency(score, shown)
-    top = found.flatten(1).quantile(BRIGHTEST, 1).clamp(min=torch.finfo(found.dtype).tiny)
-    bright = (found / top[:, None, None]).clamp(max=1).unsqueeze(1).expand_as(shown)
-    return paired(shown, bright, ("image", "saliency"), ACROSS)
+    found = saliency(score, shown).clamp(min=0)
+    top = found.flatten(1).amax(1).clamp(min=torch.finfo(found.dtype).tiny)
+    bright = (found / top[:, None, None]).unsqueeze(1).expand_as(shown)
+    return paired(shown, bright, ("image", "saliency"), MOST)
 
 
 def first_filters(encoder: nn.Module, channels: int) -> Image | None:
@@ -55,4 +71,5 @@ def first_filters(encoder: nn.Module, channels: int) -> Image | None:
     largest = weight.abs().flatten(1).amax(1).clamp(min=torch.finfo(weight.dtype).tiny)
     tiles = 0.5 + 0.5 * weight / largest[:, None, None, None]
     large = tiles.repeat_interleave(ENLARGED, 2).repeat_interleave(ENLARGED, 3)
-    return headed(grid(large), "filters")
+    apart = F.pad(large, (GAP, GAP, GAP, GAP), value=BETWEEN)
+    return headed(grid(apart, FILTERS_ACROSS), "filters")

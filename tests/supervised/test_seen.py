@@ -9,30 +9,29 @@ from torch import Tensor, nn
 from supervised.seen import first_filters, saliency, salient
 
 
-def test_saliency_of_a_linear_score_is_its_weight() -> None:
-    torch.manual_seed(0)
-    weight, images = torch.randn(5, 2, 3, 4), torch.rand(6, 2, 3, 4)
+def corner(x: Tensor) -> Tensor:
+    """Logits of two classes, by one pixel near the upper left corner."""
+    return 10 * torch.stack([x[:, 0, 2, 3], -x[:, 0, 2, 3]], 1)
 
-    def score(x: Tensor) -> Tensor:
-        return torch.einsum("bchw,kchw->bk", x, weight)
 
-    with torch.no_grad():  # as where pictures are drawn
-        found = saliency(score, images)
-    chosen = weight[score(images).argmax(1)]
-    assert torch.allclose(found, chosen.abs().amax(1))
+def test_covering_what_matters_makes_the_class_less_probable() -> None:
+    images = torch.zeros(3, 1, 15, 15)
+    images[0, 0, 2, 3], images[1, 0, 2, 3] = 1.0, -1.0
+    found = saliency(corner, images)
+    grey = images.mean((2, 3))[:, 0]
+    before, after = (torch.stack([10 * x, -10 * x], 1).log_softmax(1) for x in (images[:, 0, 2, 3], grey))
+    fallen = (before - after).gather(1, before.argmax(1, keepdim=True))[:, 0]
+    assert torch.allclose(found[:2, 2, 3], fallen[:2])
+    assert torch.equal(found[2], torch.zeros(15, 15)), "an image without anything depends on nothing"
+    assert (found[:2] > 0.01).flatten(1).sum(1).tolist() == [9, 9], "the places of a 3x3 square that covers the pixel"
+    assert (found[:2, 8:] == 0).all()
 
 
 def test_what_matters_is_bright() -> None:
-    images = torch.full((2, 1, 8, 8), 0.5)
-    images[1] = 0.25
-
-    def score(x: Tensor) -> Tensor:
-        return torch.stack([x[:, 0, 2, 5], -x[:, 0, 2, 5]], 1)
-
-    found = saliency(score, images)
-    assert (found > 0).sum() == 2
-    assert (found[:, 2, 5] == 1).all()
-    assert salient(score, images).width > 100
+    images = torch.zeros(2, 3, 30, 40)
+    images[:, 0, 2, 3] = 1.0
+    assert saliency(corner, images).shape == (2, 30, 40)
+    assert np.asarray(salient(corner, images).convert("L")).max() == 255
 
 
 def test_filters_are_drawn_where_there_are_any() -> None:
