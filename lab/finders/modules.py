@@ -55,17 +55,19 @@ class NoForeignCode(MetaPathFinder):
 def require_outside_runs(spec: ModuleSpec, here: Path | None = None) -> None:
     """Raise ImportError for a module or package that lies in a run, or beside runs below `here`, by default the working
     directory, or below the folder of `sys.path` that it was found in."""
-    for place in map(Path, filter(None, [spec.origin, *(spec.submodule_search_locations or ())])):
-        if within_run(place) or any(_among_runs(place, root) for root in _roots(place, here or Path.cwd())):
-            raise ImportError(f"{place} lies in a folder of runs, and nothing there is imported")
+    folders = {os.path.dirname(spec.origin)} if spec.origin else set()
+    for folder in (*folders, *(spec.submodule_search_locations or ())):
+        if _of_runs(Path(folder), here or Path.cwd(), tuple(sys.path)):
+            raise ImportError(f"{spec.origin or folder} lies in a folder of runs, and nothing there is imported")
 
 
-def _roots(place: Path, here: Path) -> Iterator[Path]:
-    """Return `here`, and the innermost folder of `sys.path` around a place: a checkout's, say, where runs lie too."""
-    yield here
-    around = [Path(folder) for folder in sys.path if folder and place.is_relative_to(folder)]
-    if around:
-        yield max(around, key=lambda folder: len(folder.parts))
+@lru_cache(10_000)  # a folder has many modules
+def _of_runs(folder: Path, here: Path, paths: tuple[str, ...]) -> bool:
+    """Whether a folder lies in a run, or beside runs below `here` or the innermost of `paths` around it: a checkout's,
+    say, where runs lie too."""
+    around = [Path(path) for path in paths if path and folder.is_relative_to(path)]
+    innermost = max(around, key=lambda path: len(path.parts), default=here)
+    return within_run(folder) or any(_among_runs(folder, root) for root in {here, innermost})
 
 
 def within_run(path: Path) -> bool:
