@@ -4,9 +4,9 @@ VENV ?= .venv
 EXPERIMENT ?= ppo-cartpole
 ARGS ?=
 BIN := $(VENV)/bin
-# A process for each CPU, of which a test uses one, and one more, because some tests wait; `make test ARGS=-n0` runs them
+# A process for each CPU, of which a test uses one, and two more, because some tests wait; `make test ARGS=-n0` runs them
 # in turn.
-PARALLEL = --numprocesses $(shell $(BIN)/python -c "import os; print(min(4, os.cpu_count() or 1) + 1)") --dist worksteal
+PARALLEL = --numprocesses $(shell $(BIN)/python -c "import os; print(min(4, os.cpu_count() or 1) + 2)") --dist worksteal
 
 .PHONY: run test faults check bench docs clean
 
@@ -14,7 +14,7 @@ run: $(VENV)/.run
 	$(BIN)/lab run $(EXPERIMENT) $(ARGS)
 
 test: $(VENV)/.test
-	@echo "about ten minutes on two cores; slower tests are in make faults. The report's page is opened in Chromium, where"
+	@echo "about a quarter of an hour on two cores; slower tests are in make faults. The report's page is opened in Chromium, where"
 	@echo "/usr/bin/chromium is installed. Reasons of skipped tests stand at the end."
 	$(BIN)/python -m pytest -q -rs $(PARALLEL) $(ARGS)
 

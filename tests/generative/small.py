@@ -11,13 +11,14 @@ CODEBOOK = Path(__file__).parents[1] / "fixtures/codebook"
 HEARING = CODEBOOK.parent / "hearing"
 """An encoder of sounds at 8,000 Hz of at most 20,000 samples: 16 features, with random weights."""
 
+STAGE = {"channels": 4, "stride": 4}
 DENOISER = {"model.network.channels": [8], "model.network.patch": 4}
 OVERRIDES: dict[str, dict[str, Any]] = {
     "LanguageModel": {"model.sample_length": 5, "model.encoder.layers": 1},
     "DDPM": DENOISER,
     "FlowMatching": DENOISER,
     "PixelCNN": {"model.filters": 2, "model.layers": 2, "model.fid_samples": 128},
-    "EBM": {"model.steps": 2, "model.sample_steps": 2, "model.chains": 200},
+    "EBM": {"model.steps": 2, "model.sample_steps": 2, "model.chains": 200, "model.encoder.stages": [STAGE]},
     "RBM": {"model.hidden": 8, "model.sample_steps": 3},
     "SRGAN": {"model.filters": 4, "model.blocks": 1},
     "Pix2Pix": DENOISER,

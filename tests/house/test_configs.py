@@ -12,6 +12,7 @@ import math
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ import yaml
 
 import lab
 from lab.config.shipped import families, shipped
-from lab.configuration import load
+from lab.configuration import Config, load
 from lab.encoders.files import load_encoder
 from lab.errors import ConfigError
 from lab.experiment import Experiment, RunContext
@@ -36,6 +37,11 @@ NAMES = list(shipped())
 ONE_OF_A_KIND = one_of_each_kind()
 VERDICTS = ("not-comparable", "none")
 """Of a run this short."""
+
+
+@cache
+def loaded(name: str) -> Config:
+    return load(name, {"seed": 7})
 
 
 @contextmanager
@@ -64,7 +70,7 @@ def test_names_are_unique() -> None:
 def test_config_is_complete(name: str) -> None:
     """It opens with its command, describes itself, and says where each figure that it is measured against is from."""
     assert shipped()[name].read_text(encoding="utf-8").startswith(f"# lab run {name}\n# ")
-    common = load(name).common
+    common = loaded(name).common
     assert common.name == name
     assert common.description
     for measure in (common.reference, common.target):
@@ -74,7 +80,7 @@ def test_config_is_complete(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_resolved_config_repeats_itself(name: str) -> None:
-    resolved = load(name, {"seed": 7}).as_dict()
+    resolved = loaded(name).as_dict()
     Path("again.yaml").write_text(yaml.safe_dump(resolved))
     assert load("again.yaml").as_dict() == resolved
 

@@ -16,5 +16,6 @@ def small(config: Mapping[str, Any]) -> dict[str, Any]:
     for others."""
     encoder = ((config.get("model") or {}).get("init_args") or {}).get("encoder") or {}
     if max(encoder.get("init_args", {}).get("channels", [0])) > 100:
-        return {"model.encoder.channels": [8, 8]}
+        narrow: dict[str, Any] = {"model.encoder.channels": [8, 8]}
+        return narrow | ({"model.encoder.stem": 4} if "stem" in encoder["init_args"] else {})
     return {"model.encoder.path": str(ENCODER), "data.batch_size": 50} if "path" in encoder.get("init_args", {}) else {}

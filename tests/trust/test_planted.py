@@ -67,8 +67,8 @@ def surroundings() -> Iterator[None]:
     assert VICTIM.read_text() == "precious"
 
 
-SHARES = pytest.mark.parametrize("share", [12, pytest.param(1, marks=SLOW)])
-"""Of the values, each field gets one in twelve, and in `make faults` all."""
+SHARES = pytest.mark.parametrize("share", [24, pytest.param(1, marks=SLOW)])
+"""Of the values, each field gets one in 24, and in `make faults` all."""
 
 
 def some(number: int, share: int) -> list[Any]:
