@@ -4,9 +4,9 @@ VENV ?= .venv
 EXPERIMENT ?= ppo-cartpole
 ARGS ?=
 BIN := $(VENV)/bin
-# A process for each CPU, of which a test uses one, and two more, because some tests wait; `make test ARGS=-n0` runs them
+# A process for each CPU, of which a test uses one, and one more, because some tests wait; `make test ARGS=-n0` runs them
 # in turn.
-PARALLEL = --numprocesses $(shell $(BIN)/python -c "import os; print(min(4, os.cpu_count() or 1) + 2)") --dist worksteal
+PARALLEL = --numprocesses $(shell $(BIN)/python -c "import os; print(min(4, os.cpu_count() or 1) + 1)") --dist worksteal
 
 .PHONY: run test faults check bench docs clean
 
@@ -14,8 +14,8 @@ run: $(VENV)/.run
 	$(BIN)/lab run $(EXPERIMENT) $(ARGS)
 
 test: $(VENV)/.test
-	@echo "about a quarter of an hour on two cores; slower tests are in make faults. The report's page is opened in Chromium, where"
-	@echo "/usr/bin/chromium is installed. Reasons of skipped tests stand at the end."
+	@echo "about a quarter of an hour on two cores; slower tests are in make faults. The report's page is opened in Chromium,"
+	@echo "where /usr/bin/chromium is installed. Reasons of skipped tests stand at the end."
 	$(BIN)/python -m pytest -q -rs $(PARALLEL) $(ARGS)
 
 # The whole fault matrix, with 50 random kills for each kind of experiment, a sweep's agent, and all other tests that are
