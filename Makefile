@@ -19,7 +19,7 @@ test: $(VENV)/.test
 	$(BIN)/python -m pytest -q -rs $(PARALLEL) $(ARGS)
 
 # The whole fault matrix, with 50 random kills for each kind of experiment, a sweep's agent, and all other tests that are
-# too slow for `make test`: about half an hour.
+# too slow for `make test`: more than half an hour.
 faults: $(VENV)/.test
 	$(BIN)/python -m pytest -q -m "slow or fault" $(PARALLEL) $(ARGS)
 

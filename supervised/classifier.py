@@ -31,7 +31,7 @@ from lab.training.exportable import Exportable
 from lab.training.optimization import ParameterGroup
 from lab.training.pictures import confusion_matrix
 from supervised.baselines import simple_classifiers
-from supervised.seen import first_filters, salient
+from supervised.seen import looked_at
 from supervised.sounds import Judged, heard, judged, spectrograms, spread
 
 if TYPE_CHECKING:
@@ -168,19 +168,12 @@ class Classifier(Exportable):
             if wrong:
                 drawn["mistakes"] = spectrograms(wrong, self.rate, self.names)
         elif isinstance(batch.inputs, Tensor) and batch.inputs.ndim == 4:
-            drawn |= self._seen(batch.inputs)
-        if not self.rate and wrong and wrong[0].input.ndim == 3:
-            told = [(self.names[one.label], self.names[one.predicted]) for one in wrong]
-            images = torch.stack([one.input for one in wrong])
-            drawn["mistakes"] = captioned(images, told, "black: true class, red: predicted class", red=1)
+            drawn |= looked_at(self, self.encoder, batch.inputs)
+            if wrong:
+                told = [(self.names[one.label], self.names[one.predicted]) for one in wrong]
+                images = torch.stack([one.input for one in wrong])
+                drawn["mistakes"] = captioned(images, told, "black: true class, red: predicted class", red=1)
         return drawn
-
-    def _seen(self, images: Tensor) -> dict[str, Image]:
-        """What the network looks at in images, where they can be drawn."""
-        if images.shape[1] not in (1, 3):
-            return {}
-        filters = first_filters(self.encoder, images.shape[1])
-        return {"saliency": salient(self, images), **({"filters": filters} if filters else {})}
 
     def sounds(self, batch: Batch) -> dict[str, Sound]:
         """Misclassified sounds of the test."""

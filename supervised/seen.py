@@ -51,6 +51,16 @@ def saliency(score: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
     return F.interpolate(found, (height, width), mode="bilinear", align_corners=True)[:, 0]
 
 
+def looked_at(score: Callable[[Tensor], Tensor], encoder: nn.Module, images: Tensor) -> dict[str, Image]:
+    """Return `saliency` and, where there are any, `filters` as pictures. Nothing is drawn of images
+    `(B, C, H, W)` whose channels are no grey values or colours."""
+    channels = images.shape[1]
+    if channels not in (1, 3):
+        return {}
+    filters = first_filters(encoder, channels)
+    return {"saliency": salient(score, images), **({"filters": filters} if filters else {})}
+
+
 def salient(score: Callable[[Tensor], Tensor], images: Tensor) -> Image:
     """Draw images `(B, C, H, W)` in [0, 1], and below each the places on which its class depends, bright."""
     shown = images[:MOST]
@@ -62,10 +72,10 @@ def salient(score: Callable[[Tensor], Tensor], images: Tensor) -> Image:
 
 def first_filters(encoder: nn.Module, channels: int) -> Image | None:
     """Draw the weights of the first convolution: grey is 0, white the largest of a filter. None where no convolution of
-    more than one pixel reads the channels of an image, or where these are no grey values or colours."""
+    more than one pixel reads the channels of an image."""
     convolutions = (part for part in encoder.modules() if isinstance(part, nn.Conv2d))
     first = next((one for one in convolutions if one.in_channels == channels), None)
-    if channels not in (1, 3) or first is None or max(first.kernel_size) == 1:
+    if first is None or max(first.kernel_size) == 1:
         return None
     weight = first.weight.detach()[:MOST_FILTERS]  # (F, C, h, w)
     largest = weight.abs().flatten(1).amax(1).clamp(min=torch.finfo(weight.dtype).tiny)

@@ -101,15 +101,6 @@ class Autoencoder(Model):
         """Return what the decoder is given of codes in training, of the same shape."""
         return code
 
-    def felt(self, code: Tensor) -> Tensor:
-        """Return codes `(B, Z)` as the decoder feels them: each number times the norm of the weights that it meets.
-
-        A penalty on this cannot be escaped by a code that shrinks while these weights grow.
-        """
-        first = next(part for part in self.decoder.modules() if isinstance(part, nn.Linear))
-        norms: Tensor = first.weight.norm(dim=0)
-        return code * norms
-
     def penalty(self, x: Tensor, code: Tensor) -> Tensor:
         """Return what is added to the loss, a scalar, given what the encoder saw and the code that it made of it."""
         return torch.zeros((), device=x.device)

@@ -50,5 +50,14 @@ class ContractiveAutoencoder(Autoencoder):
         if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in self.encoder.modules()):
             raise ConfigError("ContractiveAutoencoder needs an encoder without batch norm, which mixes its images")
 
+    def felt(self, code: Tensor) -> Tensor:
+        """Return codes `(B, Z)` as the decoder feels them: each number times the norm of the weights that it meets.
+
+        A penalty on this cannot be escaped by a code that shrinks while these weights grow.
+        """
+        first = next(part for part in self.decoder.modules() if isinstance(part, nn.Linear))
+        norms: Tensor = first.weight.norm(dim=0)
+        return code * norms
+
     def penalty(self, x: Tensor, code: Tensor) -> Tensor:
         return self.weight * estimated_jacobian(lambda x: self.felt(self.encode(x)), x, self.probes).mean()

@@ -137,15 +137,11 @@ CONTROLS: list[tuple[str, Callable[[Control], None]]] = [
     ("accumulating", without_average),
     ("choosing", without_best),
 ]
-AGAIN = {
-    *("dqn-without_generators", "workers-without_environments", "vae-without_moments", "gan-without_moments"),
-    *("gan-without_position_in_the_epoch", "classifier-without_position_in_the_epoch"),
-}
-"""Cases of which another kind has the same control: `make faults` runs them."""
+FIRST = {made: kind for kind, made in reversed(CONTROLS)}
+"""For each control the first kind that has it; `make faults` runs the others."""
 CASES = [
-    pytest.param(kind, made, id=name, marks=SLOW if name in AGAIN else ())
+    pytest.param(kind, made, id=f"{kind}-{made.__name__}", marks=() if FIRST[made] == kind else SLOW)
     for kind, made in CONTROLS
-    for name in (f"{kind}-{made.__name__}",)
 ]
 FEW = {"ppo": 5, "replay": 5, "workers": 5, "normalised": 5, "recurrent": 5, "choosing": 80}
 """Safe points before the kill, so that there is a checkpoint and something left to do; 7 for the other kinds.

@@ -1,4 +1,4 @@
-"""Saliency is the gradient of what is predicted, and filters are drawn as they are."""
+"""Saliency is what covering an image costs the predicted class, and filters are drawn as they are."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from supervised.seen import first_filters, saliency, salient
+from supervised.seen import first_filters, looked_at, saliency, salient
 
 
 def corner(x: Tensor) -> Tensor:
@@ -45,5 +45,9 @@ def test_filters_are_drawn_where_there_are_any() -> None:
     assert (greys == 255).sum() > 50, "the largest weight is white, beside the heading"
     assert (greys == 128).sum() > 1_000, "zeros are grey"
     assert first_filters(nn.Linear(4, 4), 1) is None
-    assert first_filters(nn.Conv2d(5, 4, 3), 5) is None, "five channels are no colours"
     assert first_filters(nn.Conv2d(3, 4, 1), 3) is None, "one pixel is no filter to look at"
+
+
+def test_five_channels_are_no_colours() -> None:
+    assert looked_at(corner, nn.Conv2d(5, 4, 3), torch.rand(2, 5, 8, 8)) == {}
+    assert looked_at(corner, nn.Conv2d(3, 4, 3), torch.rand(2, 3, 8, 8)).keys() == {"saliency", "filters"}
