@@ -1,12 +1,12 @@
-"""Writes docs/pictures/generative.png from runs: samples of each generative model side by side, under its figure.
+"""Writes docs/pictures/samples/NAME.png from runs: samples of a generative model under its figure.
 
 .venv/bin/python docs/make_sheet.py RUNS [RUNS ...] takes the newest completed run of each experiment in these folders.
+Pictures of other experiments stay as they are.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +15,15 @@ from PIL import Image
 from lab.runs.summary import Summary, local_runs
 from lab.training.captions import headed
 
-ROOT = Path(__file__).parents[1]
+SHEET = Path(__file__).parent / "pictures" / "samples"
 SHOWN = {
     "vae-mnist": "test/nll",
-    "iwae-mnist": "test/nll",
-    "hvae-mnist": "test/nll",
-    "vamp-mnist": "test/nll",
-    "cvae-mnist": "test/class_agreement",
     "vqvae-prior-mnist": "test/nll",
     "pixelcnn-mnist": "test/nll",
     "rbm-mnist": "test/nll",
     "ebm-mnist": "test/classifier_fid",
     "realnvp-mnist": "test/bits_per_dim",
     "gan-mnist": "test/classifier_fid",
-    "lsgan-mnist": "test/classifier_fid",
     "wgan-mnist": "test/classifier_fid",
     "sngan-mnist": "test/classifier_fid",
     "cgan-mnist": "test/classifier_fid",
@@ -36,36 +31,32 @@ SHOWN = {
     "flow-mnist": "test/classifier_fid",
 }
 """Experiments in the order of the sheet, with the figure that stands above the samples."""
-UNITS = {"nll": "nats", "bits_per_dim": "bits a pixel", "classifier_fid": "distance", "class_agreement": "agreement"}
-COLUMNS, WIDTH, HEIGHT, GAP = 3, 330, 198, 8  # pixels of a panel: six rows of ten samples
+UNITS = {"nll": "nats", "bits_per_dim": "bits a pixel", "classifier_fid": "distance"}
+WIDTH, HEIGHT = 330, 198  # pixels of a panel: six rows of ten samples
 
 
 def main() -> None:
-    """Write the sheet."""
+    """Write the pictures."""
     newest: dict[str, Summary] = {}
     for folder in map(Path, sys.argv[1:]):
         newest |= {run.name: run for run in local_runs(folder) if run.status == "completed" and not run.fast_dev_run}
-    panels = [panel for name, metric in SHOWN.items() if name in newest for panel in drawn(newest[name], metric)]
-    rows = -(-len(panels) // COLUMNS)
-    width, height = (panels[0].width + GAP, panels[0].height + GAP)
-    sheet = Image.new("RGB", (COLUMNS * width - GAP, rows * height - GAP), "white")
-    for i, panel in enumerate(panels):
-        sheet.paste(panel, (i % COLUMNS * width, i // COLUMNS * height))
-    sheet.save(ROOT / "docs" / "pictures" / "generative.png", optimize=True)
-    print(f"{len(panels)} of {len(SHOWN)} models; without a run: {', '.join(set(SHOWN) - set(newest)) or 'none'}")
+    SHEET.mkdir(parents=True, exist_ok=True)
+    for name, metric in SHOWN.items():
+        if name in newest:
+            drawn(newest[name], metric).convert("L").save(SHEET / f"{name}.png", optimize=True)
+            print(f"{name}: from {newest[name].dir}")
+    if missing := [name for name in SHOWN if not (SHEET / f"{name}.png").exists()]:
+        print(f"no picture yet of {', '.join(missing)}")
 
 
-def drawn(run: Summary, metric: str) -> Iterator[Any]:
-    """Yield the samples of a run's end, cut to the panel, under its name and figure."""
-    files = sorted((run.dir / "media").glob("samples-[0-9]*.png"))
-    if files:
-        with Image.open(files[-1]) as opened:
-            picture = opened.convert("RGB")
-        scale = WIDTH / picture.width
-        picture = picture.resize((WIDTH, round(picture.height * scale)), Image.Resampling.LANCZOS)
-        figure = run.metrics.get(metric)
-        told = f", {figure:.4g} {UNITS[metric.removeprefix('test/')]}" if figure is not None else ""
-        yield headed(picture.crop((0, 0, WIDTH, HEIGHT)), f"{run.name}{told}")
+def drawn(run: Summary, metric: str) -> Any:
+    """Return the samples of a run's end, cut to the panel, under its name and figure."""
+    last = sorted((run.dir / "media").glob("samples-[0-9]*.png"))[-1]
+    with Image.open(last) as opened:
+        picture = opened.convert("L")
+    picture = picture.resize((WIDTH, round(picture.height * WIDTH / picture.width)), Image.Resampling.LANCZOS)
+    figure = f"{run.metrics[metric]:.4g} {UNITS[metric.removeprefix('test/')]}"
+    return headed(picture.crop((0, 0, WIDTH, HEIGHT)), f"{run.name}, {figure}")
 
 
 if __name__ == "__main__":

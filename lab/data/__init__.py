@@ -1,4 +1,4 @@
-"""Batches, specs and the catalog. Data sets are in `sets`, one file per modality; models are elsewhere."""
+"""Batches, specs and the catalog. Data sets are in `sets`, one file per modality, and `generated`; models elsewhere."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from lab.system.lazy import lazily
 if TYPE_CHECKING:
     from lab.data.base import Batches, DataModule, DatasetInfo
     from lab.data.batch import Batch
-    from lab.data.sets.adding import Adding
+    from lab.data.generated.adding import Adding
+    from lab.data.generated.points import Points
+    from lab.data.generated.scenes import Scenes
+    from lab.data.generated.sprites import Sprites
     from lab.data.sets.audio import Sounds
     from lab.data.sets.images import Images
     from lab.data.sets.pairs import Ratings
-    from lab.data.sets.points import Points
     from lab.data.sets.recorded import Recorded
-    from lab.data.sets.scenes import Scenes
     from lab.data.sets.series import Series
-    from lab.data.sets.sprites import Sprites
     from lab.data.sets.tables import Table
     from lab.data.sets.texts import Text
     from lab.data.spec import DataSpec, InputSpec
@@ -45,7 +45,7 @@ __all__ = [
 __getattr__, __dir__ = lazily(
     __name__,
     {
-        "Adding": "lab.data.sets.adding",
+        "Adding": "lab.data.generated.adding",
         "Batch": "lab.data.batch",
         "Batches": "lab.data.base",
         "DataModule": "lab.data.base",
@@ -53,13 +53,13 @@ __getattr__, __dir__ = lazily(
         "DatasetInfo": "lab.data.base",
         "Images": "lab.data.sets.images",
         "InputSpec": "lab.data.spec",
-        "Points": "lab.data.sets.points",
+        "Points": "lab.data.generated.points",
         "Ratings": "lab.data.sets.pairs",
         "Recorded": "lab.data.sets.recorded",
-        "Scenes": "lab.data.sets.scenes",
+        "Scenes": "lab.data.generated.scenes",
         "Series": "lab.data.sets.series",
         "Sounds": "lab.data.sets.audio",
-        "Sprites": "lab.data.sets.sprites",
+        "Sprites": "lab.data.generated.sprites",
         "Table": "lab.data.sets.tables",
         "Text": "lab.data.sets.texts",
     },

@@ -1,4 +1,4 @@
-"""The catalog of data sets: what an entry says, and all entries. Each is in a YAML beside its loader, in `sets/`."""
+"""The catalog of data sets: what an entry says, and all entries. Each is in a YAML beside its loader."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lab.config.files import read
 from lab.errors import ConfigError, nearest
 from lab.system.files import at_home
 
-SETS = Path(__file__).parent / "sets"
+ROOMS = tuple(Path(__file__).parent / room for room in ("generated", "sets"))
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,8 @@ def data_dir() -> Path:
 @cache
 def entries() -> dict[str, Dataset]:
     """Return all data sets by name, without importing a loader."""
-    found = {name: entry for path in sorted(SETS.glob("*.yaml")) for name, entry in read(path).items()}
+    paths = (path for room in ROOMS for path in sorted(room.glob("*.yaml")))
+    found = {name: entry for path in paths for name, entry in read(path).items()}
     return {name: _entry(name, **entry) for name, entry in found.items()}
 
 

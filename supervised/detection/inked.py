@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lab.data.sets.scenes import INK
+from lab.data.generated.scenes import INK
 from supervised.detection.boxes import Found
 
 

@@ -14,8 +14,8 @@ from lab.capabilities import Prediction
 from lab.config.types import PositiveInt
 from lab.data.base import DataModule
 from lab.data.batch import Batch
+from lab.data.generated.scenes import INK
 from lab.data.loader import testing_batches, training_batches
-from lab.data.sets.scenes import INK
 from lab.data.spec import DataSpec, Masks
 from lab.errors import ConfigError
 from lab.nn.unet import UNet

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from lab.data import Scenes
+from lab.data.generated.scenes import INK, OVERLAP, placed, scenes
 from lab.data.own.examples import Split
-from lab.data.sets.scenes import INK, OVERLAP, placed, scenes
 from lab.data.spec import Boxes, Masks
 from lab.errors import ConfigError
 

@@ -12,7 +12,7 @@ from torch.special import ndtr
 
 from lab.data import Points
 from lab.data.batch import Batch
-from lab.data.sets.points import CENTRES, SHAPES, Mixture
+from lab.data.generated.points import CENTRES, SHAPES, Mixture
 from lab.data.spec import Classes, DataSpec, InputSpec
 from lab.encoders import MLP
 from lab.errors import ConfigError

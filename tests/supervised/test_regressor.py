@@ -10,7 +10,7 @@ import torch
 import lab
 from lab.data import Adding
 from lab.data.batch import Batch
-from lab.data.sets.adding import sums
+from lab.data.generated.adding import sums
 from lab.data.spec import Classes, DataSpec, InputSpec, Values
 from lab.encoders import MLP, Recurrent
 from lab.errors import ConfigError

@@ -11,7 +11,7 @@ import torch
 from generative.judges.disentanglement import entropies, information, mutual_information_gap, principal_components
 from generative.vae.vae import VAE
 from lab.data import Sprites
-from lab.data.sets.sprites import drawn
+from lab.data.generated.sprites import drawn
 from lab.encoders import MLP
 
 FACTORS_OF_TWO = torch.cartesian_prod(torch.arange(4.0), torch.arange(5.0)).repeat(500, 1)  # (10000, 2)
