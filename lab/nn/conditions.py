@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lab.nn.positions import waves
+from lab.nn.sequences.positions import waves
 
 FINEST = 1_000.0
 """A step of time that is told apart is one divided by this; the papers count a thousand steps."""

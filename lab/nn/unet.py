@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from lab.config.types import NonNegativeInt, PositiveInt, Probability
 from lab.errors import ConfigError
-from lab.nn.attention import SelfAttention
 from lab.nn.layers import normalisation
+from lab.nn.sequences.attention import SelfAttention
 
 # Dimensions: B images, C channels of a map, H W its sides, K numbers of a condition.
 

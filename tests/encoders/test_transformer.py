@@ -13,7 +13,7 @@ from lab.encoders.contract import build_encoder
 from lab.encoders.files import load_encoder, save_encoder
 from lab.errors import ConfigError
 from lab.nn.pooling import SequencePool
-from lab.nn.positions import Positions
+from lab.nn.sequences.positions import Positions
 
 TOKENS, VECTORS = InputSpec((6,), "int64", vocab=9), InputSpec((6, 3))
 POSITIONS: list[Positions] = ["learned", "sinusoidal", "rotary"]

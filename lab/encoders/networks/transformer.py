@@ -11,10 +11,10 @@ from lab.config.types import PositiveInt, Probability
 from lab.data.spec import InputSpec, require_one_input
 from lab.encoders.base import Encoder
 from lab.errors import ConfigError
-from lab.nn.attention import KeysValues
 from lab.nn.pooling import SequencePool, pool_sequence
-from lab.nn.positions import LearnedPositions, Positions, RotaryPositions, SinusoidalPositions
-from lab.nn.transformer import TransformerBlocks
+from lab.nn.sequences.attention import KeysValues
+from lab.nn.sequences.positions import LearnedPositions, Positions, RotaryPositions, SinusoidalPositions
+from lab.nn.sequences.transformer import TransformerBlocks
 
 DEVIATION = 0.02
 """Standard deviation of the initial vectors of tokens and positions, as in GPT-2 (Radford et al. 2019)."""
@@ -31,7 +31,7 @@ class Transformer(Encoder):
         layers: number of blocks.
         heads: of each block's attention; the width must be divisible by them.
         causal: whether a step sees only itself and the steps before it.
-        positions: `learned`, `sinusoidal` or `rotary` (`lab.nn.positions`).
+        positions: `learned`, `sinusoidal` or `rotary` (`lab.nn.sequences.positions`).
         dropout: probability of dropping an input, an attention weight, or an output of a block's parts.
         bias: whether linear layers and norms have biases.
         pool: of the sequence to one vector.

@@ -9,8 +9,8 @@ from lab.config.types import PositiveInt, Probability
 from lab.data.spec import InputSpec, require_one_input
 from lab.encoders.base import Encoder
 from lab.errors import ConfigError
-from lab.nn.positions import LearnedPositions
-from lab.nn.transformer import TransformerBlocks
+from lab.nn.sequences.positions import LearnedPositions
+from lab.nn.sequences.transformer import TransformerBlocks
 
 DEVIATION = 0.02
 """Standard deviation of the initial vectors of positions (Dosovitskiy et al. 2021, appendix)."""

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from lab.nn.attention import KeysValues, SelfAttention
-from lab.nn.positions import RotaryPositions
+from lab.nn.sequences.attention import KeysValues, SelfAttention
+from lab.nn.sequences.positions import RotaryPositions
 
 # Dimensions: B examples, T steps.
 

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from lab.errors import ConfigError
-from lab.nn.attention import SelfAttention
-from lab.nn.positions import LearnedPositions, RotaryPositions, SinusoidalPositions
-from lab.nn.transformer import TransformerBlock, TransformerBlocks
+from lab.nn.sequences.attention import SelfAttention
+from lab.nn.sequences.positions import LearnedPositions, RotaryPositions, SinusoidalPositions
+from lab.nn.sequences.transformer import TransformerBlock, TransformerBlocks
 
 WIDTH, HEADS, STEPS = 12, 3, 7
 LENGTHS = torch.tensor([7, 4, 1])

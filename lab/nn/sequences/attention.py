@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lab.errors import ConfigError
-from lab.nn.positions import RotaryPositions
+from lab.nn.sequences.positions import RotaryPositions
 
 # Dimensions: B examples, T steps, P steps before them, H heads, D features of a head.
 

@@ -1,0 +1,1 @@
+"""Parts of networks over sequences: attention, positions, tags and transcripts of steps, tokens drawn one by one."""
