@@ -92,7 +92,7 @@ class Acts(Protocol):
 
 @runtime_checkable
 class Samples(Protocol):
-    """Draws new examples."""
+    """Draws new examples. A model that draws token by token may also take how, under the names of `DRAWING`."""
 
     def sample(self, count: int, *, prompt: str | None = None, seed: int = 0) -> list[Image | str | Sound]:
         """Return `count` samples, which depend only on `seed`. Raises ConfigError if the model takes no prompt."""
@@ -137,6 +137,9 @@ class Exports(Protocol):
     def export(self, path: Path) -> Sequence[str]:
         """Write `path` in the format of its ending, and return notes for its user, one sentence each."""
 
+
+DRAWING = ("temperature", "top_k", "top_p", "max_tokens")
+"""Settings by keyword of a `sample` that draws token by token; None is as the model has it."""
 
 CAPABILITIES: dict[str, type] = {
     "act": Acts,

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from lab.encoders.base import Encoder
+from lab.nn.sequences.sampling import draw
 
 
 @runtime_checkable
@@ -20,7 +21,14 @@ class Extends(Protocol):
 
 
 def generate(
-    encoder: Encoder, logits: Callable[[Tensor], Tensor], start: Tensor, length: int, *, temperature: float = 1.0
+    encoder: Encoder,
+    logits: Callable[[Tensor], Tensor],
+    start: Tensor,
+    length: int,
+    *,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float = 1.0,
 ) -> Tensor:
     """Return `length` tokens that follow `start`, `(B, length)`, drawn by torch's global generator.
 
@@ -32,13 +40,15 @@ def generate(
         logits: from features `(B, F)` to logits of the next token `(B, V)`.
         start: token ids, `(B, T)`, at least one.
         length: tokens to draw.
-        temperature: divides the logits.
+        temperature: divides the logits; 0 takes the most probable token.
+        top_k: draw from so many tokens; None for all.
+        top_p: draw from the fewest tokens that have this probability together; 1 for all.
     """
     last = _extending(encoder) if isinstance(encoder, Extends) else _anew(encoder)
     tokens = start
     for _ in range(length):
-        chances = (logits(last(tokens)) / temperature).softmax(1)
-        tokens = torch.cat([tokens, torch.multinomial(chances, 1)], 1)
+        drawn = draw(logits(last(tokens)), temperature=temperature, top_k=top_k, top_p=top_p)
+        tokens = torch.cat([tokens, drawn[:, None]], 1)
     return tokens[:, start.shape[1] :]
 
 

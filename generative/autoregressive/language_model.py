@@ -14,7 +14,7 @@ from generative.autoregressive.generation import generate
 from generative.autoregressive.ngrams import ngram_baselines
 from lab.capabilities import Prediction
 from lab.config.roles import Roles
-from lab.config.types import PositiveFloat, PositiveInt
+from lab.config.types import Fraction, NonNegativeFloat, PositiveInt
 from lab.data.base import DataModule
 from lab.data.batch import Batch
 from lab.data.sets.tokenizers import Tokenizer
@@ -44,12 +44,16 @@ class LanguageModel(Exportable):
         tie_weights: use the encoder's token vectors as the last layer too (Press & Wolf 2017; Inan et al. 2017); they
             must be as wide as its features.
         sample_length: tokens of a sample, after the prompt.
-        temperature: of samples: the logits are divided by it. Less than 1 makes probable tokens more probable.
+        temperature: of samples: the logits are divided by it. Less than 1 makes probable tokens more probable; 0 takes
+            the most probable one.
+        top_k: draw samples from so many most probable tokens; null for all.
+        top_p: draw samples from the fewest most probable tokens that have this probability together (Holtzman et al.
+            2020); 1 for all.
     """
 
     family = "generative"
     results = ("logits",)
-    roles = Roles(indifferent=("sample_length", "temperature"))
+    roles = Roles(indifferent=("sample_length", "temperature", "top_k", "top_p"), added={"top_k": None, "top_p": 1.0})
 
     def __init__(
         self,
@@ -58,7 +62,9 @@ class LanguageModel(Exportable):
         encoder: EncoderFactory,
         tie_weights: bool = True,
         sample_length: PositiveInt = 500,
-        temperature: PositiveFloat = 0.8,
+        temperature: NonNegativeFloat = 0.8,
+        top_k: PositiveInt | None = None,
+        top_p: Fraction = 1.0,
     ) -> None:
         super().__init__(spec)
         tokens = spec.require_tokens("LanguageModel")
@@ -77,6 +83,7 @@ class LanguageModel(Exportable):
         else:
             self.head = nn.Linear(self.encoder.features_dim, tokens.vocab)
         self.sample_length, self.temperature = sample_length, temperature
+        self.top_k, self.top_p = top_k, top_p
         self.descriptions = {
             "test/loss": f"nats per token over the whole test split, in sequences of at most {tokens.length} tokens",
             "test/bits_per_token": "the same in bits",
@@ -112,17 +119,38 @@ class LanguageModel(Exportable):
         tokenizer = {"tokenizer": self.tokenizer.save} if self.tokenizer else {}
         return {**super().artifacts(), **tokenizer}
 
-    def sample(self, count: int, *, prompt: str | None = None, seed: int = 0) -> list[str]:
+    def sample(
+        self,
+        count: int,
+        *,
+        prompt: str | None = None,
+        seed: int = 0,
+        temperature: float | None = None,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        max_tokens: int | None = None,
+    ) -> list[str]:
         """Return `count` texts that begin with `prompt`; without one, they follow the first token of the vocabulary,
         which among characters is the end of a line.
 
-        Raises ConfigError if the vocabulary lacks a character of the prompt, or if tokens stand for no text.
+        They have `max_tokens` tokens after the prompt. What is None is as in the settings.
+
+        Raises ConfigError if the vocabulary lacks a character of the prompt, if tokens stand for no text, or as
+        `lab.nn.sequences.sampling.draw` does.
         """
         tokenizer = self._tokenizer()
         start = tokenizer.encode(prompt) if prompt else [0]
         with self.at_rest(seed):
             first = torch.tensor(start, device=self.device).expand(count, -1)
-            new = generate(self.encoder, self.logits, first, self.sample_length, temperature=self.temperature)
+            new = generate(
+                self.encoder,
+                self.logits,
+                first,
+                self.sample_length if max_tokens is None else max_tokens,
+                temperature=self.temperature if temperature is None else temperature,
+                top_k=self.top_k if top_k is None else top_k,
+                top_p=self.top_p if top_p is None else top_p,
+            )
         return [(prompt or "") + tokenizer.decode(one) for one in new.tolist()]
 
     def predict(self, inputs: Tensor) -> list[Prediction]:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from generative.autoregressive.dilated import DilatedLayer, DilatedNetwork
+from lab.nn.sequences import sampling
 
 # Dimensions: B sequences, T steps, F filters, C numbers of a condition.
 
@@ -22,7 +23,7 @@ def draw(network: DilatedNetwork, y: Tensor, lengths: Tensor, *, temperature: fl
         network: the model of the sequences.
         y: the conditions of all steps, `(B, C, T)`.
         lengths: of the sequences, `(B,)`, at most T.
-        temperature: divides the logits. Less than 1 makes probable categories more probable.
+        temperature: divides the logits. Less than 1 makes probable categories more probable; 0 takes the most probable.
     """
     order = lengths.argsort(descending=True, stable=True)  # so that those that go on are always the first ones
     told = y[order].movedim(2, 0).contiguous()  # (T, B, C)
@@ -38,7 +39,7 @@ def draw(network: DilatedNetwork, y: Tensor, lengths: Tensor, *, temperature: fl
             x, gated = queue.layer.at(x, queue.swap(x), told[step, :count])
             left.append(gated)
         logits = network.output(network.skip(torch.cat(left, 1)[..., None]))[..., 0]
-        last = torch.multinomial((logits / temperature).softmax(1), 1)[:, 0]
+        last = sampling.draw(logits, temperature=temperature)
         drawn[:count, step] = last
     found = torch.empty_like(drawn)
     found[order] = drawn

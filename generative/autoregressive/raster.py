@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from generative.autoregressive.gated import GatedLayer, GatedPixelCNN
+from lab.nn.sequences import sampling
 
 # Dimensions: B images, C channels, F filters, H W of a map, K logits of a pixel.
 
@@ -105,4 +106,4 @@ def _drawn(logits: Tensor) -> Tensor:
     """Return binary pixels or codes, `(B,)`, drawn by logits `(B, K)`."""
     if logits.shape[1] == 1:
         return torch.bernoulli(logits.sigmoid())[:, 0]
-    return torch.multinomial(logits.softmax(1), 1)[:, 0]
+    return sampling.draw(logits)

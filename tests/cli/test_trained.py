@@ -105,6 +105,22 @@ def test_samples_fill_one_file(sampler: Summary, capsys: pytest.CaptureFixture[s
         assert (archive["samples"][3] == np.asarray(one)).all()
 
 
+def test_texts_are_drawn_as_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    """With one token to draw from there is one text, whatever the seed; and it is as long as asked."""
+    tiny = {"model.encoder.width": 8, "model.encoder.layers": 1, "model.encoder.heads": 2, "data.name": "topics"}
+    run = lab.run("gpt-shakespeare", tiny, runs_dir="runs", fast_dev_run=True)
+    words = ["sample", str(run.dir), "-n", "1", "--prompt", "The ", "--max-tokens", "20"]
+    texts = []
+    for more in (["--top-k", "1"], ["--top-p", "0", "--seed", "1"], ["--temperature", "9"]):
+        capsys.readouterr()
+        assert main([*words, *more]) == 0
+        texts.append(capsys.readouterr().out)
+    assert len(texts[0]) == len("The ") + 20 + 1
+    assert texts[0] == texts[1] != texts[2]
+    assert main([*words, "--top-p", "2"]) == 2
+    assert "top_p must be from 0 to 1, received 2.0" in capsys.readouterr().err
+
+
 def test_restored_images_fill_a_folder(capsys: pytest.CaptureFixture[str]) -> None:
     run = lab.run(
         "superres-mnist", {**DIGITS, "model.filters": 4, "model.blocks": 1}, runs_dir="runs", fast_dev_run=True
@@ -162,6 +178,7 @@ def test_misuse_is_one_sentence(classifier: Summary, sampler: Summary, capsys: p
         ),
         (["sample", str(sampler.dir), "-n", "0"], "expected a number from 1 to 1,000,000"),
         (["sample", str(sampler.dir), "--model.latent_dim=3"], "does not take '--model.latent_dim=3'"),
+        (["sample", str(sampler.dir), "--top-k", "3"], "is a vae-mnist, which does not draw token by token; it takes"),
     ):
         assert main(words) == 2, words
         assert sentence in capsys.readouterr().err

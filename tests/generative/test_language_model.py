@@ -197,6 +197,17 @@ def test_low_temperature_takes_the_likeliest() -> None:
     assert len(set(learner.sample(5, prompt="abc"))) == 1
 
 
+def test_settings_of_one_sample() -> None:
+    """They go before those of the model; the few most probable tokens are drawn alone."""
+    learner = model(temperature=1e-6)
+    likeliest = learner.sample(1, prompt="abc")[0]
+    assert len(set(learner.sample(20, prompt="abc", temperature=5.0))) > 1
+    for one in ({"temperature": 0.0}, {"top_k": 1}, {"top_p": 0.0}):
+        assert set(learner.sample(3, prompt="abc", **{"temperature": 5.0} | one)) == {likeliest}
+        assert set(model(**{"temperature": 5.0} | one).sample(3, prompt="abc")) == {likeliest}
+    assert len(learner.sample(1, prompt="abc", max_tokens=2)[0]) == 5
+
+
 def test_recurrent_encoder_learns_the_same_way() -> None:
     learner = model(encoder=partial(Recurrent, width=16, embedding=16))
     assert len(learner.sample(2, prompt="a")[0]) == 7

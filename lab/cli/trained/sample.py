@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from lab.cli import options as shared
 from lab.cli.output import named_after, outside_runs, print_line, print_lines, writing
 from lab.cli.using import trained, using
+from lab.errors import ConfigError
 from lab.system.files import free_name
+
+if TYPE_CHECKING:
+    from lab.runs.summary import Summary
 
 SUMMARY = "draw samples from a trained model"
 BETWEEN = "\n" + "-" * 60 + "\n"  # texts may have many lines
@@ -23,6 +29,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="TEXT",
         help="what a model of texts begins with, or the class that a conditional model draws",
     )
+    drawing = parser.add_argument_group("how a model draws token by token (default: as its settings say)")
+    drawing.add_argument(
+        "--temperature", metavar="T", type=float, help="divides the logits; 0 takes the most probable token"
+    )
+    drawing.add_argument("--top-k", metavar="K", type=shared.count, help="draw from the K most probable tokens")
+    drawing.add_argument("--top-p", metavar="P", type=float, help="draw from the fewest that have probability P")
+    drawing.add_argument("--max-tokens", metavar="N", type=shared.count, help="tokens of a sample, after the prompt")
     parser.add_argument("--seed", metavar="S", type=shared.seed, default=0, help="seed of the samples (default: 0)")
     parser.add_argument(
         "-o",
@@ -40,8 +53,9 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
     from lab.cli.views.samples import FILES, write, write_file
     from lab.console.wording import count, near
 
+    how = asked_of(model, options, record)
     with using(record, options):
-        samples = model.sample(options.count, prompt=options.prompt, seed=options.seed)
+        samples = model.sample(options.count, prompt=options.prompt, seed=options.seed, **how)
     texts = [one for one in samples if isinstance(one, str)]
     if texts:
         print_lines(BETWEEN.join(texts))
@@ -56,3 +70,15 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
             first = write(samples, folder)
         print_line(f"{near(folder)}: {count(len(samples), 'sample')}, see {near(first)}")
     return 0
+
+
+def asked_of(model: Any, options: argparse.Namespace, record: Summary) -> dict[str, Any]:
+    """Return how tokens are to be drawn, by name, as far as an option says so. Raises ConfigError where the model takes
+    no such option."""
+    from lab.capabilities import DRAWING
+
+    asked = {name: getattr(options, name) for name in DRAWING if getattr(options, name) is not None}
+    if not_taken := [name for name in asked if name not in inspect.signature(model.sample).parameters]:
+        flag = "--" + not_taken[0].replace("_", "-")
+        raise ConfigError(f"{record.run_id} is a {record.name}, which does not draw token by token; it takes no {flag}")
+    return asked
