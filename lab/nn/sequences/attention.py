@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -13,6 +15,13 @@ from lab.nn.sequences.positions import RotaryPositions
 
 KeysValues = tuple[Tensor, Tensor]
 """Keys and values of the steps so far, `(B, H, P, D)` each."""
+
+
+def attention_weights(query: Tensor, key: Tensor, visible: Tensor | None = None) -> Tensor:
+    """Return the weights by which values are added up, `(B, H, T, S)`, for queries `(B, H, T, D)` and keys
+    `(B, H, S, D)` (Vaswani et al. 2017, equation 1). `visible` is true where a query may see a key."""
+    scores = query @ key.transpose(2, 3) / math.sqrt(query.shape[3])
+    return (scores if visible is None else scores.masked_fill(~visible, -torch.inf)).softmax(3)
 
 
 class SelfAttention(nn.Module):
@@ -59,6 +68,11 @@ class SelfAttention(nn.Module):
         if past:
             key, value = torch.cat([past[0], key], 2), torch.cat([past[1], value], 2)
         return self._attend(query, key, value, before), (key, value)
+
+    def weights(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return how much each step looks at each other one, `(B, H, T, T)`; the weights of a step add up to 1."""
+        query, key, _ = self._project(x, 0)
+        return attention_weights(query, key, self._visible(x.shape[1], 0, mask, x.device))
 
     def _project(self, x: Tensor, start: int) -> tuple[Tensor, Tensor, Tensor]:
         """Return queries, keys and values, `(B, H, T, D)` each; the first step is at position `start`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 from lab.nn.sequences.attention import KeysValues, SelfAttention
@@ -14,6 +15,25 @@ from lab.nn.sequences.positions import RotaryPositions
 
 EXPANSION = 4
 """Hidden units of a block's MLP for each of its features, as in the paper."""
+
+
+def step_mlp(width: int, bias: bool) -> nn.Sequential:
+    """Return the MLP of a block, `(..., width)` to the same."""
+    hidden = EXPANSION * width
+    return nn.Sequential(nn.Linear(width, hidden, bias=bias), nn.GELU(), nn.Linear(hidden, width, bias=bias))
+
+
+def draw_weights(blocks: nn.Module, width: int, shortcuts: int) -> None:
+    """Draw weights of blocks from N(0, 2 / (5 width)) (Nguyen & Salazar 2019, section 2.2), and divide those that end a
+    shortcut by the square root of the number of shortcuts (Radford et al. 2019, section 2.3). Biases become 0."""
+    deviation = math.sqrt(2 / (5 * width))
+    for name, parameter in blocks.named_parameters():
+        if name.endswith(("attention.output.weight", "mlp.2.weight")):
+            nn.init.normal_(parameter, std=deviation / math.sqrt(shortcuts))
+        elif parameter.ndim > 1:
+            nn.init.normal_(parameter, std=deviation)
+        elif name.endswith("bias"):
+            nn.init.zeros_(parameter)
 
 
 class TransformerBlock(nn.Module):
@@ -42,9 +62,7 @@ class TransformerBlock(nn.Module):
         self.attention_norm = nn.LayerNorm(width, bias=bias)
         self.attention = SelfAttention(width, heads, causal=causal, dropout=dropout, bias=bias, rotary=rotary)
         self.mlp_norm = nn.LayerNorm(width, bias=bias)
-        self.mlp = nn.Sequential(
-            nn.Linear(width, EXPANSION * width, bias=bias), nn.GELU(), nn.Linear(EXPANSION * width, width, bias=bias)
-        )
+        self.mlp = step_mlp(width, bias)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -60,10 +78,7 @@ class TransformerBlock(nn.Module):
 
 
 class TransformerBlocks(nn.Module):
-    """Blocks one on top of the other, and a last norm.
-
-    Weights are drawn from N(0, 2 / (5 width)) (Nguyen & Salazar 2019, section 2.2), and those that end a shortcut are
-    divided by the square root of the number of shortcuts (Radford et al. 2019, section 2.3). Biases are 0.
+    """Blocks one on top of the other, and a last norm. `draw_weights` says how they are initialised.
 
     Args:
         width: features of a step.
@@ -95,14 +110,7 @@ class TransformerBlocks(nn.Module):
         )
         self.rounds = layers if shared else 1
         self.norm = nn.LayerNorm(width, bias=bias)
-        deviation = math.sqrt(2 / (5 * width))
-        for name, parameter in self.blocks.named_parameters():
-            if name.endswith(("attention.output.weight", "mlp.2.weight")):
-                nn.init.normal_(parameter, std=deviation / math.sqrt(2 * layers))
-            elif parameter.ndim > 1:
-                nn.init.normal_(parameter, std=deviation)
-            elif name.endswith("bias"):
-                nn.init.zeros_(parameter)
+        draw_weights(self.blocks, width, shortcuts=2 * layers)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return `(B, T, width)` for `x` `(B, T, width)` and a mask `(B, T)`, true where a step is real."""
@@ -118,6 +126,15 @@ class TransformerBlocks(nn.Module):
             x, kept = block.extend(x, past[number] if past else None)  # type: ignore[operator]
             extended.append(kept)
         return self.norm(x), extended
+
+    def weights(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return how much each step looks at each other one, `(layers, B, heads, T, T)`, for drawing. The weights of a
+        step add up to 1."""
+        found = []
+        for block in self._in_order():
+            found.append(block.attention.weights(block.attention_norm(x), mask))  # type: ignore[operator, union-attr]
+            x = block(x, mask)
+        return torch.stack(found)
 
     def _in_order(self) -> list[nn.Module]:
         return list(self.blocks) * self.rounds

@@ -53,6 +53,23 @@ def test_attention_equals_torch(causal: bool, masked: bool) -> None:
 
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("causal", [False, True])
+def test_weights_are_those_of_the_output(causal: bool, masked: bool) -> None:
+    x, mask = steps(), MASK if masked else None
+    attention = random_weights(
+        SelfAttention(WIDTH, HEADS, causal=causal, rotary=RotaryPositions(STEPS, WIDTH // HEADS))
+    )
+    weights = attention.weights(x, mask)
+    torch.testing.assert_close(weights.sum(3), torch.ones(3, HEADS, STEPS))
+    value = attention.inputs(x)[:, :, 2 * WIDTH :].unflatten(2, (HEADS, -1)).transpose(1, 2)
+    expected = attention.output((weights @ value).transpose(1, 2).flatten(2))
+    torch.testing.assert_close(attention(x, mask), expected, atol=1e-5, rtol=1e-5)
+    blocks = random_weights(TransformerBlocks(WIDTH, 2, HEADS, causal=causal))
+    of_last = blocks.blocks[1].attention.weights(blocks.blocks[1].attention_norm(blocks.blocks[0](x, mask)), mask)
+    assert torch.equal(blocks.weights(x, mask)[1], of_last)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("causal", [False, True])
 def test_block_equals_torch(causal: bool, masked: bool) -> None:
     x, mask = steps(), MASK if masked else None
     block = random_weights(TransformerBlock(WIDTH, HEADS, causal=causal))
