@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lab.encoders.networks.resnet import ResNet
     from lab.encoders.networks.temporal_conv import TemporalConv
     from lab.encoders.networks.transformer import Transformer
+    from lab.encoders.networks.tree import Tree
     from lab.encoders.networks.vit import ViT
     from lab.encoders.pretrained import Pretrained
 
@@ -40,6 +41,7 @@ __all__ = [
     "ResNet",
     "TemporalConv",
     "Transformer",
+    "Tree",
     "ViT",
 ]
 
@@ -63,6 +65,7 @@ __getattr__, __dir__ = lazily(
         "ResNet": "lab.encoders.networks.resnet",
         "TemporalConv": "lab.encoders.networks.temporal_conv",
         "Transformer": "lab.encoders.networks.transformer",
+        "Tree": "lab.encoders.networks.tree",
         "ViT": "lab.encoders.networks.vit",
     },
 )

@@ -15,7 +15,7 @@ NAMES = {
     "lab.encoders": (
         *("Encoder", "EncoderFactory", "InputSpec", "Pretrained", "Combined"),
         *("ByShape", "Conv", "ConvStage", "MLP", "Recurrent", "RecurrentEncoder", "ResNet", "Transformer"),
-        *("Inception", "LogMel", "TemporalConv", "ViT"),
+        *("Inception", "LogMel", "TemporalConv", "Tree", "ViT"),
     ),
     "lab.data": (
         "Batch",
