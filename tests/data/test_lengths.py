@@ -105,11 +105,38 @@ def test_steps_may_have_axes() -> None:
     assert not batch.inputs[0, 2:].any()
 
 
+def test_several_inputs_by_name() -> None:
+    """Each is padded to its own longest, and so are targets."""
+    parts = {"source": sequences(), "so far": [sequence[: i % 3 + 1] for i, sequence in enumerate(sequences())]}
+    targets = [-sequence for sequence in parts["so far"]]
+    seen = []
+    loader = LengthBatches(parts, targets, batch_size=4, seed=0, pad_target=7, weigh="steps", drop_last=False)
+    for batch in loader:
+        assert isinstance(batch.inputs, dict)
+        assert isinstance(batch.mask, dict)
+        for name, whole in parts.items():
+            x, mask = batch.inputs[name], batch.mask[name]
+            numbers = (x[:, 0] - 1).tolist()
+            lengths = [len(whole[number]) for number in numbers]
+            assert x.shape == mask.shape == (len(numbers), max(lengths))
+            assert mask.sum(1).tolist() == lengths
+            assert torch.equal(x, mask * (torch.tensor(numbers)[:, None] + 1))
+        assert isinstance(batch.targets, torch.Tensor)
+        assert torch.equal(batch.targets, torch.where(mask, -x, 7))
+        assert batch.weight == int(mask.sum())
+        seen += numbers
+    assert sorted(seen) == list(range(len(LENGTHS)))
+
+
 def test_impossible_sequences_are_refused() -> None:
     with pytest.raises(DataError, match="each of at least one step"):
         LengthBatches([torch.zeros(0)], batch_size=1, seed=None)
     with pytest.raises(DataError, match="one for each sequence"):
         LengthBatches(sequences(), torch.zeros(3), batch_size=1, seed=None)
+    with pytest.raises(DataError, match="must be as long as the inputs"):
+        LengthBatches(sequences(), [sequence[:1] for sequence in sequences()], batch_size=1, seed=None)
+    with pytest.raises(DataError, match=r"as many sequences of each part, received \[2, 21\]"):
+        LengthBatches({"a": sequences(), "b": sequences()[:2]}, batch_size=1, seed=None)
     with pytest.raises(ConfigError, match="batch_size is 50, but there are only 21"):
         batches(batch_size=50)
 
