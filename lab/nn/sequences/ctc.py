@@ -7,14 +7,16 @@ then blanks taken out: `a a - a b b` for `a a b`. The probability of labels is t
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 # Dimensions: B sequences, T steps, V labels, the blank among them.
+
+
+Chances = np.ndarray[Any, np.dtype[np.float64]]
 
 
 class Transcript(NamedTuple):
@@ -61,38 +63,34 @@ def prefix_beam_search(
         width: beginnings that are kept.
         blank: number of the blank among the labels.
     """
-    steps = logits.double().log_softmax(2).cpu()
+    steps = logits.cpu().double().log_softmax(2)  # not every device has doubles
     lengths = [logits.shape[1]] * len(logits) if mask is None else mask.sum(1).tolist()
-    return [_search(one[:length].tolist(), width, blank) for one, length in zip(steps, lengths, strict=True)]
+    return [_search(one[:length].numpy(), width, blank) for one, length in zip(steps, lengths, strict=True)]
 
 
-def _search(steps: list[list[float]], width: int, blank: int) -> list[Transcript]:
-    """Return the best transcripts, given the log-probabilities of all labels at each step."""
-    labels = [label for label in range(len(steps[0]) if steps else 0) if label != blank]
+def _search(steps: Chances, width: int, blank: int) -> list[Transcript]:
+    """Return the best transcripts, given the log-probabilities of all labels at each step, `(T, V)`."""
+    beginnings: list[tuple[int, ...]] = [()]
     # Log-probability of all paths for a beginning that end in a blank, and of those that end in its last label.
-    beams: dict[tuple[int, ...], tuple[float, float]] = {(): (0.0, -math.inf)}
+    after_blank, after_label = np.zeros(1), np.full(1, -np.inf)
     for chances in steps:
-        ends_blank: defaultdict[tuple[int, ...], float] = defaultdict(lambda: -math.inf)
-        ends_label: defaultdict[tuple[int, ...], float] = defaultdict(lambda: -math.inf)
-        for beginning, (after_blank, after_label) in beams.items():
-            either = _sum(after_blank, after_label)
-            ends_blank[beginning] = _sum(ends_blank[beginning], either + chances[blank])
-            last = beginning[-1] if beginning else None
-            if last is not None:  # a repeat of the last label is merged with it
-                ends_label[beginning] = _sum(ends_label[beginning], after_label + chances[last])
-            for label in labels:
-                longer = (*beginning, label)
-                # The same label once more is a new one only after a blank.
-                before = after_blank if label == last else either
-                ends_label[longer] = _sum(ends_label[longer], before + chances[label])
-        totals = {one: _sum(ends_blank[one], ends_label[one]) for one in {**ends_blank, **ends_label}}
-        best = sorted(totals, key=totals.__getitem__, reverse=True)[:width]
-        beams = {one: (ends_blank[one], ends_label[one]) for one in best if totals[one] > -math.inf}
-    return [Transcript(list(one), _sum(*both)) for one, both in beams.items()]
-
-
-def _sum(a: float, b: float) -> float:
-    """Return log(exp(a) + exp(b))."""
-    if a < b:
-        a, b = b, a
-    return a if b == -math.inf else a + math.log1p(math.exp(b - a))
+        either = np.logaddexp(after_blank, after_label)
+        last = np.array([one[-1] if one else blank for one in beginnings])
+        longer = either[:, None] + chances  # by each label
+        # The same label once more is a new one only after a blank; else it is merged.
+        longer[np.arange(len(last)), last] = after_blank + chances[last]
+        longer[:, blank] = -np.inf
+        after_blank, after_label = either + chances[blank], after_label + chances[last]
+        place = {one: number for number, one in enumerate(beginnings)}
+        for number, one in enumerate(beginnings):
+            if one and (shorter := place.get(one[:-1])) is not None:  # another beginning that becomes this one
+                after_label[number] = np.logaddexp(after_label[number], longer[shorter, one[-1]])
+                longer[shorter, one[-1]] = -np.inf
+        totals = np.concatenate([np.logaddexp(after_blank, after_label), longer.flatten()])
+        best = [number for number in np.argsort(-totals, kind="stable")[:width].tolist() if totals[number] > -np.inf]
+        kept = [(number, None) if number < len(last) else divmod(number - len(last), len(chances)) for number in best]
+        after_blank = np.array([after_blank[old] if new is None else -np.inf for old, new in kept])
+        after_label = np.array([after_label[old] if new is None else longer[old, new] for old, new in kept])
+        beginnings = [beginnings[old] if new is None else (*beginnings[old], new) for old, new in kept]
+    totals = np.logaddexp(after_blank, after_label).tolist()
+    return [Transcript(list(one), total) for one, total in zip(beginnings, totals, strict=True)]

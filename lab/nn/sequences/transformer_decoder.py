@@ -53,7 +53,7 @@ class DecoderBlock(nn.Module):
     ) -> Tensor:
         """Return `(B, T, width)` for `x` `(B, T, width)`, keys and values of the memory, and masks `(B, T)` and
         `(B, S)`, true where a step is real."""
-        return self._rest(self.itself(x, mask), memory, memory_mask)
+        return self._rest(self.after_self_attention(x, mask), memory, memory_mask)
 
     def extend(
         self, x: Tensor, past: KeysValues | None, memory: KeysValues, memory_mask: Tensor | None = None
@@ -62,7 +62,7 @@ class DecoderBlock(nn.Module):
         seen, past = self.attention.extend(self.attention_norm(x), past)
         return self._rest(x + self.dropout(seen), memory, memory_mask), past
 
-    def itself(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+    def after_self_attention(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the steps after self-attention, `(B, T, width)`, before they look at the memory."""
         return x + self.dropout(self.attention(self.attention_norm(x), mask))  # type: ignore[no-any-return]
 
@@ -141,7 +141,7 @@ class TransformerDecoder(nn.Module):
         weights of a step add up to 1."""
         found = []
         for block, remembered in zip(self.blocks, memory, strict=True):
-            looking = block.cross_norm(block.itself(x, mask))  # type: ignore[operator]
+            looking = block.cross_norm(block.after_self_attention(x, mask))  # type: ignore[operator]
             found.append(block.cross_attention.weights(looking, remembered, memory_mask))  # type: ignore[operator, union-attr]
             x = block(x, remembered, mask, memory_mask)
         return torch.stack(found)

@@ -134,7 +134,7 @@ def test_weights_of_each_block() -> None:
     weights = made.weights(x, remembered, MASK, MEMORY_MASK)
     assert weights.shape == (2, 3, HEADS, STEPS, SOURCE)
     first, last = made.blocks
-    x = last.itself(first(x, remembered[0], MASK, MEMORY_MASK), MASK)
+    x = last.after_self_attention(first(x, remembered[0], MASK, MEMORY_MASK), MASK)
     x = x + last.cross_attention.output((weights[1] @ remembered[1][1]).transpose(1, 2).flatten(2))
     expected = made(given()[0], remembered, MASK, MEMORY_MASK)
     torch.testing.assert_close(made.norm(x + last.mlp(last.mlp_norm(x))), expected, atol=1e-5, rtol=1e-5)
