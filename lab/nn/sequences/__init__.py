@@ -1,1 +1,1 @@
-"""Parts of networks over sequences: attention, positions, tags and transcripts of steps, tokens drawn one by one."""
+"""Parts of networks over sequences and trees: attention, positions, tags, transcripts, tokens drawn one by one."""

@@ -2,7 +2,8 @@
 `torch.nn.functional.ctc_loss`: from a distribution at each step to a shorter sequence of labels.
 
 A path names one label or the blank at each step. It stands for the labels that are left when repeats are merged and
-then blanks taken out: `a a - a b b` for `a a b`. The probability of labels is the sum over all their paths.
+then blanks taken out: with the blank `-`, `a a - a b b` stands for `a a b`. The probability of labels is the sum over
+all their paths.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import torch
 from torch import Tensor
 
 # Dimensions: B sequences, T steps, V labels, the blank among them.
-
 
 Chances = np.ndarray[Any, np.dtype[np.float64]]
 
