@@ -94,7 +94,7 @@ def record(
                 episodes += 1
             row = {"observations": _picture(env, size) if size else _vector_or_image(env)}
             if names:
-                row["states"] = np.asarray(state(), np.float32)
+                row["states"] = np.array(state(), np.float32)
             row["actions"] = _act(env, source)
             row["rewards"] = np.asarray(env.reward, np.float32)
             flags = {"starts": started, "terminations": env.terminated, "truncations": env.truncated}
@@ -150,15 +150,15 @@ def _picture(env: EvalEnv, size: tuple[int, int]) -> Array:
 
 
 def _vector_or_image(env: EvalEnv) -> Array:
-    """Return the observation, uint8 or float32. Raises ConfigError where it is neither a vector nor an image."""
+    """Return a copy of the observation, uint8 or float32: many environments write the next one into the same memory.
+    Raises ConfigError where it is neither a vector nor an image."""
     seen, space = env.observation, env.env.observation_space
     if not isinstance(space, Box) or len(space.shape) not in (1, 3):
         raise ConfigError(
             f"{env.name} has observations of {type(space).__name__}{space.shape or ''}, and only vectors and images "
             "can be recorded; --pixels records its pictures"
         )
-    found = np.asarray(seen)
-    return found if found.dtype == np.uint8 else found.astype(np.float32)
+    return np.array(seen, np.uint8 if np.asarray(seen).dtype == np.uint8 else np.float32)
 
 
 def _states(env: EvalEnv) -> tuple[tuple[str, ...], Callable[[], Any]]:

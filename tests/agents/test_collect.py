@@ -66,6 +66,34 @@ def test_pictures_have_the_state_beside_them() -> None:
     assert np.array_equal(found.tensors["starts"][1:], found.tensors["terminations"][:-1])
 
 
+class OneBuffer(gym.Env[Any, Any]):
+    """Writes each observation, the number of the step, into the same memory."""
+
+    action_space = gym.spaces.Discrete(2)
+
+    def __init__(self, dtype: str, shape: tuple[int, ...]) -> None:
+        self.observation_space = gym.spaces.Box(0, 255, shape, np.dtype(dtype).type)
+        self.buffer = np.zeros(shape, dtype)
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        self.buffer[:] = 0
+        return self.buffer, {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self.buffer[:] += 1
+        return self.buffer, 1.0, bool((self.buffer == 4).all()), False, {}
+
+
+@pytest.mark.parametrize(("dtype", "shape"), [("uint8", (1, 8, 8)), ("float32", (3,))])
+def test_what_is_seen_before_the_action_is_kept(dtype: str, shape: tuple[int, ...]) -> None:
+    gym.register(f"OneBuffer-{dtype}-v0", OneBuffer, disable_env_checker=True)
+    settings = EnvSettings(f"OneBuffer-{dtype}-v0", kwargs={"dtype": dtype, "shape": shape})
+    rows, _ = record(Source(settings, None, {}), steps=8, seed=0, size=None)
+    assert rows["observations"].reshape(8, -1)[:, 0].tolist() == [0, 1, 2, 3, 0, 1, 2, 3]
+    if "states" in rows:
+        assert np.array_equal(rows["states"], rows["observations"])
+
+
 def test_steps_replay_in_the_environment() -> None:
     """Observations, actions and rewards of an episode are what the environment gives for them."""
     rows, told = record(source_of("CartPole-v1", "random", RUNS), steps=80, seed=1, size=None)
