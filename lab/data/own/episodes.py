@@ -126,12 +126,18 @@ def read_episodes(folder: Path) -> Episodes:
 
 def _require_form(tensors: Mapping[str, Tensor], names: tuple[str, ...]) -> None:
     """Raise ValueError where tensors are not those of episodes."""
+    if missing := [name for name in ("observations", "actions", "rewards", *FLAGS) if name not in tensors]:
+        raise ValueError(f"it has no {missing[0]}")
     seen = tensors["observations"]
     if seen.dtype not in (torch.uint8, torch.float32) or seen.ndim not in (2, 4) or not seen.numel():
         raise ValueError(f"its observations are {seen.dtype} of shape {tuple(seen.shape)}")
     for name in FLAGS:
         if tensors[name].dtype != torch.bool or tensors[name].shape != seen.shape[:1]:
             raise ValueError(f"its {name} are not one for each of {len(seen):,} steps")
+    if tensors["rewards"].dtype != torch.float32 or tensors["rewards"].shape != seen.shape[:1]:
+        raise ValueError(f"its rewards are not one number for each of {len(seen):,} steps")
+    if tensors["actions"].shape[:1] != seen.shape[:1]:
+        raise ValueError(f"its actions are not one for each of {len(seen):,} steps")
     if not tensors["starts"][0]:
         raise ValueError("its first step does not begin an episode")
     states = tensors.get("states")
@@ -139,6 +145,6 @@ def _require_form(tensors: Mapping[str, Tensor], names: tuple[str, ...]) -> None
         states is not None and (states.dtype != torch.float32 or states.shape != (len(seen), len(names)))
     ):
         raise ValueError(f"its states are not {len(names)} for each step")
-    for one in (seen, states):
+    for one in (seen, states, tensors["rewards"]):
         if one is not None and one.is_floating_point() and not one.isfinite().all():
             raise ValueError("it has numbers that are not finite")

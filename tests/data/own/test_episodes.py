@@ -80,11 +80,21 @@ def test_other_bytes_are_refused() -> None:
         ({"starts": np.zeros(12, bool)}, "its first step does not begin an episode"),
         ({"starts": np.zeros(11, bool)}, "its starts are not one for each of 12 steps"),
         ({"states": np.zeros((12, 3), np.float32)}, "its states are not 2 for each step"),
+        ({"rewards": np.ones(11, np.float32)}, "its rewards are not one number for each of 12 steps"),
+        ({"rewards": np.full(12, np.inf, np.float32)}, "not finite"),
+        ({"actions": np.zeros(13, np.int64)}, "its actions are not one for each of 12 steps"),
     ],
 )
 def test_tensors_of_another_form_are_refused(change: dict[str, Any], sentence: str) -> None:
     write_episodes(FOLDER, arrays() | change, {"states": ["grey", "dark"]})
     with pytest.raises(DataError, match=sentence):
+        read_episodes(FOLDER)
+
+
+@pytest.mark.parametrize("name", ["actions", "rewards", "starts"])
+def test_a_missing_tensor_is_named(name: str) -> None:
+    write_episodes(FOLDER, {one: array for one, array in arrays().items() if one != name}, {"states": ["grey", "dark"]})
+    with pytest.raises(DataError, match=f"no recorded episodes that can be read: it has no {name}"):
         read_episodes(FOLDER)
 
 
