@@ -5,6 +5,7 @@ It is trained by one fixed recipe that no setting of a generator changes, so its
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 
 import torch
@@ -67,14 +68,16 @@ class Judge(nn.Module):
         if self.trained:
             return
         if self.learned is None:
-            recipe = {"data": data.info.sha256, "steps": STEPS, "batch": BATCH, "rate": LEARNING_RATE, **_form(self)}
-            known = None if fast_dev_run or data.info.sha256 is None else kept(recipe, self.state_dict())
+            recipe: dict[str, object] = {"steps": STEPS, "batch": BATCH, "rate": LEARNING_RATE, **_form(self)}
+            if shared := not fast_dev_run and data.info.sha256 is not None:
+                recipe["data"] = _examples(data)
+            known = kept(recipe, self.state_dict()) if shared else None
             if known is None:
                 with own_randomness(CPU, seed=0), thread_count(1):
                     fresh = Judge(self.spec)
                     fresh.fit(data, limit=2 if fast_dev_run else None)
                 known = fresh.state_dict()
-                if not fast_dev_run and data.info.sha256 is not None:
+                if shared:
                     keep(recipe, known)
             self.learned = known
         self.load_state_dict(self.learned)
@@ -107,6 +110,16 @@ class Judge(nn.Module):
                 progress.update(step)
         self.trained.fill_(True)
         self.requires_grad_(False)
+
+
+def _examples(data: DataModule) -> list[object]:
+    """Return the form and the hashes of what a judge is trained on. The hash of the data set alone would not tell one
+    fold from another, whose test images must not have been trained on, nor one size of images from another."""
+    images, labels = hashlib.sha256(), hashlib.sha256()
+    for x, y in data.unchanged(CPU):
+        images.update(x.numpy().tobytes())
+        labels.update(y.numpy().tobytes())
+    return [str(data.spec.input), images.hexdigest(), labels.hexdigest()]
 
 
 def _form(judge: Judge) -> dict[str, object]:

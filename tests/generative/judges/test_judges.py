@@ -21,6 +21,7 @@ from lab.data import Images
 from lab.data.augment import Augment
 from lab.encoders import MLP
 from lab.saving.checkpoint import load, publish
+from tests.data.own.test_images import folder as image_folder
 
 DIGITS = {"data.name": "digits", "data.batch_size": 32, "threads": 1}
 SMALL_GAN = DIGITS | {"model.encoder.stages": [{"channels": 8, "kernel": 5, "stride": 2}], "model.latent_dim": 8}
@@ -142,6 +143,23 @@ def test_runs_share_one_judge(
     file.write_bytes(file.read_bytes()[:-100])
     assert learned(val_size=200) == first, "the recipe gives the same weights, whatever is held out"
     assert file.stat().st_mtime_ns != written, "the damaged file was not replaced"
+
+
+def test_each_size_has_a_judge_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Both sizes are of one data set, and give weights of one form."""
+    monkeypatch.setattr(generative.judges.classifier, "STEPS", 2)
+    photos = image_folder(tmp_path / "photos")
+
+    def learned(side: int, cache: str) -> str:
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / cache))
+        data = Images(path=str(photos), image_size=side, batch_size=4)
+        data.prepare()
+        judge = Judge(data.spec)
+        judge.learn(data)
+        return judge.hash
+
+    alone = learned(27, "one")
+    assert learned(28, "two") != learned(27, "two") == alone, "what other runs have left behind changes nothing"
 
 
 def test_a_rehearsal_keeps_no_judge(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
