@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from PIL import Image
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from PIL import EpsImagePlugin, Image
 
 import lab
+from lab.training.films import film
 
 DIGITS = {"data.name": "digits", "threads": 1, "model.nll_samples": 5, "model.fid_samples": None}
 
@@ -25,3 +31,19 @@ def test_samples_of_a_training_are_a_film() -> None:
 def test_one_picture_is_no_film() -> None:
     run = lab.run("vae-mnist", DIGITS | {"trainer.max_epochs": 1}, runs_dir="runs")
     assert not list((run.dir / "media").glob("*film*"))
+
+
+def test_only_pictures_are_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow gives PostScript to another program, whatever a file is called, and a run may be somebody else's."""
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *_, **__: pytest.fail("PostScript was run"))
+    media = Path("media")
+    media.mkdir()
+    for number in (1, 2, 3):
+        Image.new("RGB", (9, 9), (80 * number, 0, 0)).save(media / f"samples-{number:08d}.png")
+    (media / "samples-00000004.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n")
+    (media / "samples-00000005.png").write_bytes((media / "samples-00000001.png").read_bytes()[:40])
+    (media / "samples-00000006.png").symlink_to("samples-00000001.png")
+    drawn: list[Any] = []
+    context: Any = SimpleNamespace(dir=Path(), picture=lambda name, frames, **_: drawn.append((name, len(frames))))
+    film("samples", context, axis="epoch", at=6)
+    assert drawn == [("pictures/samples-film", 3)]
