@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import mimetypes
 import os
 import re
 from collections.abc import Iterator
@@ -36,6 +37,12 @@ def free_name(path: Path) -> Path:
 def at_home(path: str | os.PathLike[str]) -> Path:
     """Return a path with `~` and `~user` replaced by that user's home; as it is where there is no such user."""
     return Path(os.path.expanduser(path))  # Path.expanduser raises RuntimeError for an unknown user
+
+
+def is_for_file(path: Path) -> bool:
+    """Whether the name ends as files of a known kind do, such as `x.jpg` or `x.csv`, and no folder stands there. The
+    name of a folder may have a dot too: `run.v2`."""
+    return mimetypes.guess_type(path.name)[0] is not None and not path.is_dir()
 
 
 def write_atomic(path: Path, content: bytes) -> None:

@@ -105,6 +105,16 @@ def test_folder_is_all_files_of_the_kind(table: Summary, capsys: pytest.CaptureF
     assert [row["input"] for row in rows] == ["new/a.csv", "new/b.csv"]
 
 
+def test_no_table_replaces_its_input(table: Summary, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("new").mkdir()
+    Path("new/a.csv").write_text("height,shoes\n190,boots\n")
+    Path("link.csv").symlink_to("new/a.csv")
+    for output in ("new/a.csv", "link.csv"):
+        assert main(["predict", str(table.dir), "new", "-o", output]) == 2
+        assert "is an input, and predictions would replace it" in capsys.readouterr().err
+    assert Path("new/a.csv").read_text() == "height,shoes\n190,boots\n"
+
+
 def test_steps_have_column_and_number(series: Summary, capsys: pytest.CaptureFixture[str]) -> None:
     Path("history.csv").write_text("\n".join(["down,up", *(f"{180 - t},{30 + t}" for t in range(20))]))
     rows, err = predicted(capsys, series, "history.csv")

@@ -139,6 +139,17 @@ def test_restored_images_fill_a_folder(capsys: pytest.CaptureFixture[str]) -> No
     assert main(["predict", str(run.dir), "small.png", "-o", "x.csv"]) == 2
     assert "superres-mnist predicts pictures alone: name a folder for them" in capsys.readouterr().err
     assert not Path("x.csv").exists()
+    for name in ("a.png", "a.jpg", "a-2.png"):
+        Image.new("L", (9, 5), "white").save(name)
+    capsys.readouterr()
+    assert main(["predict", str(run.dir), "a.png", "a.jpg", "a-2.png", "--json", "-o", "three"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["picture"] for row in rows] == ["three/a.png", "three/a-2.png", "three/a-2-2.png"]
+    assert len([*Path("three").iterdir()]) == 3
+    before = Path("a.png").read_bytes()
+    assert main(["predict", str(run.dir), "a.png", "-o", "."]) == 2
+    assert "is an input, and predictions would replace it" in capsys.readouterr().err
+    assert Path("a.png").read_bytes() == before
 
 
 def test_exported_classifier_gives_logits(classifier: Summary, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ from lab.cli import options as shared
 from lab.cli.output import named_after, outside_runs, print_json, print_line, say, writing
 from lab.cli.using import trained, using
 from lab.errors import ConfigError
-from lab.system.files import free_name
+from lab.system.files import free_name, is_for_file
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -52,7 +52,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, rest: list[str]) -> int:
     wanted = outside_runs(options.output) if options.output else None
-    if wanted and wanted.suffix not in ("", ".csv"):
+    table = wanted if wanted and wanted.suffix.lower() == ".csv" else None
+    if wanted and not table and is_for_file(wanted):
         raise ConfigError(f"predictions are written as a file that ends in .csv, received {options.output}")
     shared.require_named(options.inputs)  # before PyTorch is loaded
     record, model = trained(options, "predict", rest)
@@ -68,7 +69,8 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
         with using(record, options):
             predictions = list(_predictions(model, one.inputs))
         predicted += [({"input": name, **label}, found) for label, found in zip(one.labels, predictions, strict=True)]
-    table = wanted if wanted and wanted.suffix else None
+    if table:
+        _require_others([table], [name for name, _ in given])
     drawn = [(told, found.picture) for told, found in predicted if found.picture]
     if table and drawn and all(found == Prediction(picture=found.picture) for _, found in predicted):
         raise ConfigError(f"{record.name} predicts pictures alone: name a folder for them, received {wanted}")
@@ -101,15 +103,33 @@ def _draw(drawn: Sequence[tuple[dict[str, Any], Image]], folder: Path) -> None:
     from lab.console.wording import near
     from lab.system.files import write_atomic
 
-    names: Counter[str] = Counter()
+    paths = [folder / f"{name}.png" for name in _names([told["input"] for told, _ in drawn])]
+    _require_others(paths, [told["input"] for told, _ in drawn])
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        for told, picture in drawn:
-            stem = Path(told["input"]).stem
-            names[stem] += 1
-            path = folder / f"{stem}{f'-{names[stem]}' if names[stem] > 1 else ''}.png"
+        for path, (told, picture) in zip(paths, drawn, strict=True):
             write_atomic(path, png(picture))
             told["picture"] = near(path)
+
+
+def _names(inputs: Sequence[str]) -> list[str]:
+    """Return a name for each input, after its file: `digit`, and `digit-2` for another of that name. No two are the
+    same, also where a file system does not tell capitals from small letters."""
+    names, numbers = dict[str, str](), Counter[str]()
+    for one in inputs:
+        name = stem = Path(one).stem
+        while name.casefold() in names:
+            numbers[stem] += 1
+            name = f"{stem}-{numbers[stem] + 1}"
+        names[name.casefold()] = name
+    return list(names.values())
+
+
+def _require_others(paths: Sequence[Path], inputs: Sequence[str]) -> None:
+    """Raise ConfigError where predictions would be written over one of the inputs."""
+    given = {Path(one).resolve() for one in inputs}
+    if same := [path for path in paths if path.resolve() in given]:
+        raise ConfigError(f"{same[0]} is an input, and predictions would replace it; name another place with -o")
 
 
 def _write(rows: list[dict[str, Any]], path: Path) -> None:

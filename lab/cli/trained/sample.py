@@ -11,7 +11,7 @@ from lab.cli import options as shared
 from lab.cli.output import named_after, outside_runs, print_line, print_lines, writing
 from lab.cli.using import trained, using
 from lab.errors import ConfigError
-from lab.system.files import free_name
+from lab.system.files import free_name, is_for_file
 
 if TYPE_CHECKING:
     from lab.runs.summary import Summary
@@ -49,8 +49,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, rest: list[str]) -> int:
     wanted = outside_runs(options.output) if options.output else None
+    one_file = wanted is not None and wanted.suffix.lower() in (".png", ".wav", ".npz")
+    if wanted and not one_file and is_for_file(wanted):
+        raise ConfigError(
+            f"samples fill a folder, or one file that ends in .png, .wav or .npz, received {options.output}"
+        )
     record, model = trained(options, "sample")
-    from lab.cli.views.samples import FILES, write, write_file
+    from lab.cli.views.samples import write, write_file
     from lab.console.wording import count, near
 
     how = asked_of(model, options, record)
@@ -59,7 +64,7 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
     texts = [one for one in samples if isinstance(one, str)]
     if texts:
         print_lines(BETWEEN.join(texts))
-    if wanted and wanted.suffix in FILES:
+    if wanted and one_file:
         with writing(wanted):
             write_file(samples, wanted)
         print_line(f"{near(wanted)}: {count(len(samples), 'sample')}")

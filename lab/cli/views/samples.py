@@ -38,11 +38,12 @@ def write_file(samples: Sequence[Image | str | Sound], path: Path) -> None:
     """
     pictures = [one for one in samples if isinstance(one, Image)]
     sounds = [one for one in samples if isinstance(one, Sound)]
-    if path.suffix == ".png" and pictures:
+    ending = path.suffix.lower()
+    if ending == ".png" and pictures:
         content = png(_sheet(pictures))
-    elif path.suffix == ".wav" and sounds:
+    elif ending == ".wav" and sounds:
         content = one_after_the_other(sounds).wav()
-    elif path.suffix == ".npz" and (pictures or sounds):
+    elif ending == ".npz" and (pictures or sounds):
         archive = BytesIO()
         np.savez_compressed(
             archive, **(_numbers_of(sounds) if sounds else {"samples": np.stack([*map(np.asarray, pictures)])})
@@ -50,9 +51,9 @@ def write_file(samples: Sequence[Image | str | Sound], path: Path) -> None:
         content = archive.getvalue()
     else:
         kind = "pictures" if pictures else "sounds" if sounds else "texts"
-        fitting = " or ".join(ending for ending, kinds in FILES.items() if kind in kinds)
+        fitting = " or ".join(one for one, kinds in FILES.items() if kind in kinds)
         raise ConfigError(
-            f"the samples are {kind}, and {path.name} is a file for {' or '.join(FILES[path.suffix])}; "
+            f"the samples are {kind}, and {path.name} is a file for {' or '.join(FILES[ending])}; "
             f"name {f'one that ends in {fitting}' if fitting else 'a folder'}"
         )
     write_atomic(path, content)
