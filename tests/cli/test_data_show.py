@@ -103,6 +103,18 @@ def test_published_data_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert not list(Path().glob("*.png")), "with --json a picture is drawn where one is wished for"
 
 
+@pytest.mark.parametrize("name", ["null", "[x]", "${env:HOME}", "2024"])
+def test_any_name_of_a_folder_is_a_path(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Also in the commands that are printed, which are tried with the settings as they stand there."""
+    folder(Path(name))
+    assert main(["data", "show", name, "--json"]) == 0
+    (told,) = json.loads(capsys.readouterr().out)
+    assert told["path"] == str(Path(name).absolute())
+    words = shlex.split(next(one for one in told["commands"] if " cnn-mnist " in one))
+    data = load("cnn-mnist", words[3:]).as_dict()["data"]
+    assert data["init_args"]["path"] == str(Path(name).absolute())
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

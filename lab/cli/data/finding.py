@@ -7,11 +7,13 @@ import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import yaml
 from jsonargparse import ArgumentParser
 
 import lab.data
 from lab.config.classes import overridden
 from lab.config.messages import explain
+from lab.config.values import Words
 from lab.console.wording import near, word
 from lab.data.base import DataModule
 from lab.data.catalog import entries, lookup
@@ -60,7 +62,7 @@ def find_data(named: str, settings: Sequence[str] = ()) -> tuple[list[Found], li
     if not kinds:
         raise ConfigError(f"{named} {unknown(here)}")
     kind = kinds[0]
-    given = (f"--data.path={near(here.absolute())}", *settings)
+    given = (f"--data.path={_as_path(near(here.absolute()))}", *settings)
     found, reasons, errors = list[Found](), list[str](), list[LabError]()
     readers = READ_BY[kind]
     for cls in _classes("path", list(readers)):
@@ -75,6 +77,17 @@ def find_data(named: str, settings: Sequence[str] = ()) -> tuple[list[Found], li
     if not found:
         raise errors[0] if len({*map(str, errors)}) == 1 else ConfigError("; ".join(reasons))
     return found, reasons
+
+
+def _as_path(text: str) -> str:
+    """Return a path that `--data.path` takes as one. Before a name that stands for another value there, such as `null`,
+    `[x]` or `${env:X}`, is `./`."""
+    try:
+        read = yaml.load(text, Words)  # noqa: S506, it is a SafeLoader
+    except yaml.YAMLError:
+        read = text
+    other = read is None or isinstance(read, list | dict) or text.startswith("${")
+    return f"./{text}" if other else text
 
 
 def build(cls: type[DataModule], settings: Sequence[str]) -> DataModule:
