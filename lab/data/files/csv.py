@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from lab.console.plain import plain
 from lab.console.wording import count, some
+from lab.data.files.dates import dates_of
 from lab.data.files.text import decoded
 from lab.errors import ConfigError, DataError, nearest
 
@@ -107,8 +108,8 @@ def named(names: Sequence[str]) -> str:
 def parse_sheet(content: bytes, file: str) -> Sheet:
     """Return what the bytes of a csv file hold: UTF-8, with `,`, `;` or tabs between cells, and a header.
 
-    Where the first line has a number, and no text above a column of numbers, there is no header, and columns are named
-    `column 1` and so on. A line 0, 1, 2... is a header, as pandas writes where columns have no names.
+    Where the first line has a number, and no text above a column of numbers or dates, there is no header, and columns
+    are named `column 1` and so on. A line 0, 1, 2... is a header, as pandas writes where columns have no names.
 
     Raises DataError where a line has more or fewer cells than the header, where two columns have one name, or where the
     file is empty or not UTF-8.
@@ -146,11 +147,15 @@ def _is_header(sheet: Sheet) -> bool:
     if not any(numbers) or first == [str(i) for i in range(len(first))]:
         return True
 
-    def holds_numbers(column: int) -> bool:
+    def names_what_is_below(column: int) -> bool:
         there = [row[column] for row in below if not is_missing(row[column])]
-        return bool(there) and all(sheet.number(cell) is not None for cell in there)
+        if not there or numbers[column] or is_missing(first[column]):
+            return False
+        return all(sheet.number(cell) is not None for cell in there) or bool(
+            dates_of(there) and not dates_of([first[column]])
+        )
 
-    return any(not number and not is_missing(first[i]) and holds_numbers(i) for i, number in enumerate(numbers))
+    return any(map(names_what_is_below, range(len(first))))
 
 
 def _records(text: str, delimiter: str, file: str) -> Iterator[tuple[int, list[str]]]:

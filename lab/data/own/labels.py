@@ -13,6 +13,8 @@ from lab.data.files.csv import Sheet, is_missing, named
 from lab.errors import ConfigError, DataError
 
 MOST_CLASSES = 100
+EXACT = 2**53
+"""Larger whole numbers, such as ids of 18 digits, are texts: as numbers, different ones would be equal."""
 FEW_NUMBERS = 20
 """So many different numbers are classes even where they have decimals."""
 
@@ -25,7 +27,7 @@ def classes_of(sheet: Sheet, target: str) -> tuple[Tensor, tuple[str, ...]]:
     """
     place = sheet.place("data.target", target)
     cells, numbers = _complete(sheet, place, f"the target {target}"), sheet.numbers(place)
-    numeric = [number for number in numbers if number is not None]
+    numeric = [number for number in numbers if number is not None and abs(number) <= EXACT]
     if len(numeric) == len(cells):
         different = sorted(set(numeric))
         if len(different) > (MOST_CLASSES if all(one.is_integer() for one in different) else FEW_NUMBERS):
@@ -33,7 +35,7 @@ def classes_of(sheet: Sheet, target: str) -> tuple[Tensor, tuple[str, ...]]:
                 f"{sheet.file}: the target {target} has {len(different)} different numbers ({_few(different)}), so it "
                 f"is no class; name the column of the classes by --data.target: {named(sheet.names)}"
             )
-        names, keys = tuple(f"{number:.12g}" for number in different), numeric
+        names, keys = tuple(_name(number) for number in different), numeric
         places: dict[str | float, int] = {key: i for i, key in enumerate(different)}
         labels = [places[key] for key in keys]
     else:
@@ -95,6 +97,11 @@ def _complete(sheet: Sheet, place: int, what: str) -> list[str]:
         where = f"line{'s' * (len(gaps) > 1)} {some([*map(str, gaps)], most=5)}"
         raise DataError(f"{sheet.file}: {what} is missing in {where}; expected a value in every row")
     return cells
+
+
+def _name(number: float) -> str:
+    """Return a number so that no other has this name."""
+    return str(int(number)) if number.is_integer() else repr(number)
 
 
 def _few(numbers: Sequence[float]) -> str:

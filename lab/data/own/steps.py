@@ -126,12 +126,17 @@ def _times(sheet: Sheet) -> tuple[tuple[str, ...], int | None]:
     """Return a label for each step, and the number of the column that they are from; None where there is none."""
     cells = sheet.cells(0)
     numbers = [number for number in sheet.numbers(0) if number is not None]
-    if not numbers and len(sheet.names) > 1:
+    if len(sheet.names) > 1 and (not numbers or _are_days(cells)):
         return tuple(cells), 0
     growth = {round(after - before, 9) for before, after in pairwise(numbers)}
     if len(sheet.names) > 1 and len(numbers) == len(cells) > 2 and len(growth) == 1 and growth.pop() > 0:
         return tuple(cells), 0
     return tuple(f"step {i + 1}" for i in range(len(cells))), None
+
+
+def _are_days(cells: Sequence[str]) -> bool:
+    """Return whether numbers are days, as in 20261129."""
+    return all(len(cell) == 8 and cell.isdecimal() for cell in cells) and bool(dates_of(cells))
 
 
 def _useless(sheet: Sheet, name: str) -> str | None:

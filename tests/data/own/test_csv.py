@@ -42,6 +42,9 @@ def test_headless_files_have_numbered_columns() -> None:
     assert len(sheet.rows) == 2
     assert "is read as data" in sheet.notes[0]
     assert parse_sheet(b"size,2020\n3,4\n", "t.csv").names == ("size", "2020")
+    years = parse_sheet(b"day,2019,2020\n2026-01-01,3,4\n2026-01-02,5,6\n", "t.csv")
+    assert years.names == ("day", "2019", "2020"), "a text above dates"
+    assert parse_sheet(b"2026-01-01,3\n2026-01-02,5\n", "t.csv").headless
     assert parse_sheet(b"0,1\n3,4\n", "t.csv").names == ("0", "1"), "pandas numbers columns without names"
     assert parse_sheet(b",a\n0,x\n", "t.csv").names == ("column 1", "a"), "pandas leaves the index without a name"
 

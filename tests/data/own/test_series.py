@@ -36,6 +36,14 @@ def test_times_are_optional() -> None:
     assert steps("a,b\n5,3\n1,1\n2,2\n").columns == ("a", "b")
 
 
+def test_days_may_be_numbers() -> None:
+    days = "".join(f"2026{1 + t // 28:02d}{1 + t % 28:02d},{t % 5}\n" for t in range(60))
+    found = steps(f"day,x\n{days}")
+    assert (found.columns, found.times[0], found.period) == (("x",), "20260101", 7)
+    assert steps(f"n,x\n{days.replace('2026', '2999')}").columns == ("x",)
+    assert steps("sold,x\n20261301,5\n20269901,6\n20260101,7\n").columns == ("sold", "x"), "no days"
+
+
 def test_seasons_follow_from_dates() -> None:
     days = "".join(f"2020-01-{t + 1:02d},{t}\n" for t in range(20))
     hours = "".join(f"2020-01-01T{t:02d}:00,{t}\n" for t in range(20))

@@ -85,6 +85,13 @@ def test_numbers_are_classes_in_order(prepared: Prepared) -> None:
     assert prepared(rows).spec.target == Classes(3, ("2", "9", "10"))
 
 
+@pytest.mark.parametrize("first", [400_638_133_393_100, 1_234_567_890_123_456_789])
+def test_long_numbers_are_different_classes(prepared: Prepared, first: int) -> None:
+    """Such as bar codes, and ids that a float64 cannot tell apart."""
+    rows = [("x", "y")] + [(i / 10, first + i % 3) for i in range(30)]
+    assert prepared(rows).spec.target == Classes(3, tuple(str(first + i) for i in range(3)))
+
+
 def test_target_may_stand_anywhere(prepared: Prepared) -> None:
     rows = [("y", "x", "z")] + [(i % 2, i / 10, i % 5) for i in range(30)]
     data = prepared(rows, target="y")
