@@ -19,6 +19,8 @@ from torch import Tensor
 from lab.errors import DataError
 
 LOWEST, LOUDEST = -32_768, 32_767  # of 16-bit samples
+FASTEST = 1_000_000
+"""Samples per second: what a damaged header says would be resampled by a filter that fits into no memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +55,7 @@ def read_wav(file: Path | BinaryIO, name: str = "") -> tuple[Tensor, int]:
         file: its path, or the open file.
         name: of the file, for messages; by default its path.
 
-    Raises DataError where it is missing, no wav file, compressed, or empty.
+    Raises DataError where it is missing, no wav file, compressed, or empty, or where its rate cannot be.
     """
     from scipy.io import wavfile  # 0.3 s; Python's own module reads no 24-bit files of other programs, and no fractions
 
@@ -71,6 +73,8 @@ def read_wav(file: Path | BinaryIO, name: str = "") -> tuple[Tensor, int]:
         raise DataError(f"{name} cannot be read as a wav file: {_reason(content, error)}") from error
     if not levels.size:
         raise DataError(f"{name} has no samples")
+    if not 0 < rate <= FASTEST:
+        raise DataError(f"{name} says that it has {rate:,} samples per second; expected from 1 to {FASTEST:,}")
     return torch.from_numpy(_mono(levels, name)), int(rate)
 
 

@@ -125,6 +125,16 @@ def test_sounds_have_no_folds(tmp_path: Path) -> None:
         Sounds(path=str(tmp_path), fold=1)
 
 
+@pytest.mark.parametrize("rate", [0, 1_000_003])
+def test_rates_that_cannot_be_are_refused(rate: int) -> None:
+    file = io.BytesIO()
+    wavfile.write(file, 8_000, np.ones(4, np.int16))
+    content = bytearray(file.getvalue())
+    content[24:32] = struct.pack("<II", rate, 2 * rate)
+    with pytest.raises(DataError, match=rf"a says that it has {rate:,} samples per second"):
+        read_wav(io.BytesIO(content), "a")
+
+
 def test_bad_folders_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = folder(tmp_path / "calls", each=3)
     path = save(place / "low" / "empty.wav", np.zeros(0))
