@@ -126,10 +126,15 @@ def settings_of(row: Row) -> Mapping[str, Any]:
 
 
 def shortened(row: Row, run: Run) -> str:
-    """Return how a run was shorter than its row asks for, in words; empty where it was not."""
+    """Return how a run was shorter than its row asks for, in words; empty where it was not.
+
+    Lengths in steps and in epochs do not compare: such a run counts as shorter.
+    """
     wanted = _lengths(read(shipped()[row.experiment]), row.settings)
     had = {name: run.value(name) for name in LENGTHS}
-    if had == wanted:
+    given = {name: length for name, length in had.items() if length is not None}
+    as_long = given and all(wanted[name] is not None and length >= wanted[name] for name, length in given.items())
+    if had == wanted or as_long:
         return ""
     return f"a shortened budget: {_told(had)} of {_told(wanted)}"
 

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from lab.errors import ConfigError
 from lab.published import plan, table
 from lab.published import results as module
 from lab.published.drawing import draw
-from lab.published.results import Result, results
+from lab.published.results import Result, results, shortened
 from lab.published.table import Row, Table, read_table, tables
 from lab.runs.select import Run
 from lab.runs.summary import local_runs
@@ -102,6 +103,22 @@ def test_full_run_stands_before_a_short_one() -> None:
     runs = [Run(record) for record in local_runs(RUNS)]
     assert results(WIDE, runs)[0].verdict == "met"
     assert results(WIDE, runs)[1].run is None
+
+
+@pytest.mark.parametrize(
+    ("had", "shorter"),
+    [
+        ({"trainer.max_epochs": 2}, False),
+        ({"trainer.max_epochs": 3}, False),
+        ({"trainer.max_epochs": 1}, True),
+        ({"trainer.max_epochs": 3, "trainer.max_steps": 5}, True),
+        ({"trainer.max_steps": 10_000}, True),
+        ({}, True),
+    ],
+)
+def test_a_longer_run_is_not_shortened(had: dict[str, int], shorter: bool) -> None:
+    run: Any = SimpleNamespace(value=had.get)
+    assert bool(shortened(WIDE.rows[0], run)) is shorter
 
 
 def test_another_metric_has_no_verdict() -> None:
