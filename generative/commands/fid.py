@@ -43,7 +43,9 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
     if options.count < LEAST:
         raise ConfigError(f"-n must be at least {LEAST:,}, received {options.count:,}: Inception has so many features")
     real = test_images(record, rest, options, options.count)
-    with using(record, options):
+    if len(real) < LEAST:
+        raise ConfigError(f"{record.run_id} has {len(real):,} test images, and {LEAST:,} are needed at least")
+    with using(record, options), model.at_rest(seed=0):
         found = inception_distance(model.generate, real.to(model.device), options.count, options.weights)
     print_line(f"FID {found:.2f}: {count(options.count, 'sample')} beside {count(len(real), 'test image')}")
     return 0
