@@ -23,7 +23,7 @@ from lab.config.types import Collected, FromRun
 from lab.configuration import Config
 from lab.console.notices import notice
 from lab.console.wording import near, some, word
-from lab.data.collected import require_made
+from lab.data.collected import folder_of, rehearsed, require_made
 from lab.errors import ConfigError, nearest
 from lab.runs.artifacts import COPIES, artifact_at, is_whole
 from lab.runs.select import is_own_run
@@ -99,14 +99,19 @@ def needs_of(
     return needs
 
 
-def require_collected(config: Config) -> None:
+def require_collected(config: Config, *, fast_dev_run: bool = False) -> None:
     """Raise MissingDataError where a data set that a command makes is not there. One whose files the config names by
-    `path`, beside it, is not needed."""
-    for place, value in _settings(config, Collected):
+    `path`, beside it, is not needed. A fast-dev run takes one of a fast-dev run where there is no other."""
+    for place, value in list(_settings(config, Collected)):
         beside = setting(config.as_dict(), place.replace(".init_args", "").rpartition(".")[0])
-        given = beside.get("init_args", beside)
-        if not given.get("path"):
-            require_made(Collected(**value), hint=", or add --make-needed")
+        given, wanted = beside.get("init_args", beside), Collected(**value)
+        if given.get("path"):
+            continue
+        if fast_dev_run and not folder_of(wanted).exists() and folder_of(rehearsed(wanted)).exists():
+            config.record(f"{place}.name", rehearsed(wanted).name)
+            config.instantiate({})
+        else:
+            require_made(wanted, hint=", or add --make-needed")
 
 
 def pin(config: Config, needs: Sequence[Need]) -> None:

@@ -72,12 +72,15 @@ class Recipe:
         pixels = ["--pixels", self.pixels] if self.pixels else []
         return ["collect", self.env, "--policy", self.policy, "-n", str(self.n), *pixels, "--seed", str(self.seed)]
 
-    def make(self, folder: Path, runs: Path, *, trust: bool | None = None) -> dict[str, Any]:
+    def make(
+        self, folder: Path, runs: Path, *, fast_dev_run: bool = False, trust: bool | None = None
+    ) -> dict[str, Any]:
         """Record the episodes as `folder`, and return the description of the data set.
 
         Args:
             folder: of the data set, which must not exist.
             runs: folder of all runs, where the policy is looked for.
+            fast_dev_run: whether the policy of an experiment may be that of a fast-dev run.
             trust: whether somebody else's run or config is taken for the user's own.
 
         Raises ConfigError for an environment, a policy or a folder that will not do, DataError where the steps do not
@@ -88,7 +91,7 @@ class Recipe:
         from lab.data.own.episodes import require_free, write_episodes
 
         require_free(folder)
-        source = source_of(self.env, self.policy, runs, trust=trust)
+        source = source_of(self.env, self.policy, runs, fast_dev_run=fast_dev_run, trust=trust)
         arrays, description = record(source, steps=self.n, seed=self.seed, size=self.size)
         made = {"command": "collect", "options": self.as_dict()}
         return write_episodes(folder, arrays, made | description)

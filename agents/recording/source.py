@@ -12,19 +12,20 @@ from agents.trained import TrainedAgent
 from lab.config.files import read
 from lab.config.shipped import shipped
 from lab.configuration import load
-from lab.console.wording import some
+from lab.console.wording import some, word
 from lab.errors import ConfigError, nearest
 from lab.evaluation import load_run
 from lab.needs import MissingArtifactError
-from lab.runs.select import find_run
-from lab.runs.summary import read_summary
+from lab.runs.select import find_run, is_own_run
+from lab.runs.summary import local_runs, read_summary
 
 RANDOM = "random"
 
 
-def source_of(env: str, policy: str, runs: Path, *, trust: bool | None = None) -> Source:
+def source_of(env: str, policy: str, runs: Path, *, fast_dev_run: bool = False, trust: bool | None = None) -> Source:
     """Return the environment that `env` names, a Gymnasium id or an experiment, and what `policy` names, `random` or
-    a run. Raises ConfigError where there is none, or where the two do not fit."""
+    a run. An experiment means its newest completed run, and no fast-dev run unless `fast_dev_run`. Raises ConfigError
+    where there is none, or where the two do not fit."""
     settings = _settings(env, trust)
     try:
         made = settings.make()
@@ -36,7 +37,7 @@ def source_of(env: str, policy: str, runs: Path, *, trust: bool | None = None) -
     settings = settings.with_own_generators()
     if policy == RANDOM:
         return Source(settings, None, {"kind": RANDOM})
-    record = read_summary(_run_of(policy, runs))
+    record = read_summary(_run_of(policy, runs, fast_dev_run))
     if record.can and "act" not in record.can:
         raise ConfigError(f"{record.run_id} is a {record.name}, which cannot act; name a run of an agent")
     agent = load_run(record, device="cpu", trust=trust)
@@ -55,16 +56,18 @@ def source_of(env: str, policy: str, runs: Path, *, trust: bool | None = None) -
     return Source(settings, agent.agent, {"kind": "run", "run_id": record.run_id, "experiment": record.name})
 
 
-def _run_of(policy: str, runs: Path) -> Path:
-    """Return the folder of a run. Raises MissingArtifactError for an experiment that has no run, ConfigError for any
-    other name that is none of a run."""
-    try:
+def _run_of(policy: str, runs: Path, fast_dev_run: bool) -> Path:
+    """Return the folder of a run. Raises MissingArtifactError for an experiment that has no fitting run, ConfigError
+    for any other name that is none of a run."""
+    named = [run for run in local_runs(runs) if run.name == policy]
+    if Path(policy).is_dir() or not (named or policy in _experiments()):
         return find_run(policy, runs)
-    except ConfigError as error:
-        if policy not in _experiments():
-            raise
-        message = f"there is no run of {policy} in {runs} whose agent could act; `lab run {policy}` trains one"
-        raise MissingArtifactError(message, policy) from error
+    done = [run for run in named if run.status == "completed" and (fast_dev_run or not run.fast_dev_run)]
+    if not done:
+        message = f"there is no run of {policy} in {runs} that is complete and no fast-dev run, whose agent could act"
+        known = policy if policy in _experiments() else None
+        raise MissingArtifactError(f"{message}; `lab run {word(policy)}` trains one", known)
+    return next(filter(is_own_run, reversed(done)), done[-1]).dir
 
 
 def _settings(env: str, trust: bool | None) -> EnvSettings:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -29,8 +29,9 @@ class Recipe(Protocol):
     def words(self) -> list[str]:
         """Return the command without where the data go, as words of the shell after `lab`."""
 
-    def make(self, folder: Path, runs: Path) -> None:
-        """Make the data set in `folder`, with all of it or not at all. Trained policies are looked for in `runs`."""
+    def make(self, folder: Path, runs: Path, *, fast_dev_run: bool = False) -> None:
+        """Make the data set in `folder`, with all of it or not at all. Trained policies are looked for in `runs`, those
+        of fast-dev runs only if `fast_dev_run`."""
 
 
 class MissingDataError(DataError):
@@ -67,6 +68,12 @@ def folder_of(wanted: Collected) -> Path:
     if not is_name(wanted.name):
         raise ConfigError(f"a data set that is collected needs a name of its own, received {wanted.name!r}")
     return data_dir() / wanted.name
+
+
+def rehearsed(wanted: Collected) -> Collected:
+    """Return the data set that a fast-dev run makes by a policy of another fast-dev run: under a name of its own, so
+    that no other run takes it for what it needs."""
+    return replace(wanted, name=f"{wanted.name}-fast-dev")
 
 
 def require_made(wanted: Collected, hint: str = "") -> Path:

@@ -17,6 +17,8 @@ from agents.imitation.acting import Cloned, Random
 from agents.recording.recipe import Recipe
 from lab.capabilities import capabilities_of
 from lab.data import Recorded
+from lab.data.catalog import data_dir
+from lab.data.collected import MissingDataError
 from lab.data.own.episodes import write_episodes
 from lab.data.spec import Classes, DataSpec, InputSpec
 from lab.encoders import MLP
@@ -112,11 +114,19 @@ def test_chance_is_repeated() -> None:
 
 
 def test_missing_agent_is_trained_first() -> None:
-    """If --make-needed asks for it; else the message names its experiment."""
+    """If --make-needed asks for it; else the message names its experiment. What an agent of a fast-dev run did is no
+    data for any other run."""
     options: dict[str, Any] = {"env": "CartPole-v1", "policy": "ppo-cartpole", "n": 300, "seed": 0}
     with pytest.raises(MissingArtifactError, match=r"no run of ppo-cartpole in .* `lab run ppo-cartpole` trains one"):
         Recipe(**options).make(Path("mine"), Path("runs"))
     changed = {"data.collected.options": options, "data.batch_size": 32, "model.encoder.hidden": [4]}
     run = lab.run("imitate-cartpole", changed, runs_dir="runs", make_needed=True, fast_dev_run=True)
-    assert run.dataset["name"] == "cartpole-balanced"
+    assert run.dataset["name"] == "cartpole-balanced-fast-dev"
     assert [path.name for path in Path("runs").iterdir() if path.is_dir()].count("ppo-cartpole") == 1
+    again = lab.run("imitate-cartpole", changed, runs_dir="runs", fast_dev_run=True)
+    assert again.dataset == run.dataset
+    assert not (data_dir() / "cartpole-balanced").exists()
+    with pytest.raises(MissingDataError, match=r"cartpole-balanced is not in"):
+        lab.run("imitate-cartpole", changed, runs_dir="runs")
+    with pytest.raises(MissingArtifactError, match=r"no run of ppo-cartpole in .* no fast-dev run"):
+        Recipe(**options).make(Path("mine"), Path("runs"))
