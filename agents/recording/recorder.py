@@ -26,6 +26,7 @@ from lab.errors import ConfigError
 from lab.experiment.threads import thread_count
 from lab.runs.summary import versions
 from lab.system.memory import require_memory
+from lab.tracking.redact import redact
 
 Array = np.ndarray[Any, Any]
 STATES: dict[type, tuple[str, ...]] = {
@@ -111,7 +112,9 @@ def record(
                 rows[name][step] = one
             progress.update(step + 1)
     return rows, {
-        "environment": {"id": settings.id, "kwargs": _plain(settings.kwargs), "wrappers": _names(settings.wrappers)},
+        "environment": redact(
+            {"id": settings.id, "kwargs": _plain(settings.kwargs), "wrappers": _names(settings.wrappers)}
+        ),
         "policy": source.policy,
         "seed": seed,
         "count": steps,

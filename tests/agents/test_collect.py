@@ -71,7 +71,7 @@ class OneBuffer(gym.Env[Any, Any]):
 
     action_space = gym.spaces.Discrete(2)
 
-    def __init__(self, dtype: str, shape: tuple[int, ...]) -> None:
+    def __init__(self, dtype: str = "float32", shape: tuple[int, ...] = (3,), password: str = "") -> None:
         self.observation_space = gym.spaces.Box(0, 255, shape, np.dtype(dtype).type)
         self.buffer = np.zeros(shape, dtype)
 
@@ -92,6 +92,13 @@ def test_what_is_seen_before_the_action_is_kept(dtype: str, shape: tuple[int, ..
     assert rows["observations"].reshape(8, -1)[:, 0].tolist() == [0, 1, 2, 3, 0, 1, 2, 3]
     if "states" in rows:
         assert np.array_equal(rows["states"], rows["observations"])
+
+
+def test_secrets_are_not_recorded() -> None:
+    gym.register("OneBuffer-v0", OneBuffer, disable_env_checker=True)
+    settings = EnvSettings("OneBuffer-v0", kwargs={"password": "open sesame"})
+    _, told = record(Source(settings, None, {}), steps=8, seed=0, size=None)
+    assert told["environment"]["kwargs"] == {"password": "[redacted]"}
 
 
 def test_steps_replay_in_the_environment() -> None:
