@@ -111,6 +111,7 @@ class EBM(ImageGenerator):
         }
 
     def adapt(self, data: DataModule) -> None:
+        super().adapt(data)
         with own_randomness(CPU, seed=0):
             self.means.copy_(pixel_means(data, CPU))
             self.chains.copy_(self._begun(len(self.chains)))

@@ -102,6 +102,7 @@ class RBM(ImageGenerator):
 
     def adapt(self, data: DataModule) -> None:
         """Begin with pixels as bright as the training images' (Hinton 2012, section 8), and the chains there."""
+        super().adapt(data)
         means = pixel_means(data, CPU).flatten()
         with torch.no_grad(), own_randomness(CPU, seed=0):
             self.base.copy_(means.logit())

@@ -83,6 +83,7 @@ class RealNVP(ImageGenerator):
         }
 
     def adapt(self, data: DataModule) -> None:
+        super().adapt(data)
         cpu = torch.device("cpu")
         images, _ = next(iter(training_batches(data, cpu, 0, batch_size=FIRST)))
         with own_randomness(cpu, seed=0):

@@ -16,6 +16,7 @@ from lab.console.notices import notice
 from lab.data.base import DataModule
 from lab.data.batch import Batch
 from lab.data.spec import DataSpec
+from lab.errors import ConfigError
 from lab.system.randomness import kept_randomness
 from lab.training import Model
 from lab.training.captions import named_rows
@@ -66,6 +67,17 @@ class ImageGenerator(Model):
     def judged(self) -> dict[str, str]:
         """What the judge's figures mean, for `descriptions`; empty where there is no judge."""
         return descriptions(self.fid_samples, self.judge.classes) if self.judge else {}
+
+    def adapt(self, data: DataModule) -> None:
+        """Raise ConfigError where the judge cannot be trained on these data: before the generator is, not after it."""
+        super().adapt(data)
+        if self.judge:
+            try:
+                data.unchanged(self.device)
+            except ConfigError as error:
+                raise ConfigError(
+                    f"{error}, which the judge of samples needs; model.fid_samples=null is without"
+                ) from error
 
     def settle(self, data: DataModule) -> None:
         if self.judge:

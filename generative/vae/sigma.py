@@ -78,6 +78,7 @@ class SigmaVAE(ImageGenerator):
     def adapt(self, data: DataModule) -> None:
         """Take the mean training image, and the standard deviation of all pixels from it. Encoder and decoder see what
         differs from the mean image, in this unit: most of a frame never changes."""
+        super().adapt(data)
         images = torch.cat([x for x, _ in training_batches(data, self.ground.device, seed=0)])
         self.ground.copy_(images.mean(0))
         self.spread.copy_((images - self.ground).square().mean().sqrt().clamp(min=math.sqrt(LEAST)))

@@ -88,6 +88,7 @@ class VAE(ImageGenerator):
             glorot(self.posterior, self.decoder, *([] if isinstance(encoder, Pretrained) else [self.encoder]))
 
     def adapt(self, data: DataModule) -> None:
+        super().adapt(data)
         if self.initial == "glorot":
             begin_at(mean_image([x for x, _ in training_batches(data, self.device, seed=0)]), self.decoder)
 

@@ -14,12 +14,14 @@ import generative.judges.classifier
 import lab
 from generative.judges.classifier import Judge
 from generative.judges.frechet import frechet_distance
+from generative.judges.generator import ImageGenerator
 from generative.judges.judgement import Judgement
 from generative.judges.neighbours import coverage, nearest, precision_and_recall, radii
 from generative.vae.vae import VAE
-from lab.data import Images
+from lab.data import DataModule, Images
 from lab.data.augment import Augment
 from lab.encoders import MLP
+from lab.errors import ConfigError
 from lab.saving.checkpoint import load, publish
 from tests.data.own.test_images import folder as image_folder
 
@@ -160,6 +162,27 @@ def test_each_size_has_a_judge_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_p
 
     alone = learned(27, "one")
     assert learned(28, "two") != learned(27, "two") == alone, "what other runs have left behind changes nothing"
+
+
+class Noise(ImageGenerator):
+    """Draws noise."""
+
+    def losses(self, batch: Any) -> dict[str, torch.Tensor]:
+        raise NotImplementedError
+
+    def generate(self, count: int, labels: torch.Tensor | None = None) -> torch.Tensor:
+        return torch.rand(count, 1, 28, 28)
+
+
+def test_data_that_cannot_be_judged_are_refused_at_once() -> None:
+    class Bare(Images):
+        unchanged = DataModule.unchanged
+
+    data = Bare(name="digits", batch_size=32)
+    data.prepare()
+    Noise(data.spec, None).adapt(data)
+    with pytest.raises(ConfigError, match=r"Bare does not give .* which the judge of samples needs"):
+        Noise(data.spec, 300).adapt(data)
 
 
 def test_a_rehearsal_keeps_no_judge(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
