@@ -167,14 +167,15 @@ def read_bytes(path: Path) -> bytes:
 
 
 def _splits(folder: Path) -> list[tuple[Side | None, Path]]:
-    """Return the folders of the splits; the folder itself where there are none."""
+    """Return the folders of the splits, several of one where it has several names; the folder itself where there are
+    none."""
     if not folder.is_dir():
         raise ConfigError(f"data.path: expected a folder with a folder for each class, but {folder} is a file")
-    found = {SIDES[path.name.lower()]: path for path in _folders(folder) if path.name.lower() in SIDES}
+    found = [(SIDES[path.name.lower()], path) for path in _folders(folder) if path.name.lower() in SIDES]
     # A class may be called `train` or `test`: the folder of a split holds folders.
-    if not all(_folders(path) for path in found.values()) or "train" not in found:
+    if not all(_folders(path) for _, path in found) or "train" not in [side for side, _ in found]:
         return [(None, folder)]
-    return list(found.items())
+    return list(found)
 
 
 def _require_known(found: Sequence[tuple[Side | None, str, Path]], folder: Path) -> None:

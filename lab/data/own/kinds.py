@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -78,13 +79,25 @@ def kinds_of(place: Path) -> list[Kind]:
     if (place / DESCRIPTION).is_file():
         return ["episodes"]
     kinds = Counter[Kind]()
-    files = (Path(inner, name) for inner, _, names in os.walk(place) for name in names if not name.startswith("."))
+    files = (path for path in _below(place) if not path.name.startswith("."))
     for path in islice(files, LOOKED_AT):
         if path.parent == place and IDX.fullmatch(path.name):
             return ["idx"]
         if (kind := BY_ENDING.get(path.suffix.lower())) is not None:
             kinds[kind] += 1
     return [kind for kind, _ in kinds.most_common()]
+
+
+def _below(place: Path) -> Iterator[Path]:
+    """Yield the files below a folder. Classes may be links to folders, and lie in the folder or in those of splits."""
+    home = place.resolve()
+    for inner, folders, names in os.walk(place):
+        yield from (Path(inner, name) for name in names)
+        if place not in (Path(inner), Path(inner).parent):
+            continue
+        for link in (Path(inner, name) for name in folders if Path(inner, name).is_symlink()):
+            if not home.is_relative_to(link.resolve()):
+                yield from (Path(outer, name) for outer, _, others in os.walk(link) for name in others)
 
 
 def require_kind(place: Path, *wanted: Kind) -> Kind | None:

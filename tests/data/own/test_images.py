@@ -111,6 +111,26 @@ def test_own_splits_are_kept(tmp_path: Path) -> None:
         prepared(tmp_path)
 
 
+def test_classes_may_be_links(tmp_path: Path) -> None:
+    place, linked, split = folder(tmp_path / "photos"), tmp_path / "linked", tmp_path / "split"
+    linked.mkdir()
+    for one in (*place.iterdir(), tmp_path):  # the last leads back
+        (linked / one.name).symlink_to(one)
+    assert prepared(linked).spec == prepared(place).spec
+    for name in ("train", "test"):
+        (split / name).mkdir(parents=True)
+        for one in place.iterdir():
+            (split / name / one.name).symlink_to(one)
+    assert len(labels(prepared(split), "test")) == 20
+
+
+def test_a_split_may_have_two_folders(tmp_path: Path) -> None:
+    for name in ("train", "Training", "test"):
+        folder(tmp_path / name, each=3)
+    data = prepared(tmp_path, val_size=0)
+    assert (len(labels(data, "train")), len(labels(data, "test"))) == (12, 6)
+
+
 def test_classes_may_be_called_as_splits(tmp_path: Path) -> None:
     data = prepared(folder(tmp_path, classes=("bus", "test", "train")))
     assert data.spec.target == Classes(3, ("bus", "test", "train"))
