@@ -89,7 +89,8 @@ class OwnRatings(NamedTuple):
 
 
 def ratings_of(sheet: Sheet, fold: int, folds: int) -> OwnRatings:
-    """Return the ratings: of the columns `user`, `item` and `rating` where there are such, else of the first three.
+    """Return the ratings: of the columns `user`, `item` and `rating` where there are such, also in capitals, else of
+    the first three.
 
     One of the folds is tested, counted from 1. Ratings of one item by one user are in the same fold. The folds depend
     on the rows alone.
@@ -100,7 +101,8 @@ def ratings_of(sheet: Sheet, fold: int, folds: int) -> OwnRatings:
     names = ("user", "item", "rating")
     if len(sheet.names) < 3:
         raise DataError(f"{sheet.file} has {count(len(sheet.names), 'column')}; expected three: user, item and rating")
-    columns = names if set(names) <= set(sheet.names) else sheet.names[:3]
+    known = {name.casefold(): name for name in sheet.names}
+    columns = tuple(known[name] for name in names) if set(names) <= known.keys() else sheet.names[:3]
     users, items, cells = (sheet.cells(sheet.names.index(name)) for name in columns)
     ratings = []
     for row, line in enumerate(sheet.lines):

@@ -112,6 +112,11 @@ def steps_of(sheet: Sheet, columns: Sequence[str] | None) -> Steps:
     if left_out:
         notes.append(f"columns of {sheet.file} that are left out: {named(left_out)}")
     values, (period, odd) = _values(sheet, names), _require_order(sheet, times)
+    if not columns and at is None and len(names) > 1 and bool((values[1:, 0] > values[:-1, 0]).all()):
+        notes.append(
+            f"{sheet.file}: {names[0]} grows in every row, and is forecast as every other column; if it is a time, "
+            "--data.columns names the others"
+        )
     if odd:
         notes.append(odd)
     elif period == 1 and at is not None and not dates_of(times) and sheet.number(times[0]) is None:

@@ -55,6 +55,14 @@ def test_other_columns_are_told(tmp_path: Path) -> None:
     assert prepared(tmp_path / "own.csv", ROWS, "").notes[0].startswith("the first line of own.csv has numbers")
 
 
+def test_capitals_do_not_matter(tmp_path: Path) -> None:
+    rows = [(rating, user, item) for user, item, rating in ROWS]
+    data = prepared(tmp_path / "own.csv", rows, "Rating,USER,Item")
+    found = [*named(data, data.train(CPU, 0)), *named(data, data.validation(CPU)), *named(data, data.test(CPU))]
+    assert sorted(found) == sorted(ROWS)
+    assert data.spec.reader.columns == ("USER", "Item")  # type: ignore[union-attr]
+
+
 def test_pairs_are_read_by_name() -> None:
     ids = Ids(("ann", "bob"), ("7", "12"))
     given = ids.read(b"item,user,x\n12,ann,0\n7,bob,0\n", "new.csv")

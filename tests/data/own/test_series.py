@@ -44,6 +44,14 @@ def test_days_may_be_numbers() -> None:
     assert steps("sold,x\n20261301,5\n20269901,6\n20260101,7\n").columns == ("sold", "x"), "no days"
 
 
+def test_a_column_that_always_grows_is_told() -> None:
+    """It may be a time at unequal steps."""
+    text = "time,x\n" + "".join(f"{1_700_000_000 + 3_600 * t + 200 * (t % 3)},{t % 5}\n" for t in range(9))
+    assert "own.csv: time grows in every row, and is forecast" in steps(text).notes[0]
+    assert not steps(text, ["time", "x"]).notes, "it was chosen"
+    assert not steps(text.replace("time,x", "x").replace(",", ".")).notes, "there is no other"
+
+
 def test_seasons_follow_from_dates() -> None:
     days = "".join(f"2020-01-{t + 1:02d},{t}\n" for t in range(20))
     hours = "".join(f"2020-01-01T{t:02d}:00,{t}\n" for t in range(20))
