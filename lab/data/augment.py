@@ -15,6 +15,7 @@ from torch import Tensor
 from lab.config.roles import Roles
 from lab.config.types import NonNegativeFloat, NonNegativeInt, Probability
 from lab.data.batch import Batch
+from lab.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,17 @@ class Augment:
     stretch: NonNegativeFloat = 0.0
     shear: NonNegativeFloat = 0.0
     stroke: Probability = 0.0
+
+    def require_fitting(self, height: int, width: int) -> None:
+        """Raise ConfigError where images of this size would be black, or turned over by what leans."""
+        side = min(height, width)
+        for name, value in (("shift", self.shift), ("cutout", self.cutout)):
+            if value >= side:
+                raise ConfigError(
+                    f"data.augment.{name} must be below {side} pixels, the side of the images, received {value}"
+                )
+        if self.shear >= 90:
+            raise ConfigError(f"data.augment.shear must be below 90 degrees, received {self.shear:g}")
 
     def __call__(self, batch: Batch, generator: torch.Generator | None = None) -> Batch:
         """Return the batch with other images, `(B, C, H, W)`, float32. Random numbers are the generator's, or torch's

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from lab.configuration import load
+from lab.data import Images
 from lab.data.augment import Augment, cutout, flip, scale, shift, thicken, warp
 from lab.data.batch import Batch
 from lab.data.batches import TensorBatches
@@ -100,6 +101,13 @@ def test_config_names_the_changes() -> None:
         load("cnn-mnist", ["--data.augment.shfit=2"])
     with pytest.raises(ConfigError, match=r"data\.augment\.shift must be >= 0, received -1"):
         load("cnn-mnist", ["--data.augment.shift=-1"])
+
+
+@pytest.mark.parametrize("augment", [Augment(shift=28), Augment(cutout=28), Augment(shear=90)])
+def test_changes_that_leave_nothing_are_refused(augment: Augment) -> None:
+    data = Images(name="digits", augment=augment)
+    with pytest.raises(ConfigError, match=r"data\.augment\.\w+ must be below"):
+        data.prepare()
 
 
 def test_sizes_keep_the_centre() -> None:

@@ -95,6 +95,8 @@ class Images(DataModule):
         self.notes = loaded.notes
         self._whole = loaded.train
         images, _ = loaded.train
+        if self.augment:
+            self.augment.require_fitting(*images.shape[2:])
         self._train, self._validation = self._divided(loaded)
         if self.train_size:
             self._train = balanced(self._train, self.train_size, len(loaded.classes), self.subset)
