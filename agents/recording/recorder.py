@@ -131,8 +131,8 @@ def _act(env: EvalEnv, source: Source) -> Array:
     else:
         actions, env.memory = source.actor.act(stack([env.observation]), env.memory)
         action = actions[0]
+    taken = np.array(action)  # a copy: the environment may change it
     env.step(action)
-    taken = np.asarray(action)
     return taken.astype(np.float32 if taken.dtype.kind == "f" else np.int64)
 
 

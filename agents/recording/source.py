@@ -59,7 +59,7 @@ def source_of(env: str, policy: str, runs: Path, *, fast_dev_run: bool = False, 
 def _run_of(policy: str, runs: Path, fast_dev_run: bool) -> Path:
     """Return the folder of a run. Raises MissingArtifactError for an experiment that has no fitting run, ConfigError
     for any other name that is none of a run."""
-    named = [run for run in local_runs(runs) if run.name == policy]
+    named = [run for run in local_runs(runs) if run.name == policy and (not run.can or "act" in run.can)]
     if Path(policy).is_dir() or not (named or policy in _experiments()):
         return find_run(policy, runs)
     done = [run for run in named if run.status == "completed" and (fast_dev_run or not run.fast_dev_run)]

@@ -94,6 +94,22 @@ def test_what_is_seen_before_the_action_is_kept(dtype: str, shape: tuple[int, ..
         assert np.array_equal(rows["states"], rows["observations"])
 
 
+class ChangesActions(OneBuffer):
+    """Scales the actions that it is given, in place."""
+
+    action_space = gym.spaces.Box(-1, 1, (2,))  # type: ignore[assignment]
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        action *= 1_000
+        return super().step(action)
+
+
+def test_actions_are_those_that_were_chosen() -> None:
+    gym.register("ChangesActions-v0", ChangesActions, disable_env_checker=True)
+    rows, _ = record(Source(EnvSettings("ChangesActions-v0"), None, {}), steps=8, seed=0, size=None)
+    assert 0 < np.abs(rows["actions"]).max() <= 1
+
+
 def test_secrets_are_not_recorded() -> None:
     gym.register("OneBuffer-v0", OneBuffer, disable_env_checker=True)
     settings = EnvSettings("OneBuffer-v0", kwargs={"password": "open sesame"})
