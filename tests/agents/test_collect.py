@@ -86,7 +86,7 @@ class OneBuffer(gym.Env[Any, Any]):
 
 @pytest.mark.parametrize(("dtype", "shape"), [("uint8", (1, 8, 8)), ("float32", (3,))])
 def test_what_is_seen_before_the_action_is_kept(dtype: str, shape: tuple[int, ...]) -> None:
-    gym.register(f"OneBuffer-{dtype}-v0", OneBuffer, disable_env_checker=True)
+    gym.register(f"OneBuffer-{dtype}-v0", f"{__name__}:OneBuffer", disable_env_checker=True)
     settings = EnvSettings(f"OneBuffer-{dtype}-v0", kwargs={"dtype": dtype, "shape": shape})
     rows, _ = record(Source(settings, None, {}), steps=8, seed=0, size=None)
     assert rows["observations"].reshape(8, -1)[:, 0].tolist() == [0, 1, 2, 3, 0, 1, 2, 3]
@@ -105,13 +105,13 @@ class ChangesActions(OneBuffer):
 
 
 def test_actions_are_those_that_were_chosen() -> None:
-    gym.register("ChangesActions-v0", ChangesActions, disable_env_checker=True)
+    gym.register("ChangesActions-v0", f"{__name__}:ChangesActions", disable_env_checker=True)
     rows, _ = record(Source(EnvSettings("ChangesActions-v0"), None, {}), steps=8, seed=0, size=None)
     assert 0 < np.abs(rows["actions"]).max() <= 1
 
 
 def test_secrets_are_not_recorded() -> None:
-    gym.register("OneBuffer-v0", OneBuffer, disable_env_checker=True)
+    gym.register("OneBuffer-v0", f"{__name__}:OneBuffer", disable_env_checker=True)
     settings = EnvSettings("OneBuffer-v0", kwargs={"password": "open sesame"})
     _, told = record(Source(settings, None, {}), steps=8, seed=0, size=None)
     assert told["environment"]["kwargs"] == {"password": "[redacted]"}

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from lab.capabilities import Prediction
-from lab.cli.views.predictions import line_of, rows_of
+from lab.cli.views.predictions import in_file, line_of, rows_of
 from lab.data.inputs.reading import reader_of
 from lab.data.spec import Boxes, Classes, DataSpec, InputSpec, Masks
 from lab.encoders import ResNet, ViT
@@ -48,6 +48,21 @@ def test_masks_are_counted_and_keep_their_numbers() -> None:
     colours = np.asarray(found.picture.convert("RGB"))
     assert (colours[:, :5] == 0).all()
     assert (colours[:, 5:].max(2) == 255).all()
+
+
+@pytest.mark.parametrize(("any_size", "size"), [(False, (40, 8)), (True, (4_096, 512)), (True, (40, 8))])
+def test_boxes_of_resized_images_are_told_in_pixels_of_the_file(
+    any_size: bool, size: tuple[int, int], tmp_path: Path
+) -> None:
+    """A box around the right half of what the model sees is around the right half of the file's image."""
+    spec, path = DataSpec(IMAGES, Boxes(2)), tmp_path / "wide.png"
+    Image.new("L", size).save(path)
+    given = reader_of(spec, any_size=any_size).read(path.read_bytes(), "wide.png")
+    assert isinstance(given.inputs, Tensor)
+    height, width = given.inputs.shape[2:]
+    box = {"label": "b", "score": 0.5, "left": width / 2, "top": 0.0, "right": width, "bottom": height}
+    ((told,),) = (in_file(Prediction(things=[box]), given.scale, spec.target).things or (),)
+    assert told == {"label": "b", "score": 0.5, "left": size[0] / 2, "top": 0, "right": size[0], "bottom": size[1]}
 
 
 def test_boxes_are_told_in_pixels_of_the_image() -> None:

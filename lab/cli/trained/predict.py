@@ -58,7 +58,7 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
     shared.require_named(options.inputs)  # before PyTorch is loaded
     record, model = trained(options, "predict", rest)
     from lab.capabilities import Prediction
-    from lab.cli.views.predictions import line_of, rows_of
+    from lab.cli.views.predictions import in_file, line_of, rows_of
     from lab.data.inputs.reading import read_inputs, reader_of
 
     given = read_inputs(options.inputs, reader_of(model.spec, any_size=getattr(model, "any_size", False)))
@@ -67,7 +67,7 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
         for note in one.notes:
             say(note)
         with using(record, options):
-            predictions = list(_predictions(model, one.inputs))
+            predictions = [in_file(p, one.scale, model.spec.target) for p in _predictions(model, one.inputs)]
         predicted += [({"input": name, **label}, found) for label, found in zip(one.labels, predictions, strict=True)]
     if table:
         _require_others([table], [name for name, _ in given])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from lab.capabilities import Prediction
@@ -13,6 +14,28 @@ Row = dict[str, Any]
 
 NOTHING = "nothing"
 """Label of the row of an input in which nothing was found."""
+
+
+ACROSS, DOWN = ("left", "right"), ("top", "bottom")
+"""Sides of a box, in pixels."""
+
+
+def in_file(prediction: Prediction, scale: tuple[float, float], target: Target | None) -> Prediction:
+    """Return a prediction whose boxes are in pixels of the file's image, not of what it was resized to.
+
+    Args:
+        prediction: of a model, which saw the resized image.
+        scale: pixels of the file's image for each pixel that the model saw, across and down.
+        target: what is predicted.
+    """
+    if scale == (1, 1) or not isinstance(target, Boxes) or prediction.things is None:
+        return prediction
+    factors = {**dict.fromkeys(ACROSS, scale[0]), **dict.fromkeys(DOWN, scale[1])}
+    things = [
+        {name: round(one * factors[name], 1) if name in factors else one for name, one in thing.items()}  # type: ignore[operator]
+        for thing in prediction.things
+    ]
+    return replace(prediction, things=things)
 
 
 def rows_of(prediction: Prediction, told: Mapping[str, Any], target: Target | None) -> Iterator[Row]:

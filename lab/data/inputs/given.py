@@ -17,11 +17,13 @@ class Given:
         inputs: `(B, *spec.input.shape)`, or a dict of such tensors. A sequence may be shorter.
         labels: for each of the B what tells it from the others, such as `{"row": 3}`.
         notes: what was done to make them fit, one sentence each.
+        scale: pixels of the file's image for each pixel of the inputs, across and down; 1 where it was not resized.
     """
 
     inputs: Tensors
     labels: Sequence[Mapping[str, Any]]
     notes: Sequence[str] = ()
+    scale: tuple[float, float] = (1.0, 1.0)
 
 
 class Reader(Protocol):

@@ -46,7 +46,8 @@ class Images:
         elif image.ndim == 2:
             image = np.stack([image] * 3, -1)
         scaled = torch.from_numpy(image.astype(np.float32) / 255)  # (H, W, C)
-        return Given(scaled.permute(2, 0, 1).contiguous()[None], [{}], notes)
+        scale = (found[1] / wanted[1], found[0] / wanted[0])
+        return Given(scaled.permute(2, 0, 1).contiguous()[None], [{}], notes, scale)
 
 
 def _within(size: Size, longest: int) -> Size:
