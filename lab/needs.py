@@ -23,7 +23,7 @@ from lab.config.types import Collected, FromRun
 from lab.configuration import Config
 from lab.console.notices import notice
 from lab.console.wording import near, some, word
-from lab.data.collected import folder_of, rehearsed, require_made
+from lab.data.collected import folder_of, recipe_of, rehearsed, require_made
 from lab.errors import ConfigError, nearest
 from lab.runs.artifacts import COPIES, artifact_at, is_whole
 from lab.runs.select import is_own_run
@@ -112,6 +112,17 @@ def require_collected(config: Config, *, fast_dev_run: bool = False) -> None:
             config.instantiate({})
         else:
             require_made(wanted, hint=", or add --make-needed")
+
+
+def collect(wanted: Collected, runs: Path, *, fast_dev_run: bool) -> None:
+    """Make a data set. Raises MissingArtifactError where it needs an agent that no run has; for a fast-dev run that of
+    another one may act."""
+    try:
+        recipe_of(wanted).make(folder_of(wanted), runs)
+    except MissingArtifactError:
+        if not fast_dev_run:
+            raise
+        recipe_of(wanted).make(folder_of(rehearsed(wanted)), runs, fast_dev_run=True)
 
 
 def pin(config: Config, needs: Sequence[Need]) -> None:

@@ -9,15 +9,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from lab.config.types import Collected
 from lab.configuration import Config, load
 from lab.console.notices import notice
 from lab.console.wording import near
-from lab.data.collected import MissingDataError, folder_of, recipe_of, rehearsed
+from lab.data.collected import MissingDataError
 from lab.errors import DISK, DivergedError, OutOfMemoryError, SavingError, lack_of_memory
 from lab.experiment import Experiment, RunContext
 from lab.job import Job, prepare, with_fastest_threads
-from lab.needs import MissingArtifactError, Need, needs_of, require_collected
+from lab.needs import MissingArtifactError, Need, collect, needs_of, require_collected
 from lab.recording import TrainingTime, new_record, record_verdicts, status_of, timed, write_or_notice
 from lab.runs import summary
 from lab.runs.artifacts import FOLDER, seal
@@ -100,24 +99,13 @@ def find_needs(
                 if not make_needed or config.stranger is not None:
                     raise
                 notice(f"{config.common.name} needs {error.wanted.name}, which is collected first")
-                _collect(error.wanted, runs, fast_dev_run)
+                collect(error.wanted, runs, fast_dev_run=fast_dev_run)
         except MissingArtifactError as error:
             if not make_needed or error.experiment is None or error.experiment in made:
                 raise
             made.add(error.experiment)
             notice(f"{config.common.name} needs {error.experiment}, which runs first")
             run(error.experiment, runs_dir=runs, fast_dev_run=fast_dev_run, make_needed=True, announce=announce)
-
-
-def _collect(wanted: Collected, runs: Path, fast_dev_run: bool) -> None:
-    """Make a data set. Raises MissingArtifactError where it needs an agent that no run has; in a fast-dev run that of
-    another one may act."""
-    try:
-        recipe_of(wanted).make(folder_of(wanted), runs)
-    except MissingArtifactError:
-        if not fast_dev_run:
-            raise
-        recipe_of(wanted).make(folder_of(rehearsed(wanted)), runs, fast_dev_run=True)
 
 
 def carry_out(

@@ -16,7 +16,6 @@ EXAMPLE = "seed=0-4 or trainer.optimizer.lr=1e-3,1e-4"
 
 Settings = dict[str, Any]
 
-_PART = re.compile(r"""(?: [^,\[\]{}"'] | "[^"]*" | '[^']*' | \[ [^\]]* \]+ | \{ [^}]* \}+ )+""", re.VERBOSE)
 _RANGE = re.compile(r"(\d{1,10})-(\d{1,10})")
 
 
@@ -71,7 +70,7 @@ def as_words(settings: Mapping[str, Any]) -> list[str]:
 
 def _values(listed: str, word: str) -> list[Any]:
     found: list[Any] = []
-    for part in _PART.findall(listed):
+    for part in _parts(listed):
         if match := _RANGE.fullmatch(part):
             first, last = int(match[1]), int(match[2])
             if last - first >= MOST_RUNS:
@@ -82,6 +81,25 @@ def _values(listed: str, word: str) -> list[Any]:
     if not found:
         raise ConfigError(f"--vary expects values such as {EXAMPLE}, received {word!r}")
     return found
+
+
+def _parts(listed: str) -> list[str]:
+    """Cut a list at its commas, but not at those inside brackets and quotes. A quote begins a value, as in YAML: in
+    `don't` it is a letter."""
+    parts, level, quote, before = [""], 0, "", ","
+    for letter in listed:
+        if letter == "," and not level and not quote:
+            parts.append("")
+        else:
+            parts[-1] += letter
+        if quote:
+            quote = "" if letter == quote else quote
+        elif letter in "\"'" and before in ",[{:":
+            quote = letter
+        else:
+            level = max(0, level + (letter in "[{") - (letter in "]}"))
+        before = before if letter.isspace() else letter
+    return [part for part in parts if part]
 
 
 def _seeds(values: Sequence[Any]) -> list[int]:

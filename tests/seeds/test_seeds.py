@@ -457,6 +457,10 @@ def test_values_are_read() -> None:
         "d": ['"a,b"', "c"],
         "e": ["2-x"],
     }
+    assert read_vary(["f=don't,x],[[1,2],[3]],[[4]]", "g=[1,2"]) == {
+        "f": ["don't", "x]", "[[1,2],[3]]", "[[4]]"],
+        "g": ["[1,2"],
+    }
     assert combinations({"a": [1, 2], "seed": ["0", 1]}) == [
         {"a": 1, "seed": 0},
         {"a": 1, "seed": 1},

@@ -60,7 +60,14 @@ def test_boxes_of_resized_images_are_told_in_pixels_of_the_file(
     given = reader_of(spec, any_size=any_size).read(path.read_bytes(), "wide.png")
     assert isinstance(given.inputs, Tensor)
     height, width = given.inputs.shape[2:]
-    box = {"label": "b", "score": 0.5, "left": width / 2, "top": 0.0, "right": width, "bottom": height}
+    box: dict[str, str | float] = {
+        "label": "b",
+        "score": 0.5,
+        "left": width / 2,
+        "top": 0.0,
+        "right": width,
+        "bottom": height,
+    }
     ((told,),) = (in_file(Prediction(things=[box]), given.scale, spec.target).things or (),)
     assert told == {"label": "b", "score": 0.5, "left": size[0] / 2, "top": 0, "right": size[0], "bottom": size[1]}
 
