@@ -105,7 +105,7 @@ class Predicts(Protocol):
 
     def predict(self, inputs: Tensors) -> list[Prediction]:
         """Return one prediction for each of `inputs`, `(B, *spec.input.shape)`, or a dict of them. Images are in
-        [0, 1]."""
+        [0, 1]. A model of texts takes a mask too, `(B, T)`, which is true where a text is real."""
 
 
 @runtime_checkable

@@ -15,7 +15,9 @@ from torch import Tensor
 from lab.data.base import DataModule
 from lab.data.batch import Batch
 from lab.data.loader import testing_batches, training_batches
+from lab.data.tokenizers.words import Words
 from lab.nn.spectrogram import LogMelSpectrogram
+from supervised.word_counts import text_classifiers
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
@@ -35,8 +37,8 @@ def simple_classifiers(
     are among them where the training split is small.
 
     Sounds are described by the mean and the deviation of each band of their log-mel spectrogram over time. Images are
-    shrunk to at most 32x32 pixels. Where the inputs are neither sounds nor single float tensors of one size, only the
-    most frequent class is tried.
+    shrunk to at most 32x32 pixels. Texts have methods of their own, `supervised.word_counts`. Where the inputs are none
+    of these and no single float tensors of one size, only the most frequent class is tried.
 
     Args:
         data: prepared, with one class for each example.
@@ -51,6 +53,8 @@ def simple_classifiers(
 
     train = list(training_batches(data, CPU, seed=0))
     test = list(testing_batches(data, CPU))
+    if isinstance(getattr(data.spec.reader, "tokenizer", None), Words):
+        return text_classifiers(data.unchanged(CPU), test, metrics)  # no words dropped
     y_train, y_test = (torch.cat([labels for _, labels in split]) for split in (train, test))
     rate = getattr(data.spec.input, "sample_rate", None)
     plain = all(

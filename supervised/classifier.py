@@ -35,7 +35,8 @@ from supervised.seen import looked_at
 from supervised.sounds import Judged, heard, judged, spectrograms, spread
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from PIL.Image import Image
     from torchmetrics import Metric
@@ -109,6 +110,11 @@ class Classifier(Exportable):
             batches = training_batches(data, self.device, seed=0)
             self.scaling.fit(torch.cat([_rows(batch) for batch in batches]))
 
+    def probabilities(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return the probability of each class, `(B, classes)`, for inputs on any device."""
+        real = mask if mask is None else mask.to(self.device)
+        return self(inputs.to(self.device), real).softmax(1)  # type: ignore[no-any-return]
+
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         logits, (_, labels) = self(batch.inputs, batch.mask), batch
         accuracy = (logits.detach().argmax(1) == labels).float().mean()
@@ -149,10 +155,15 @@ class Classifier(Exportable):
     def baselines(self, data: DataModule) -> Mapping[str, Mapping[str, float]]:
         return simple_classifiers(data, self.metrics, scale=self.scaling is not None)
 
-    def predict(self, inputs: Tensor) -> list[Prediction]:
-        """Return the most probable class of each input and its probability, for `(B, *spec.input.shape)`."""
+    def artifacts(self) -> Mapping[str, Callable[[Path], None]]:
+        tokenizer = getattr(self.spec.reader, "tokenizer", None)
+        return {**super().artifacts(), **({"tokenizer": tokenizer.save} if tokenizer else {})}
+
+    def predict(self, inputs: Tensor, mask: Tensor | None = None) -> list[Prediction]:
+        """Return the most probable class of each input and its probability, for `(B, *spec.input.shape)`. Sequences may
+        have a mask, `(B, T)`."""
         with self.at_rest(seed=0):
-            probability, label = self(inputs.to(self.device)).softmax(1).max(1)
+            probability, label = self.probabilities(inputs, mask).max(1)
         return [Prediction(self.names[i], p) for i, p in zip(label.tolist(), probability.tolist(), strict=True)]
 
     def pictures(self, batch: Batch) -> dict[str, Image]:

@@ -17,8 +17,8 @@ from lab.config.roles import Roles
 from lab.config.types import Fraction, NonNegativeFloat, PositiveInt
 from lab.data.base import DataModule
 from lab.data.batch import Batch
-from lab.data.sets.tokenizers import Tokenizer
 from lab.data.spec import DataSpec, InputSpec
+from lab.data.tokenizers.base import Tokenizer
 from lab.encoders.base import Encoder, EncoderFactory
 from lab.encoders.contract import build_encoder
 from lab.errors import ConfigError

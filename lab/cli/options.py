@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
-from pathlib import Path
 
 from lab.errors import ConfigError
 
@@ -67,10 +67,10 @@ def as_json(parser: argparse.ArgumentParser, what: str = "print JSON") -> None:
 
 
 def require_named(words: Sequence[str]) -> None:
-    """Raise ConfigError where an INPUT is no file, no folder and not standard input, or where the latter is there
-    twice."""
+    """Raise ConfigError where an INPUT is no file, no folder, no sentence and not standard input, or where the latter
+    is there twice. Whether the model takes sentences is not known yet."""
     for word in words:
-        if word != "-" and not Path(word).exists():
+        if word != "-" and len(word.split()) < 2 and not os.path.exists(word):
             raise ConfigError(f"there is no file {word}")
     if words.count("-") > 1:
         raise ConfigError("standard input, -, can be read once")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lab.data.sets.images import Images
     from lab.data.sets.pairs import Ratings
     from lab.data.sets.recorded import Recorded
+    from lab.data.sets.sentences import Sentences
     from lab.data.sets.series import Series
     from lab.data.sets.tables import Table
     from lab.data.sets.texts import Text
@@ -35,6 +36,7 @@ __all__ = [
     "Ratings",
     "Recorded",
     "Scenes",
+    "Sentences",
     "Series",
     "Sounds",
     "Sprites",
@@ -57,6 +59,7 @@ __getattr__, __dir__ = lazily(
         "Ratings": "lab.data.sets.pairs",
         "Recorded": "lab.data.sets.recorded",
         "Scenes": "lab.data.generated.scenes",
+        "Sentences": "lab.data.sets.sentences",
         "Series": "lab.data.sets.series",
         "Sounds": "lab.data.sets.audio",
         "Sprites": "lab.data.generated.sprites",

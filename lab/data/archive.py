@@ -43,7 +43,7 @@ def members(dataset: Dataset, announce: Callable[[str], None] = lambda line: Non
     elif archive.md5:
         _verify_archive(archive, path, dataset)
     try:
-        found = read_archive(path, archive.members)
+        found = read_archive(path, archive.members, archive.outer)
         _verify(archive, found, path, dataset)
     except DataError as error:
         if here:
@@ -55,14 +55,14 @@ def members(dataset: Dataset, announce: Callable[[str], None] = lambda line: Non
     return found
 
 
-def read_archive(path: Path, pattern: str = "*") -> dict[str, bytes]:
-    """Return the files in a zip or tar archive whose names match `pattern`, sorted by name. The one folder that holds
-    everything else, where there is one, is no part of the names.
+def read_archive(path: Path, pattern: str = "*", outer: str = "") -> dict[str, bytes]:
+    """Return the files in a zip or tar archive whose names match `pattern`, sorted by name. The folder `outer` is no
+    part of the names, and without it the one folder that holds everything else, where there is one.
 
     Links and devices are left out. Raises DataError where it is no archive, is damaged, or is too large.
     """
     try:
-        found = dict(_zipped(path, pattern) if zipfile.is_zipfile(path) else _tarred(path, pattern))
+        found = dict(_zipped(path, pattern, outer) if zipfile.is_zipfile(path) else _tarred(path, pattern, outer))
     except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, ValueError) as error:
         raise DataError(f"{path} cannot be read as a zip or tar archive: {error}") from error
     if not found:
@@ -76,26 +76,27 @@ def content_hash(files: Mapping[str, bytes]) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def _zipped(path: Path, pattern: str) -> Iterator[tuple[str, bytes]]:
+def _zipped(path: Path, pattern: str, outer: str) -> Iterator[tuple[str, bytes]]:
     with zipfile.ZipFile(path) as archive:
         infos = [info for info in archive.infolist() if not info.is_dir()]
-        for name, info in _wanted({info.filename: info for info in infos}, pattern, lambda info: info.file_size):
+        named = {info.filename: info for info in infos}
+        for name, info in _wanted(named, pattern, outer, lambda info: info.file_size):
             yield name, archive.read(info)
 
 
-def _tarred(path: Path, pattern: str) -> Iterator[tuple[str, bytes]]:
+def _tarred(path: Path, pattern: str, outer: str) -> Iterator[tuple[str, bytes]]:
     with tarfile.open(path) as archive:
         infos = {info.name: info for info in archive if info.isfile()}
-        for name, info in _wanted(infos, pattern, lambda info: info.size):
+        for name, info in _wanted(infos, pattern, outer, lambda info: info.size):
             file = archive.extractfile(info)
             assert file is not None
             yield name, file.read()
 
 
-def _wanted(infos: Mapping[str, Info], pattern: str, size: Callable[[Info], int]) -> list[tuple[str, Info]]:
+def _wanted(infos: Mapping[str, Info], pattern: str, outer: str, size: Callable[[Info], int]) -> list[tuple[str, Info]]:
     tops = {name.partition("/")[0] for name in infos}
-    outer = f"{tops.pop()}/" if len(tops) == 1 else ""
-    inner = {name.removeprefix(outer): info for name, info in infos.items()}
+    outer = outer or (tops.pop() if len(tops) == 1 else "")
+    inner = {name.removeprefix(f"{outer}/") if outer else name: info for name, info in infos.items()}
     wanted = [(name, info) for name, info in inner.items() if fnmatchcase(name, pattern)]
     if (total := sum(size(info) for _, info in wanted)) > MOST_BYTES:
         raise DataError(f"the archive holds {total:,} bytes of files; at most {MOST_BYTES:,} are read")

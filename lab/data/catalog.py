@@ -52,6 +52,8 @@ class RemoteArchive:
             outermost folder.
         content: sha256 over the wanted files, as `lab.data.archive.content_hash` has it; "" where only `md5` is known.
         md5: of the archive; "" where the publisher packs it anew, so that only its content can be verified.
+        outer: folder in the archive that holds the wanted files, which is no part of their names; "" where it is the
+            one folder that holds everything else, or where there is none.
     """
 
     name: str
@@ -59,6 +61,7 @@ class RemoteArchive:
     members: str
     content: str = ""
     md5: str = ""
+    outer: str = ""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from lab.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
     from lab.data.inputs.given import Reader
-    from lab.data.sets.tokenizers import Tokenizer
+    from lab.data.tokenizers.base import Tokenizer
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,13 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from lab.console.wording import shown
 from lab.data.own.columns import Column, Columns
-from lab.data.own.passages import Passage
 from lab.data.own.ratings import Ids
 from lab.data.own.steps import History
-from lab.data.sets.tokenizers import Characters
+from lab.data.own.texts.documents import Documents
+from lab.data.own.texts.passages import Passage
 from lab.data.spec import Boxes, Classes, DataSpec, InputSpec, Masks, Tokens, Values
+from lab.data.tokenizers.characters import Characters
+from lab.data.tokenizers.words import Words
 from lab.errors import CheckpointError
 
 KINDS: dict[str, type] = {
@@ -26,7 +28,9 @@ KINDS: dict[str, type] = {
     "masks": Masks,
     "boxes": Boxes,
     "characters": Characters,
+    "words": Words,
     "text": Passage,
+    "texts": Documents,
     "table": Columns,
     "column": Column,
     "series": History,
@@ -35,7 +39,7 @@ KINDS: dict[str, type] = {
 """What a spec may be made of, by its name in the file. No other class is named or imported by one."""
 NAMES = {cls: name for name, cls in KINDS.items()}
 PLAIN = (bool, int, float, str, type(None))
-PROTOCOLS = {"Reader": Passage | Columns | History | Ids, "Tokenizer": Characters}
+PROTOCOLS = {"Reader": Passage | Documents | Columns | History | Ids, "Tokenizer": Characters | Words}
 """What may stand for them in a file."""
 
 
@@ -85,6 +89,10 @@ def _read(value: Any) -> Any:
             raise TypeError(f"{name} of {value['kind']} is {shown(getattr(made, name))}")
     if isinstance(made, Tokens) and made.tokenizer is not None and len(made.tokenizer) < made.vocab:
         raise ValueError(f"there are {made.vocab} tokens, and {len(made.tokenizer)} of them are known")
+    if isinstance(made, DataSpec) and isinstance(made.reader, Documents):
+        vocab = made.input.vocab if isinstance(made.input, InputSpec) else None
+        if vocab != len(made.reader.tokenizer):
+            raise ValueError(f"the model takes {vocab} token ids, and texts are read as {len(made.reader.tokenizer)}")
     return made
 
 

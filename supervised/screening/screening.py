@@ -131,11 +131,11 @@ class Screening(Classifier):
     def baselines(self, data: DataModule) -> Mapping[str, Mapping[str, float]]:
         return logistic_regression(data, self.positive, self.recall, self.miss_cost)
 
-    def predict(self, inputs: Tensor) -> list[Prediction]:
+    def predict(self, inputs: Tensor, mask: Tensor | None = None) -> list[Prediction]:
         """Return the class to find where it is flagged, else the most probable other class, each with its probability,
         for `(B, *spec.input.shape)`."""
         with self.at_rest(seed=0):
-            probabilities = self(inputs.to(self.device)).softmax(1)
+            probabilities = self.probabilities(inputs, mask)
         flagged = probabilities[:, self.positive] >= self.threshold
         others = probabilities.clone()
         others[:, self.positive] = -1

@@ -165,3 +165,11 @@ def test_archive_is_verified_by_its_md5(tmp_path: Path) -> None:
     (made.folder / "sounds.tar.gz").write_bytes(b"other")
     with pytest.raises(DamagedDataError, match=r"sounds\.tar\.gz is damaged: expected md5"):
         members(made)
+
+
+def test_named_folder_is_no_part_of_names(tmp_path: Path) -> None:
+    """Where the archive has other files beside the folder."""
+    packed = tar(tmp_path / "packed", {"README": b"", "inner/a.pos": b"1", "inner/a.neg": b"2"}, "")
+    assert read_archive(packed, "a.*", "inner") == {"a.neg": b"2", "a.pos": b"1"}
+    with pytest.raises(DataError, match=r"has no file a\.\*"):
+        read_archive(packed, "a.*")

@@ -18,8 +18,8 @@ from generative.autoregressive.language_model import LanguageModel
 from generative.autoregressive.ngrams import ngram_baselines, ngram_nats
 from lab.data import Text
 from lab.data.batch import Batch
-from lab.data.sets.tokenizers import Characters
 from lab.data.spec import Classes, DataSpec, Tokens
+from lab.data.tokenizers.characters import Characters
 from lab.encoders import InputSpec, Recurrent, Transformer
 from lab.encoders.files import load_encoder
 from lab.errors import ConfigError

@@ -17,6 +17,7 @@ from lab.system.files import free_name, is_for_file
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from torch import Tensor
 
     from lab.capabilities import Prediction
     from lab.data.batch import Tensors
@@ -37,8 +38,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "inputs",
         metavar="INPUT",
         nargs="+",
-        help="a file of the kind that the run was trained on (image, wav, csv, text), a folder of them, or - for "
-        "standard input",
+        help="a file of the kind that the run was trained on (image, wav, csv, text), a folder of them, a sentence in "
+        "quotes if it was trained on texts with classes, or - for standard input",
     )
     parser.add_argument(
         "-o",
@@ -67,7 +68,7 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
         for note in one.notes:
             say(note)
         with using(record, options):
-            predictions = [in_file(p, one.scale, model.spec.target) for p in _predictions(model, one.inputs)]
+            predictions = [in_file(p, one.scale, model.spec.target) for p in _predictions(model, one.inputs, one.mask)]
         predicted += [({"input": name, **label}, found) for label, found in zip(one.labels, predictions, strict=True)]
     if table:
         _require_others([table], [name for name, _ in given])
@@ -89,12 +90,13 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
     return 0
 
 
-def _predictions(model: Any, inputs: Tensors) -> Iterator[Prediction]:
+def _predictions(model: Any, inputs: Tensors, mask: Tensor | None = None) -> Iterator[Prediction]:
     from lab.data.batch import Batch, mapped
 
     for start in range(0, len(Batch(inputs)), MOST):
         rows = slice(start, start + MOST)
-        yield from model.predict(mapped(inputs, itemgetter(rows)))
+        part = mapped(inputs, itemgetter(rows))
+        yield from model.predict(part) if mask is None else model.predict(part, mask[rows])
 
 
 def _draw(drawn: Sequence[tuple[dict[str, Any], Image]], folder: Path) -> None:

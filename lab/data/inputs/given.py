@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
+
+from torch import Tensor
 
 from lab.data.batch import Tensors
 
@@ -18,12 +20,14 @@ class Given:
         labels: for each of the B what tells it from the others, such as `{"row": 3}`.
         notes: what was done to make them fit, one sentence each.
         scale: pixels of the file's image for each pixel of the inputs, across and down; 1 where it was not resized.
+        mask: `(B, T)`, true where a sequence is real and false where it is padding; None where nothing is padded.
     """
 
     inputs: Tensors
     labels: Sequence[Mapping[str, Any]]
     notes: Sequence[str] = ()
     scale: tuple[float, float] = (1.0, 1.0)
+    mask: Tensor | None = None
 
 
 class Reader(Protocol):
@@ -40,3 +44,11 @@ class Reader(Protocol):
             content: of the file.
             name: of the file, for messages.
         """
+
+
+@runtime_checkable
+class TextReader(Protocol):
+    """A reader of texts, which may also be written in place of a file."""
+
+    def read_text(self, text: str) -> Given:
+        """Return one text as the inputs of a model."""

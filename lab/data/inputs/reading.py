@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lab.console.notices import notice
-from lab.data.inputs.given import Given, Reader
+from lab.data.inputs.given import Given, Reader, TextReader
 from lab.data.inputs.images import Images
 from lab.data.inputs.sounds import Sounds
 from lab.data.spec import DataSpec, InputSpec
@@ -31,6 +32,7 @@ def reader_of(spec: DataSpec, *, any_size: bool = False) -> Reader:
 
 def read_inputs(words: Sequence[str], reader: Reader) -> list[tuple[str, Given]]:
     """Return what each file holds, with its name; `-` is standard input, and a folder all files of the kind in it.
+    A sentence that names no file is a text, where the reader takes texts.
 
     Raises LabError with a sentence for each file that cannot be read.
     """
@@ -38,6 +40,9 @@ def read_inputs(words: Sequence[str], reader: Reader) -> list[tuple[str, Given]]
     names = [name for word in words for name in _files(word, reader)]
     for name in names:
         try:
+            if isinstance(reader, TextReader) and _is_sentence(name, reader):
+                found.append((name, reader.read_text(name)))
+                continue
             content, told = _content(name)
             found.append((told, reader.read(content, told)))
         except LabError as error:
@@ -49,11 +54,17 @@ def read_inputs(words: Sequence[str], reader: Reader) -> list[tuple[str, Given]]
     return found
 
 
+def _is_sentence(word: str, reader: Reader) -> bool:
+    """Return whether a word of the command line is several words in quotes, and names no file or folder."""
+    named = os.path.exists(word) or word.lower().endswith(tuple(reader.suffixes))
+    return len(word.split()) > 1 and not named
+
+
 def _files(word: str, reader: Reader) -> Iterator[str]:
     """Yield the files that a word names: of a folder, those of the kind, in the order of their names, but no hidden
     ones."""
     folder = Path(word)
-    if word == STANDARD_INPUT or not folder.is_dir():
+    if word == STANDARD_INPUT or not os.path.isdir(word):  # Path.is_dir fails for a sentence that is long
         yield word
         return
     try:

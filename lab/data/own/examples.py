@@ -1,4 +1,4 @@
-"""What the readers of labelled images and of sounds return, those of published data sets and those of the user's."""
+"""What the readers of labelled images, sounds and texts return, both of published data sets and of the user's own."""
 
 from __future__ import annotations
 
@@ -72,4 +72,26 @@ class Recordings(NamedTuple):
     rate: int
     classes: tuple[str, ...]
     sha256: str
+    notes: Sequence[str] = ()
+
+
+class Texts(NamedTuple):
+    """Texts with a class each.
+
+    Args:
+        texts: in a fixed order.
+        labels: numbers of their classes, `(N,)`, int64.
+        classes: names of the classes.
+        sha256: hash of all that.
+        contents: hash of each text, by which copies are found; empty where there are none.
+        sides: split of each text; empty where nothing says it.
+        notes: what the user should know, one sentence each.
+    """
+
+    texts: Sequence[str]
+    labels: Tensor
+    classes: tuple[str, ...]
+    sha256: str
+    contents: Sequence[str] = ()
+    sides: Sequence[Side] = ()
     notes: Sequence[str] = ()

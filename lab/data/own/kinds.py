@@ -17,7 +17,7 @@ from lab.data.files.picture import ENDINGS
 from lab.data.own.episodes import DESCRIPTION
 from lab.errors import ConfigError
 
-Kind = Literal["images", "idx", "sounds", "csv", "text", "episodes"]
+Kind = Literal["images", "idx", "sounds", "csv", "text", "texts", "episodes"]
 
 KINDS: dict[Kind, str] = {
     "images": "images",
@@ -25,6 +25,7 @@ KINDS: dict[Kind, str] = {
     "sounds": "wav files",
     "csv": "csv",
     "text": "text",
+    "texts": "text files by class",
     "episodes": "recorded episodes",
 }
 """What each kind is called."""
@@ -35,6 +36,7 @@ ONE: dict[Kind, str] = {
     "sounds": "a wav file",
     "csv": "a csv file",
     "text": "a text file",
+    "texts": "a text file",
     "episodes": "recorded episodes",
 }
 """What a single file of each kind is called."""
@@ -45,6 +47,7 @@ LAYOUT: dict[Kind, str] = {
     "sounds": "wav files in a folder for each class",
     "csv": "a csv file",
     "text": "a text file, or a folder of .txt files",
+    "texts": "text files in a folder for each class",
     "episodes": "a folder that `lab collect` wrote",
 }
 """How each kind is to be given."""
@@ -53,8 +56,9 @@ READ_BY: dict[Kind, dict[str, str]] = {
     "images": {"Images": ""},
     "idx": {"Images": ""},
     "sounds": {"Sounds": ""},
-    "csv": {"Table": "as a table", "Series": "as a series", "Ratings": "as ratings"},
+    "csv": {"Table": "as a table", "Series": "as a series", "Ratings": "as ratings", "Sentences": "as texts"},
     "text": {"Text": ""},
+    "texts": {"Sentences": ""},
     "episodes": {"Recorded": ""},
 }
 """The classes in `lab.data` that may read a kind of data, and as what, where it can be several things."""
@@ -84,7 +88,7 @@ def kinds_of(place: Path) -> list[Kind]:
         if path.parent == place and IDX.fullmatch(path.name):
             return ["idx"]
         if (kind := BY_ENDING.get(path.suffix.lower())) is not None:
-            kinds[kind] += 1
+            kinds["texts" if path.suffix.lower() == ".txt" and path.parent != place else kind] += 1
     return [kind for kind, _ in kinds.most_common()]
 
 
@@ -111,8 +115,9 @@ def require_kind(place: Path, *wanted: Kind) -> Kind | None:
     packed = is_file and not found and place.suffix.lower() in PACKED
     if is_file and not packed and {"csv", "text"} & {*wanted} and (fitting or not found):
         return fitting[0] if fitting else None
-    if not is_file and fitting and "csv" not in wanted:
-        return fitting[0]
+    folders = [kind for kind in fitting if kind != "csv"]
+    if not is_file and folders:
+        return folders[0]
     if not found:
         told = unknown(place)
     else:

@@ -20,9 +20,9 @@ from lab.data.catalog import lookup
 from lab.data.download import fetch
 from lab.data.lengths import LengthBatches
 from lab.data.obtain import STAND_IN, obtain, own, require_known
-from lab.data.own.passages import Passage, Written, read_text
-from lab.data.sets.tokenizers import Characters
+from lab.data.own.texts.passages import Passage, Written, read_text
 from lab.data.spec import DataSpec, InputSpec, Tokens
+from lab.data.tokenizers.characters import Characters
 from lab.errors import ConfigError, DataError
 
 VALIDATION = 50_000  # characters held out where the config does not say

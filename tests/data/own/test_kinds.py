@@ -24,6 +24,7 @@ CLASSES = {
     "Table": ("csv",),
     "Series": ("csv",),
     "Ratings": ("csv",),
+    "Sentences": ("csv", "letters"),
 }
 """The data modules, and which of the data below each takes."""
 
@@ -32,19 +33,21 @@ PART = {
     "Sounds": "expected wav files in a folder for each class, but ",
     "Text": "expected a text file, or a folder of .txt files, but ",
     "Table": "expected a csv file, but ",
+    "Sentences": "expected a csv file or text files in a folder for each class, but ",
 }
 TAKERS = {
     "image": "ae-mnist",
     "wav": "speech-digits",
     "csv": "cancer-mlp",
     "text": "gpt-shakespeare",
+    "text files by class": "sentiment-cnn",
     "IDX": "ae-mnist",
 }
 """An experiment of each kind, which is among those that are named."""
 
 
 def write(place: Path, content: str | bytes) -> Path:
-    place.parent.mkdir(exist_ok=True)
+    place.parent.mkdir(parents=True, exist_ok=True)
     place.write_bytes(content.encode() if isinstance(content, str) else content)
     return place
 
@@ -75,6 +78,10 @@ GIVEN: dict[str, tuple[str, Callable[[Path], Path]]] = {
     "tables": ("is a folder of csv files", lambda root: write(root / "all" / "t.csv", "a,b\n1,2\n").parent),
     "text": ("is a text file", lambda root: write(root / "novel.txt", "It was a dark night. " * 100)),
     "texts": ("is a folder of text files", lambda root: write(root / "all" / "1.txt", "So it goes. " * 100).parent),
+    "letters": (
+        "is a folder of text files by class",
+        lambda root: write(root / "all" / "calm" / "1.txt", "So it goes. ").parents[1],
+    ),
     "idx": ("is a folder of IDX files", lambda root: idx_folder(root / "numbers")),
     "gzip": ("is an IDX file", lambda root: write(root / "train-images-idx3-ubyte.gz", b"\x1f\x8b")),
     "packed": ("ends in .zip", lambda root: write(root / "all.zip", b"PK\x03\x04")),
@@ -104,7 +111,7 @@ def test_wrong_kinds_are_named(cls: str, given: str, tmp_path: Path) -> None:
     assert f"data.path: {PART.get(cls, PART['Table'])}{place} {told}" in said
     assert said.count(". ") == 0, "one sentence"
     assert "\n" not in said
-    kind = re.search(r"image|wav|csv|text|IDX", told)
+    kind = re.search(r"image|wav|csv|text files by class|text|IDX", told)
     own = kind and kind[0] in " ".join(CLASSES[cls]).replace("sounds", "wav").replace("idx images", "IDX image")
     if given == "packed":
         assert said.endswith("; unpack it first")

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from lab.data import Text
-from lab.data.own.passages import Passage, read_text
-from lab.data.sets.tokenizers import Characters
+from lab.data.own.texts.passages import Passage, read_text
+from lab.data.tokenizers.characters import Characters
 from lab.errors import ConfigError, DataError
 
 

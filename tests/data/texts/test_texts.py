@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import pytest
 import torch
 from torch import Tensor
 
 from lab.data import Text
 from lab.data.batch import Batch
-from lab.data.own.passages import Written
+from lab.data.own.texts.passages import Written
 from lab.data.sets import texts
 from lab.data.sets.texts import Windows
-from lab.data.sets.tokenizers import Characters
 from lab.data.spec import InputSpec, Tokens
+from lab.data.tokenizers.characters import Characters
 from lab.errors import ConfigError
 
 CPU = torch.device("cpu")
@@ -131,13 +128,3 @@ def test_topics_are_embedded() -> None:
     assert data.info.fallback is None
     (x, _) = next(iter(data.test(CPU)))
     assert x.shape == (128, 64)
-
-
-def test_characters_come_back(tmp_path: Path) -> None:
-    tokenizer = Characters.of("to be or not")
-    assert tokenizer.decode(tokenizer.encode("not to be")) == "not to be"
-    assert len(tokenizer) == 7
-    tokenizer.save(tmp_path)
-    assert json.loads((tmp_path / "tokenizer.json").read_text())["known"] == " benort"
-    with pytest.raises(ConfigError, match="the vocabulary has no 'q', 'u'; its 7 characters are ' benort'"):
-        tokenizer.encode("quo")

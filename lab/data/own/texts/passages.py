@@ -16,7 +16,7 @@ from lab.errors import DataError, LabError
 from lab.system.memory import require_memory
 
 if TYPE_CHECKING:
-    from lab.data.sets.tokenizers import Tokenizer
+    from lab.data.tokenizers.base import Tokenizer
 
 
 TOKENS = 20  # bytes of memory for each character: the text, a list of token ids, and a tensor of them

@@ -1,4 +1,4 @@
-"""How a text becomes token ids, and token ids a text."""
+"""Each character is a token."""
 
 from __future__ import annotations
 
@@ -6,30 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Self
 
 from lab.console.wording import some
+from lab.data.tokenizers.base import FILE
 from lab.errors import ConfigError
 from lab.system.files import write_json
 
-FILE = "tokenizer.json"
 SHOWN = 100  # characters of a vocabulary in a sentence
-
-
-class Tokenizer(Protocol):
-    """Turns texts into token ids and back."""
-
-    def __len__(self) -> int:
-        """Return the number of token ids."""
-
-    def encode(self, text: str) -> list[int]:
-        """Return the token ids of a text. Raises ConfigError where the vocabulary lacks a part of it."""
-
-    def decode(self, ids: Iterable[int]) -> str:
-        """Return the text of token ids."""
-
-    def save(self, folder: Path) -> None:
-        """Write it into `folder`, as `tokenizer.json`."""
 
 
 @dataclass(frozen=True)
