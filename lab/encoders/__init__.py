@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lab.encoders.networks.recurrent import Recurrent
     from lab.encoders.networks.resnet import ResNet
     from lab.encoders.networks.temporal_conv import TemporalConv
+    from lab.encoders.networks.text_conv import TextConv
     from lab.encoders.networks.transformer import Transformer
     from lab.encoders.networks.tree import Tree
     from lab.encoders.networks.vit import ViT
@@ -40,6 +41,7 @@ __all__ = [
     "RecurrentEncoder",
     "ResNet",
     "TemporalConv",
+    "TextConv",
     "Transformer",
     "Tree",
     "ViT",
@@ -64,6 +66,7 @@ __getattr__, __dir__ = lazily(
         "RecurrentEncoder": "lab.encoders.base",
         "ResNet": "lab.encoders.networks.resnet",
         "TemporalConv": "lab.encoders.networks.temporal_conv",
+        "TextConv": "lab.encoders.networks.text_conv",
         "Transformer": "lab.encoders.networks.transformer",
         "Tree": "lab.encoders.networks.tree",
         "ViT": "lab.encoders.networks.vit",

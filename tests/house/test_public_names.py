@@ -15,7 +15,7 @@ NAMES = {
     "lab.encoders": (
         *("Encoder", "EncoderFactory", "InputSpec", "Pretrained", "Combined"),
         *("ByShape", "Conv", "ConvStage", "MLP", "Recurrent", "RecurrentEncoder", "ResNet", "Transformer"),
-        *("Inception", "LogMel", "TemporalConv", "Tree", "ViT"),
+        *("Inception", "LogMel", "TemporalConv", "TextConv", "Tree", "ViT"),
     ),
     "lab.data": (
         "Batch",
@@ -27,6 +27,7 @@ NAMES = {
         "InputSpec",
         "Ratings",
         "Recorded",
+        "Sentences",
         "Series",
         "Sounds",
         "Sprites",

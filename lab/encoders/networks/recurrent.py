@@ -10,6 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from lab.config.roles import Roles
 from lab.config.types import PositiveInt, Probability
 from lab.data.spec import InputSpec, require_one_input
 from lab.encoders.base import Encoder, EncoderFactory, RecurrentEncoder, State
@@ -38,10 +39,13 @@ class Recurrent(RecurrentEncoder):
         width: of every layer, and `features_dim`.
         layers: one on top of the other.
         dropout: probability of dropping a unit between layers, not over time (Zaremba et al. 2014).
+        input_dropout: probability of dropping a number that the first layer receives.
         trunk: encodes every step on its own before the recurrence; null for none. Images need one.
         embedding: width of the vectors that stand for token ids.
         pool: of the sequence to one vector. The steps that a mask leaves out must be at the end.
     """
+
+    roles = Roles(added={"input_dropout": 0.0})
 
     def __init__(
         self,
@@ -51,6 +55,7 @@ class Recurrent(RecurrentEncoder):
         width: PositiveInt = 128,
         layers: PositiveInt = 1,
         dropout: Probability = 0.0,
+        input_dropout: Probability = 0.0,
         trunk: EncoderFactory | None = None,
         embedding: PositiveInt = 128,
         pool: SequencePool = "last",
@@ -60,6 +65,7 @@ class Recurrent(RecurrentEncoder):
         if dropout and layers == 1:
             raise ConfigError(f"dropout acts between layers and needs two of them, received {dropout} for 1 layer")
         self.cell, self.pool, self.features_dim = cell, pool, width
+        self.input_dropout = nn.Dropout(input_dropout)
         self.sequence, step = _split(spec)
         self.takes_masks = self.sequence
         self.embedding: nn.Embedding | None = None
@@ -86,7 +92,7 @@ class Recurrent(RecurrentEncoder):
         if not self.sequence:
             self.refuse_mask(mask)
         inputs = self._inputs(x if self.sequence else x.unsqueeze(1), mask)
-        outputs, _ = self.rnn(inputs.transpose(0, 1))
+        outputs, _ = self.rnn(self.input_dropout(inputs.transpose(0, 1)))
         return outputs.transpose(0, 1)  # type: ignore[no-any-return]
 
     def initial_state(self, batch_size: int) -> State:
@@ -124,7 +130,7 @@ class Recurrent(RecurrentEncoder):
 
     def _recur(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
         hidden = tuple(s.transpose(0, 1).contiguous() for s in state)  # torch wants the layers first
-        outputs, after = self.rnn(inputs, hidden if self.cell == "lstm" else hidden[0])
+        outputs, after = self.rnn(self.input_dropout(inputs), hidden if self.cell == "lstm" else hidden[0])
         return outputs, tuple(s.transpose(0, 1) for s in (after if self.cell == "lstm" else (after,)))
 
 
