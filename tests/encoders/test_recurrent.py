@@ -302,3 +302,14 @@ def test_run_outlives_its_source() -> None:
     assert all(torch.equal(value, after[f"trunk.{name}"]) for name, value in before.items())
     shutil.rmtree(source.dir)
     assert lab.evaluate(run.dir).metrics == run.metrics
+
+
+def test_inputs_are_dropped_in_training() -> None:
+    torch.manual_seed(0)
+    encoder = Recurrent(InputSpec((5,), "int64", vocab=9), width=4, embedding=6, deviation=0.1, input_dropout=0.5)
+    x = torch.randint(9, (3, 5))
+    assert not torch.equal(encoder(x), encoder(x))
+    encoder.eval()
+    assert torch.equal(encoder(x), encoder(x))
+    assert encoder.embedding is not None
+    assert float(encoder.embedding.weight.std()) == pytest.approx(0.1, rel=0.3)

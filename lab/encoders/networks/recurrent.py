@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lab.config.roles import Roles
-from lab.config.types import PositiveInt, Probability
+from lab.config.types import PositiveFloat, PositiveInt, Probability
 from lab.data.spec import InputSpec, require_one_input
 from lab.encoders.base import Encoder, EncoderFactory, RecurrentEncoder, State
 from lab.encoders.contract import build_encoder
@@ -42,10 +42,11 @@ class Recurrent(RecurrentEncoder):
         input_dropout: probability of dropping a number that the first layer receives.
         trunk: encodes every step on its own before the recurrence; null for none. Images need one.
         embedding: width of the vectors that stand for token ids.
+        deviation: standard deviation of these vectors at first. Rare tokens are learned sooner where it is small.
         pool: of the sequence to one vector. The steps that a mask leaves out must be at the end.
     """
 
-    roles = Roles(added={"input_dropout": 0.0})
+    roles = Roles(added={"input_dropout": 0.0, "deviation": 1.0})
 
     def __init__(
         self,
@@ -58,6 +59,7 @@ class Recurrent(RecurrentEncoder):
         input_dropout: Probability = 0.0,
         trunk: EncoderFactory | None = None,
         embedding: PositiveInt = 128,
+        deviation: PositiveFloat = 1.0,
         pool: SequencePool = "last",
     ) -> None:
         require_one_input(spec, "Recurrent")
@@ -70,7 +72,8 @@ class Recurrent(RecurrentEncoder):
         self.takes_masks = self.sequence
         self.embedding: nn.Embedding | None = None
         if step.dtype == "int64":
-            self.embedding = nn.Embedding(step.require_vocab("Recurrent"), embedding)
+            self.embedding = nn.Embedding(step.require_vocab("Recurrent"), embedding)  # normal, with a deviation of 1
+            self.embedding.weight.data *= deviation
             step = InputSpec((embedding,))
         self.trunk: Encoder | None = None
         if trunk is not None:
