@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from torchmetrics import Metric
 
     from lab.data.sound import Sound
+    from lab.data.tokenizers.base import Tokenizer
 
 MOST_MISTAKES = 100  # that are drawn
 
@@ -68,6 +69,7 @@ class Classifier(Exportable):
         "test/f1": "mean over the classes of F1 (macro F1)",
         "pictures/confusion_matrix": "test examples by true class (down) and predicted class (across), mistakes in red",
         "pictures/mistakes": "misclassified test examples, each with its true and its predicted class",
+        "texts/mistakes": "misclassified test texts, each with its true and its predicted class",
         "pictures/saliency": "test images, and below each where its class depends on it, bright: how far the "
         "log-probability of the predicted class falls where a square there is covered",
         "pictures/filters": "weights of the first convolution, one square for each of its filters; grey is 0",
@@ -97,6 +99,8 @@ class Classifier(Exportable):
         self.names: Sequence[str] = names or [str(number) for number in range(self.classes)]
         self.rate = getattr(spec.input, "sample_rate", None)
         """Samples per second, where the inputs are sounds."""
+        self.tokenizer: Tokenizer | None = getattr(spec.reader, "tokenizer", None)
+        """Of the words, where the inputs are texts."""
         self.mistakes: list[Judged] = []
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -156,8 +160,7 @@ class Classifier(Exportable):
         return simple_classifiers(data, self.metrics, scale=self.scaling is not None)
 
     def artifacts(self) -> Mapping[str, Callable[[Path], None]]:
-        tokenizer = getattr(self.spec.reader, "tokenizer", None)
-        return {**super().artifacts(), **({"tokenizer": tokenizer.save} if tokenizer else {})}
+        return {**super().artifacts(), **({"tokenizer": self.tokenizer.save} if self.tokenizer else {})}
 
     def predict(self, inputs: Tensor, mask: Tensor | None = None) -> list[Prediction]:
         """Return the most probable class of each input and its probability, for `(B, *spec.input.shape)`. Sequences may
@@ -185,6 +188,17 @@ class Classifier(Exportable):
                 images = torch.stack([one.input for one in wrong])
                 drawn["mistakes"] = captioned(images, told, "black: true class, red: predicted class", red=1)
         return drawn
+
+    def texts(self, batch: Batch) -> dict[str, str]:
+        """Misclassified texts of the test, a line each."""
+        if self.tokenizer is None or not self.mistakes:
+            return {}
+        told = [
+            f"true {self.names[one.label]}, predicted {self.names[one.predicted]}: "
+            f"{self.tokenizer.decode(one.input.tolist())}"
+            for one in self.mistakes
+        ]
+        return {"mistakes": "\n".join(told)}
 
     def sounds(self, batch: Batch) -> dict[str, Sound]:
         """Misclassified sounds of the test."""
