@@ -28,7 +28,7 @@ def trained(data: Sentences, width: int) -> Classifier:
     for _ in range(4):
         for batch in batches:
             optimizer.zero_grad()
-            model.losses(batch)["loss"].backward()
+            model.losses(batch)["loss"].backward()  # type: ignore[no-untyped-call]
             optimizer.step()
     return model.eval()
 
@@ -67,6 +67,8 @@ def test_mistakes_are_written_as_texts() -> None:
     model.on_test_epoch_start()
     model.measure(batch, {})
     first = model.texts(batch)["mistakes"].splitlines()[0]
+    assert isinstance(batch.inputs, Tensor)
+    assert isinstance(batch.targets, Tensor)
     told, _, text = first.partition(": ")
     place = [data.words.decode(row[row > 0].tolist()) for row in batch.inputs].index(text)
     true = model.names[int(batch.targets[place])]
