@@ -64,4 +64,4 @@ class Documents:
         kept = [torch.tensor(one[: self.length]) for one in ids]
         padded = torch.nn.utils.rnn.pad_sequence(kept, batch_first=True, padding_value=Words.PAD)
         lengths = torch.tensor([len(one) for one in kept])
-        return Given(padded, labels, notes, torch.arange(padded.shape[1]) < lengths[:, None])
+        return Given(padded, labels, notes, mask=torch.arange(padded.shape[1]) < lengths[:, None])
