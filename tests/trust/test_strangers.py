@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import torch
 import yaml
 
 from lab.config.classes import named_classes, types_of
+from lab.config.files import read
 from lab.config.imports import import_class
 from lab.config.shipped import shipped
 from lab.config.types import DataPath, FromRun
@@ -46,33 +48,33 @@ def theirs(config: dict[str, Any], *changes: tuple[str, Any]) -> str:
     return str(RUN / "config.yaml")
 
 
-@pytest.fixture(scope="module")
-def resolved() -> dict[str, dict[str, Any]]:
-    """The resolved configs of all shipped experiments whose packages are installed."""
-    before, found = set(modules._found), {}
+@cache
+def resolved(name: str) -> str:
+    """The resolved config of a shipped experiment, as YAML."""
+    return yaml.safe_dump(load(name).as_dict())
+
+
+def test_shipped_experiments_open_as_strangers() -> None:
+    """Whoever only uses the lab's parts is asked nothing, whichever key signed the run. The lab's own experiments take
+    nothing from the working directory."""
+    before = set(modules._found)
     for name in shipped():
-        found[name] = load(name).as_dict()
-    assert set(modules._found) == before, "the lab's own experiments take nothing from the working directory"
-    return found
-
-
-def test_shipped_experiments_open_as_strangers(resolved: dict[str, dict[str, Any]]) -> None:
-    """Whoever only uses the lab's parts is asked nothing, whichever key signed the run."""
-    for name, config in resolved.items():
+        config = yaml.safe_load(resolved(name))
         again = load(theirs(config))
         assert again.stranger is not None
         assert again.as_dict() == config, name
+    assert set(modules._found) == before
 
 
 @pytest.fixture
-def ppo(resolved: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    copy: dict[str, Any] = yaml.safe_load(yaml.safe_dump(resolved["ppo-cartpole"]))
+def ppo() -> dict[str, Any]:
+    copy: dict[str, Any] = yaml.safe_load(resolved("ppo-cartpole"))
     return copy
 
 
 @pytest.fixture
-def cnn(resolved: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    copy: dict[str, Any] = yaml.safe_load(yaml.safe_dump(resolved["cnn-mnist"]))
+def cnn() -> dict[str, Any]:
+    copy: dict[str, Any] = yaml.safe_load(resolved("cnn-mnist"))
     return copy
 
 
@@ -343,12 +345,11 @@ def test_artifact_of_a_run_by_its_name(cnn: dict[str, Any]) -> None:
         needs_of(config, runs)
 
 
-def test_paths_have_the_type_of_paths(resolved: dict[str, dict[str, Any]]) -> None:
+def test_paths_have_the_type_of_paths() -> None:
     """Or somebody else's config could name one. `DataPath` and `Artifact` are refused by their types."""
     paths = re.compile(r"(?:^|_)(?:path|file|folder|dir|directory)s?(?:$|_)")
-    classes = {
-        import_class(named["class_path"], key) for config in resolved.values() for key, named in named_classes(config)
-    }
+    configs = map(read, shipped().values())
+    classes = {import_class(named["class_path"], key) for config in configs for key, named in named_classes(config)}
     settings = {name: found for cls in classes for name, found in types_of(cls).items() if paths.search(name)}
     assert settings
     for name, found in settings.items():
