@@ -27,6 +27,7 @@ SHOWN = 12  # names of columns in a sentence
 SNIFFED = 100  # rows that the delimiter is chosen by
 
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
+_THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2},\d{3}", re.ASCII)
 
 
 class Sheet(NamedTuple):
@@ -137,7 +138,21 @@ def parse_sheet(content: bytes, file: str) -> Sheet:
         raise DataError(f"{file} has a header and no rows")
     else:
         rows, lines = rows[1:], lines[1:]
-    return sheet._replace(names=names, rows=rows, lines=lines, headless=headless, notes=tuple(notes))
+    sheet = sheet._replace(names=names, rows=rows, lines=lines, headless=headless)
+    if doubtful := _in_thousands(sheet):
+        notes.append(
+            f"commas are decimal in {file}, since no comma separates its cells: 1,234 is 1.234. Look whether that is "
+            f"right in {named(doubtful)}"
+        )
+    return sheet._replace(notes=tuple(notes))
+
+
+def _in_thousands(sheet: Sheet) -> list[str]:
+    """Return the names of the columns of numbers in which each comma may separate thousands: three digits follow it."""
+    if not sheet.comma:
+        return []
+    columns = ((name, [cell for cell in sheet.cells(i) if "," in cell]) for i, name in enumerate(sheet.names))
+    return [name for name, cells in columns if cells and all(map(_THOUSANDS.fullmatch, cells))]
 
 
 def _is_header(sheet: Sheet) -> bool:

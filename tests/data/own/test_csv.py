@@ -30,6 +30,13 @@ def test_decimal_commas_are_numbers() -> None:
     assert parse_sheet(b'a,b\n"1,5",2\n', "t.csv").number("1,5") is None
 
 
+def test_doubtful_commas_are_told() -> None:
+    sheet = parse_sheet(b"sales;rate\n1,234;0,125\n12,500;1,5\n", "t.csv")
+    assert "1,234 is 1.234. Look whether that is right in sales" in sheet.notes[0]
+    for text in (b"a;b\n1,5;2\n1,234;3\n", b"a;b\n0,234;2\n", b'a,b\n"1,234",2\n'):
+        assert parse_sheet(text, "t.csv").notes == ()
+
+
 def test_lines_are_those_of_the_file() -> None:
     sheet = parse_sheet(b'\xef\xbb\xbfa,b\r\n\r\n1,"two\r\nlines"\r\n3,4\r\n', "t.csv")
     assert (sheet.names, sheet.lines) == (("a", "b"), [3, 5])
