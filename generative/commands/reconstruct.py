@@ -40,13 +40,14 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
     wanted = target(options.output, ".png")
     record, model = trained(options, "reconstruct", rest)
     from generative.autoencoders.figures import peak_signal
-    from lab.cli.output import print_line
+    from lab.cli.output import print_line, require_others
     from lab.console.wording import count, near
     from lab.training.captions import paired
 
     path = wanted or named_for("reconstructions", record, ".png")
     if options.inputs:
         names, images = own_images(options.inputs, model)
+        require_others([path], names, "reconstructions")
     else:
         names, images = list[str](), test_images(record, rest, options, options.count)
     images = images.to(model.device)

@@ -6,7 +6,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,13 @@ def outside_runs(output: str) -> Path:
     if within_run(path):
         raise ConfigError(f"{output} lies in a run's folder, where nothing is added; choose another folder")
     return path
+
+
+def require_others(paths: Iterable[Path], inputs: Iterable[str], what: str) -> None:
+    """Raise ConfigError where `what` would be written over one of the inputs."""
+    given = {Path(one).resolve() for one in inputs}
+    if same := [path for path in paths if path.resolve() in given]:
+        raise ConfigError(f"{same[0]} is an input, and {what} would replace it; name another place with -o")
 
 
 def results(options: Any) -> Any:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab.cli import options as shared
-from lab.cli.output import named_after, outside_runs, print_json, print_line, say, writing
+from lab.cli.output import named_after, outside_runs, print_json, print_line, require_others, say, writing
 from lab.cli.using import trained, using
 from lab.errors import ConfigError
 from lab.system.files import free_name, is_for_file
@@ -71,7 +71,7 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
             predictions = [in_file(p, one.scale, model.spec.target) for p in _predictions(model, one.inputs, one.mask)]
         predicted += [({"input": name, **label}, found) for label, found in zip(one.labels, predictions, strict=True)]
     if table:
-        _require_others([table], [name for name, _ in given])
+        require_others([table], [name for name, _ in given], "predictions")
     drawn = [(told, found.picture) for told, found in predicted if found.picture]
     if table and drawn and all(found == Prediction(picture=found.picture) for _, found in predicted):
         raise ConfigError(f"{record.name} predicts pictures alone: name a folder for them, received {wanted}")
@@ -106,7 +106,7 @@ def _draw(drawn: Sequence[tuple[dict[str, Any], Image]], folder: Path) -> None:
     from lab.system.files import write_atomic
 
     paths = [folder / f"{name}.png" for name in _names([told["input"] for told, _ in drawn])]
-    _require_others(paths, [told["input"] for told, _ in drawn])
+    require_others(paths, [told["input"] for told, _ in drawn], "predictions")
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for path, (told, picture) in zip(paths, drawn, strict=True):
@@ -125,13 +125,6 @@ def _names(inputs: Sequence[str]) -> list[str]:
             name = f"{stem}-{numbers[stem] + 1}"
         names[name.casefold()] = name
     return list(names.values())
-
-
-def _require_others(paths: Sequence[Path], inputs: Sequence[str]) -> None:
-    """Raise ConfigError where predictions would be written over one of the inputs."""
-    given = {Path(one).resolve() for one in inputs}
-    if same := [path for path in paths if path.resolve() in given]:
-        raise ConfigError(f"{same[0]} is an input, and predictions would replace it; name another place with -o")
 
 
 def _write(rows: list[dict[str, Any]], path: Path) -> None:

@@ -96,6 +96,10 @@ def test_own_images_have_each_their_figure(autoencoder: Summary, capsys: pytest.
     made = lab.load(autoencoder.dir).reconstruct(torch.zeros(1, 1, 28, 28))
     expected = -10 * made.square().mean().log10()
     assert lines[0] == f"a.png: PSNR {expected:.2f} dB"
+    before = Path("a.png").read_bytes()
+    assert main(["reconstruct", str(autoencoder.dir), "a.png", "-o", "a.png"]) == 2
+    assert "a.png is an input, and reconstructions would replace it" in capsys.readouterr().err
+    assert Path("a.png").read_bytes() == before
 
 
 def test_earlier_runs_do_not_know_the_commands(tmp_path: Path) -> None:
