@@ -31,8 +31,12 @@ SHOWN = {
     "flow-mnist": "test/classifier_fid",
 }
 """Experiments in the order of the sheet, with the figure that stands above the samples."""
-UNITS = {"nll": "nats", "bits_per_dim": "bits a pixel", "classifier_fid": "distance"}
-WIDTH, HEIGHT = 330, 198  # pixels of a panel: six rows of ten samples
+TOLD = {
+    "test/nll": "{:.4g} nats",
+    "test/bits_per_dim": "{:.3g} bits a pixel",
+    "test/classifier_fid": "distance {:.3g}",
+}
+SIDE = 330  # pixels of a panel: ten rows of ten samples
 
 
 def main() -> None:
@@ -54,9 +58,8 @@ def drawn(run: Summary, metric: str) -> Any:
     last = sorted((run.dir / "media").glob("samples-[0-9]*.png"))[-1]
     with Image.open(last) as opened:
         picture = opened.convert("L")
-    picture = picture.resize((WIDTH, round(picture.height * WIDTH / picture.width)), Image.Resampling.LANCZOS)
-    figure = f"{run.metrics[metric]:.4g} {UNITS[metric.removeprefix('test/')]}"
-    return headed(picture.crop((0, 0, WIDTH, HEIGHT)), f"{run.name}, {figure}")
+    picture = picture.resize((SIDE, round(picture.height * SIDE / picture.width)), Image.Resampling.LANCZOS)
+    return headed(picture.crop((0, 0, SIDE, SIDE)), f"{run.name}: {TOLD[metric].format(run.metrics[metric])}")
 
 
 if __name__ == "__main__":

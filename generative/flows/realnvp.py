@@ -22,6 +22,7 @@ from lab.data.loader import training_batches
 from lab.data.spec import DataSpec
 from lab.errors import ConfigError
 from lab.system.randomness import own_randomness
+from lab.training.captions import named_rows
 from lab.training.pictures import grid
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ class RealNVP(ImageGenerator):
         walk = arc(ends[:half], ends[half : 2 * half], 11)  # (10, 11, D)
         return super().pictures(batch) | {
             "interpolations": grid(self._images(walk.flatten(0, 1)), columns=11),
-            "temperatures": grid(temperatures, columns=10),
+            "temperatures": named_rows(temperatures, [f"{one:g}" for one in TEMPERATURES], len(z)),
         }
 
     def _losses(self, log_density: Tensor) -> dict[str, Tensor]:

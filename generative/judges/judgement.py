@@ -10,6 +10,7 @@ from torch import Tensor
 from generative.judges.classifier import FEATURES, Judge
 from generative.judges.frechet import frechet_distance
 from generative.judges.neighbours import coverage, nearest, precision_and_recall
+from lab.console.progress import Progress
 from lab.data.base import DataModule
 from lab.data.batches import TensorBatches
 from lab.data.loader import testing_batches
@@ -50,7 +51,11 @@ class Judgement:
     def figures(self, generate: Callable[[int], Tensor]) -> dict[str, Tensor | float]:
         """Return the figures of a generator of `(count, C, H, W)` in [0, 1]."""
         real, count = self.real, min(self.samples, len(self.real))
-        judged = [self.judge(generate(CHUNK)) for _ in range(-(-max(count, CLASS_SAMPLES) // CHUNK))]
+        chunks, judged = -(-max(count, CLASS_SAMPLES) // CHUNK), []
+        with Progress("judging samples", chunks * CHUNK, "images") as progress:
+            for chunk in range(chunks):
+                judged.append(self.judge(generate(CHUNK)))
+                progress.update((chunk + 1) * CHUNK)
         features, logits = (torch.cat(parts) for parts in zip(*judged, strict=True))
         counts = logits[:CLASS_SAMPLES].argmax(1).bincount(minlength=logits.shape[1])
         shares = counts.float() / CLASS_SAMPLES
