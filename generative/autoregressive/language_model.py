@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
+from generative.autoregressive.causality import require_causal
 from generative.autoregressive.generation import generate
 from generative.autoregressive.ngrams import ngram_baselines
 from lab.capabilities import Prediction
@@ -17,7 +18,7 @@ from lab.config.roles import Roles
 from lab.config.types import Fraction, NonNegativeFloat, PositiveInt
 from lab.data.base import DataModule
 from lab.data.batch import Batch
-from lab.data.spec import DataSpec, InputSpec
+from lab.data.spec import DataSpec
 from lab.data.tokenizers.base import Tokenizer
 from lab.encoders.base import Encoder, EncoderFactory
 from lab.encoders.contract import build_encoder
@@ -76,7 +77,9 @@ class LanguageModel(Exportable):
                 f"{sequence.vocab or 'no'} token ids and its targets {tokens.vocab}"
             )
         self.encoder = build_encoder(encoder, sequence)
-        _require_causal(self.encoder, sequence, tokens.vocab)
+        first = torch.zeros(1, *sequence.shape, dtype=torch.int64)
+        other = torch.cat([first[:, :-1], torch.full((1, 1), tokens.vocab - 1)], 1)
+        require_causal(self.encoder, first, other, "LanguageModel")
         self.head: nn.Linear | None = None
         if tie_weights:
             _require_embedding(self.encoder, tokens.vocab)
@@ -185,30 +188,6 @@ class MeanOf(MeanMetric):  # type: ignore[misc]
 
     def compute(self) -> Tensor:
         return self.said(super().compute())
-
-
-def _require_causal(encoder: Encoder, spec: InputSpec, vocab: int) -> None:
-    """Raise ConfigError where the encoder has no features at each step, or where they depend on later steps."""
-    who = type(encoder).__name__
-    tokens = torch.zeros(1, *spec.shape, dtype=torch.int64)
-    changed = tokens.clone()
-    changed[:, -1] = vocab - 1
-    training = encoder.training
-    with torch.no_grad():
-        encoder.eval()
-        before, after = encoder.features(tokens), encoder.features(changed)
-        encoder.train(training)
-    wanted = (1, *spec.shape, encoder.features_dim)
-    if before.shape != wanted:
-        raise ConfigError(
-            f"LanguageModel needs an encoder with features at each step, {wanted} for one sequence, but {who} has "
-            f"{tuple(before.shape)}"
-        )
-    if not torch.equal(before[:, :-1], after[:, :-1]):
-        raise ConfigError(
-            f"LanguageModel needs an encoder whose features depend on no later token, but those of {who} do; "
-            "a Transformer needs causal: true"
-        )
 
 
 def _require_embedding(encoder: Encoder, vocab: int) -> None:

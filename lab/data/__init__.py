@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lab.data.generated.sprites import Sprites
     from lab.data.sets.audio import Sounds
     from lab.data.sets.images import Images
+    from lab.data.sets.music import Music
     from lab.data.sets.pairs import Ratings
     from lab.data.sets.recorded import Recorded
     from lab.data.sets.sentences import Sentences
@@ -32,6 +33,7 @@ __all__ = [
     "DatasetInfo",
     "Images",
     "InputSpec",
+    "Music",
     "Points",
     "Ratings",
     "Recorded",
@@ -55,6 +57,7 @@ __getattr__, __dir__ = lazily(
         "DatasetInfo": "lab.data.base",
         "Images": "lab.data.sets.images",
         "InputSpec": "lab.data.spec",
+        "Music": "lab.data.sets.music",
         "Points": "lab.data.generated.points",
         "Ratings": "lab.data.sets.pairs",
         "Recorded": "lab.data.sets.recorded",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from lab.console.progress import Progress
+from lab.data.files.score import Score
 from lab.data.sound import Sound
 from lab.saving.checkpoint import Checkpoint
 from lab.saving.saver import Saver
@@ -69,11 +70,15 @@ class RunContext:
         self._media(name, ".txt", text.encode("utf-8", "replace"), axis=axis, at=at)
 
     def sound(self, name: str, sound: Sound, *, axis: str, at: int) -> None:
-        """Save a sound called `group/name` as `media/<group>-<name>-<at>.wav`, and track it."""
-        self._media(name, ".wav", sound.wav(), axis=axis, at=at)
+        """Save a sound called `group/name` as `media/<group>-<name>-<at>.wav`, and track it. Beside music that is known
+        note by note, there is a MIDI file of the same name."""
+        written = self._media(name, ".wav", sound.wav(), axis=axis, at=at)
+        if isinstance(sound, Score):
+            write_atomic(written.with_suffix(".mid"), sound.midi())
 
-    def _media(self, name: str, suffix: str, content: bytes, *, axis: str, at: int) -> None:
+    def _media(self, name: str, suffix: str, content: bytes, *, axis: str, at: int) -> Path:
         path = self.dir / "media" / f"{name.removeprefix('pictures/').replace('/', '-')}-{at:08d}{suffix}"
         make_folder(path.parent)
         write_atomic(path, content)  # on the disk before any checkpoint that comes after it
         self.tracker.media(name, path, axis=axis, at=at)
+        return path

@@ -14,6 +14,7 @@ HEARING = CODEBOOK.parent / "hearing"
 STAGE = {"channels": 4, "stride": 4}
 DENOISER = {"model.network.channels": [8], "model.network.patch": 4}
 OVERRIDES: dict[str, dict[str, Any]] = {
+    "MusicModel": {"model.sample_length": 8, "model.encoder.width": 16},
     "LanguageModel": {"model.sample_length": 5, "model.encoder.layers": 1},
     "DDPM": DENOISER,
     "FlowMatching": DENOISER,

@@ -126,7 +126,7 @@ def test_tied_weights_are_one() -> None:
 @pytest.mark.parametrize(
     ("encoder", "message"),
     [
-        (partial(SMALL, causal=False), "depend on no later token, but those of Transformer do"),
+        (partial(SMALL, causal=False), "depend on no later step, but those of Transformer do"),
         (partial(Recurrent, width=16), r"of shape \(4, 16\) as its embedding, but Recurrent has \(4, 128\)"),
     ],
 )
