@@ -103,7 +103,10 @@ def test_published_data_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert not list(Path().glob("*.png")), "with --json a picture is drawn where one is wished for"
 
 
-@pytest.mark.parametrize("name", ["null", "[x]", "${env:HOME}", "2024"])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize("name", ["null", *(pytest.param(one, marks=SLOW) for one in ("[x]", "${env:HOME}", "2024"))])
 def test_any_name_of_a_folder_is_a_path(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Also in the commands that are printed, which are tried with the settings as they stand there."""
     folder(Path(name))

@@ -312,4 +312,4 @@ def test_inputs_are_dropped_in_training() -> None:
     encoder.eval()
     assert torch.equal(encoder(x), encoder(x))
     assert encoder.embedding is not None
-    assert float(encoder.embedding.weight.std()) == pytest.approx(0.1, rel=0.3)
+    assert encoder.embedding.weight.std().item() == pytest.approx(0.1, rel=0.3)

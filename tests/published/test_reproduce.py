@@ -58,6 +58,7 @@ def told(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> tupl
     return json.loads(captured.out)["rows"], captured.err
 
 
+@pytest.mark.slow
 def test_rows_are_run_once(capsys: pytest.CaptureFixture[str]) -> None:
     lab.run("vae-mnist", WIDE.rows[1].settings, runs_dir=RUNS)
     first, _ = told(capsys)
@@ -130,6 +131,7 @@ def test_another_metric_has_no_verdict() -> None:
     assert results(worse, runs)[0].verdict == "missed"
 
 
+@pytest.mark.slow
 def test_failing_row_stops_no_other(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     lab.run("vae-mnist", WIDE.rows[1].settings, runs_dir=RUNS)
     bad = replace(WIDE.rows[0], settings={**SMALL, "trainer.optimizer.lr": 1e30})
