@@ -17,7 +17,7 @@ from lab.data.batch import Batch
 from lab.data.loader import testing_batches, training_batches
 from lab.data.tokenizers.words import Words
 from lab.nn.spectrogram import LogMelSpectrogram
-from supervised.word_counts import text_classifiers
+from supervised.word_counts import Rows, text_classifiers, word_counts
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
@@ -51,10 +51,11 @@ def simple_classifiers(
     from sklearn.preprocessing import StandardScaler
     from sklearn.svm import SVC
 
+    if isinstance(getattr(data.spec.reader, "tokenizer", None), Words):
+        counts = word_counts(data.unchanged(CPU), testing_batches(data, CPU))  # no words dropped
+        return measured(text_classifiers(), *counts, metrics)
     train = list(training_batches(data, CPU, seed=0))
     test = list(testing_batches(data, CPU))
-    if isinstance(getattr(data.spec.reader, "tokenizer", None), Words):
-        return text_classifiers(data.unchanged(CPU), test, metrics)  # no words dropped
     y_train, y_test = (torch.cat([labels for _, labels in split]) for split in (train, test))
     rate = getattr(data.spec.input, "sample_rate", None)
     plain = all(
@@ -74,16 +75,24 @@ def simple_classifiers(
         methods |= {"nearest centroid": NearestCentroid(), "ridge regression": RidgeClassifier()}
     if plain and x_train.size <= MOST_NUMBERS:
         methods |= {"logistic regression": LogisticRegression(max_iter=1_000), "support vector machine": SVC(C=10)}
+    return measured(methods, (x_train, y_train), (x_test, y_test), metrics)
+
+
+def measured(
+    methods: Mapping[str, Any], train: Rows, test: Rows, metrics: Callable[[], Mapping[str, Metric]]
+) -> dict[str, dict[str, float]]:
+    """Fit each of scikit-learn's classifiers and return its test metrics, by the name of the method."""
+    (x_train, y_train), (x_test, y_test) = train, test
     found = {}
     for name, method in methods.items():
         with warnings.catch_warnings():  # pixels that are the same in all images: harmless
             warnings.filterwarnings("ignore", message="self.within_class_std_dev_")
             warnings.filterwarnings("ignore", message="lbfgs failed to converge")  # columns of other scales
             predicted = torch.from_numpy(method.fit(x_train, y_train.numpy()).predict(x_test))
-        measured = metrics()
-        for metric in measured.values():
+        fresh = metrics()
+        for metric in fresh.values():
             metric.update(predicted, y_test)
-        found[name] = {f"test/{key}": float(metric.compute()) for key, metric in measured.items()}
+        found[name] = {f"test/{key}": float(metric.compute()) for key, metric in fresh.items()}
     return found
 
 

@@ -22,6 +22,7 @@ from lab.data.spec import DataSpec
 from lab.encoders.base import EncoderFactory
 from lab.encoders.contract import build_encoder
 from lab.errors import ConfigError
+from lab.system.randomness import own_randomness
 from lab.training.exportable import Exportable
 
 if TYPE_CHECKING:
@@ -128,12 +129,17 @@ class MusicModel(Exportable):
 
     def pictures(self, batch: Batch) -> dict[str, Image]:
         """New pieces as piano rolls; once the training pieces are known, beside the most similar passages of these."""
-        pieces = self.compose(SHOWN)
+        pieces = self._examples()
         return {"samples": rolls(pieces, self.nearest.passages(pieces) if self.nearest else None)}
 
     def sounds(self, batch: Batch) -> dict[str, Sound]:
         """New pieces; the first of those of the picture."""
-        return {f"sample-{i}": Score.of(piece) for i, piece in enumerate(self.compose(SHOWN)[:HEARD], 1)}
+        return {f"sample-{i}": Score.of(piece) for i, piece in enumerate(self._examples()[:HEARD], 1)}
+
+    def _examples(self) -> Tensor:
+        """Return the pieces that are shown, always drawn with the same random numbers."""
+        with own_randomness(self.device, seed=0):
+            return self.compose(SHOWN)
 
     def _features(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """Return features of the steps before each step, `(B, T, F)`. Before the first one is a step of silence."""

@@ -35,6 +35,11 @@ class Sound:
     samples: Tensor
     rate: int
 
+    @property
+    def others(self) -> dict[str, bytes]:
+        """Files that stand beside the wav file, by their endings; none for sound that is only known as sound."""
+        return {}
+
     def wav(self) -> bytes:
         """Return it as a wav file of 16-bit samples."""
         levels = self.samples.detach().float().cpu().flatten().clamp(-1, 1).mul(LOUDEST).round().to(torch.int16)

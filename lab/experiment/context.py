@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import torch
 
 from lab.console.progress import Progress
-from lab.data.files.score import Score
 from lab.data.sound import Sound
 from lab.saving.checkpoint import Checkpoint
 from lab.saving.saver import Saver
@@ -70,11 +69,11 @@ class RunContext:
         self._media(name, ".txt", text.encode("utf-8", "replace"), axis=axis, at=at)
 
     def sound(self, name: str, sound: Sound, *, axis: str, at: int) -> None:
-        """Save a sound called `group/name` as `media/<group>-<name>-<at>.wav`, and track it. Beside music that is known
-        note by note, there is a MIDI file of the same name."""
+        """Save a sound called `group/name` as `media/<group>-<name>-<at>.wav`, and track it. What else the sound
+        is known as, such as MIDI, stands beside it."""
         written = self._media(name, ".wav", sound.wav(), axis=axis, at=at)
-        if isinstance(sound, Score):
-            write_atomic(written.with_suffix(".mid"), sound.midi())
+        for suffix, content in sound.others.items():
+            write_atomic(written.with_suffix(suffix), content)
 
     def _media(self, name: str, suffix: str, content: bytes, *, axis: str, at: int) -> Path:
         path = self.dir / "media" / f"{name.removeprefix('pictures/').replace('/', '-')}-{at:08d}{suffix}"

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from PIL.Image import Image
 
-from lab.data.files.score import Score
 from lab.data.sound import Sound
 from lab.errors import ConfigError
 from lab.system.files import write_atomic
@@ -91,8 +90,8 @@ def _write(sample: Image | str | Sound, path: Path) -> Path:
         suffix, content = ".png", png(sample)
     written = path.with_suffix(suffix)
     write_atomic(written, content)
-    if isinstance(sample, Score):
-        write_atomic(path.with_suffix(".mid"), sample.midi())
+    for other, form in sample.others.items() if isinstance(sample, Sound) else ():
+        write_atomic(path.with_suffix(other), form)
     return written
 
 

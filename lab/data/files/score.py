@@ -50,6 +50,10 @@ class Score(Sound):
         keys = keys.detach().bool().cpu()
         return cls(synthesised(keys, tempo), RATE, keys, tempo)
 
+    @property
+    def others(self) -> dict[str, bytes]:
+        return {".mid": self.midi()}
+
     def midi(self) -> bytes:
         """Return it as a MIDI file of one track, with a quarter note for each step."""
         from mido import Message, MetaMessage, MidiFile, MidiTrack, bpm2tempo  # 0.1 s, and only here

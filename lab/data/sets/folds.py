@@ -17,6 +17,14 @@ Parts = tuple[Tensor, Tensor, Tensor]
 """Numbers of the rows to train on, to validate on and to test on."""
 
 
+def require_fold(fold: int, folds: int) -> None:
+    """Raise ConfigError where there is no fold of this number, or only one fold."""
+    if folds < 2:
+        raise ConfigError(f"data.folds must be at least 2, received {folds}")
+    if fold >= folds:
+        raise ConfigError(f"data.fold must be from 0 to {folds - 1}, received {fold}")
+
+
 def split(labels: Tensor, fold: int, folds: int, val_size: float, groups: Tensor | None = None) -> Parts:
     """Return the numbers of the rows of each part, in the order of the table.
 

@@ -25,7 +25,7 @@ from lab.data.own.examples import Texts
 from lab.data.own.splits import Examples, held_out
 from lab.data.own.texts.documents import Documents
 from lab.data.own.texts.labelled import read_texts
-from lab.data.sets.folds import Parts, split
+from lab.data.sets.folds import Parts, require_fold, split
 from lab.data.spec import Classes, DataSpec, InputSpec
 from lab.data.tokenizers.words import Words
 from lab.errors import ConfigError, DataError
@@ -77,10 +77,7 @@ class Sentences(DataModule):
         target: str = "label",
     ) -> None:
         require_known(name, fallback, LOADERS)
-        if folds < 2:
-            raise ConfigError(f"data.folds must be at least 2, received {folds}")
-        if fold >= folds:
-            raise ConfigError(f"data.fold must be from 0 to {folds - 1}, received {fold}")
+        require_fold(fold, folds)
         self.name, self.fallback, self.fold, self.folds, self.val_size = name, fallback, fold, folds, val_size
         self.min_count, self.word_dropout = min_count, word_dropout
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size

@@ -19,7 +19,7 @@ from lab.data.obtain import STAND_IN, obtain, own, require_known
 from lab.data.own.columns import Columns, found_columns, of_numbers
 from lab.data.own.labels import classes_of, copies_of, groups_of
 from lab.data.own.sheets import read_sheet
-from lab.data.sets.folds import Parts, split
+from lab.data.sets.folds import Parts, require_fold, split
 from lab.data.spec import Classes, DataSpec, InputSpec
 from lab.errors import ConfigError, DataError
 
@@ -84,10 +84,7 @@ class Table(DataModule):
         group: str | None = None,
     ) -> None:
         require_known(name, fallback, LOADERS)
-        if folds < 2:
-            raise ConfigError(f"data.folds must be at least 2, received {folds}")
-        if fold >= folds:
-            raise ConfigError(f"data.fold must be from 0 to {folds - 1}, received {fold}")
+        require_fold(fold, folds)
         self.name, self.fallback, self.fold, self.folds = name, fallback, fold, folds
         self.val_size, self.batch_size, self.eval_batch_size = val_size, batch_size, eval_batch_size
         self.path, self.target, self.group = path, target, group

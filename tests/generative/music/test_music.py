@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from generative.music.baselines import music_baselines
-from generative.music.chords import CHORDS, Chord
+from generative.music.chords import CHORDS, Chord, Chords
 from generative.music.model import MusicModel
 from generative.music.rolls import Nearest, rolls
 from lab.data import Batch, DataSpec, InputSpec, Music
@@ -41,6 +41,15 @@ def pieces(count: int = 3, steps: int = 12) -> Tensor:
     return (torch.rand(count, steps, KEYS, generator=torch.Generator().manual_seed(1)) < 0.05).float()
 
 
+def chords_of(chord: Chord, keys: int) -> Chords:
+    """A distribution of so many keys, given three features, with random weights."""
+    torch.manual_seed(0)
+    chords = CHORDS[chord](3, keys, 4)
+    for parameter in chords.parameters():
+        torch.nn.init.normal_(parameter)
+    return chords
+
+
 def music(**settings: Any) -> Music:
     """Few pieces of counterpoint."""
     data = Music(name="counterpoint", **settings)
@@ -51,10 +60,7 @@ def music(**settings: Any) -> Music:
 
 @pytest.mark.parametrize("chord", CHORDS)
 def test_chords_sum_to_one(chord: Chord) -> None:
-    torch.manual_seed(0)
-    chords = CHORDS[chord](3, 5, 4)
-    for parameter in chords.parameters():
-        torch.nn.init.normal_(parameter)
+    chords = chords_of(chord, 5)
     every = torch.tensor(list(itertools.product((0.0, 1.0), repeat=5)))
     features = torch.randn(2, 1, 3).expand(2, len(every), 3)
     total = (-chords.nll(features, every.expand(2, -1, -1))).exp().sum(1)
@@ -63,10 +69,7 @@ def test_chords_sum_to_one(chord: Chord) -> None:
 
 @pytest.mark.parametrize("chord", CHORDS)
 def test_samples_follow_probabilities(chord: Chord) -> None:
-    torch.manual_seed(0)
-    chords = CHORDS[chord](3, 3, 4)
-    for parameter in chords.parameters():
-        torch.nn.init.normal_(parameter)
+    chords = chords_of(chord, 3)
     every = torch.tensor(list(itertools.product((0.0, 1.0), repeat=3)))
     feature = torch.randn(3)
     drawn = chords.sample(feature.expand(20_000, 3))
@@ -148,6 +151,20 @@ def test_same_seed_same_pieces() -> None:
     assert not all(torch.equal(a.keys, b.keys) for a, b in zip(first, other, strict=True))
     with pytest.raises(ConfigError, match="takes no prompt"):
         model().sample(1, prompt="C")
+
+
+def test_sounds_are_those_of_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Tensor] = []
+    monkeypatch.setattr("generative.music.model.rolls", lambda keys, passages: drawn.append(keys))
+    trained, batch = model(), Batch(pieces())
+    with trained.at_rest(seed=3):
+        trained.pictures(batch)
+        heard = trained.sounds(batch)
+    assert len(heard) == 3
+    for keys, sound in zip(drawn[0], heard.values(), strict=False):
+        assert isinstance(sound, Score)
+        assert torch.equal(sound.keys, keys.bool())
+        assert sound.others == {".mid": sound.midi()}
 
 
 def test_baselines_equal_counting() -> None:
