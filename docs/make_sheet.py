@@ -33,7 +33,7 @@ SHOWN = {
 """Experiments in the order of the sheet, with the figure that stands above the samples."""
 TOLD = {
     "test/nll": "{:.4g} nats",
-    "test/bits_per_dim": "{:.3g} bits a pixel",
+    "test/bits_per_dim": "{:.4g} bits a pixel",
     "test/classifier_fid": "distance {:.3g}",
 }
 SIDE = 330  # pixels of a panel: ten rows of ten samples
