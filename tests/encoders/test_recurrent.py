@@ -149,6 +149,31 @@ def test_padding_changes_no_training(cell: Cell) -> None:
         torch.testing.assert_close(kept, expected)
 
 
+@pytest.mark.parametrize("cell", CELLS)
+def test_two_directions_see_both_sides(cell: Cell) -> None:
+    """The first half of the features depends on no later step, the second half on no earlier one; padding has no
+    influence, and the whole is what each direction has read to its end."""
+    torch.manual_seed(0)
+    encoder = Recurrent(InputSpec((7, 3)), cell=cell, width=5, layers=2, bidirectional=True)
+    assert encoder.features_dim == 10
+    x, mask = torch.randn(2, 7, 3, requires_grad=True), torch.arange(7) < torch.tensor([[7], [4]])
+    outputs = encoder.features(x, mask)
+    for half, others in ((outputs[0, 3, :5], slice(4, None)), (outputs[0, 3, 5:], slice(0, 3))):
+        (seen,) = torch.autograd.grad(half.sum(), x, retain_graph=True)
+        assert not seen[0, others].any()
+        assert seen[0].any(1).sum() == 4
+    alone = encoder.features(x[1:, :4])
+    torch.testing.assert_close(outputs[1:, :4], alone)
+    torch.testing.assert_close(encoder(x, mask)[1], torch.cat([alone[0, -1, :5], alone[0, 0, 5:]]))
+    with pytest.raises(ConfigError, match="takes no single steps"):
+        encoder.step(x[:, 0], encoder.initial_state(2), torch.ones(2))
+
+
+def test_two_directions_need_sequences() -> None:
+    with pytest.raises(ConfigError, match=r"needs whole sequences, but the input is one step, of shape \(3,\)"):
+        Recurrent(InputSpec((3,)), bidirectional=True)
+
+
 def test_single_steps_refuse_masks() -> None:
     with pytest.raises(ConfigError, match="Recurrent takes no mask"):
         Recurrent(InputSpec((3,)))(torch.rand(2, 3), torch.ones(2, 1))

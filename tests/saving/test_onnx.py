@@ -35,6 +35,7 @@ TEXTS = DataSpec(InputSpec((12,), "int64", vocab=7), Tokens(7, 12, -1))
 CASES: dict[str, Callable[[], Exportable]] = {
     "gru": lambda: Regressor(STEPS, encoder=partial(Recurrent, cell="gru", width=8, layers=2)),
     "lstm": lambda: Regressor(STEPS, encoder=partial(Recurrent, cell="lstm", width=8)),
+    "bidirectional": lambda: Regressor(STEPS, encoder=partial(Recurrent, width=8, bidirectional=True)),
     "rnn": lambda: Regressor(STEPS, encoder=partial(Recurrent, cell="rnn", width=8)),
     "mlp": lambda: Classifier(CLASSES, encoder=MLP),
     "convolutions": lambda: Classifier(CLASSES, encoder=Conv),

@@ -30,6 +30,9 @@ class Recurrent(RecurrentEncoder):
     one step, they take the step as the first one. The state is tensors `(B, layers, width)`: an LSTM has two, `h` and
     `c`; the others have `h`.
 
+    Where it is bidirectional, a second network of the same size reads from the end to the beginning, and the outputs of
+    both stand side by side (Schuster & Paliwal 1997). It needs whole sequences.
+
     Recurrent weights are initialised orthogonal (Saxe et al. 2014). Biases are 0, and 1 for the forget gates of an
     LSTM, so that it remembers at first (Gers et al. 2000; Jozefowicz et al. 2015).
 
@@ -43,10 +46,12 @@ class Recurrent(RecurrentEncoder):
         trunk: encodes every step on its own before the recurrence; null for none. Images need one.
         embedding: width of the vectors that stand for token ids.
         deviation: standard deviation of these vectors at first. Rare tokens are learned sooner where it is small.
-        pool: of the sequence to one vector. The steps that a mask leaves out must be at the end.
+        pool: of the sequence to one vector; `last` is what each direction has read to its end. The steps that a mask
+            leaves out must be at the end.
+        bidirectional: whether it is; `features_dim` is then twice the width.
     """
 
-    roles = Roles(added={"input_dropout": 0.0, "deviation": 1.0})
+    roles = Roles(added={"input_dropout": 0.0, "deviation": 1.0, "bidirectional": False})
 
     def __init__(
         self,
@@ -61,14 +66,19 @@ class Recurrent(RecurrentEncoder):
         embedding: PositiveInt = 128,
         deviation: PositiveFloat = 1.0,
         pool: SequencePool = "last",
+        bidirectional: bool = False,
     ) -> None:
         require_one_input(spec, "Recurrent")
         super().__init__(spec)
         if dropout and layers == 1:
             raise ConfigError(f"dropout acts between layers and needs two of them, received {dropout} for 1 layer")
-        self.cell, self.pool, self.features_dim = cell, pool, width
+        self.cell, self.pool, self.features_dim = cell, pool, 2 * width if bidirectional else width
         self.input_dropout = nn.Dropout(input_dropout)
         self.sequence, step = _split(spec)
+        if bidirectional and not self.sequence:
+            raise ConfigError(
+                f"a bidirectional Recurrent needs whole sequences, but the input is one step, of shape {spec.shape}"
+            )
         self.takes_masks = self.sequence
         self.embedding: nn.Embedding | None = None
         if step.dtype == "int64":
@@ -85,17 +95,29 @@ class Recurrent(RecurrentEncoder):
         inputs = self.trunk.features_dim if self.trunk else step.size
         self.rnn = CELLS[cell](inputs, width, layers, dropout=dropout)
         _initialise(self.rnn)
+        self.backward_rnn: nn.RNNBase | None = None
+        if bidirectional:
+            self.backward_rnn = CELLS[cell](inputs, width, layers, dropout=dropout)
+            _initialise(self.backward_rnn)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        return pool_sequence(self.features(x, mask), mask, self.pool)
+        outputs = self.features(x, mask)
+        if self.backward_rnn is None or self.pool != "last":
+            return pool_sequence(outputs, mask, self.pool)
+        forwards, backwards = outputs.chunk(2, 2)
+        first = mask if mask is None else mask[:, :1]
+        return torch.cat([pool_sequence(forwards, mask, "last"), pool_sequence(backwards[:, :1], first, "last")], 1)
 
     def features(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return the output after each step, `(B, T, width)`, or `(B, 1, width)` for one step. Do not use it where the
-        mask is false."""
+        """Return the output after each step, `(B, T, features_dim)`, or `(B, 1, width)` for one step. Do not use it
+        where the mask is false."""
         if not self.sequence:
             self.refuse_mask(mask)
-        inputs = self._inputs(x if self.sequence else x.unsqueeze(1), mask)
-        outputs, _ = self.rnn(self.input_dropout(inputs.transpose(0, 1)))
+        inputs = self.input_dropout(self._inputs(x if self.sequence else x.unsqueeze(1), mask).transpose(0, 1))
+        outputs, _ = self.rnn(inputs)
+        if self.backward_rnn is not None:
+            backwards, _ = self.backward_rnn(_reversed(inputs, mask))
+            outputs = torch.cat([outputs, _reversed(backwards, mask)], 2)
         return outputs.transpose(0, 1)  # type: ignore[no-any-return]
 
     def initial_state(self, batch_size: int) -> State:
@@ -132,6 +154,8 @@ class Recurrent(RecurrentEncoder):
         return encoded.new_zeros(*x.shape[:2], encoded.shape[1]).index_put((real,), encoded)  # type: ignore[no-any-return]
 
     def _recur(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
+        if self.backward_rnn is not None:
+            raise ConfigError("a bidirectional Recurrent needs whole sequences, and takes no single steps")
         hidden = tuple(s.transpose(0, 1).contiguous() for s in state)  # torch wants the layers first
         outputs, after = self.rnn(self.input_dropout(inputs), hidden if self.cell == "lstm" else hidden[0])
         return outputs, tuple(s.transpose(0, 1) for s in (after if self.cell == "lstm" else (after,)))
@@ -153,6 +177,15 @@ def _split(spec: InputSpec) -> tuple[bool, InputSpec]:
 def _forget(state: State, start: Tensor) -> State:
     """Set the state to zero where `start` is true. A product with 0 would keep a NaN."""
     return tuple(s.masked_fill(start.bool()[:, None, None], 0) for s in state)
+
+
+def _reversed(x: Tensor, mask: Tensor | None) -> Tensor:
+    """Return the real steps of `(T, B, F)` in the other order. Padding stays where it is, at the end."""
+    if mask is None:
+        return x.flip(0)
+    place, lengths = torch.arange(len(x), device=x.device)[:, None], mask.sum(1)
+    source = torch.where(place < lengths, lengths - 1 - place, place)
+    return x.gather(0, source[:, :, None].expand_as(x))
 
 
 def _initialise(rnn: nn.RNNBase) -> None:
