@@ -32,6 +32,7 @@ class Prediction:
         things: what was found in the input, each as named values, such as a label and the sides of a box; None where
             nothing is looked for.
         picture: the prediction drawn: boxes on the image, the class of each pixel in colours, or the restored image.
+        text: that was made of the input, such as a transcript; None where no text is made.
     """
 
     label: str | None = None
@@ -39,6 +40,7 @@ class Prediction:
     value: float | list[float] | None = None
     things: Sequence[Mapping[str, str | float]] | None = None
     picture: Image | None = None
+    text: str | None = None
 
 
 class Episode(NamedTuple):

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from lab.data.sets.tables import Table
     from lab.data.sets.texts import Text
     from lab.data.spec import DataSpec, InputSpec
+    from lab.data.spoken.mixtures import WordInNoise
+    from lab.data.spoken.sequences import SpokenSequences
 
 __all__ = [
     "Adding",
@@ -41,9 +43,11 @@ __all__ = [
     "Sentences",
     "Series",
     "Sounds",
+    "SpokenSequences",
     "Sprites",
     "Table",
     "Text",
+    "WordInNoise",
 ]
 
 __getattr__, __dir__ = lazily(
@@ -65,8 +69,10 @@ __getattr__, __dir__ = lazily(
         "Sentences": "lab.data.sets.sentences",
         "Series": "lab.data.sets.series",
         "Sounds": "lab.data.sets.audio",
+        "SpokenSequences": "lab.data.spoken.sequences",
         "Sprites": "lab.data.generated.sprites",
         "Table": "lab.data.sets.tables",
         "Text": "lab.data.sets.texts",
+        "WordInNoise": "lab.data.spoken.mixtures",
     },
 )

@@ -60,6 +60,11 @@ class Encoder(nn.Module, ABC):
     def features(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the map `(B, C, H, W)` or sequence `(B, T, F)` that `forward` pools to a vector."""
 
+    def features_mask(self, mask: Tensor) -> Tensor:
+        """Return which steps of `features` are real, `(B, T')`, given which of the input are, `(B, T)`. By default they
+        are the same steps."""
+        return mask
+
     def mirror(self, in_features: int, *, batch_norm: bool | None = None) -> Decoder:
         """Return a decoder from `(B, in_features)` to logits of `spec.shape`, shaped like this encoder.
 

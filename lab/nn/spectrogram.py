@@ -81,6 +81,11 @@ class LogMelSpectrogram(nn.Module):
         """Return the number of frames of a sound of this many samples."""
         return 1 + (max(0, samples - self.window) + self.hop - 1) // self.hop  # of no negative number, for ONNX
 
+    def frames_mask(self, mask: Tensor) -> Tensor:
+        """Return which frames are real, `(B, frames)`, given which samples are, `(B, T)`."""
+        last = (mask.sum(1, keepdim=True) - self.window + self.hop - 1).clamp(min=0) // self.hop
+        return torch.arange(self.frames(mask.shape[1]), device=mask.device) <= last
+
     def forward(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Return the spectrograms and which frames are real, `(B, frames)`; None where there is no mask.
 
@@ -90,9 +95,7 @@ class LogMelSpectrogram(nn.Module):
         count = self.frames(x.shape[1])
         if mask is not None:
             x = x.masked_fill(~mask.bool(), 0)
-            lengths = mask.sum(1, keepdim=True)
-            last = (lengths - self.window + self.hop - 1).clamp(min=0) // self.hop
-            real = torch.arange(count, device=x.device) <= last
+            real = self.frames_mask(mask)
         x = F.pad(x, (0, (count - 1) * self.hop + self.window - x.shape[1]))
         # By hand, because torch.stft would want the window in the middle of the longer transform.
         framed = x.unfold(1, self.window, self.hop)[:, :count] * self.weights  # (B, frames, window)

@@ -16,6 +16,7 @@ from lab.data.own.texts.documents import Documents
 from lab.data.own.texts.passages import Passage
 from lab.data.spec import Boxes, Classes, DataSpec, InputSpec, Masks, Tokens, Values
 from lab.data.tokenizers.characters import Characters
+from lab.data.tokenizers.names import Names
 from lab.data.tokenizers.words import Words
 from lab.errors import CheckpointError
 
@@ -28,6 +29,7 @@ KINDS: dict[str, type] = {
     "masks": Masks,
     "boxes": Boxes,
     "characters": Characters,
+    "names": Names,
     "words": Words,
     "text": Passage,
     "texts": Documents,
@@ -39,7 +41,7 @@ KINDS: dict[str, type] = {
 """What a spec may be made of, by its name in the file. No other class is named or imported by one."""
 NAMES = {cls: name for name, cls in KINDS.items()}
 PLAIN = (bool, int, float, str, type(None))
-PROTOCOLS = {"Reader": Passage | Documents | Columns | History | Ids, "Tokenizer": Characters | Words}
+PROTOCOLS = {"Reader": Passage | Documents | Columns | History | Ids, "Tokenizer": Characters | Names | Words}
 """What may stand for them in a file."""
 
 

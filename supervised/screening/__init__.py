@@ -8,7 +8,10 @@ from lab.system.lazy import lazily
 
 if TYPE_CHECKING:
     from supervised.screening.screening import Screening
+    from supervised.screening.spotting import Spotting
 
-__all__ = ["Screening"]
+__all__ = ["Screening", "Spotting"]
 
-__getattr__, __dir__ = lazily(__name__, {"Screening": "supervised.screening.screening"})
+__getattr__, __dir__ = lazily(
+    __name__, {"Screening": "supervised.screening.screening", "Spotting": "supervised.screening.spotting"}
+)

@@ -101,11 +101,15 @@ class Screening(Classifier):
     def measure(self, batch: Batch, metrics: Mapping[str, Metric]) -> dict[str, Tensor]:
         logits, (_, labels) = self(batch.inputs, batch.mask), batch
         scored = Scored(logits.softmax(1), labels, self.positive)
-        scored.update(metrics, float(self.threshold), self.miss_cost)
+        self.count(scored, metrics)
         if self.confusion is not None:
             self.confusion.update(scored.predicted, labels)
             self.tested.append(scored)
         return {"loss": F.cross_entropy(logits, labels)}
+
+    def count(self, scored: Scored, metrics: Mapping[str, Metric]) -> None:
+        """Update the metrics of a validation or test with some of its examples."""
+        scored.update(metrics, float(self.threshold), self.miss_cost)
 
     def on_test_epoch_start(self) -> None:
         super().on_test_epoch_start()

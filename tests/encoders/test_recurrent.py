@@ -85,6 +85,21 @@ def test_sequence_equals_its_steps(cell: Cell, spec: InputSpec, settings: dict[s
 
 
 @pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize(("spec", "settings"), STEPS)
+def test_extending_equals_the_whole_sequence(cell: Cell, spec: InputSpec, settings: dict[str, Any]) -> None:
+    torch.manual_seed(0)
+    whole = Recurrent(InputSpec((9, *spec.shape), spec.dtype, spec.vocab), cell=cell, width=6, layers=2, **settings)
+    x, past = inputs(spec, 4, 9), None
+    parts = []
+    for part in torch.split(x, [4, 1, 1, 3], 1):
+        features, past = whole.extend(part, past)
+        parts.append(features)
+    torch.testing.assert_close(torch.cat(parts, 1), whole.features(x))
+    with pytest.raises(ConfigError, match="one of single steps has `step`"):
+        Recurrent(spec, cell=cell, width=6, **settings).extend(x)
+
+
+@pytest.mark.parametrize("cell", CELLS)
 def test_starts_cut_memory_and_gradient(cell: Cell) -> None:
     torch.manual_seed(0)
     encoder = Recurrent(InputSpec((3,)), cell=cell, width=6)

@@ -148,13 +148,22 @@ class Forgetful(Transformer):
     extend = None  # type: ignore[assignment]
 
 
-def test_memory_changes_no_sample() -> None:
+class ForgetfulRecurrent(Recurrent):
+    """The same without a memory."""
+
+    extend = None  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize(
+    ("kind", "forgetful"), [(SMALL, Forgetful), (partial(Recurrent, width=16), ForgetfulRecurrent)]
+)
+def test_memory_changes_no_sample(kind: Any, forgetful: Any) -> None:
     torch.manual_seed(0)
-    encoder = SMALL(INPUT).requires_grad_(False)
+    encoder = kind(INPUT).requires_grad_(False)
     weight, start = torch.randn(4, 16), torch.randint(4, (5, 2))
     for length in (3, 7):  # 8 tokens in all are what the encoder takes, and the last one is not encoded
         drawn = []
-        for each in (encoder, Forgetful(INPUT, **encoder.settings)):
+        for each in (encoder, forgetful(INPUT, **encoder.settings)):
             each.load_state_dict(encoder.state_dict())
             with torch.random.fork_rng():
                 torch.manual_seed(1)

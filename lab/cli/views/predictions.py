@@ -14,7 +14,8 @@ Row = dict[str, Any]
 
 NOTHING = "nothing"
 """Label of the row of an input in which nothing was found."""
-
+NO_TEXT = "(empty)"
+"""What stands for a text without characters."""
 
 ACROSS, DOWN = ("left", "right"), ("top", "bottom")
 """Sides of a box, in pixels."""
@@ -58,14 +59,14 @@ def rows_of(prediction: Prediction, told: Mapping[str, Any], target: Target | No
         for thing in prediction.things or [{"label": NOTHING}]:
             yield {**told, **thing}
         return
-    every = {"label": prediction.label, "probability": prediction.probability, "value": value}
+    every = {"label": prediction.label, "text": prediction.text, "probability": prediction.probability, "value": value}
     yield {**told, **{name: one for name, one in every.items() if one is not None}}
 
 
 def line_of(row: Row, target: Target | None) -> str:
     """Return the row as a line: `rows.csv, row 3: malignant, probability 0.93`; `scene.png: 7, score 0.9, left 12`; or
     where the picture is that was made of the input."""
-    predicted = {name: row[name] for name in ("label", "probability", "value") if name in row}
+    predicted = {name: row[name] for name in ("label", "text", "probability", "value") if name in row}
     others = {name: one for name, one in row.items() if name not in {"input", "picture", *predicted}}
     if isinstance(target, Boxes | Masks):
         told = [str(row["label"]), *(f"{name} {one:.6g}" for name, one in others.items())]
@@ -77,6 +78,8 @@ def line_of(row: Row, target: Target | None) -> str:
     said = f"{value:.6g}" if isinstance(value, float) else str(value)
     if label is not None:
         said = f"next {label!r}" if isinstance(target, Tokens) else str(label)
+    if "text" in predicted:
+        said = str(predicted["text"]) or NO_TEXT
     if "probability" in predicted:
         said += f", probability {predicted['probability']:.4g}"
     return plain(f"{', '.join(where)}: {said}")

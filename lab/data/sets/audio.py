@@ -125,19 +125,17 @@ class Sounds(DataModule):
         self._train = [clip for clip in rest if clip.number not in HELD_OUT]
 
     def train(self, device: torch.device, seed: int, *, batch_size: int | None = None) -> Batches:
-        augment = self.augment
+        return batches_of(self._train, device, batch_size or self.batch_size, seed, self._augmented)
 
-        def augmented(batch: Batch, generator: torch.Generator) -> Batch:
-            batch = unit_samples(batch, generator)
-            return augment(batch, generator, longest=self.longest) if augment else batch
-
-        return _batches(self._train, device, batch_size or self.batch_size, seed, augmented)
+    def _augmented(self, batch: Batch, generator: torch.Generator) -> Batch:
+        batch = unit_samples(batch, generator)
+        return self.augment(batch, generator, longest=self.longest) if self.augment else batch
 
     def validation(self, device: torch.device) -> Batches | None:
-        return _batches(self._validation, device, self.eval_batch_size) if self._validation else None
+        return batches_of(self._validation, device, self.eval_batch_size) if self._validation else None
 
     def test(self, device: torch.device) -> Batches:
-        return _batches(self._test, device, self.eval_batch_size)
+        return batches_of(self._test, device, self.eval_batch_size)
 
 
 def unit_samples(batch: Batch, generator: torch.Generator) -> Batch:
@@ -194,13 +192,14 @@ def load_tones() -> Recordings:
 LOADERS: dict[str, Callable[[], Recordings]] = {"fsdd": load_fsdd, "tones": load_tones}
 
 
-def _batches(
+def batches_of(
     clips: Sequence[Clip],
     device: torch.device,
     batch_size: int,
     seed: int | None = None,
     transform: Transform = unit_samples,
 ) -> Batches:
+    """Return recordings as batches on the device, shuffled where there is a seed."""
     lengths = [len(clip.samples) for clip in clips]
     samples = torch.cat([clip.samples for clip in clips])
     require_memory(samples.nbytes if device.type != "cpu" else 0, "the sounds need", device)

@@ -55,6 +55,9 @@ class LogMel(Encoder):
         """Return the features that the inner encoder has of the frames."""
         return self.encoder.features(*self._frames(x, mask))
 
+    def features_mask(self, mask: Tensor) -> Tensor:
+        return self.encoder.features_mask(self.spectrogram.frames_mask(mask))
+
     def _frames(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, ...]:
         """Return the spectrogram, and which frames are real; without a mask, the spectrogram alone."""
         frames, real = self.spectrogram(x, mask)

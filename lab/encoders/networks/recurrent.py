@@ -142,6 +142,15 @@ class Recurrent(RecurrentEncoder):
             outputs.append(part)
         return torch.cat(outputs), state
 
+    def extend(self, x: Tensor, past: State | None = None) -> tuple[Tensor, State]:
+        """Return the output at the steps `x`, `(B, T, ...)`, that follow those in `past`, a state; and the state after
+        them. Without a past they are the first ones. Raises ConfigError where the spec is that of one step."""
+        if not self.sequence:
+            raise ConfigError("only a Recurrent of sequences goes on by `extend`; one of single steps has `step`")
+        state = self.initial_state(len(x)) if past is None else past
+        outputs, state = self._recur(self._inputs(x.transpose(0, 1)), state)
+        return outputs.transpose(0, 1), state
+
     def _inputs(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Encode steps with two leading axes, of time and batch in either order, each on its own."""
         if self.embedding is not None:

@@ -97,6 +97,11 @@ class TemporalConv(Encoder):
         """Return the steps after the last stage, `(B, T', channels)`. They mean nothing where the mask is false."""
         return self._encoded(x, mask)[0]
 
+    def features_mask(self, mask: Tensor) -> Tensor:
+        for block in self.blocks:
+            mask = mask[:, :: block.stride]
+        return mask
+
     def _encoded(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
         mask = mask if mask is None else mask.bool()
         x = _convolved(self.stem, x, mask)
