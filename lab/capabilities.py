@@ -33,6 +33,7 @@ class Prediction:
             nothing is looked for.
         picture: the prediction drawn: boxes on the image, the class of each pixel in colours, or the restored image.
         text: that was made of the input, such as a transcript; None where no text is made.
+        evidence: what in the input the prediction rests on, in words, such as sentences of a story.
     """
 
     label: str | None = None
@@ -41,6 +42,7 @@ class Prediction:
     things: Sequence[Mapping[str, str | float]] | None = None
     picture: Image | None = None
     text: str | None = None
+    evidence: str | None = None
 
 
 class Episode(NamedTuple):

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from lab.data.generated.points import Points
     from lab.data.generated.scenes import Scenes
     from lab.data.generated.sprites import Sprites
+    from lab.data.generated.stories import Stories
     from lab.data.sets.audio import Sounds
     from lab.data.sets.images import Images
     from lab.data.sets.music import Music
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from lab.data.spec import DataSpec, InputSpec
     from lab.data.spoken.mixtures import WordInNoise
     from lab.data.spoken.sequences import SpokenSequences
+    from lab.data.words.contexts import WordContexts
 
 __all__ = [
     "Adding",
@@ -45,8 +47,10 @@ __all__ = [
     "Sounds",
     "SpokenSequences",
     "Sprites",
+    "Stories",
     "Table",
     "Text",
+    "WordContexts",
     "WordInNoise",
 ]
 
@@ -71,8 +75,10 @@ __getattr__, __dir__ = lazily(
         "Sounds": "lab.data.sets.audio",
         "SpokenSequences": "lab.data.spoken.sequences",
         "Sprites": "lab.data.generated.sprites",
+        "Stories": "lab.data.generated.stories",
         "Table": "lab.data.sets.tables",
         "Text": "lab.data.sets.texts",
+        "WordContexts": "lab.data.words.contexts",
         "WordInNoise": "lab.data.spoken.mixtures",
     },
 )

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from lab.encoders.combined import Combined
     from lab.encoders.networks.by_shape import ByShape
     from lab.encoders.networks.conv import Conv, ConvStage
+    from lab.encoders.networks.embedding import Embedding
     from lab.encoders.networks.inception import Inception
     from lab.encoders.networks.log_mel import LogMel
     from lab.encoders.networks.mlp import MLP
@@ -30,6 +31,7 @@ __all__ = [
     "Combined",
     "Conv",
     "ConvStage",
+    "Embedding",
     "Encoder",
     "EncoderFactory",
     "EncoderSource",
@@ -54,6 +56,7 @@ __getattr__, __dir__ = lazily(
         "Combined": "lab.encoders.combined",
         "Conv": "lab.encoders.networks.conv",
         "ConvStage": "lab.encoders.networks.conv",
+        "Embedding": "lab.encoders.networks.embedding",
         "Encoder": "lab.encoders.base",
         "EncoderFactory": "lab.encoders.base",
         "EncoderSource": "lab.encoders.base",

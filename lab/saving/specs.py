@@ -14,10 +14,12 @@ from lab.data.own.ratings import Ids
 from lab.data.own.steps import History
 from lab.data.own.texts.documents import Documents
 from lab.data.own.texts.passages import Passage
+from lab.data.own.texts.questions import Questions
 from lab.data.spec import Boxes, Classes, DataSpec, InputSpec, Masks, Tokens, Values
 from lab.data.tokenizers.characters import Characters
 from lab.data.tokenizers.names import Names
 from lab.data.tokenizers.words import Words
+from lab.data.words.reader import Vocabulary
 from lab.errors import CheckpointError
 
 KINDS: dict[str, type] = {
@@ -33,6 +35,8 @@ KINDS: dict[str, type] = {
     "words": Words,
     "text": Passage,
     "texts": Documents,
+    "vocabulary": Vocabulary,
+    "questions": Questions,
     "table": Columns,
     "column": Column,
     "series": History,
@@ -41,7 +45,10 @@ KINDS: dict[str, type] = {
 """What a spec may be made of, by its name in the file. No other class is named or imported by one."""
 NAMES = {cls: name for name, cls in KINDS.items()}
 PLAIN = (bool, int, float, str, type(None))
-PROTOCOLS = {"Reader": Passage | Documents | Columns | History | Ids, "Tokenizer": Characters | Names | Words}
+PROTOCOLS = {
+    "Reader": Passage | Documents | Vocabulary | Questions | Columns | History | Ids,
+    "Tokenizer": Characters | Names | Words,
+}
 """What may stand for them in a file."""
 
 
@@ -91,7 +98,7 @@ def _read(value: Any) -> Any:
             raise TypeError(f"{name} of {value['kind']} is {shown(getattr(made, name))}")
     if isinstance(made, Tokens) and made.tokenizer is not None and len(made.tokenizer) < made.vocab:
         raise ValueError(f"there are {made.vocab} tokens, and {len(made.tokenizer)} of them are known")
-    if isinstance(made, DataSpec) and isinstance(made.reader, Documents):
+    if isinstance(made, DataSpec) and isinstance(made.reader, Documents | Vocabulary | Questions):
         vocab = made.input.vocab if isinstance(made.input, InputSpec) else None
         if vocab != len(made.reader.tokenizer):
             raise ValueError(f"the model takes {vocab} token ids, and texts are read as {len(made.reader.tokenizer)}")

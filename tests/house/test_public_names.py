@@ -15,7 +15,7 @@ NAMES = {
     "lab.encoders": (
         *("Encoder", "EncoderFactory", "InputSpec", "Pretrained", "Combined"),
         *("ByShape", "Conv", "ConvStage", "MLP", "Recurrent", "RecurrentEncoder", "ResNet", "Transformer"),
-        *("Inception", "LogMel", "TemporalConv", "TextConv", "Tree", "ViT"),
+        *("Embedding", "Inception", "LogMel", "TemporalConv", "TextConv", "Tree", "ViT"),
     ),
     "lab.data": (
         "Batch",
@@ -31,8 +31,10 @@ NAMES = {
         "Series",
         "Sounds",
         "Sprites",
+        "Stories",
         "Table",
         "Text",
+        "WordContexts",
     ),
     "lab.model": ("Model",),
     "lab.training": ("Model", "Training"),
@@ -49,6 +51,7 @@ NAMES = {
     "generative.gan": ("GAN",),
     "generative.vae": ("IWAE", "VAE", "ConditionalVAE", "HierarchicalVAE", "VampVAE"),
     "supervised.classifier": ("Classifier",),
+    "supervised.language": ("MemoryNetwork", "SkipGram"),
     "supervised.forecasting": ("DLinear", "Forecaster"),
     "supervised.screening": ("Screening",),
 }

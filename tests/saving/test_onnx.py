@@ -12,8 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from generative.autoregressive.language_model import LanguageModel
+from lab.data.own.texts.questions import Questions
 from lab.data.spec import Boxes, Classes, DataSpec, InputSpec, Masks, Tokens, Values
-from lab.encoders import MLP, Conv, LogMel, Recurrent, ResNet, TemporalConv, Transformer, ViT
+from lab.data.tokenizers.words import Words
+from lab.encoders import MLP, Conv, Embedding, LogMel, Recurrent, ResNet, TemporalConv, Transformer, ViT
 from lab.errors import ConfigError, LabError
 from lab.saving import onnx
 from lab.saving.recurrence import PlainRecurrence
@@ -21,6 +23,7 @@ from lab.training.exportable import Exportable
 from supervised.classifier import Classifier
 from supervised.detection.detector import Detector
 from supervised.forecasting.dlinear import DLinear
+from supervised.language import MemoryNetwork, SkipGram
 from supervised.regressor import Regressor
 from supervised.restoration import Denoiser, SuperResolver
 from supervised.segmentation import Segmenter
@@ -32,6 +35,8 @@ STEPS = DataSpec(InputSpec((12, 2)), Values(()))
 CLASSES = DataSpec(IMAGES, Classes(3, ("a", "b", "c")))
 SOUNDS = DataSpec(InputSpec((4_000,), sample_rate=8_000), Classes(3))
 TEXTS = DataSpec(InputSpec((12,), "int64", vocab=7), Tokens(7, 12, -1))
+WORDS = Words(("a", "b", "c", "d", "e"))
+STORIES = DataSpec(InputSpec((9, 4), "int64", vocab=7), Classes(3), reader=Questions(8, 4, WORDS))
 CASES: dict[str, Callable[[], Exportable]] = {
     "gru": lambda: Regressor(STEPS, encoder=partial(Recurrent, cell="gru", width=8, layers=2)),
     "lstm": lambda: Regressor(STEPS, encoder=partial(Recurrent, cell="lstm", width=8)),
@@ -51,6 +56,10 @@ CASES: dict[str, Callable[[], Exportable]] = {
     "forecast": lambda: DLinear(DataSpec(InputSpec((12, 2)), Values((3, 2)))),
     "text": lambda: LanguageModel(
         TEXTS, encoder=partial(Transformer, width=16, layers=1, causal=True, positions="rotary")
+    ),
+    "stories": lambda: MemoryNetwork(STORIES, encoder=partial(Embedding, width=16), heads=2, layers=1),
+    "words": lambda: SkipGram(
+        DataSpec(InputSpec((1,), "int64", vocab=7), Tokens(7, 4, -1, WORDS)), encoder=partial(Embedding, width=8)
     ),
 }
 QUICK = ("gru",)

@@ -8,7 +8,7 @@ from typing import Any
 
 from lab.capabilities import Prediction
 from lab.console.plain import plain
-from lab.data.spec import Boxes, Masks, Target, Tokens, Values
+from lab.data.spec import Boxes, Target, Tokens, Values
 
 Row = dict[str, Any]
 
@@ -60,6 +60,7 @@ def rows_of(prediction: Prediction, told: Mapping[str, Any], target: Target | No
             yield {**told, **thing}
         return
     every = {"label": prediction.label, "text": prediction.text, "probability": prediction.probability, "value": value}
+    every["evidence"] = prediction.evidence
     yield {**told, **{name: one for name, one in every.items() if one is not None}}
 
 
@@ -67,10 +68,11 @@ def line_of(row: Row, target: Target | None) -> str:
     """Return the row as a line: `rows.csv, row 3: malignant, probability 0.93`; `scene.png: 7, score 0.9, left 12`; or
     where the picture is that was made of the input."""
     predicted = {name: row[name] for name in ("label", "text", "probability", "value") if name in row}
-    others = {name: one for name, one in row.items() if name not in {"input", "picture", *predicted}}
-    if isinstance(target, Boxes | Masks):
-        told = [str(row["label"]), *(f"{name} {one:.6g}" for name, one in others.items())]
-        return plain(f"{row['input']}: {', '.join(told)}")
+    others = {name: one for name, one in row.items() if name not in {"input", "picture", "evidence", *predicted}}
+    if "label" in row and "probability" not in row:  # one of several things
+        words = [f"{name} {one}" for name, one in others.items() if isinstance(one, str)]
+        told = [str(row["label"]), *(f"{name} {one:.6g}" for name, one in others.items() if not isinstance(one, str))]
+        return plain(f"{', '.join([str(row['input']), *words])}: {', '.join(told)}")
     if not predicted and "picture" in row:
         return plain(f"{row['input']}: {row['picture']}")
     where = [str(row["input"]), *(f"{name} {one}" for name, one in others.items())]
@@ -82,4 +84,6 @@ def line_of(row: Row, target: Target | None) -> str:
         said = str(predicted["text"]) or NO_TEXT
     if "probability" in predicted:
         said += f", probability {predicted['probability']:.4g}"
+    if "evidence" in row:
+        said += f"; looked at: {row['evidence']}"
     return plain(f"{', '.join(where)}: {said}")

@@ -55,9 +55,11 @@ def read_inputs(words: Sequence[str], reader: Reader) -> list[tuple[str, Given]]
 
 
 def _is_sentence(word: str, reader: Reader) -> bool:
-    """Return whether a word of the command line is several words in quotes, and names no file or folder."""
-    named = os.path.exists(word) or word.lower().endswith(tuple(reader.suffixes))
-    return len(word.split()) > 1 and not named
+    """Return whether a word of the command line is several words in quotes, or one where the reader reads single words,
+    and names no file or folder."""
+    named = os.path.exists(word) or word.lower().endswith(tuple(reader.suffixes)) or word == STANDARD_INPUT
+    fewest = 1 if getattr(reader, "reads_single_words", False) else 2
+    return len(word.split()) >= fewest and not named
 
 
 def _files(word: str, reader: Reader) -> Iterator[str]:
