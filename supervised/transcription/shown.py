@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 COLUMNS = 2
-LEAST = 0.5
+LEAST = 0.3
 """Probability from which the name of a label is written where it is highest."""
 
 
@@ -70,7 +70,7 @@ def drawn(examples: Sequence[Heard], rate: int, names: Sequence[str]) -> Image:
 
 
 def _peaks(line: Tensor) -> Iterator[int]:
-    """Yield the step of the highest probability in each stretch where a label is more probable than not."""
+    """Yield the step of the highest probability in each stretch where a label is at least that probable."""
     best = -1
     for step, one in enumerate([*line.tolist(), 0.0]):
         if one < LEAST:

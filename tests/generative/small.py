@@ -27,6 +27,8 @@ OVERRIDES: dict[str, dict[str, Any]] = {
     "RealNVP": {"model.hidden": 8, "model.steps": 1},
 }
 """By the name of the model's class."""
+WIDEST, NARROW = 256, {"model.encoder.width": 48, "data.block": 32, "data.batch_size": 8}
+"""Features of an encoder that is small enough, and what larger ones get."""
 
 
 def small(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -35,7 +37,9 @@ def small(config: Mapping[str, Any]) -> dict[str, Any]:
     model = config.get("model") or {}
     if "codes" in needs(model.get("init_args") or {}):
         return {"model.codes": str(CODEBOOK), "model.pixel_layers": 1, "model.pixel_filters": 2, "model.layers": 2}
-    return OVERRIDES.get(model.get("class_path", "").rpartition(".")[2], {})
+    encoder = (model.get("init_args") or {}).get("encoder") or {}
+    wide = encoder.get("init_args", {}).get("width", 0) > WIDEST if isinstance(encoder, Mapping) else False
+    return OVERRIDES.get(model.get("class_path", "").rpartition(".")[2], {}) | (NARROW if wide else {})
 
 
 def needs(settings: Mapping[str, Any]) -> set[str]:
