@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MOST = 16  # images of a picture
 SQUARE = 5  # squares that fit beside each other in an image
-PLACES = 14  # of a square, in a row
+PLACES = 9  # of a square, in a row, at least
 MOST_FILTERS, FILTERS_ACROSS = 64, 8
 ENLARGED, GAP = 4, 2  # pixels of a weight, and around a filter
 

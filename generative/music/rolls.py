@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lab.data.base import DataModule
-from lab.data.files.score import KEYS, LOWEST, notes
+from lab.data.files.score import KEYS, LOWEST, Note, notes
 from lab.training.pictures import canvas, rendered
 
 if TYPE_CHECKING:
@@ -63,6 +63,8 @@ class Nearest:
 
 def rolls(pieces: Tensor, passages: Sequence[Passage] | None = None) -> Image:
     """Draw pieces `(N, T, K)` as piano rolls, one below the other; beside each the passage that is most like it."""
+    from matplotlib.collections import PolyCollection
+
     columns = 2 if passages else 1
     figure = canvas(5.5 * columns, 1.5 * len(pieces) + 0.5)
     panels = figure.subplots(len(pieces), columns, squeeze=False, sharex=True, sharey=True)
@@ -74,8 +76,9 @@ def rolls(pieces: Tensor, passages: Sequence[Passage] | None = None) -> Image:
         if passages:
             shown.append((passages[i].keys, f"most similar training passage: {passages[i].overlap:.0%} in common"))
         for axes, (keys, title) in zip(panels[i], shown, strict=True):
-            for note in notes(keys):
-                axes.broken_barh([(note.start, note.end - note.start - 0.1)], (note.key - 0.45, 0.9), color="tab:blue")
+            axes.add_collection(
+                PolyCollection([_bar(note) for note in notes(keys)], color="tab:blue", linewidths=0), autolim=False
+            )
             axes.set(xlim=(0, len(keys)), ylim=(low - 1, high + 1))
             octaves = [key for key in range(low, high + 1) if (key + LOWEST) % OCTAVE == 0]
             axes.set_yticks(octaves, [f"C{(key + LOWEST) // OCTAVE - 1}" for key in octaves])
@@ -84,3 +87,9 @@ def rolls(pieces: Tensor, passages: Sequence[Passage] | None = None) -> Image:
             axes.set_title(title, fontsize=9)
     figure.supxlabel("quarter notes", fontsize=9)
     return rendered(figure)
+
+
+def _bar(note: Note) -> list[tuple[float, float]]:
+    """Return the corners of a note's bar: steps to the right, keys upwards."""
+    left, right, low, high = note.start, note.end - 0.1, note.key - 0.45, note.key + 0.45
+    return [(left, low), (right, low), (right, high), (left, high)]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -64,14 +66,55 @@ for algorithm, path in json.loads(sys.argv[1]):
 """
 
 
-def alone(script: str, *words: str | Path) -> None:
-    """Run a script without the lab: isolated from PYTHONPATH and the working directory."""
-    command = [sys.executable, "-I", "-c", ALONE + script, *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd="/")
-    assert done.returncode == 0, done.stderr[-3000:]
+SERVE = """
+import json, os, traceback
+for line in sys.stdin:
+    script, words = json.loads(line)
+    if child := os.fork():
+        print(os.waitpid(child, 0)[1], flush=True)
+        continue
+    sys.argv[1:] = words
+    try:
+        exec(script)
+        os._exit(0)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+"""
+"""Follows `ALONE`, and runs each script in a copy of this interpreter: importing Stable-Baselines3 takes seconds."""
+
+Alone = Callable[..., None]
 
 
-def require_same(exported: list[tuple[Path, Agent]]) -> None:
+@pytest.fixture(scope="module")
+def alone() -> Iterator[Alone]:
+    """Runs a script without the lab: isolated from PYTHONPATH and the working directory."""
+    with (
+        tempfile.TemporaryFile("w+") as errors,
+        subprocess.Popen(
+            [sys.executable, "-I", "-c", ALONE + SERVE],
+            cwd="/",
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+        ) as server,
+    ):
+        asked, answered = server.stdin, server.stdout
+        assert asked
+        assert answered
+
+        def run(script: str, *words: str | Path) -> None:
+            print(json.dumps([script, [*map(str, words)]]), file=asked, flush=True)
+            status = answered.readline()
+            errors.seek(0)
+            assert status == "0\n", errors.read()[-3000:]
+
+        yield run
+        asked.close()
+
+
+def require_same(exported: list[tuple[Path, Agent]], alone: Alone) -> None:
     """Compare actions, and values or Q-values, on 100 observations."""
     written = [("DQN" if isinstance(agent, DQN) else "PPO", str(path.absolute())) for path, agent in exported]
     observations = []
@@ -98,7 +141,7 @@ def require_same(exported: list[tuple[Path, Agent]]) -> None:
 
 
 @pytest.mark.parametrize("name", ["ppo-cartpole", "dqn-cartpole"])
-def test_exported_agent_acts_equally(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_exported_agent_acts_equally(name: str, alone: Alone, capsys: pytest.CaptureFixture[str]) -> None:
     settings = {"total_timesteps": 2500, "evaluation.every": 1000, "evaluation.episodes": 2, "evaluation.video": False}
     run = lab.run(name, settings, runs_dir="runs")
     exported = []
@@ -108,7 +151,7 @@ def test_exported_agent_acts_equally(name: str, capsys: pytest.CaptureFixture[st
         assert main(["export", str(run.dir), "--format", "sb3", "-o", str(path), "--checkpoint", checkpoint]) == 0
         exported.append((path, lab.load(run.dir, checkpoint=checkpoint).agent))
     assert sorted(p.name for p in Path("out").iterdir()) == ["best.json", "best.zip", "final.json", "final.zip"]
-    require_same(exported)
+    require_same(exported, alone)
     description = json.loads(Path("out/final.json").read_text())
     assert description["algorithm"] == name[:3].upper()
     assert description["env"] == {"id": "CartPole-v1", "kwargs": {}}
@@ -190,14 +233,14 @@ CASES: list[tuple[type[PPO] | type[DQN], str, Any, dict[str, Any]]] = [
 ]
 
 
-def test_every_network_that_can_be_expressed() -> None:
+def test_every_network_that_can_be_expressed(alone: Alone) -> None:
     exported = []
     for number, (algorithm, env, encoder, settings) in enumerate(CASES):
         agent = build(algorithm, env, encoder, **settings)
         path = Path(f"agent-{number}.zip")
         export_sb3(agent, EnvSettings(env), path)
         exported.append((path, agent))
-    require_same(exported)
+    require_same(exported, alone)
 
 
 class Doubled(MLP):
@@ -242,7 +285,7 @@ def test_unequal_copies_are_not_written() -> None:
     assert not list(Path().iterdir())
 
 
-def test_exported_agent_trains_further() -> None:
+def test_exported_agent_trains_further(alone: Alone) -> None:
     settings: dict[str, Any] = {"gamma": 0.9, "learning_rate": 0.02, "n_epochs": 3, "clip_range_vf": 0.3}
     agent = build(PPO, "CartPole-v1", partial(MLP, hidden=[8]), **settings)
     export_sb3(agent, EnvSettings("CartPole-v1"), Path("agent.zip"))
@@ -282,7 +325,7 @@ def test_the_target_network_is_there_too() -> None:
     assert not torch.equal(plain.q_net(x), plain.q_net_target(x))
 
 
-def test_statistics_become_a_vecnormalize() -> None:
+def test_statistics_become_a_vecnormalize(alone: Alone) -> None:
     mean, var = np.array([1.0, 2, 3, 4]), np.array([1.0, 4, 9, 16])
     env = DummyVecEnv([partial(gym.make, "CartPole-v1")])
     write_vecnormalize(Path("vecnormalize.pkl"), env, mean, var, clip=2.0, epsilon=0.0)
@@ -297,7 +340,7 @@ assert seen.tolist() == [[0, 1, -1, 2]], seen
     alone(script, Path("vecnormalize.pkl").absolute())
 
 
-def test_statistics_are_exported() -> None:
+def test_statistics_are_exported(alone: Alone) -> None:
     agent = build(PPO, "CartPole-v1", partial(MLP, hidden=[8]), normalize_observations=True)
     assert agent.norm is not None
     agent.norm.update(torch.randn(500, 4) * 7 + 3)

@@ -109,12 +109,12 @@ SLOW = pytest.mark.slow
 @pytest.mark.parametrize("name", ["null", *(pytest.param(one, marks=SLOW) for one in ("[x]", "${env:HOME}", "2024"))])
 def test_any_name_of_a_folder_is_a_path(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Also in the commands that are printed, which are tried with the settings as they stand there."""
-    folder(Path(name))
+    sound_folder(Path(name), each=5)
     assert main(["data", "show", name, "--json"]) == 0
     (told,) = json.loads(capsys.readouterr().out)
     assert told["path"] == str(Path(name).absolute())
-    words = shlex.split(next(one for one in told["commands"] if " cnn-mnist " in one))
-    data = load("cnn-mnist", words[3:]).as_dict()["data"]
+    words = shlex.split(next(one for one in told["commands"] if " speech-digits " in one))
+    data = load("speech-digits", words[3:]).as_dict()["data"]
     assert data["init_args"]["path"] == str(Path(name).absolute())
 
 

@@ -19,6 +19,7 @@ from lab.errors import ConfigError
 from lab.runs.summary import Summary
 
 DIGITS = {"data.name": "digits", "data.batch_size": 32, "threads": 1}
+SMALL = {"model.encoder.stages": [{"channels": 4, "stride": 4}]}
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -40,7 +41,7 @@ def carry(source: Summary, name: str, freeze: bool, **overrides: Any) -> Summary
 
 
 def test_classifiers_encoder_in_other_models() -> None:
-    source = lab.run("cnn-mnist", DIGITS, runs_dir="runs", fast_dev_run=True)
+    source = lab.run("cnn-mnist", DIGITS | SMALL, runs_dir="runs", fast_dev_run=True)
     brief: dict[str, Any] = {"model.fid_samples": None, "model.nll_samples": 5}
     gan: dict[str, Any] = {"model.fid_samples": None, "model.spectral": False}
     others: dict[str, dict[str, Any]] = {"vae-mnist": brief, "gan-mnist": gan, "cnn-mnist": {}}

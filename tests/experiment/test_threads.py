@@ -66,7 +66,7 @@ def test_a_short_training_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> No
     assert recorded_threads(run("digits.yaml")) is None
 
 
-@pytest.mark.parametrize("chosen", [1, 2])
+@pytest.mark.parametrize("chosen", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_the_number_is_recorded_and_nothing_else_changes(chosen: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run whose number was measured, its repetition, and a run that was told the number are the same to the bit."""
     monkeypatch.setattr(job, "steps_per_second", lambda step, counts: {step(): 0.0} and {chosen: 1.0})

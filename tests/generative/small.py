@@ -18,7 +18,7 @@ OVERRIDES: dict[str, dict[str, Any]] = {
     "LanguageModel": {"model.sample_length": 5, "model.encoder.layers": 1},
     "DDPM": DENOISER,
     "FlowMatching": DENOISER,
-    "PixelCNN": {"model.filters": 2, "model.layers": 2, "model.fid_samples": 128},
+    "PixelCNN": {"model.filters": 2, "model.layers": 2, "model.fid_samples": None},
     "EBM": {"model.steps": 2, "model.sample_steps": 2, "model.chains": 200, "model.encoder.stages": [STAGE]},
     "RBM": {"model.hidden": 8, "model.sample_steps": 3},
     "SRGAN": {"model.filters": 4, "model.blocks": 1},

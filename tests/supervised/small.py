@@ -1,4 +1,4 @@
-"""Gives an experiment that needs another run's encoder a small one instead, and wide residual networks few channels.
+"""Gives an experiment that needs another run's encoder a small one instead, and large networks few channels or layers.
 Its classes stay."""
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ ENCODER = Path(__file__).parents[1] / "fixtures/encoder"
 
 
 def small(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return overrides for an experiment on an encoder of another run, or on a wide one, given what its YAML says; none
-    for others."""
+    """Return overrides for an experiment on an encoder of another run, or on a wide or deep one, given what its YAML
+    says; none for others."""
     encoder = ((config.get("model") or {}).get("init_args") or {}).get("encoder") or {}
     if max(encoder.get("init_args", {}).get("channels", [0])) > 100:
         narrow: dict[str, Any] = {"model.encoder.channels": [8, 8]}
         return narrow | ({"model.encoder.stem": 4} if "stem" in encoder["init_args"] else {})
+    if encoder.get("init_args", {}).get("layers", 1) > 2:
+        return {"model.encoder.layers": 1}
     return {"model.encoder.path": str(ENCODER), "data.batch_size": 50} if "path" in encoder.get("init_args", {}) else {}
