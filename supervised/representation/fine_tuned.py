@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from torchmetrics import Metric
 
-# Dimensions: B images.
+# Dimensions: B examples.
 
 
 class FineTuned(Classifier):
@@ -67,19 +67,17 @@ class FineTuned(Classifier):
         self.scratch = nn.Sequential(fresh, nn.Linear(fresh.features_dim, self.classes))
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        x, labels = batch
         tuned = super().losses(batch)
         smoothing = self.label_smoothing if self.training else 0.0
-        scratch = F.cross_entropy(self.scratch(x), labels, label_smoothing=smoothing)
+        scratch = F.cross_entropy(self._from_random(batch), batch.targets, label_smoothing=smoothing)  # type: ignore[arg-type]
         return {**tuned, "loss": tuned["loss"] + scratch, "tuned_loss": tuned["loss"], "scratch_loss": scratch}
 
     def metrics(self) -> dict[str, Metric]:
         return {**super().metrics(), "scratch_accuracy": MulticlassAccuracy(self.classes, average="micro")}
 
     def measure(self, batch: Batch, metrics: Mapping[str, Metric]) -> dict[str, Tensor]:
-        x, labels = batch
         tuned = super().measure(batch, {name: one for name, one in metrics.items() if name != "scratch_accuracy"})
-        logits = self.scratch(x)
+        logits, (_, labels) = self._from_random(batch), batch
         metrics["scratch_accuracy"].update(logits, labels)
         scratch = F.cross_entropy(logits, labels)
         return {"loss": tuned["loss"] + scratch, "tuned_loss": tuned["loss"], "scratch_loss": scratch}
@@ -97,8 +95,15 @@ class FineTuned(Classifier):
         """The network that began with random weights, and simple classifiers on the same labels."""
         measured = super().metrics()
         with self.at_rest(seed=0):
-            for x, labels in testing_batches(data, self.device):
+            for batch in testing_batches(data, self.device):
+                logits = self._from_random(batch)
                 for metric in measured.values():
-                    metric.to(self.device).update(self.scratch(x), labels)
+                    metric.to(self.device).update(logits, batch.targets)
         scratch = {f"test/{name}": float(metric.compute()) for name, metric in measured.items()}
         return {"from random weights": scratch, **simple_classifiers(data, super().metrics)}
+
+    def _from_random(self, batch: Batch) -> Tensor:
+        """Return the logits of the network that began with random weights."""
+        encoder, head = self.scratch
+        features = encoder(batch.inputs, batch.mask) if batch.mask is not None else encoder(batch.inputs)
+        return head(features)  # type: ignore[no-any-return]

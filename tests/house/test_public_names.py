@@ -51,7 +51,7 @@ NAMES = {
     "generative.gan": ("GAN",),
     "generative.vae": ("IWAE", "VAE", "ConditionalVAE", "HierarchicalVAE", "VampVAE"),
     "supervised.classifier": ("Classifier",),
-    "supervised.language": ("MemoryNetwork", "SkipGram"),
+    "supervised.language": ("MaskedLanguageModel", "MemoryNetwork", "SkipGram"),
     "supervised.forecasting": ("DLinear", "Forecaster"),
     "supervised.screening": ("Screening",),
 }

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from generative.autoregressive.language_model import LanguageModel
+from lab.data.own.texts.documents import Documents
 from lab.data.own.texts.questions import Questions
 from lab.data.spec import Boxes, Classes, DataSpec, InputSpec, Masks, Tokens, Values
 from lab.data.tokenizers.words import Words
@@ -23,7 +24,7 @@ from lab.training.exportable import Exportable
 from supervised.classifier import Classifier
 from supervised.detection.detector import Detector
 from supervised.forecasting.dlinear import DLinear
-from supervised.language import MemoryNetwork, SkipGram
+from supervised.language import MaskedLanguageModel, MemoryNetwork, SkipGram
 from supervised.regressor import Regressor
 from supervised.restoration import Denoiser, SuperResolver
 from supervised.segmentation import Segmenter
@@ -58,6 +59,10 @@ CASES: dict[str, Callable[[], Exportable]] = {
         TEXTS, encoder=partial(Transformer, width=16, layers=1, causal=True, positions="rotary")
     ),
     "stories": lambda: MemoryNetwork(STORIES, encoder=partial(Embedding, width=16), heads=2, layers=1),
+    "hidden words": lambda: MaskedLanguageModel(
+        DataSpec(InputSpec((12,), "int64", vocab=7), reader=Documents(12, WORDS)),
+        encoder=partial(Transformer, width=16, layers=1),
+    ),
     "words": lambda: SkipGram(
         DataSpec(InputSpec((1,), "int64", vocab=7), Tokens(7, 4, -1, WORDS)), encoder=partial(Embedding, width=8)
     ),

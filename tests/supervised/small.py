@@ -9,6 +9,8 @@ from typing import Any
 
 ENCODER = Path(__file__).parents[1] / "fixtures/encoder"
 """Of images of shape (1, 28, 28): an MLP of width 2 with random weights."""
+WORDS = ENCODER.parent / "words"
+"""Of the words of generated reviews that occur twice in fold 0: a Transformer of width 8 with random weights."""
 
 
 def small(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -20,4 +22,7 @@ def small(config: Mapping[str, Any]) -> dict[str, Any]:
         return narrow | ({"model.encoder.stem": 4} if "stem" in encoder["init_args"] else {})
     if encoder.get("init_args", {}).get("layers", 1) > 2:
         return {"model.encoder.layers": 1}
-    return {"model.encoder.path": str(ENCODER), "data.batch_size": 50} if "path" in encoder.get("init_args", {}) else {}
+    if "path" not in encoder.get("init_args", {}):
+        return {}
+    texts = config["data"]["class_path"].endswith("Sentences")
+    return {"model.encoder.path": str(WORDS if texts else ENCODER), "data.batch_size": 50}
