@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from lab.data.generated.scenes import Scenes
     from lab.data.generated.sprites import Sprites
     from lab.data.generated.stories import Stories
+    from lab.data.generated.tasks import TextTasks
+    from lab.data.parallel.translations import Translations
     from lab.data.sets.audio import Sounds
     from lab.data.sets.images import Images
     from lab.data.sets.music import Music
@@ -50,6 +52,8 @@ __all__ = [
     "Stories",
     "Table",
     "Text",
+    "TextTasks",
+    "Translations",
     "WordContexts",
     "WordInNoise",
 ]
@@ -78,6 +82,8 @@ __getattr__, __dir__ = lazily(
         "Stories": "lab.data.generated.stories",
         "Table": "lab.data.sets.tables",
         "Text": "lab.data.sets.texts",
+        "TextTasks": "lab.data.generated.tasks",
+        "Translations": "lab.data.parallel.translations",
         "WordContexts": "lab.data.words.contexts",
         "WordInNoise": "lab.data.spoken.mixtures",
     },

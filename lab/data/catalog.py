@@ -16,7 +16,7 @@ from lab.config.files import read
 from lab.errors import ConfigError, nearest
 from lab.system.files import at_home
 
-ROOMS = tuple(Path(__file__).parent / room for room in ("generated", "sets"))
+ROOMS = tuple(Path(__file__).parent / room for room in ("generated", "parallel", "sets"))
 
 
 @dataclass(frozen=True)

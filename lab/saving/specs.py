@@ -13,11 +13,13 @@ from lab.data.own.columns import Column, Columns
 from lab.data.own.ratings import Ids
 from lab.data.own.steps import History
 from lab.data.own.texts.documents import Documents
+from lab.data.own.texts.lines import Lines
 from lab.data.own.texts.passages import Passage
 from lab.data.own.texts.questions import Questions
 from lab.data.spec import Boxes, Classes, DataSpec, InputSpec, Masks, Tokens, Values
 from lab.data.tokenizers.characters import Characters
 from lab.data.tokenizers.names import Names
+from lab.data.tokenizers.subwords import Subwords
 from lab.data.tokenizers.words import Words
 from lab.data.words.reader import Vocabulary
 from lab.errors import CheckpointError
@@ -33,10 +35,12 @@ KINDS: dict[str, type] = {
     "characters": Characters,
     "names": Names,
     "words": Words,
+    "subwords": Subwords,
     "text": Passage,
     "texts": Documents,
     "vocabulary": Vocabulary,
     "questions": Questions,
+    "lines": Lines,
     "table": Columns,
     "column": Column,
     "series": History,
@@ -46,8 +50,8 @@ KINDS: dict[str, type] = {
 NAMES = {cls: name for name, cls in KINDS.items()}
 PLAIN = (bool, int, float, str, type(None))
 PROTOCOLS = {
-    "Reader": Passage | Documents | Vocabulary | Questions | Columns | History | Ids,
-    "Tokenizer": Characters | Names | Words,
+    "Reader": Passage | Documents | Lines | Vocabulary | Questions | Columns | History | Ids,
+    "Tokenizer": Characters | Names | Words | Subwords,
 }
 """What may stand for them in a file."""
 
@@ -98,8 +102,9 @@ def _read(value: Any) -> Any:
             raise TypeError(f"{name} of {value['kind']} is {shown(getattr(made, name))}")
     if isinstance(made, Tokens) and made.tokenizer is not None and len(made.tokenizer) < made.vocab:
         raise ValueError(f"there are {made.vocab} tokens, and {len(made.tokenizer)} of them are known")
-    if isinstance(made, DataSpec) and isinstance(made.reader, Documents | Vocabulary | Questions):
-        vocab = made.input.vocab if isinstance(made.input, InputSpec) else None
+    if isinstance(made, DataSpec) and isinstance(made.reader, Documents | Lines | Vocabulary | Questions):
+        form = made.input if isinstance(made.input, InputSpec) else made.input.get("source")
+        vocab = form.vocab if form else None
         if vocab != len(made.reader.tokenizer):
             raise ValueError(f"the model takes {vocab} token ids, and texts are read as {len(made.reader.tokenizer)}")
     return made

@@ -23,6 +23,7 @@ KINDS = {
     "lab.encoders.base.EncoderSource",
     "lab.config.types.Setting",
     "lab.nn.decoders.Decoder",
+    "lab.nn.sequences.decoders.SequenceDecoder",
     "lab.nn.unet.UNet",
     "torch.optim.optimizer.Optimizer",
     "stable_baselines3.common.base_class.BaseAlgorithm",

@@ -34,6 +34,8 @@ NAMES = {
         "Stories",
         "Table",
         "Text",
+        "TextTasks",
+        "Translations",
         "WordContexts",
     ),
     "lab.model": ("Model",),
@@ -54,6 +56,7 @@ NAMES = {
     "supervised.language": ("MaskedLanguageModel", "MemoryNetwork", "SkipGram"),
     "supervised.forecasting": ("DLinear", "Forecaster"),
     "supervised.screening": ("Screening",),
+    "supervised.translation": ("Text2Text", "Translator"),
 }
 """Modules, each with the names that it hands out."""
 

@@ -8,6 +8,10 @@ from typing import Protocol
 
 FILE = "tokenizer.json"
 
+MARKS = ("<pad>", "<start>", "<end>")
+"""What fills up, begins and ends a sequence that a model writes. They have the first ids."""
+PAD, START, END = range(len(MARKS))
+
 
 class Tokenizer(Protocol):
     """Turns texts into token ids and back."""

@@ -22,35 +22,37 @@ class Characters:
 
     Args:
         known: the characters, in the order of their token ids.
+        marks: ids before those of the characters that stand for no text, such as `MARKS`.
     """
 
     known: str
+    marks: int = 0
 
     @classmethod
-    def of(cls, text: str) -> Self:
+    def of(cls, text: str, marks: int = 0) -> Self:
         """Return the characters of a text, sorted."""
-        return cls("".join(sorted(set(text))))
+        return cls("".join(sorted(set(text))), marks)
 
     def __len__(self) -> int:
-        return len(self.known)
+        return self.marks + len(self.known)
 
     def encode(self, text: str) -> list[int]:
         """Return the token ids of a text. Raises ConfigError for characters that are not in the vocabulary."""
         if unknown := sorted(set(text) - self._ids.keys()):
-            known = self.known if len(self) <= SHOWN else f"{self.known[:SHOWN]}..."
+            known = self.known if len(self.known) <= SHOWN else f"{self.known[:SHOWN]}..."
             lacking = some([repr(one) for one in unknown], most=10)
-            raise ConfigError(f"the vocabulary has no {lacking}; its {len(self):,} characters are {known!r}")
+            raise ConfigError(f"the vocabulary has no {lacking}; its {len(self.known):,} characters are {known!r}")
         return [self._ids[character] for character in text]
 
     def decode(self, ids: Iterable[int]) -> str:
-        """Return the text of token ids."""
-        return "".join(self.known[i] for i in ids)
+        """Return the text of token ids. Marks are left out."""
+        return "".join(self.known[i - self.marks] for i in ids if i >= self.marks)
 
     def save(self, folder: Path) -> None:
         """Write `tokenizer.json` into `folder`, which is made where it is missing."""
         folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / FILE, {"schema": 1, "kind": "characters", "known": self.known})
+        write_json(folder / FILE, {"schema": 1, "kind": "characters", "known": self.known, "marks": self.marks})
 
     @cached_property
     def _ids(self) -> dict[str, int]:
-        return {character: i for i, character in enumerate(self.known)}
+        return {character: i for i, character in enumerate(self.known, self.marks)}

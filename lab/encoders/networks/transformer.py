@@ -7,17 +7,14 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from lab.config.roles import Roles
-from lab.config.types import PositiveInt, Probability
+from lab.config.types import PositiveFloat, PositiveInt, Probability
 from lab.data.spec import InputSpec, require_one_input
 from lab.encoders.base import Encoder
 from lab.errors import ConfigError
 from lab.nn.pooling import SequencePool, pool_sequence
 from lab.nn.sequences.attention import KeysValues
 from lab.nn.sequences.positions import LearnedPositions, Positions, RotaryPositions, SinusoidalPositions
-from lab.nn.sequences.transformer import TransformerBlocks
-
-DEVIATION = 0.02
-"""Standard deviation of the initial vectors of tokens and positions, as in GPT-2 (Radford et al. 2019)."""
+from lab.nn.sequences.transformer import DEVIATION, TransformerBlocks
 
 
 class Transformer(Encoder):
@@ -36,9 +33,11 @@ class Transformer(Encoder):
         bias: whether linear layers and norms have biases.
         pool: of the sequence to one vector.
         shared: whether all blocks have the same weights (Lan et al. 2020).
+        deviation: standard deviation of the vectors of tokens at first. Few tokens, such as characters, are learned
+            sooner where it is larger.
     """
 
-    roles = Roles(added={"shared": False})
+    roles = Roles(added={"shared": False, "deviation": DEVIATION})
     takes_masks = True
 
     def __init__(
@@ -54,6 +53,7 @@ class Transformer(Encoder):
         bias: bool = True,
         pool: SequencePool = "mean",
         shared: bool = False,
+        deviation: PositiveFloat = DEVIATION,
     ) -> None:
         require_one_input(spec, "Transformer")
         super().__init__(spec)
@@ -62,7 +62,7 @@ class Transformer(Encoder):
         self.projection: nn.Linear | None = None
         if spec.dtype == "int64" and len(spec.shape) == 1:
             self.embedding = nn.Embedding(spec.require_vocab("Transformer"), width)
-            nn.init.normal_(self.embedding.weight, std=DEVIATION)
+            nn.init.normal_(self.embedding.weight, std=deviation)
         elif spec.dtype == "float32" and len(spec.shape) == 2:
             self.projection = nn.Linear(spec.shape[1], width)
         else:

@@ -16,6 +16,9 @@ from lab.nn.sequences.positions import RotaryPositions
 EXPANSION = 4
 """Hidden units of a block's MLP for each of its features, as in the paper."""
 
+DEVIATION = 0.02
+"""Standard deviation of the initial vectors of tokens and positions, as in GPT-2 (Radford et al. 2019)."""
+
 
 def step_mlp(width: int, bias: bool) -> nn.Sequential:
     """Return the MLP of a block, `(..., width)` to the same."""

@@ -1,0 +1,1 @@
+"""Pairs of texts, one of which is made from the other, such as a sentence and its translation."""
