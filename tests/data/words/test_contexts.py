@@ -9,7 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from lab.cli.options import require_named
 from lab.data import Batch, WordContexts
+from lab.data.inputs.reading import read_inputs
 from lab.data.spec import Tokens
 from lab.errors import ConfigError, DataError
 
@@ -93,6 +95,9 @@ def test_unknown_words_are_named(tmp_path: Path) -> None:
     reader = prepared(tmp_path, LINE * 60).spec.reader
     assert reader is not None
     assert reader.read(b"Seven\nten", "words.txt").labels == [{"word": "Seven"}, {"word": "ten"}]
+    require_named(["seven"])
+    ((name, given),) = read_inputs(["seven"], reader)
+    assert (name, given.labels) == ("seven", [{}])
     with pytest.raises(ConfigError, match="knows 10 words, and 'sevn' is none of them; did you mean 'seven'"):
         reader.read(b"sevn", "words.txt")
     with pytest.raises(DataError, match=r"words.txt is empty"):
