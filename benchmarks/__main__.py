@@ -20,6 +20,7 @@ NAMES = (
     "agents",
     "generative",
     "supervised",
+    "language",
     "floor",
     "solve",
     "checkpoints",

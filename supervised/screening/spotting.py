@@ -68,8 +68,8 @@ class Spotting(Screening):
         """The noise of each test example, in order."""
         self.descriptions = {
             **self.descriptions,
-            "test/eer": "equal error rate over all test examples: share of misses where that of false alarms is the "
-            "same",
+            "test/eer": "equal error rate over all test examples: mean of the shares of misses and of false alarms at "
+            "the threshold where they are closest",
             "test/eer_10db": "the same where the noise is 10 decibels weaker than the word",
             "pictures/detection": "misses over false alarms at every threshold, for each ratio of word and noise (DET "
             "curve)",
