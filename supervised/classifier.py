@@ -18,7 +18,7 @@ from lab.capabilities import Prediction
 from lab.config.roles import Roles
 from lab.config.types import NonNegativeFloat, PositiveFloat, Probability
 from lab.data.base import DataModule
-from lab.data.batch import Batch
+from lab.data.batch import Batch, Tensors, mapped
 from lab.data.loader import training_batches
 from lab.data.spec import DataSpec
 from lab.encoders.base import EncoderFactory
@@ -103,8 +103,9 @@ class Classifier(Exportable):
         """Of the words, where the inputs are texts."""
         self.mistakes: list[Judged] = []
 
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return logits `(B, classes)` for inputs `(B, *spec.input.shape)` and, for sequences, a mask `(B, T)`."""
+    def forward(self, x: Tensors, mask: Tensors | None = None) -> Tensor:
+        """Return logits `(B, classes)` for inputs `(B, *spec.input.shape)` and, for sequences, a mask `(B, T)`; or for
+        dicts of them."""
         x = self.scaling(x) if self.scaling else x
         return self.head(self.encoder(x, mask) if mask is not None else self.encoder(x))  # type: ignore[no-any-return]
 
@@ -114,10 +115,10 @@ class Classifier(Exportable):
             batches = training_batches(data, self.device, seed=0)
             self.scaling.fit(torch.cat([_rows(batch) for batch in batches]))
 
-    def probabilities(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
+    def probabilities(self, inputs: Tensors, mask: Tensors | None = None) -> Tensor:
         """Return the probability of each class, `(B, classes)`, for inputs on any device."""
-        real = mask if mask is None else mask.to(self.device)
-        return self(inputs.to(self.device), real).softmax(1)  # type: ignore[no-any-return]
+        given, real = (mapped(one, lambda part: part.to(self.device)) for one in (inputs, mask))
+        return self(given, real).softmax(1)  # type: ignore[no-any-return]
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         logits, (_, labels) = self(batch.inputs, batch.mask), batch
@@ -162,9 +163,9 @@ class Classifier(Exportable):
     def artifacts(self) -> Mapping[str, Callable[[Path], None]]:
         return {**super().artifacts(), **({"tokenizer": self.tokenizer.save} if self.tokenizer else {})}
 
-    def predict(self, inputs: Tensor, mask: Tensor | None = None) -> list[Prediction]:
-        """Return the most probable class of each input and its probability, for `(B, *spec.input.shape)`. Sequences may
-        have a mask, `(B, T)`."""
+    def predict(self, inputs: Tensors, mask: Tensors | None = None) -> list[Prediction]:
+        """Return the most probable class of each input and its probability, for `(B, *spec.input.shape)` or a dict of
+        such tensors. Sequences may have a mask, `(B, T)`, or a dict of them."""
         with self.at_rest(seed=0):
             probability, label = self.probabilities(inputs, mask).max(1)
         return [Prediction(self.names[i], p) for i, p in zip(label.tolist(), probability.tolist(), strict=True)]

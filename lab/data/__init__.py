@@ -10,10 +10,12 @@ if TYPE_CHECKING:
     from lab.data.base import Batches, DataModule, DatasetInfo
     from lab.data.batch import Batch
     from lab.data.generated.adding import Adding
+    from lab.data.generated.listops import ListOps
     from lab.data.generated.points import Points
     from lab.data.generated.scenes import Scenes
     from lab.data.generated.sprites import Sprites
     from lab.data.generated.stories import Stories
+    from lab.data.generated.tagged import Tagged
     from lab.data.generated.tasks import TextTasks
     from lab.data.parallel.translations import Translations
     from lab.data.sets.audio import Sounds
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from lab.data.sets.series import Series
     from lab.data.sets.tables import Table
     from lab.data.sets.texts import Text
+    from lab.data.sets.treebank import Treebank
     from lab.data.spec import DataSpec, InputSpec
     from lab.data.spoken.mixtures import WordInNoise
     from lab.data.spoken.sequences import SpokenSequences
@@ -39,6 +42,7 @@ __all__ = [
     "DatasetInfo",
     "Images",
     "InputSpec",
+    "ListOps",
     "Music",
     "Points",
     "Ratings",
@@ -51,9 +55,11 @@ __all__ = [
     "Sprites",
     "Stories",
     "Table",
+    "Tagged",
     "Text",
     "TextTasks",
     "Translations",
+    "Treebank",
     "WordContexts",
     "WordInNoise",
 ]
@@ -69,6 +75,7 @@ __getattr__, __dir__ = lazily(
         "DatasetInfo": "lab.data.base",
         "Images": "lab.data.sets.images",
         "InputSpec": "lab.data.spec",
+        "ListOps": "lab.data.generated.listops",
         "Music": "lab.data.sets.music",
         "Points": "lab.data.generated.points",
         "Ratings": "lab.data.sets.pairs",
@@ -81,10 +88,12 @@ __getattr__, __dir__ = lazily(
         "Sprites": "lab.data.generated.sprites",
         "Stories": "lab.data.generated.stories",
         "Table": "lab.data.sets.tables",
+        "Tagged": "lab.data.generated.tagged",
         "Text": "lab.data.sets.texts",
         "TextTasks": "lab.data.generated.tasks",
         "Translations": "lab.data.parallel.translations",
         "WordContexts": "lab.data.words.contexts",
         "WordInNoise": "lab.data.spoken.mixtures",
+        "Treebank": "lab.data.sets.treebank",
     },
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import InitVar, dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from lab.errors import ConfigError, nearest
 
@@ -49,9 +49,9 @@ class InputSpec:
         if self.dtype != other.dtype:
             return f"takes {self.dtype} inputs, received {other.dtype}"
         if self.vocab != other.vocab:
-            return f"takes a vocabulary of {_count(self.vocab)}, received {_count(other.vocab)}"
+            return f"takes a vocabulary of {_told(self.vocab, 'token ids')}, received {_told(other.vocab, 'token ids')}"
         if self.sample_rate != other.sample_rate:
-            return f"takes a sample rate of {_rate(self.sample_rate)}, received {_rate(other.sample_rate)}"
+            return f"takes a sample rate of {_told(self.sample_rate, 'Hz')}, received {_told(other.sample_rate, 'Hz')}"
         if self.shape == other.shape:
             return None
         if self.time and other.time and self.shape[1:] == other.shape[1:]:
@@ -159,6 +159,16 @@ class Tokens:
 
 
 @dataclass(frozen=True)
+class Tags:
+    """One class for each step or node. Targets are `(B, T)`, int64, from 0 to `n - 1`, and -1 for padding and where
+    nothing is known. `n` and `names` are as for Classes."""
+
+    n: int
+    names: tuple[str, ...] = ()
+    NONE: ClassVar = -1
+
+
+@dataclass(frozen=True)
 class Masks:
     """One class for each pixel. Targets are `(B, H, W)`, int64, from 0, the background, to `n - 1`. `n` and `names` are
     as for Classes."""
@@ -176,7 +186,7 @@ class Boxes:
     names: tuple[str, ...] = ()
 
 
-Target = Classes | Values | Tokens | Masks | Boxes
+Target = Classes | Values | Tokens | Tags | Masks | Boxes
 """The form of the targets."""
 
 
@@ -236,9 +246,5 @@ class DataSpec:
         return type(self.target).__name__.lower() if self.target else "no targets"
 
 
-def _count(vocab: int | None) -> str:
-    return "no token ids" if vocab is None else f"{vocab} token ids"
-
-
-def _rate(sample_rate: int | None) -> str:
-    return "none" if sample_rate is None else f"{sample_rate} Hz"
+def _told(number: int | None, unit: str) -> str:
+    return ("none" if unit == "Hz" else f"no {unit}") if number is None else f"{number} {unit}"

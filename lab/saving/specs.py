@@ -9,6 +9,8 @@ from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from lab.console.wording import shown
+from lab.data.generated.expressions import Expressions
+from lab.data.inputs.trees import Parses
 from lab.data.own.columns import Column, Columns
 from lab.data.own.ratings import Ids
 from lab.data.own.steps import History
@@ -16,7 +18,7 @@ from lab.data.own.texts.documents import Documents
 from lab.data.own.texts.lines import Lines
 from lab.data.own.texts.passages import Passage
 from lab.data.own.texts.questions import Questions
-from lab.data.spec import Boxes, Classes, DataSpec, InputSpec, Masks, Tokens, Values
+from lab.data.spec import Boxes, Classes, DataSpec, InputSpec, Masks, Tags, Tokens, Values
 from lab.data.tokenizers.characters import Characters
 from lab.data.tokenizers.names import Names
 from lab.data.tokenizers.subwords import Subwords
@@ -30,6 +32,7 @@ KINDS: dict[str, type] = {
     "classes": Classes,
     "values": Values,
     "tokens": Tokens,
+    "tags": Tags,
     "masks": Masks,
     "boxes": Boxes,
     "characters": Characters,
@@ -41,6 +44,8 @@ KINDS: dict[str, type] = {
     "vocabulary": Vocabulary,
     "questions": Questions,
     "lines": Lines,
+    "trees": Parses,
+    "expressions": Expressions,
     "table": Columns,
     "column": Column,
     "series": History,
@@ -50,7 +55,7 @@ KINDS: dict[str, type] = {
 NAMES = {cls: name for name, cls in KINDS.items()}
 PLAIN = (bool, int, float, str, type(None))
 PROTOCOLS = {
-    "Reader": Passage | Documents | Lines | Vocabulary | Questions | Columns | History | Ids,
+    "Reader": Passage | Documents | Lines | Vocabulary | Questions | Parses | Expressions | Columns | History | Ids,
     "Tokenizer": Characters | Names | Words | Subwords,
 }
 """What may stand for them in a file."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from lab.data.spec import InputSpec
+from lab.errors import ConfigError
 from lab.saving.onnx import CHECKED, write_onnx
 from lab.training.model import Model
 
@@ -23,8 +24,15 @@ class Exportable(Model):
 
     @property
     def takes(self) -> InputSpec:
-        """The form of what `forward` takes; by default that of the data."""
+        """The form of what `forward` takes; by default that of the data. Raises ConfigError where that has parts."""
+        if isinstance(self.spec.input, dict):
+            parts = ", ".join(sorted(self.spec.input))
+            raise ConfigError(f"an ONNX file is for models with one input, but this one takes the parts {parts}")
         return self.spec.require_one_input(type(self).__name__)
+
+    def told(self) -> Mapping[str, Any]:
+        """Return what else the file's metadata should say, each value as JSON."""
+        return {}
 
     def export(self, path: Path) -> Sequence[str]:
         """Write `path`, an ONNX file for batches of any size, and sequences of any length up to the longest of the data
@@ -35,7 +43,7 @@ class Exportable(Model):
         form, encoder = self.takes, getattr(self, "encoder", None)
         time = bool(form.time and form.time > 1 and getattr(encoder, "takes_masks", False))
         names = list(getattr(self.spec.target, "names", ()))
-        told = {"model": type(self).__name__, **({"classes": names} if names else {})}
+        told = {"model": type(self).__name__, **({"classes": names} if names else {}), **self.told()}
         write_onnx(self, path, _examples(form), results=self.results, time=time, told=told)
         axes = ["batch", *("time" if time and not i else str(side) for i, side in enumerate(form.shape))]
         notes = [f"input ({', '.join(axes)}), {form.dtype}; results: {', '.join(self.results)}"]

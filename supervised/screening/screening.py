@@ -12,7 +12,7 @@ from lab.capabilities import Prediction
 from lab.config.roles import Roles
 from lab.config.types import NonNegativeFloat, PositiveFloat, Probability
 from lab.data.base import DataModule
-from lab.data.batch import Batch
+from lab.data.batch import Batch, Tensors
 from lab.data.loader import validation_batches
 from lab.data.spec import Classes, DataSpec
 from lab.encoders.base import EncoderFactory
@@ -135,7 +135,7 @@ class Screening(Classifier):
     def baselines(self, data: DataModule) -> Mapping[str, Mapping[str, float]]:
         return logistic_regression(data, self.positive, self.recall, self.miss_cost)
 
-    def predict(self, inputs: Tensor, mask: Tensor | None = None) -> list[Prediction]:
+    def predict(self, inputs: Tensors, mask: Tensors | None = None) -> list[Prediction]:
         """Return the class to find where it is flagged, else the most probable other class, each with its probability,
         for `(B, *spec.input.shape)`."""
         with self.at_rest(seed=0):

@@ -25,6 +25,7 @@ NAMES = {
         "DatasetInfo",
         "Images",
         "InputSpec",
+        "ListOps",
         "Ratings",
         "Recorded",
         "Sentences",
@@ -33,10 +34,12 @@ NAMES = {
         "Sprites",
         "Stories",
         "Table",
+        "Tagged",
         "Text",
         "TextTasks",
         "Translations",
         "WordContexts",
+        "Treebank",
     ),
     "lab.model": ("Model",),
     "lab.training": ("Model", "Training"),
@@ -57,6 +60,8 @@ NAMES = {
     "supervised.forecasting": ("DLinear", "Forecaster"),
     "supervised.screening": ("Screening",),
     "supervised.translation": ("Text2Text", "Translator"),
+    "supervised.tagging": ("Tagger",),
+    "supervised.trees": ("Evaluator", "NodeClassifier"),
 }
 """Modules, each with the names that it hands out."""
 

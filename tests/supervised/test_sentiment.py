@@ -50,7 +50,7 @@ def test_padded_texts_are_predicted_as_each_alone() -> None:
     assert reader is not None
     given = reader.read(b"the plot is dull .\na film with a warm cast . and yes , the lead is bold .", "lines")
     assert isinstance(given.inputs, Tensor)
-    assert given.mask is not None
+    assert isinstance(given.mask, Tensor)
     assert not given.mask.all()
     together = model.predict(given.inputs, given.mask)
     alone = [model.predict(row[real][None])[0] for row, real in zip(given.inputs, given.mask, strict=True)]

@@ -17,7 +17,6 @@ from lab.system.files import free_name, is_for_file
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-    from torch import Tensor
 
     from lab.capabilities import Prediction
     from lab.data.batch import Tensors
@@ -90,13 +89,13 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
     return 0
 
 
-def _predictions(model: Any, inputs: Tensors, mask: Tensor | None = None) -> Iterator[Prediction]:
+def _predictions(model: Any, inputs: Tensors, mask: Tensors | None = None) -> Iterator[Prediction]:
     from lab.data.batch import Batch, mapped
 
     for start in range(0, len(Batch(inputs)), MOST):
         rows = slice(start, start + MOST)
         part = mapped(inputs, itemgetter(rows))
-        yield from model.predict(part) if mask is None else model.predict(part, mask[rows])
+        yield from model.predict(part) if mask is None else model.predict(part, mapped(mask, itemgetter(rows)))
 
 
 def _draw(drawn: Sequence[tuple[dict[str, Any], Image]], folder: Path) -> None:

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
-from torch import Tensor
-
 from lab.data.batch import Tensors
 
 
@@ -20,14 +18,15 @@ class Given:
         labels: for each of the B what tells it from the others, such as `{"row": 3}`.
         notes: what was done to make them fit, one sentence each.
         scale: pixels of the file's image for each pixel of the inputs, across and down; 1 where it was not resized.
-        mask: `(B, T)`, true where a sequence is real and false where it is padding; None where nothing is padded.
+        mask: `(B, T)`, true where a sequence is real and false where it is padding; a dict with the same keys where
+            `inputs` is one; None where nothing is padded.
     """
 
     inputs: Tensors
     labels: Sequence[Mapping[str, Any]]
     notes: Sequence[str] = ()
     scale: tuple[float, float] = (1.0, 1.0)
-    mask: Tensor | None = None
+    mask: Tensors | None = None
 
 
 class Reader(Protocol):

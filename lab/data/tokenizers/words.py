@@ -42,7 +42,12 @@ class Words:
     def of(cls, texts: Iterable[str], fewest: int = 1) -> Self:
         """Return the words that occur at least `fewest` times in the texts, the most frequent first; of equals, in the
         order of their characters."""
-        counts = Counter(word for text in texts for word in words_of(text))
+        return cls.of_words((word for text in texts for word in words_of(text)), fewest)
+
+    @classmethod
+    def of_words(cls, words: Iterable[str], fewest: int = 1) -> Self:
+        """Return the same of texts that are cut into words already, such as those of a treebank."""
+        counts = Counter(word.lower() for word in words)
         ranked = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
         return cls(tuple(word for word, often in ranked if often >= fewest))
 
@@ -52,6 +57,10 @@ class Words:
     def encode(self, text: str) -> list[int]:
         """Return the token ids of a text, at least one: a text without words is one unknown word."""
         return [self._ids.get(word, self.UNKNOWN) for word in words_of(text)] or [self.UNKNOWN]
+
+    def id_of(self, word: str) -> int:
+        """Return the token id of one word, which is not cut."""
+        return self._ids.get(word.lower(), self.UNKNOWN)
 
     def decode(self, ids: Iterable[int]) -> str:
         """Return the words of token ids with spaces between them. Padding is left out; `?` is an unknown word."""

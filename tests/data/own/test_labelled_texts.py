@@ -117,7 +117,7 @@ def test_shorter_texts_are_padded(tmp_path: Path) -> None:
     """Rows of a csv, lines of standard input, and a file as one text."""
     given = READER.read(b"text,other\ngood,1\na film of films,2\n", "t.csv")
     assert given.inputs.tolist() == [[2, 0, 0], [1, 3, 1]]  # type: ignore[union-attr]
-    assert given.mask is not None
+    assert isinstance(given.mask, torch.Tensor)
     assert given.mask.tolist() == [[True, False, False], [True] * 3]
     assert given.labels == [{"row": 1}, {"row": 2}]
     assert given.notes == ["t.csv: 1 text cut to the first 3 words, which is all that the model takes"]

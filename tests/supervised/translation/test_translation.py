@@ -164,6 +164,7 @@ def test_padded_texts_are_predicted_as_each_alone(model: Text2Text) -> None:
     given = reader.read(b"back: ab\n\nback: dbca\r\n", "words.txt")
     assert isinstance(given.inputs, Tensor)
     assert given.labels == [{"line": 1}, {"line": 3}]
+    assert isinstance(given.mask, Tensor)
     together = [one.text for one in model.predict(given.inputs, given.mask)]
     alone = [reader.read_text(text).inputs for text in ("back: ab", "back: dbca")]
     assert together == [model.predict(one)[0].text for one in alone if isinstance(one, Tensor)]

@@ -1,0 +1,66 @@
+"""Sentences as trees in brackets, as inputs of a trained model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from lab.data.files.bracketed import Bracketed, parse_tree
+from lab.data.files.text import decoded
+from lab.data.inputs.given import Given
+from lab.data.tokenizers.words import Words
+from lab.errors import DataError
+
+
+@dataclass(frozen=True)
+class Parses:
+    """Reads sentences as trees in brackets, one on each line. Labels in them are not looked at.
+
+    Args:
+        length: most nodes that the model takes.
+        tokenizer: of the words. An inner node has the id after its last one.
+    """
+
+    length: int
+    tokenizer: Words
+    suffixes: ClassVar = (".txt",)
+
+    def read(self, content: bytes, name: str) -> Given:
+        """Return the trees of a text. Raises DataError where a line is none, or is too long."""
+        lines = [(place, line) for place, line in enumerate(decoded(content, name).split("\n"), 1) if line.strip()]
+        if not lines:
+            raise DataError(f"{name} is empty")
+        read = [self._parsed(line, f"{name}, line {place}: ") for place, line in lines]
+        return self._given(read, [{"line": place} for place, _ in lines])
+
+    def read_text(self, text: str) -> Given:
+        """Return one tree."""
+        return self._given([self._parsed(text, "")], [{}])
+
+    def tokens(self, tree: Bracketed) -> Tensor:
+        """Return the token ids of the nodes of a tree, `(n,)`."""
+        inner = len(self.tokenizer)
+        return torch.tensor([inner if word is None else self.tokenizer.id_of(word) for word in tree.words])
+
+    def _parsed(self, text: str, where: str) -> Bracketed:
+        try:
+            tree = parse_tree(text)
+        except DataError as error:
+            raise DataError(f"{where}{error}") from None
+        if len(tree.words) > self.length:
+            raise DataError(f"{where}the model takes at most {self.length} nodes, received {len(tree.words)}")
+        return tree
+
+    def _given(self, read: Sequence[Bracketed], labels: Sequence[dict[str, int]]) -> Given:
+        rows = {
+            "tokens": [self.tokens(tree) for tree in read],
+            "parents": [torch.tensor(tree.parents) for tree in read],
+        }
+        inputs = {key: torch.nn.utils.rnn.pad_sequence(part, batch_first=True) for key, part in rows.items()}
+        sizes = torch.tensor([len(tree.words) for tree in read])[:, None]
+        mask = torch.arange(inputs["tokens"].shape[1]) < sizes
+        return Given(inputs, labels, mask=dict.fromkeys(inputs, mask))
