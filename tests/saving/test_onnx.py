@@ -81,7 +81,7 @@ def test_file_computes_the_same(name: str) -> None:
     model.export(Path("model.onnx"))
     session = onnxruntime.InferenceSession("model.onnx")
     form = model.takes
-    shorter = getattr(getattr(model, "encoder", None), "takes_masks", False)
+    shorter = (form.time or 0) > 5 and getattr(getattr(model, "encoder", None), "takes_masks", False)
     shape = (3, form.shape[0] - 5, *form.shape[1:]) if shorter else (3, *form.shape)
     x = torch.randint(form.vocab, shape) if form.vocab else torch.rand(shape)
     found = session.run(None, {"input": x.numpy()})
