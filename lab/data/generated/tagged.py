@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -12,12 +11,12 @@ from torch import Tensor
 
 from lab.config.types import NonNegativeInt, PositiveInt, Probability
 from lab.data.base import Batches, DataModule, DatasetInfo
-from lab.data.batch import Batch
 from lab.data.batches import Options
 from lab.data.generated.phrases import TAGS, TEST, TRAINING, VALIDATION, Sentence, sentences
 from lab.data.lengths import LengthBatches
 from lab.data.own.texts.documents import Documents
 from lab.data.spec import DataSpec, InputSpec, Tags
+from lab.data.tokenizers.dropout import WordDropout
 from lab.data.tokenizers.words import Words
 
 
@@ -86,13 +85,6 @@ class Tagged(DataModule):
 
     def _batches(self, part: int, device: torch.device, batch_size: int, seed: int | None = None) -> Batches:
         ids, tags = ([one.to(device) for one in each] for each in self.parts[part])
-        changed = self._drop_words if self.word_dropout and seed is not None else None
+        changed = WordDropout(self.word_dropout) if self.word_dropout and seed is not None else None
         options: Options = {"batch_size": batch_size, "seed": seed, "transform": changed, "drop_last": False}
         return LengthBatches(ids, tags, pad=Words.PAD, pad_target=Tags.NONE, weigh="steps", **options)
-
-    def _drop_words(self, batch: Batch, generator: torch.Generator) -> Batch:
-        ids, mask = batch.inputs, batch.mask
-        assert isinstance(ids, Tensor)
-        assert isinstance(mask, Tensor)
-        drawn = torch.rand(ids.shape, generator=generator, device=ids.device) < self.word_dropout
-        return replace(batch, inputs=ids.masked_fill(drawn & mask, Words.UNKNOWN))

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cache
 from itertools import product
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from lab.config.types import DataPath, NonNegativeInt, PositiveInt, Probability
 from lab.console.notices import notice
 from lab.data.archive import members
 from lab.data.base import Batches, DataModule
-from lab.data.batch import Batch
 from lab.data.batches import Options
 from lab.data.catalog import lookup
 from lab.data.lengths import LengthBatches
@@ -27,6 +24,7 @@ from lab.data.own.texts.documents import Documents
 from lab.data.own.texts.labelled import read_texts
 from lab.data.sets.folds import Parts, require_fold, split
 from lab.data.spec import Classes, DataSpec, InputSpec
+from lab.data.tokenizers.dropout import WordDropout
 from lab.data.tokenizers.words import Words
 from lab.errors import ConfigError, DataError
 
@@ -144,17 +142,10 @@ class Sentences(DataModule):
 
     def _batches(self, part: int, device: torch.device, batch_size: int, seed: int | None = None) -> Batches:
         ids, labels = self._parts[part]
-        changed = self._drop_words if self.word_dropout and seed is not None else None
+        changed = WordDropout(self.word_dropout) if self.word_dropout and seed is not None else None
         texts = torch.cat(ids).to(device).split([*map(len, ids)])  # type: ignore[no-untyped-call]
         options: Options = {"batch_size": batch_size, "seed": seed, "transform": changed, "drop_last": False}
         return LengthBatches(texts, labels.to(device), pad=Words.PAD, **options)
-
-    def _drop_words(self, batch: Batch, generator: torch.Generator) -> Batch:
-        ids, mask = batch.inputs, batch.mask
-        assert isinstance(ids, Tensor)
-        assert isinstance(mask, Tensor)
-        drawn = torch.rand(ids.shape, generator=generator, device=ids.device) < self.word_dropout
-        return replace(batch, inputs=ids.masked_fill(drawn & mask, Words.UNKNOWN))
 
 
 def load_polarity() -> Texts:

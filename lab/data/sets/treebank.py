@@ -5,18 +5,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from lab.config.types import PositiveInt, Probability
 from lab.console.notices import notice
 from lab.data.archive import members
 from lab.data.base import Batches, DataModule
-from lab.data.batch import Batch
 from lab.data.batches import Options
 from lab.data.catalog import lookup
 from lab.data.files.bracketed import Bracketed, parse_tree
@@ -25,6 +22,7 @@ from lab.data.lengths import LengthBatches
 from lab.data.obtain import STAND_IN, obtain, require_known
 from lab.data.own.texts.documents import Documents
 from lab.data.spec import Classes, DataSpec, InputSpec, Tags
+from lab.data.tokenizers.dropout import WordDropout
 from lab.data.tokenizers.words import Words
 from lab.errors import DataError
 
@@ -130,20 +128,11 @@ class Treebank(DataModule):
     def _batches(self, part: int, device: torch.device, batch_size: int, seed: int | None = None) -> Batches:
         rows = {key: [one[key].to(device) for one in self.parts[part]] for key in self.parts[part][0]}
         labels = [one.to(device) for one in self.labels[part]]
-        changed = self._drop_words if self.word_dropout and seed is not None else None
+        changed = WordDropout(self.word_dropout, kept=self.inner) if self.word_dropout and seed is not None else None
         options: Options = {"batch_size": batch_size, "seed": seed, "transform": changed, "drop_last": False}
         if self.form == "flat":
             return LengthBatches(rows["tokens"], torch.stack([one[0] for one in labels]), pad=Words.PAD, **options)
         return LengthBatches(rows, labels, pad_target=Tags.NONE, **options)
-
-    def _drop_words(self, batch: Batch, generator: torch.Generator) -> Batch:
-        ids = batch.inputs["tokens"] if isinstance(batch.inputs, dict) else batch.inputs
-        mask = batch.mask["tokens"] if isinstance(batch.mask, dict) else batch.mask
-        assert mask is not None
-        drawn = torch.rand(ids.shape, generator=generator, device=ids.device) < self.word_dropout
-        changed: Tensor = ids.masked_fill(drawn & mask & (ids != self.inner), Words.UNKNOWN)
-        inputs = {**batch.inputs, "tokens": changed} if isinstance(batch.inputs, dict) else changed
-        return replace(batch, inputs=inputs)
 
 
 def load_sst() -> RatedTrees:

@@ -1,1 +1,2 @@
-"""How a text becomes token ids, and token ids a text: one tokenizer per file. Data sets that use them are in `sets`."""
+"""How a text becomes token ids, and token ids a text: one tokenizer per file; and words left out in training.
+Data sets that use them are in `sets`."""
