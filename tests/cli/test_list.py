@@ -17,7 +17,7 @@ from lab.config.listing import entries, entry
 from lab.config.shipped import shipped
 
 ROOT = Path(__file__).parents[2]
-MANY = 110
+MANY = 250
 LOOK = """
 import sys, yaml
 sys.path.insert(0, sys.argv[1])
