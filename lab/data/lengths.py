@@ -43,6 +43,11 @@ class Strung:
         return found.masked_fill(~mask.view(*mask.shape, *[1] * (found.dim() - 2)), self.pad), mask
 
 
+def moved(sequences: Sequence[Tensor], device: torch.device) -> list[Tensor]:
+    """Return sequences on the device, brought there at once."""
+    return list(torch.cat(list(sequences)).to(device).split([*map(len, sequences)]))  # type: ignore[no-untyped-call]
+
+
 class LengthBatches(CutBatches):
     """Batches of sequences of any length, each padded to the longest in its batch.
 

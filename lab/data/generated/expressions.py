@@ -13,10 +13,9 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from lab.data.files.text import decoded
-from lab.data.inputs.given import Given
+from lab.data.inputs.given import Given, padded
 from lab.errors import DataError, nearest
 
 Form = Literal["tree", "flat"]
@@ -150,11 +149,12 @@ class Expressions:
         return found
 
     def _given(self, read: Sequence[Sequence[int]], labels: Sequence[dict[str, int]]) -> Given:
-        parts = {key: _padded([torch.tensor(one[key]) for one in map(self.parts, read)]) for key in self.parts(read[0])}
-        inputs, masks = ({key: pair[place] for key, pair in parts.items()} for place in (0, 1))
-        if self.form == "tree":
-            return Given(inputs, labels, mask=masks)
-        return Given(inputs["tokens"], labels, mask=masks["tokens"])
+        parts = [self.parts(one) for one in read]
+        tokens, mask = padded([torch.tensor(one["tokens"]) for one in parts])
+        if self.form == "flat":
+            return Given(tokens, labels, mask=mask)
+        parents, _ = padded([torch.tensor(one["parents"]) for one in parts])
+        return Given({"tokens": tokens, "parents": parents}, labels, mask={"tokens": mask, "parents": mask})
 
     def parts(self, expression: Sequence[int]) -> dict[str, Sequence[int]]:
         """Return what a model takes of an expression, by name."""
@@ -177,11 +177,6 @@ class Expressions:
             if token >= DIGITS:
                 open_nodes.append(place)
         return " ".join([*words, *NAMES[CLOSE:] * (len(open_nodes) - 1)])
-
-
-def _padded(rows: list[Tensor]) -> tuple[Tensor, Tensor]:
-    padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
-    return padded, torch.arange(padded.shape[1]) < torch.tensor([len(row) for row in rows])[:, None]
 
 
 def _drawn(random: Iterator[float], depth: int) -> Iterator[int]:

@@ -10,7 +10,7 @@ from lab.config.types import NonNegativeInt, PositiveInt
 from lab.data.base import Batches, DataModule, DatasetInfo
 from lab.data.batches import Options
 from lab.data.generated.expressions import CLOSE, DIGITS, NAMES, Expressions, Form, expressions, value_of
-from lab.data.lengths import LengthBatches
+from lab.data.lengths import LengthBatches, moved
 from lab.data.spec import Classes, DataSpec, InputSpec
 
 
@@ -78,7 +78,7 @@ class ListOps(DataModule):
 
     def _batches(self, part: int, device: torch.device, batch_size: int, seed: int | None = None) -> Batches:
         every = [self.reader.parts(one) for one in self.parts[part]]
-        rows = {key: [torch.tensor(one[key], device=device) for one in every] for key in every[0]}
+        rows = {key: moved([torch.tensor(one[key]) for one in every], device) for key in every[0]}
         values = torch.tensor([value_of(one) for one in self.parts[part]], device=device)
         options: Options = {"batch_size": batch_size, "seed": seed}
         return LengthBatches(rows if self.form == "tree" else rows["tokens"], values, **options)

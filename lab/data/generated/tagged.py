@@ -13,7 +13,7 @@ from lab.config.types import NonNegativeInt, PositiveInt, Probability
 from lab.data.base import Batches, DataModule, DatasetInfo
 from lab.data.batches import Options
 from lab.data.generated.phrases import TAGS, TEST, TRAINING, VALIDATION, Sentence, sentences
-from lab.data.lengths import LengthBatches
+from lab.data.lengths import LengthBatches, moved
 from lab.data.own.texts.documents import Documents
 from lab.data.spec import DataSpec, InputSpec, Tags
 from lab.data.tokenizers.dropout import WordDropout
@@ -84,7 +84,7 @@ class Tagged(DataModule):
         return self._batches(0, device, self.eval_batch_size)
 
     def _batches(self, part: int, device: torch.device, batch_size: int, seed: int | None = None) -> Batches:
-        ids, tags = ([one.to(device) for one in each] for each in self.parts[part])
+        ids, tags = (moved(each, device) for each in self.parts[part])
         changed = WordDropout(self.word_dropout) if self.word_dropout and seed is not None else None
         options: Options = {"batch_size": batch_size, "seed": seed, "transform": changed, "drop_last": False}
         return LengthBatches(ids, tags, pad=Words.PAD, pad_target=Tags.NONE, weigh="steps", **options)

@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+import torch
+from torch import Tensor
+
 from lab.data.batch import Tensors
 
 
@@ -51,3 +54,9 @@ class TextReader(Protocol):
 
     def read_text(self, text: str) -> Given:
         """Return one text as the inputs of a model."""
+
+
+def padded(rows: Sequence[Tensor], pad: int = 0) -> tuple[Tensor, Tensor]:
+    """Return sequences `(T_i,)` as `(B, T)`, shorter ones filled up with `pad`, and their mask, `(B, T)`."""
+    found = torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True, padding_value=pad)
+    return found, torch.arange(found.shape[1]) < torch.tensor([len(row) for row in rows])[:, None]

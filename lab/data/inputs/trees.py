@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lab.data.files.bracketed import Bracketed, parse_tree
 from lab.data.files.text import decoded
-from lab.data.inputs.given import Given
+from lab.data.inputs.given import Given, padded
 from lab.data.tokenizers.words import Words
 from lab.errors import DataError
 
@@ -32,8 +32,6 @@ class Parses:
     def read(self, content: bytes, name: str) -> Given:
         """Return the trees of a text. Raises DataError where a line is none, or is too long."""
         lines = [(place, line) for place, line in enumerate(decoded(content, name).split("\n"), 1) if line.strip()]
-        if not lines:
-            raise DataError(f"{name} is empty")
         read = [self._parsed(line, f"{name}, line {place}: ") for place, line in lines]
         return self._given(read, [{"line": place} for place, _ in lines])
 
@@ -56,11 +54,6 @@ class Parses:
         return tree
 
     def _given(self, read: Sequence[Bracketed], labels: Sequence[dict[str, int]]) -> Given:
-        rows = {
-            "tokens": [self.tokens(tree) for tree in read],
-            "parents": [torch.tensor(tree.parents) for tree in read],
-        }
-        inputs = {key: torch.nn.utils.rnn.pad_sequence(part, batch_first=True) for key, part in rows.items()}
-        sizes = torch.tensor([len(tree.words) for tree in read])[:, None]
-        mask = torch.arange(inputs["tokens"].shape[1]) < sizes
-        return Given(inputs, labels, mask=dict.fromkeys(inputs, mask))
+        tokens, mask = padded([self.tokens(tree) for tree in read])
+        parents, _ = padded([torch.tensor(tree.parents) for tree in read])
+        return Given({"tokens": tokens, "parents": parents}, labels, mask={"tokens": mask, "parents": mask})

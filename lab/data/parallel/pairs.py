@@ -12,7 +12,7 @@ import torch
 from lab.console.wording import count, some
 from lab.data.base import Batches
 from lab.data.batches import Options
-from lab.data.lengths import LengthBatches
+from lab.data.lengths import LengthBatches, moved
 from lab.data.own.sheets import read_sheet
 from lab.data.tokenizers.base import END, PAD, START
 from lab.errors import DataError
@@ -47,8 +47,7 @@ def batches(encoded: Encoded, device: torch.device, batch_size: int, seed: int |
 
     def sequences(ids: Sequence[Sequence[int]], first: int | None, last: int | None) -> list[torch.Tensor]:
         before, after = ([] if mark is None else [mark] for mark in (first, last))
-        whole = [torch.tensor([*before, *one, *after]) for one in ids]
-        return list(torch.cat(whole).to(device).split([*map(len, whole)]))  # type: ignore[no-untyped-call]
+        return moved([torch.tensor([*before, *one, *after]) for one in ids], device)
 
     inputs = {"source": sequences(encoded.sources, None, END), "written": sequences(encoded.targets, START, None)}
     options: Options = {"batch_size": batch_size, "seed": seed, "drop_last": False}

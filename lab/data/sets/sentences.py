@@ -16,7 +16,7 @@ from lab.data.archive import members
 from lab.data.base import Batches, DataModule
 from lab.data.batches import Options
 from lab.data.catalog import lookup
-from lab.data.lengths import LengthBatches
+from lab.data.lengths import LengthBatches, moved
 from lab.data.obtain import STAND_IN, obtain, own, require_known
 from lab.data.own.examples import Texts
 from lab.data.own.splits import Examples, held_out
@@ -143,9 +143,8 @@ class Sentences(DataModule):
     def _batches(self, part: int, device: torch.device, batch_size: int, seed: int | None = None) -> Batches:
         ids, labels = self._parts[part]
         changed = WordDropout(self.word_dropout) if self.word_dropout and seed is not None else None
-        texts = torch.cat(ids).to(device).split([*map(len, ids)])  # type: ignore[no-untyped-call]
         options: Options = {"batch_size": batch_size, "seed": seed, "transform": changed, "drop_last": False}
-        return LengthBatches(texts, labels.to(device), pad=Words.PAD, **options)
+        return LengthBatches(moved(ids, device), labels.to(device), pad=Words.PAD, **options)
 
 
 def load_polarity() -> Texts:

@@ -18,7 +18,7 @@ from lab.data.batches import Options
 from lab.data.catalog import lookup
 from lab.data.files.bracketed import Bracketed, parse_tree
 from lab.data.inputs.trees import Parses
-from lab.data.lengths import LengthBatches
+from lab.data.lengths import LengthBatches, moved
 from lab.data.obtain import STAND_IN, obtain, require_known
 from lab.data.own.texts.documents import Documents
 from lab.data.spec import Classes, DataSpec, InputSpec, Tags
@@ -126,8 +126,8 @@ class Treebank(DataModule):
         return self._batches(0, device, self.eval_batch_size)
 
     def _batches(self, part: int, device: torch.device, batch_size: int, seed: int | None = None) -> Batches:
-        rows = {key: [one[key].to(device) for one in self.parts[part]] for key in self.parts[part][0]}
-        labels = [one.to(device) for one in self.labels[part]]
+        rows = {key: moved([one[key] for one in self.parts[part]], device) for key in self.parts[part][0]}
+        labels = moved(self.labels[part], device)
         changed = WordDropout(self.word_dropout, kept=self.inner) if self.word_dropout and seed is not None else None
         options: Options = {"batch_size": batch_size, "seed": seed, "transform": changed, "drop_last": False}
         if self.form == "flat":

@@ -12,7 +12,7 @@ import torch
 from lab.console.wording import count
 from lab.data.files.csv import parse_sheet
 from lab.data.files.text import decoded
-from lab.data.inputs.given import Given
+from lab.data.inputs.given import Given, padded
 from lab.data.tokenizers.words import Words
 
 SHEETS = (".csv", ".tsv")
@@ -62,6 +62,5 @@ class Documents:
                 "model takes"
             )
         kept = [torch.tensor(one[: self.length]) for one in ids]
-        padded = torch.nn.utils.rnn.pad_sequence(kept, batch_first=True, padding_value=Words.PAD)
-        lengths = torch.tensor([len(one) for one in kept])
-        return Given(padded, labels, notes, mask=torch.arange(padded.shape[1]) < lengths[:, None])
+        rows, mask = padded(kept, Words.PAD)
+        return Given(rows, labels, notes, mask=mask)

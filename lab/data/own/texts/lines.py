@@ -10,7 +10,7 @@ import torch
 
 from lab.console.wording import count
 from lab.data.files.text import decoded
-from lab.data.inputs.given import Given
+from lab.data.inputs.given import Given, padded
 from lab.data.tokenizers.base import END, PAD, Tokenizer
 from lab.errors import DataError, LabError
 
@@ -48,6 +48,5 @@ class Lines:
         if longer := sum(len(one) > most for one in ids):
             notes.append(f"{name}: {count(longer, 'line')} cut to {most} tokens, which is all that the model takes")
         kept = [torch.tensor([*one[:most], END]) for one in ids]
-        padded = torch.nn.utils.rnn.pad_sequence(kept, batch_first=True, padding_value=PAD)
-        lengths = torch.tensor([len(one) for one in kept])
-        return Given(padded, labels, notes, mask=torch.arange(padded.shape[1]) < lengths[:, None])
+        rows, mask = padded(kept, PAD)
+        return Given(rows, labels, notes, mask=mask)
