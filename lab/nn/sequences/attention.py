@@ -76,10 +76,9 @@ class SelfAttention(nn.Module):
 
     def _project(self, x: Tensor, start: int) -> tuple[Tensor, Tensor, Tensor]:
         """Return queries, keys and values, `(B, H, T, D)` each; the first step is at position `start`."""
-        query, key, value = self.inputs(x).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        if self.rotary is not None:
-            query, key = self.rotary(query, start), self.rotary(key, start)
-        return query, key, value
+        projected = self.inputs(x).view(*x.shape[:2], 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        query, key = projected[:2] if self.rotary is None else self.rotary(projected[:2], start)
+        return query, key, projected[2]
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor, past: int, mask: Tensor | None = None) -> Tensor:
         """Return the output `(B, T, width)`; of the keys, the first `past` are of earlier steps."""

@@ -70,14 +70,15 @@ class RotaryPositions(nn.Module):
         if size % 2:
             raise ConfigError(f"rotary positions need an even number of features in each head, received {size}")
         angles = _angles(_whole(length), size // 2)
-        self.register_buffer("cosines", angles.cos().float(), persistent=False)
-        self.register_buffer("sines", angles.sin().float(), persistent=False)
+        sines = angles.sin()
+        self.register_buffer("cosines", angles.cos().repeat(1, 2).float(), persistent=False)
+        self.register_buffer("sines", torch.cat([-sines, sines], 1).float(), persistent=False)
 
     def forward(self, x: Tensor, start: int = 0) -> Tensor:
-        """Turn `x`, `(B, H, T, D)`, whose first step is at position `start`."""
-        cosines, sines = (table[start : start + x.shape[2]] for table in (self.cosines, self.sines))
-        first, second = x.chunk(2, dim=3)
-        return torch.cat([first * cosines - second * sines, second * cosines + first * sines], 3)
+        """Turn `x`, `(..., T, D)`, whose first step is at position `start`."""
+        end = start + x.shape[-2]
+        other = x.roll(x.shape[-1] // 2, -1)  # feature i at the place of feature i + D/2, and the reverse
+        return torch.addcmul(x * self.cosines[start:end], other, self.sines[start:end])
 
 
 def waves(positions: Tensor, width: int) -> Tensor:

@@ -74,10 +74,11 @@ class TransformerBlock(nn.Module):
         return x + self.dropout(self.mlp(self.mlp_norm(x)))  # type: ignore[no-any-return]
 
     def extend(self, x: Tensor, past: KeysValues | None) -> tuple[Tensor, KeysValues]:
-        """Return the output for steps `x`, `(B, T, width)`, that follow those in `past`, and all keys and values."""
+        """Return the output for steps `x`, `(B, T, width)`, that follow those in `past`, and all keys and values. It is
+        for generation: no output is dropped."""
         seen, past = self.attention.extend(self.attention_norm(x), past)
-        x = x + self.dropout(seen)
-        return x + self.dropout(self.mlp(self.mlp_norm(x))), past
+        x = x + seen
+        return x + self.mlp(self.mlp_norm(x)), past
 
 
 class TransformerBlocks(nn.Module):
