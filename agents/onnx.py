@@ -59,5 +59,6 @@ def export_onnx(agent: Agent, path: Path) -> list[str]:
     space.seed(0)
     observations = to_tensor(np.stack([space.sample() for _ in range(CHECKED)]))
     chosen_by = "q_values" if isinstance(agent, DQN) else "preferences"
-    write_onnx(Policy(agent), path, observations, results=("actions", chosen_by), told={"model": type(agent).__name__})
+    told = {"model": type(agent).__name__}
+    write_onnx(Policy(agent), path, {"input": observations}, results=("actions", chosen_by), told=told)
     return [f"input {('batch', *observations.shape[1:])}, {observations.dtype}; results: actions, {chosen_by}"]

@@ -6,7 +6,7 @@ import copy
 import json
 import logging
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,22 +31,22 @@ TRACED, CHECKED = 2, 5  # examples of the batches that are traced, and then comp
 def write_onnx(
     network: nn.Module,
     path: Path,
-    example: Tensor,
+    examples: Mapping[str, Tensor],
     *,
     results: Sequence[str],
-    time: bool = False,
+    sequences: Collection[str] = (),
     told: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write `path`: the network in eval mode, with the input `input` and these results, for batches of any size.
+    """Write `path`: the network in eval mode, with these inputs and results, for batches of any size.
 
     The file is compared with torch before it is written, by onnxruntime, on a batch of another size, and of another
     length where sequences may be shorter.
 
     Args:
-        network: its `forward` takes one tensor.
-        example: at least 5 examples `(B, ...)`, of the longest length.
+        network: its `forward` takes the inputs in order.
+        examples: at least 5 examples `(B, ...)` of each input by its name in the file, of the longest length.
         results: names of the tensors that `forward` returns, in order.
-        time: whether the second axis is the time of a sequence, which may be shorter.
+        sequences: inputs whose second axis is the time of a sequence, which may be shorter.
         told: metadata of the file, each value as JSON.
 
     Raises ConfigError without the extra `onnx`, and LabError where the network cannot be written, or the file gives
@@ -55,17 +55,17 @@ def write_onnx(
     if missing := [name for name in NEEDED if find_spec(name) is None]:
         raise ConfigError(f"an ONNX file needs the extra onnx ({', '.join(missing)}): {install('onnx')}")
     alone = _Alone(with_plain_recurrence(copy.deepcopy(network).cpu().eval()))
-    axes = {0: "batch", 1: "time"} if time else {0: "batch"}
-    example = example.cpu()
+    axes = [{0: "batch", 1: time_of(name, examples)} if name in sequences else {0: "batch"} for name in examples]
+    given = {name: example.cpu() for name, example in examples.items()}
     with own_randomness(torch.device("cpu"), 0), _quiet():
         try:
             program = torch.onnx.export(
                 alone,
-                (example[:TRACED],),
+                tuple(example[:TRACED] for example in given.values()),
                 dynamo=True,
-                input_names=["input"],
+                input_names=list(given),
                 output_names=list(results),
-                dynamic_shapes=(axes,),
+                dynamic_shapes=(tuple(axes),),
                 custom_translation_table=TRANSLATIONS,
                 verbose=False,
             )
@@ -76,12 +76,19 @@ def write_onnx(
     for name, value in {**(told or {}), "versions": versions()}.items():
         model.metadata_props.add(key=name, value=json.dumps(value))
     content = model.SerializeToString()
-    _require_same(content, alone, example[:CHECKED, : example.shape[1] * 2 // 3] if time else example[:CHECKED])
+    parts = {name: example[:CHECKED] for name, example in given.items()}
+    shorter = {name: parts[name][:, : parts[name].shape[1] * 2 // 3] for name in sequences}
+    _require_same(content, alone, {**parts, **shorter})
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, content)
     except OSError as error:
         raise not_written(path, error) from error
+
+
+def time_of(name: str, inputs: Collection[str]) -> str:
+    """Return what the time of an input is called in a file with these inputs."""
+    return "time" if len(inputs) == 1 else f"{name}_time"
 
 
 class _Alone(nn.Module):
@@ -91,21 +98,22 @@ class _Alone(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, input: Tensor) -> Any:  # the name of the input in the file
-        return self.network(input)
+    def forward(self, *inputs: Tensor) -> Any:
+        return self.network(*inputs)
 
 
-def _require_same(content: bytes, network: nn.Module, given: Tensor) -> None:
+def _require_same(content: bytes, network: nn.Module, given: Mapping[str, Tensor]) -> None:
     import onnxruntime
 
     with torch.no_grad():
-        found = network(given)
+        found = network(*given.values())
     wanted = found if isinstance(found, tuple) else (found,)
     try:
-        results = onnxruntime.InferenceSession(content, _silent()).run(None, {"input": given.numpy()})
+        session = onnxruntime.InferenceSession(content, _silent())
+        results = session.run(None, {name: one.numpy() for name, one in given.items()})
     except Exception as error:  # onnxruntime has many of its own
-        shape = tuple(given.shape)
-        raise _refused(f"its file fails on inputs of shape {shape}: {' '.join(str(error).split())[:160]}") from error
+        shapes = ", ".join(str(tuple(one.shape)) for one in given.values())
+        raise _refused(f"its file fails on inputs of shape {shapes}: {' '.join(str(error).split())[:160]}") from error
     for ours, theirs in zip(wanted, map(torch.from_numpy, results), strict=True):
         if ours.shape != theirs.shape:
             raise _refused(f"its file gives shape {tuple(theirs.shape)} where torch gives {tuple(ours.shape)}")

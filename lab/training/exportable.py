@@ -11,12 +11,12 @@ from torch import Tensor
 
 from lab.data.spec import InputSpec
 from lab.errors import ConfigError
-from lab.saving.onnx import CHECKED, write_onnx
+from lab.saving.onnx import CHECKED, time_of, write_onnx
 from lab.training.model import Model
 
 
 class Exportable(Model):
-    """A model whose `forward` takes one tensor of inputs, and can be an ONNX file."""
+    """A model whose `forward` takes tensors alone, most often one, and can be an ONNX file."""
 
     export_formats: ClassVar[Mapping[str, str]] = {"onnx": ".onnx"}
     results: ClassVar[Sequence[str]]
@@ -30,6 +30,11 @@ class Exportable(Model):
             raise ConfigError(f"an ONNX file is for models with one input, but this one takes the parts {parts}")
         return self.spec.require_one_input(type(self).__name__)
 
+    @property
+    def arguments(self) -> Mapping[str, InputSpec]:
+        """The form of each tensor that `forward` takes, in order, by its name in the file."""
+        return {"input": self.takes}
+
     def told(self) -> Mapping[str, Any]:
         """Return what else the file's metadata should say, each value as JSON."""
         return {}
@@ -40,15 +45,21 @@ class Exportable(Model):
 
         Raises ConfigError without the extra `onnx`, and LabError where the file would not compute the same.
         """
-        form, encoder = self.takes, getattr(self, "encoder", None)
-        time = bool(form.time and form.time > 1 and getattr(encoder, "takes_masks", False))
+        arguments, encoder = self.arguments, getattr(self, "encoder", None)
+        shorter = getattr(encoder, "takes_masks", False)
+        sequences = [name for name, form in arguments.items() if shorter and form.time and form.time > 1]
         names = list(getattr(self.spec.target, "names", ()))
         told = {"model": type(self).__name__, **({"classes": names} if names else {}), **self.told()}
-        write_onnx(self, path, _examples(form), results=self.results, time=time, told=told)
-        axes = ["batch", *("time" if time and not i else str(side) for i, side in enumerate(form.shape))]
-        notes = [f"input ({', '.join(axes)}), {form.dtype}; results: {', '.join(self.results)}"]
-        if time:
-            notes.append(f"sequences have up to {form.shape[0]:,} steps; those of a batch are all of one length")
+        examples = {name: _examples(form) for name, form in arguments.items()}
+        write_onnx(self, path, examples, results=self.results, sequences=sequences, told=told)
+        inputs = []
+        for name, form in arguments.items():
+            axes = [time_of(name, arguments) if name in sequences else str(form.shape[0]), *map(str, form.shape[1:])]
+            inputs.append(f"{name} ({', '.join(['batch', *axes])}), {form.dtype}")
+        notes = [f"{'; '.join(inputs)}; results: {', '.join(self.results)}"]
+        for name in sequences:
+            steps = f"up to {arguments[name].shape[0]:,} steps; those of a batch are all of one length"
+            notes.append(f"{'sequences' if len(arguments) == 1 else f'sequences of {name}'} have {steps}")
         return notes
 
 

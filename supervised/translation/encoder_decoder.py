@@ -23,7 +23,7 @@ from lab.encoders.contract import build_encoder
 from lab.errors import ConfigError
 from lab.nn.sequences.beam_search import beam_search, repeated
 from lab.nn.sequences.decoders import SequenceDecoderFactory
-from lab.training.model import Model
+from lab.training.exportable import Exportable
 from supervised.translation.maps import attention_maps
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 DRAWN, WRITTEN = 4, 8  # pairs whose attention is drawn, and that are written, while a model trains
 
 
-class EncoderDecoder(Model):
+class EncoderDecoder(Exportable):
     """Writes a text token by token: each from the source and from the tokens before it. It is trained with the true
     tokens before each (teacher forcing), by cross-entropy.
 
@@ -51,6 +51,7 @@ class EncoderDecoder(Model):
     """
 
     family = "supervised"
+    results = ("logits",)
     roles = Roles(protocol=("beam_width", "length_penalty"))
 
     def __init__(
@@ -91,6 +92,14 @@ class EncoderDecoder(Model):
         self.label_smoothing = label_smoothing
         self.beam_width, self.length_penalty = beam_width, length_penalty
         self.testing = False
+
+    @property
+    def arguments(self) -> Mapping[str, InputSpec]:
+        assert isinstance(self.spec.input, dict)
+        return {name: self.spec.input[name] for name in ("source", "written")}  # in the order of forward
+
+    def told(self) -> Mapping[str, Any]:
+        return {"start": START, "end": END}
 
     def forward(self, source: Tensor, written: Tensor) -> Tensor:
         """Return logits of each next token, `(B, T, V)`, for sources `(B, S)` without padding, which end with `END`,
