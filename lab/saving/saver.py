@@ -27,13 +27,14 @@ from lab.saving.checkpoint import (
 from lab.system.signals import Stop
 
 KEPT = 2  # rolling checkpoints
+LONGEST = 300.0  # seconds between two of them, where saving leaves the rest of the run unchanged
 RESULTS = ("final", "best", "last")
 """Checkpoints of a finished run: what is evaluated, the best one on the way, and where training ended."""
 
 
 @dataclass(frozen=True)
 class CheckpointSettings:
-    """How often a run saves itself. It does not depend on the clock: the same run always saves at the same steps.
+    """How often a run saves itself. Where that leaves the rest of the run unchanged, it also does after five minutes.
 
     Args:
         steps: environment steps or batches between checkpoints; null for the default of this kind of experiment.
@@ -73,7 +74,7 @@ class Saver:
         folder: of the checkpoints.
         meta: returns the metadata of a checkpoint: config, versions, offset of the journal.
         stop: whether the run has been asked to end.
-        cadence: when to save. If it is not neutral, a signal does not cause an additional checkpoint.
+        cadence: when to save. If it is not neutral, neither a signal nor the clock causes an additional checkpoint.
         resumed: the checkpoint that the run was resumed from.
         sign: whether the checkpoints are the user's own.
     """
@@ -92,6 +93,8 @@ class Saver:
         self.every, self.neutral = cadence
         self.seconds = 0.0
         """Time spent saving in this session."""
+        self.clock = time.monotonic()
+        """When the run last saved itself, or began this session."""
         self.previous = self.saved = position(resumed.folder) if resumed else -1
         self.segments: list[Segment] = list(resumed.segments) if resumed else []
 
@@ -100,14 +103,16 @@ class Saver:
         return at // self.every > max(self.previous, 0) // self.every
 
     def safe_point(self, at: int, state: Callable[[], Any], rows: Callable[[], Rows] | None = None) -> None:
-        """Save if a checkpoint is due. If a signal has asked the run to end, save and raise Interrupted.
+        """Save if a checkpoint is due or the last one was long ago. If a signal has asked the run to end, save it and
+        raise Interrupted.
 
         Args:
             at: steps done so far.
             state: returns everything that the run needs to continue from here.
             rows: returns the new rows of the run's append-only log.
         """
-        if self.due(at) or (self.neutral and self.stop.requested is not None):
+        early = self.stop.requested is not None or time.monotonic() - self.clock > LONGEST
+        if self.due(at) or (self.neutral and early):
             self.save(at, state, rows)
         self.previous = at
         self.stop.raise_if_requested()
@@ -124,6 +129,7 @@ class Saver:
                 self._append(rows())
             publish(folder, state(), self.meta(), self.segments, sign=self.sign)
             self.previous = self.saved = at
+            self.clock = time.monotonic()
             prune(self.folder)
             self.seconds += time.perf_counter() - began
         except OSError as error:

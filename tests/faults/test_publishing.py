@@ -8,6 +8,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from lab.resuming import resume
 from lab.runs.folder import at_work, locked
 from lab.runs.summary import read_summary
 from lab.saving import checkpoint
-from lab.saving.saver import Rows, Saver, newest_valid, rolling
+from lab.saving.saver import Cadence, Rows, Saver, newest_valid, position, rolling
 from lab.system.signals import Stop
 from tests.faults.harness import (
     SLOW,
@@ -255,8 +256,6 @@ def test_unusual_folder_names_work(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_saver_keeps_two_checkpoints(tmp_path: Path) -> None:
-    from lab.saving.saver import Cadence
-
     saver = Saver(tmp_path, dict, Stop(), Cadence(10))
     for at in range(1, 65):
         rows = Rows(max(0, at - 1) // 10 * 10, {"x": torch.arange(max(0, at - 1) // 10 * 10, at)}, max(0, at - 25))
@@ -267,3 +266,15 @@ def test_saver_keeps_two_checkpoints(tmp_path: Path) -> None:
     assert len(list((tmp_path / "segments").iterdir())) == 4
     manifest = json.loads((tmp_path / "step-0000000060" / "manifest.json").read_text())
     assert all(set(s["print"]) == {"size", "sha256"} for s in manifest["segments"])
+
+
+@pytest.mark.parametrize("neutral", [True, False])
+def test_slow_run_is_saved_by_the_clock(neutral: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """But not where saving would change the rest of the run."""
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    saver = Saver(tmp_path, dict, Stop(), Cadence(1000, neutral=neutral))
+    for at in range(1, 7):
+        now += 120
+        saver.safe_point(at, dict)
+    assert [position(path) for path in rolling(tmp_path)] == ([6, 3] if neutral else [])
