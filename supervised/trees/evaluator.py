@@ -60,7 +60,7 @@ class Evaluator(Classifier):
             "test/accuracy": "share of all test expressions that are evaluated correctly",
             "pictures/depths": "test accuracy by the number of operators above each other",
             "pictures/trees": "test expressions, and at each operator the digit that is predicted of the part below "
-            "it; in training, the model was told that of the root alone",
+            "it; of an example in training, the model was told that of the root alone",
             "texts/mistakes": "test expressions that are evaluated wrongly, with the true and the predicted digit",
         }
 

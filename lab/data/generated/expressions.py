@@ -93,6 +93,27 @@ def depth_of(expression: Sequence[int]) -> int:
     return int(np.cumsum(steps).max())
 
 
+def parts_of(expression: Sequence[int], known: Collection[tuple[int, ...]] = ()) -> list[tuple[int, ...]]:
+    """Return the longest part with at most 1, 2, ... operators above each other, up to the whole expression; of equally
+    long ones, the first. Known expressions are no parts."""
+    longest, begun = list[tuple[int, ...]](), list[int]()
+    heights = [0]  # operators above each other so far, below each open bracket
+    for place, token in enumerate(expression):
+        if DIGITS <= token < CLOSE:
+            begun.append(place)
+            heights.append(0)
+        elif token == CLOSE:
+            start, height = begun.pop(), heights.pop() + 1
+            heights[-1] = max(heights[-1], height)
+            longest += [()] * (height - len(longest))
+            part = tuple(expression[start : place + 1])
+            if len(part) > len(longest[height - 1]) and part not in known:
+                longest[height - 1] = part
+    for height in range(1, len(longest)):
+        longest[height] = max(longest[height], longest[height - 1], key=len)
+    return longest
+
+
 def parsed(text: str) -> list[int]:
     """Return the expression that is written. Raises DataError where it is none."""
     names = text.upper().replace("[", " [").replace("]", " ] ").split()

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from typing import Unpack
 
 import torch
 
+from lab.config.roles import Roles
 from lab.config.types import NonNegativeInt, PositiveInt
 from lab.data.base import Batches, DataModule, DatasetInfo
 from lab.data.batches import Options
-from lab.data.generated.expressions import CLOSE, DIGITS, NAMES, Expressions, Form, expressions, value_of
+from lab.data.generated.curriculum import Curriculum
+from lab.data.generated.expressions import (
+    CLOSE,
+    DEEPEST,
+    DIGITS,
+    NAMES,
+    Expressions,
+    Form,
+    expressions,
+    parts_of,
+    value_of,
+)
 from lab.data.lengths import LengthBatches, moved
 from lab.data.spec import Classes, DataSpec, InputSpec
 
@@ -27,7 +41,12 @@ class ListOps(DataModule):
         test_size: for the test.
         batch_size: expressions per training batch, of similar length.
         eval_batch_size: expressions per validation and test batch.
+        curriculum: epochs that training takes, of each expression, only the longest part without operators above each
+            other; then as many in which two may be above each other, and so on, up to whole expressions. 0 begins with
+            these.
     """
+
+    roles = Roles(added={"curriculum": 0})
 
     def __init__(
         self,
@@ -38,8 +57,9 @@ class ListOps(DataModule):
         test_size: PositiveInt = 10_000,
         batch_size: PositiveInt = 100,
         eval_batch_size: PositiveInt = 500,
+        curriculum: NonNegativeInt = 0,
     ) -> None:
-        self.form, self.sizes = form, (train_size, val_size, test_size)
+        self.form, self.sizes, self.curriculum = form, (train_size, val_size, test_size), curriculum
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
 
     def prepare(self) -> None:
@@ -65,20 +85,30 @@ class ListOps(DataModule):
         )
 
     def train(self, device: torch.device, seed: int, *, batch_size: int | None = None) -> Batches:
-        return self._batches(0, device, batch_size or self.batch_size, seed)
+        options: Options = {"batch_size": batch_size or self.batch_size, "seed": seed}
+        if not self.curriculum:
+            return self._batches(self.parts[0], device, **options)
+        held_out = {*self.parts[1], *self.parts[2]}
+        parts = [parts_of(one, held_out) for one in self.parts[0]]
+        stages = [[one[min(depth, len(one)) - 1] for one in parts] for depth in range(1, DEEPEST + 1)]
+        return Curriculum([self._batches(stage, device, **options) for stage in stages], self.curriculum)
 
     def validation(self, device: torch.device) -> Batches | None:
-        return self._batches(1, device, self.eval_batch_size) if self.parts[1] else None
+        return self._evaluated(1, device) if self.parts[1] else None
 
     def test(self, device: torch.device) -> Batches:
-        return self._batches(2, device, self.eval_batch_size)
+        return self._evaluated(2, device)
 
     def unchanged(self, device: torch.device) -> Batches:
-        return self._batches(0, device, self.eval_batch_size)
+        return self._evaluated(0, device)
 
-    def _batches(self, part: int, device: torch.device, batch_size: int, seed: int | None = None) -> Batches:
-        every = [self.reader.parts(one) for one in self.parts[part]]
+    def _evaluated(self, part: int, device: torch.device) -> Batches:
+        return self._batches(self.parts[part], device, batch_size=self.eval_batch_size, seed=None)
+
+    def _batches(
+        self, part: Sequence[tuple[int, ...]], device: torch.device, **options: Unpack[Options]
+    ) -> LengthBatches:
+        every = [self.reader.parts(one) for one in part]
         rows = {key: moved([torch.tensor(one[key]) for one in every], device) for key in every[0]}
-        values = torch.tensor([value_of(one) for one in self.parts[part]], device=device)
-        options: Options = {"batch_size": batch_size, "seed": seed}
+        values = torch.tensor([value_of(one) for one in part], device=device)
         return LengthBatches(rows if self.form == "tree" else rows["tokens"], values, **options)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 import torch
 
 from lab.data import ListOps, Treebank
+from lab.data.base import Batches
 from lab.data.catalog import lookup
 from lab.data.files.bracketed import parse_tree
 from lab.data.generated.expressions import (
@@ -19,6 +21,7 @@ from lab.data.generated.expressions import (
     depth_of,
     expressions,
     parsed,
+    parts_of,
     root_alone,
     value_of,
 )
@@ -67,6 +70,47 @@ def test_expressions_keep_their_bounds() -> None:
         text = " ".join(NAMES[token] for token in one)
         assert tuple(parsed(text)) == one
         assert reader.written(reader.parts(one)) == text
+
+
+def test_parts_of_expression() -> None:
+    whole = "[SM 4 [MAX 1 2 3 ] [MIN [MED 5 6 ] 7 ] ]"
+    two = "[MIN [MED 5 6 ] 7 ]"
+    parts = [tuple(parsed(one)) for one in ("[MAX 1 2 3 ]", two, whole)]
+    assert parts_of(parsed(whole)) == parts
+    longer = "[MAX [MIN 1 2 3 4 ] [SM 1 [SM 2 3 ] ] ]"
+    assert parts_of(parsed(longer), {tuple(parsed("[MIN 1 2 3 4 ]"))})[0] == tuple(parsed("[SM 2 3 ]"))
+    for one in expressions(50, 3):
+        assert [depth_of(part) for part in parts_of(one)] <= [*range(1, depth_of(one) + 1)]
+        assert parts_of(one)[-1] == one
+
+
+def test_curriculum_begins_with_shallow_parts() -> None:
+    """Each epoch has a part of each expression, and an epoch that was saved goes on as it would have."""
+    data = ListOps(train_size=60, val_size=10, test_size=10, batch_size=20, curriculum=2)
+    data.prepare()
+    batches = data.train(CPU, 0)
+    depths = []
+    for _ in range(9):
+        seen = [data.reader.written({key: row[key].tolist() for key in row}) for row in _rows(batches)]
+        assert len(seen) == 60
+        depths.append(max(depth_of(parsed(one)) for one in seen))
+    assert depths == [1, 1, 2, 2, 3, 3, 4, 4, 4]
+    again = data.train(CPU, 0)
+    again.load_state_dict({"epoch": 3, "batch": 1})
+    fresh = data.train(CPU, 0)
+    fresh.load_state_dict({"epoch": 3, "batch": 0})
+    wanted = list(fresh)[1:]
+    for ours, theirs in zip(again, wanted, strict=True):
+        assert torch.equal(ours.targets, theirs.targets)  # type: ignore[arg-type]
+
+
+def _rows(batches: Batches) -> Iterator[dict[str, torch.Tensor]]:
+    for batch in batches:
+        inputs, mask = batch.inputs, batch.mask
+        assert isinstance(inputs, dict)
+        assert isinstance(mask, dict)
+        for row in range(len(batch)):
+            yield {key: part[row][mask[key][row]] for key, part in inputs.items()}
 
 
 def test_tree_of_expression() -> None:
