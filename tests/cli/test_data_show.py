@@ -83,6 +83,19 @@ def test_all_that_a_csv_may_be_is_drawn(capsys: pytest.CaptureFixture[str]) -> N
     assert "each user (user) has one rating alone" in capsys.readouterr().err
 
 
+@pytest.mark.slow
+def test_pairs_of_texts_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("tokenizers", reason="the extra text is not installed")
+    rows = [f"zahl {i} und {i * 7 % 50}\tnumber {i} and {i * 7 % 50}" for i in range(80)]
+    Path("pairs.tsv").write_text("\n".join(["source\ttarget", *rows]))
+    assert main(["data", "show", "pairs.tsv"]) == 0
+    told = capsys.readouterr().out
+    assert "pairs.tsv: csv as pairs of texts" in told
+    assert "lab run translate-rnn --data.path=pairs.tsv" in told
+    with Image.open("pairs.tsv-data.png") as picture:
+        assert np.asarray(picture.convert("L")).std() > 10
+
+
 def test_texts_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
     """Their first lines in the terminal, their characters and lines in the picture, those of no font too."""
     Path("novel.txt").write_text("CHAPTER I.\n\n  It was a dark night; 漢\x1b[31m\n" * 100)

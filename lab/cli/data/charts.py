@@ -1,9 +1,9 @@
-"""Charts of data that have no picture of their own: columns of a table, a series, a text, ratings."""
+"""Charts of data that have no picture of their own: columns of a table, a series, a text, ratings, pairs of texts."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,9 @@ from lab.cli.data.tally import CPU
 from lab.console.plain import plain
 from lab.console.wording import count
 from lab.data.base import DataModule
-from lab.data.spec import Values
+from lab.data.batch import Batch
+from lab.data.spec import Tokens, Values
+from lab.data.tokenizers.base import MARKS
 from lab.training.pictures import canvas, labels, literal, rendered
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ MOST_COLUMNS, MOST_LINES, MOST_WINDOWS = 12, 4, 8
 ACROSS = 4  # histograms or windows beside each other
 LOOKED_AT = 20_000  # rows of a table
 MOST_CHARACTERS = 40
+SHOWN = 8  # pairs of texts
 BARS = 20  # different ratings that have a bar each; lines of a text that need no logarithm
 UNDRAWN = "undrawn"  # a character that the font lacks
 UNSEEN = {" ": "space", "\n": "line end", "\t": "tab"}
@@ -121,6 +124,40 @@ def ratings(data: DataModule) -> Image.Image:
     for axes, (name, numbers) in zip(others, ids.items(), strict=True):
         _per_id(axes, name, numbers)
     return rendered(figure)
+
+
+def translations(data: DataModule) -> Image.Image:
+    """Draw how many tokens sources and translations have, and write some pairs."""
+    assert isinstance(data.spec.target, Tokens)
+    assert data.spec.target.tokenizer is not None
+    every = list(islice(data.unchanged(CPU), LOOKED_AT))
+    figure = canvas(11.2, 4.2)
+    chart, table = figure.subplots(1, 2, width_ratios=[2, 3])
+    most = max(int(part.sum(1).max()) for batch in every for part in _masks(batch).values())
+    for name, told in (("source", "sources"), ("written", "translations")):
+        sizes = torch.cat([_masks(batch)[name].sum(1) for batch in every])
+        title = f"{told}, median {int(sizes.median()) - 1}"  # without the mark of the end or of the start
+        chart.hist(sizes.numpy() - 1, bins=np.arange(most + 1) - 0.5, histtype="step", label=title)
+    chart.set(xlabel="tokens", ylabel="texts of the training pairs")
+    chart.legend(fontsize=8)
+    texts = [data.spec.target.tokenizer.decode(ids) for ids in _rows(every[0])]
+    table.set_axis_off()
+    for row, text in enumerate(texts):
+        place = 1 - (row + 0.2 * (row % 2 == 0)) / len(texts)
+        table.text(0, place, literal(text, 70), fontsize=9, va="top", color="black" if row % 2 else "0.45")
+    return rendered(figure)
+
+
+def _masks(batch: Batch) -> dict[str, Tensor]:
+    assert isinstance(batch.mask, dict)
+    return batch.mask
+
+
+def _rows(batch: Batch) -> Iterator[list[int]]:
+    """Yield the token ids of some sources, each followed by its translation, without marks."""
+    assert isinstance(batch.inputs, dict)
+    for pair in islice(zip(batch.inputs["source"].tolist(), batch.inputs["written"].tolist(), strict=True), SHOWN):
+        yield from ([token for token in ids if token >= len(MARKS)] for ids in pair)
 
 
 def _per_id(axes: Axes, name: str, numbers: Tensor) -> None:

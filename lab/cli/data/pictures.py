@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from lab.cli.data.charts import characters, columns, ratings, windows
+from lab.cli.data.charts import characters, columns, ratings, translations, windows
 from lab.cli.data.finding import Found
 from lab.cli.data.tally import CPU
 from lab.data.base import DataModule
@@ -57,7 +57,8 @@ def picture(every: Sequence[Found]) -> Image.Image | None:
 def _one(data: DataModule) -> Image.Image | None:
     form, target = data.spec.input, data.spec.target
     if isinstance(form, dict):
-        return ratings(data) if isinstance(target, Values) else None
+        drawn = ratings if isinstance(target, Values) else translations if isinstance(target, Tokens) else None
+        return drawn(data) if drawn else None
     if isinstance(target, Tokens):
         text = getattr(data, "text", "")
         return characters(text) if text else None
