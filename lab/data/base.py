@@ -84,3 +84,28 @@ class DataModule(ABC):
         """Return all training examples in their own order, as they are: also those that are held out for validation or
         left out, and none augmented. For what must be the same whatever is trained on these data."""
         raise ConfigError(f"{type(self).__name__} does not give its training examples unchanged")
+
+
+class SplitData(DataModule):
+    """Base of data sets whose splits are cut into batches in one way.
+
+    A subclass has the batch sizes, and sets `validates` where it holds nothing out for validation.
+    """
+
+    batch_size: int
+    eval_batch_size: int
+    validates: bool = True
+
+    @abstractmethod
+    def cut(self, split: int, device: torch.device, batch_size: int, seed: int | None = None) -> Batches:
+        """Return batches of a split: 0 for training, 1 for validation, 2 for the test. A seed shuffles them, and None
+        keeps their order."""
+
+    def train(self, device: torch.device, seed: int, *, batch_size: int | None = None) -> Batches:
+        return self.cut(0, device, batch_size or self.batch_size, seed)
+
+    def validation(self, device: torch.device) -> Batches | None:
+        return self.cut(1, device, self.eval_batch_size) if self.validates else None
+
+    def test(self, device: torch.device) -> Batches:
+        return self.cut(2, device, self.eval_batch_size)

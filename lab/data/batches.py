@@ -10,7 +10,7 @@ from typing import NotRequired, TypedDict, Unpack
 import torch
 from torch import Tensor
 
-from lab.data.base import Batches, DataModule
+from lab.data.base import Batches, SplitData
 from lab.data.batch import Batch, Tensors, mapped
 from lab.data.resumable import ResumableBatches
 from lab.errors import ConfigError
@@ -171,11 +171,9 @@ class WindowBatches(CutBatches):
         return Batch(windows[:, : self.past], windows[:, self.past :, : self.columns])
 
 
-class GeneratedData(DataModule):
+class GeneratedData(SplitData):
     """Base of data sets whose splits are pairs of tensors, inputs and targets, which `prepare` makes."""
 
-    batch_size: int
-    eval_batch_size: int
     parts: tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor], tuple[Tensor, Tensor]]
     """Training, validation and test."""
 
@@ -186,13 +184,5 @@ class GeneratedData(DataModule):
             content.update(inputs.numpy().tobytes())
         return content.hexdigest()
 
-    def train(self, device: torch.device, seed: int, *, batch_size: int | None = None) -> Batches:
-        return TensorBatches(*self.parts[0], device=device, batch_size=batch_size or self.batch_size, seed=seed)
-
-    def validation(self, device: torch.device) -> Batches | None:
-        if not len(self.parts[1][0]):
-            return None
-        return TensorBatches(*self.parts[1], device=device, batch_size=self.eval_batch_size, seed=None)
-
-    def test(self, device: torch.device) -> Batches:
-        return TensorBatches(*self.parts[2], device=device, batch_size=self.eval_batch_size, seed=None)
+    def cut(self, split: int, device: torch.device, batch_size: int, seed: int | None = None) -> Batches:
+        return TensorBatches(*self.parts[split], device=device, batch_size=batch_size, seed=seed)

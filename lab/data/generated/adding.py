@@ -47,7 +47,7 @@ class Adding(GeneratedData):
         if length < 2:
             raise ConfigError(f"data.length must be at least 2, for two marked steps, received {length}")
         self.length, self.train_size, self.val_size, self.test_size = length, train_size, val_size, test_size
-        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
+        self.batch_size, self.eval_batch_size, self.validates = batch_size, eval_batch_size, val_size > 0
 
     def prepare(self) -> None:
         train, validation, test = self.train_size, self.val_size, self.test_size

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Unpack
 
 import torch
 
 from lab.config.roles import Roles
 from lab.config.types import NonNegativeInt, PositiveInt
-from lab.data.base import Batches, DataModule, DatasetInfo
-from lab.data.batches import Options
+from lab.data.base import Batches, DatasetInfo, SplitData
 from lab.data.generated.curriculum import Curriculum
 from lab.data.generated.expressions import (
     CLOSE,
@@ -28,7 +26,7 @@ from lab.data.lengths import LengthBatches, moved
 from lab.data.spec import Classes, DataSpec, InputSpec
 
 
-class ListOps(DataModule):
+class ListOps(SplitData):
     """Generated expressions of digits and operators, such as `[MAX 2 9 [MIN 4 7 ] 0 ]`; the target is the digit that
     they make. They have 8 to 60 tokens and operators at most four deep. None is twice among training, validation and
     test. They are the same for all seeds.
@@ -60,6 +58,7 @@ class ListOps(DataModule):
         curriculum: NonNegativeInt = 0,
     ) -> None:
         self.form, self.sizes, self.curriculum = form, (train_size, val_size, test_size), curriculum
+        self.validates = val_size > 0
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
 
     def prepare(self) -> None:
@@ -85,30 +84,25 @@ class ListOps(DataModule):
         )
 
     def train(self, device: torch.device, seed: int, *, batch_size: int | None = None) -> Batches:
-        options: Options = {"batch_size": batch_size or self.batch_size, "seed": seed}
         if not self.curriculum:
-            return self._batches(self.parts[0], device, **options)
+            return super().train(device, seed, batch_size=batch_size)
         held_out = {*self.parts[1], *self.parts[2]}
         parts = [parts_of(one, held_out) for one in self.parts[0]]
         stages = [[one[min(depth, len(one)) - 1] for one in parts] for depth in range(1, DEEPEST + 1)]
-        return Curriculum([self._batches(stage, device, **options) for stage in stages], self.curriculum)
-
-    def validation(self, device: torch.device) -> Batches | None:
-        return self._evaluated(1, device) if self.parts[1] else None
-
-    def test(self, device: torch.device) -> Batches:
-        return self._evaluated(2, device)
+        size = batch_size or self.batch_size
+        return Curriculum([self._batches(stage, device, size, seed) for stage in stages], self.curriculum)
 
     def unchanged(self, device: torch.device) -> Batches:
-        return self._evaluated(0, device)
+        return self.cut(0, device, self.eval_batch_size)
 
-    def _evaluated(self, part: int, device: torch.device) -> Batches:
-        return self._batches(self.parts[part], device, batch_size=self.eval_batch_size, seed=None)
+    def cut(self, split: int, device: torch.device, batch_size: int, seed: int | None = None) -> Batches:
+        return self._batches(self.parts[split], device, batch_size, seed)
 
     def _batches(
-        self, part: Sequence[tuple[int, ...]], device: torch.device, **options: Unpack[Options]
+        self, part: Sequence[tuple[int, ...]], device: torch.device, batch_size: int, seed: int | None
     ) -> LengthBatches:
         every = [self.reader.parts(one) for one in part]
         rows = {key: moved([torch.tensor(one[key]) for one in every], device) for key in every[0]}
         values = torch.tensor([value_of(one) for one in part], device=device)
-        return LengthBatches(rows if self.form == "tree" else rows["tokens"], values, **options)
+        inputs = rows if self.form == "tree" else rows["tokens"]
+        return LengthBatches(inputs, values, batch_size=batch_size, seed=seed)

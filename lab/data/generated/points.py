@@ -88,7 +88,7 @@ class Points(GeneratedData):
             raise ConfigError(f"data.name must be one of {', '.join(SHAPES)}, received {name!r}{nearest(name, SHAPES)}")
         self.name, self.noise = name, noise or SHAPES[name].noise
         self.train_size, self.val_size, self.test_size = train_size, val_size, test_size
-        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
+        self.batch_size, self.eval_batch_size, self.validates = batch_size, eval_batch_size, val_size > 0
 
     def prepare(self) -> None:
         self.generator = Mixture(SHAPES[self.name].centres(), self.noise)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lab.config.types import NonNegativeInt, PositiveInt, Probability
-from lab.data.base import Batches, DataModule, DatasetInfo
+from lab.data.base import Batches, DatasetInfo, SplitData
 from lab.data.batches import Options
 from lab.data.generated.phrases import TAGS, TEST, TRAINING, VALIDATION, Sentence, sentences
 from lab.data.lengths import LengthBatches, moved
@@ -20,7 +20,7 @@ from lab.data.tokenizers.dropout import WordDropout
 from lab.data.tokenizers.words import Words
 
 
-class Tagged(DataModule):
+class Tagged(SplitData):
     """Generated sentences with dates, amounts and names. Inputs are the ids of words, `(B, T)`, with a mask; targets
     are the tags of words, `(B, T)`: where a date, an amount or a name begins and goes on (B- and I-), and O elsewhere.
 
@@ -48,6 +48,7 @@ class Tagged(DataModule):
         eval_batch_size: PositiveInt = 500,
     ) -> None:
         self.sizes, self.word_dropout = (train_size, val_size, test_size), word_dropout
+        self.validates = val_size > 0
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
 
     def prepare(self) -> None:
@@ -71,20 +72,11 @@ class Tagged(DataModule):
             torch.tensor(one.tags) for one in part
         ]
 
-    def train(self, device: torch.device, seed: int, *, batch_size: int | None = None) -> Batches:
-        return self._batches(0, device, batch_size or self.batch_size, seed)
-
-    def validation(self, device: torch.device) -> Batches | None:
-        return self._batches(1, device, self.eval_batch_size) if self.parts[1][0] else None
-
-    def test(self, device: torch.device) -> Batches:
-        return self._batches(2, device, self.eval_batch_size)
-
     def unchanged(self, device: torch.device) -> Batches:
-        return self._batches(0, device, self.eval_batch_size)
+        return self.cut(0, device, self.eval_batch_size)
 
-    def _batches(self, part: int, device: torch.device, batch_size: int, seed: int | None = None) -> Batches:
-        ids, tags = (moved(each, device) for each in self.parts[part])
+    def cut(self, split: int, device: torch.device, batch_size: int, seed: int | None = None) -> Batches:
+        ids, tags = (moved(each, device) for each in self.parts[split])
         changed = WordDropout(self.word_dropout) if self.word_dropout and seed is not None else None
         options: Options = {"batch_size": batch_size, "seed": seed, "transform": changed, "drop_last": False}
         return LengthBatches(ids, tags, pad=Words.PAD, pad_target=Tags.NONE, weigh="steps", **options)

@@ -10,7 +10,7 @@ from random import Random
 import torch
 
 from lab.config.types import NonNegativeInt, PositiveInt
-from lab.data.base import Batches, DataModule, DatasetInfo
+from lab.data.base import Batches, DatasetInfo, SplitData
 from lab.data.own.texts.lines import Lines
 from lab.data.parallel.pairs import Encoded, Pair, batches
 from lab.data.spec import DataSpec, InputSpec, Tokens
@@ -91,7 +91,7 @@ TRAINED = ("add", "reverse", "add", "sort", "add", "date", "plural")
 """In which turn they are trained on: addition takes longest to learn."""
 
 
-class TextTasks(DataModule):
+class TextTasks(SplitData):
     """Texts and what a task makes of them, as characters. Validation and test have equal shares of all tasks; of the
     training texts, three in seven are additions, which take longest to learn.
 
@@ -124,6 +124,7 @@ class TextTasks(DataModule):
         eval_batch_size: PositiveInt = 500,
     ) -> None:
         self.train_size, self.val_size, self.test_size = train_size, val_size, test_size
+        self.validates = val_size > 0
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
 
     def prepare(self) -> None:
@@ -147,24 +148,15 @@ class TextTasks(DataModule):
             reader=Lines(sources, self.characters),
         )
 
-    def train(self, device: torch.device, seed: int, *, batch_size: int | None = None) -> Batches:
-        return self._batches(0, device, batch_size or self.batch_size, seed)
-
-    def validation(self, device: torch.device) -> Batches | None:
-        return self._batches(1, device, self.eval_batch_size) if self.parts[1] else None
-
-    def test(self, device: torch.device) -> Batches:
-        return self._batches(2, device, self.eval_batch_size)
-
     def longer(self, device: torch.device) -> Batches:
         """Return examples that are one length longer than those of training."""
-        return self._batches(3, device, self.eval_batch_size)
+        return self.cut(3, device, self.eval_batch_size)
 
     def unchanged(self, device: torch.device) -> Batches:
-        return self._batches(0, device, self.eval_batch_size)
+        return self.cut(0, device, self.eval_batch_size)
 
-    def _batches(self, part: int, device: torch.device, batch_size: int, seed: int | None = None) -> Batches:
-        sources, targets = zip(*self.parts[part], strict=True)
+    def cut(self, split: int, device: torch.device, batch_size: int, seed: int | None = None) -> Batches:
+        sources, targets = zip(*self.parts[split], strict=True)
         return batches(Encoded(self._encoded(sources), self._encoded(targets)), device, batch_size, seed)
 
     def _encoded(self, texts: Sequence[str]) -> list[list[int]]:

@@ -10,7 +10,7 @@ import torch
 from lab.config.types import DataPath, PositiveInt
 from lab.console.notices import notice
 from lab.console.wording import count
-from lab.data.base import Batches, DataModule
+from lab.data.base import Batches, SplitData
 from lab.data.catalog import lookup
 from lab.data.download import fetch
 from lab.data.obtain import STAND_IN, obtain, own, require_known
@@ -25,7 +25,7 @@ from lab.errors import DataError
 SPLITS = ("train", "val", "test_2016_flickr")  # as the files of Multi30k are called
 
 
-class Translations(DataModule):
+class Translations(SplitData):
     """Sentences and their translations. Inputs are `source` `(B, S)` and `written` `(B, T)`, the translation so far;
     targets are the tokens that follow, `(B, T)`. `lab.data.parallel.pairs.batches` has the details.
 
@@ -88,17 +88,11 @@ class Translations(DataModule):
             reader=Lines(sources, self.subwords),
         )
 
-    def train(self, device: torch.device, seed: int, *, batch_size: int | None = None) -> Batches:
-        return batches(self._parts[0], device, batch_size or self.batch_size, seed)
-
-    def validation(self, device: torch.device) -> Batches | None:
-        return batches(self._parts[1], device, self.eval_batch_size)
-
-    def test(self, device: torch.device) -> Batches:
-        return batches(self._parts[2], device, self.eval_batch_size)
+    def cut(self, split: int, device: torch.device, batch_size: int, seed: int | None = None) -> Batches:
+        return batches(self._parts[split], device, batch_size, seed)
 
     def unchanged(self, device: torch.device) -> Batches:
-        return batches(self._parts[0], device, self.eval_batch_size)
+        return self.cut(0, device, self.eval_batch_size)
 
     def _encoded(self, pairs: Sequence[Pair]) -> Encoded:
         sources, targets = zip(*pairs, strict=True)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lab.config.types import NonNegativeInt, PositiveInt
 from lab.console.notices import notice
-from lab.data.base import Batches, DataModule
+from lab.data.base import Batches, SplitData
 from lab.data.batch import Batch
 from lab.data.catalog import lookup
 from lab.data.download import fetch
@@ -34,7 +34,7 @@ class Pieces(NamedTuple):
     sha256: str
 
 
-class Music(DataModule):
+class Music(SplitData):
     """Pieces of music. Inputs are `(B, T, 88)`: 1 where a key of the piano sounds at a step, and 0 elsewhere. There are
     no targets: a model of music predicts each step from those before it. A mean over a batch is taken over its steps.
 
@@ -74,27 +74,12 @@ class Music(DataModule):
         longest = max(len(piece) for split in self.splits for piece in split)
         self.spec = DataSpec(InputSpec((longest, KEYS)))
 
-    def train(self, device: torch.device, seed: int, *, batch_size: int | None = None) -> Batches:
-        return self._batches(0, device, self._transposed, batch_size or self.batch_size, seed)
-
-    def validation(self, device: torch.device) -> Batches | None:
-        return self._batches(1, device, _as_numbers, self.eval_batch_size, None)
-
-    def test(self, device: torch.device) -> Batches:
-        return self._batches(2, device, _as_numbers, self.eval_batch_size, None)
-
     def unchanged(self, device: torch.device) -> Batches:
-        return self._batches(0, device, _as_numbers, self.eval_batch_size, None)
+        return self.cut(0, device, self.eval_batch_size)
 
-    def _batches(
-        self,
-        split: int,
-        device: torch.device,
-        transform: Callable[[Batch, torch.Generator], Batch],
-        batch_size: int,
-        seed: int | None,
-    ) -> Batches:
+    def cut(self, split: int, device: torch.device, batch_size: int, seed: int | None = None) -> Batches:
         pieces = [piece.to(device) for piece in self.splits[split]]
+        transform = _as_numbers if seed is None else self._transposed
         return LengthBatches(pieces, weigh="steps", batch_size=batch_size, seed=seed, transform=transform)
 
     def _transposed(self, batch: Batch, generator: torch.Generator) -> Batch:

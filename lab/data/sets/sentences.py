@@ -13,7 +13,7 @@ import torch
 from lab.config.types import DataPath, NonNegativeInt, PositiveInt, Probability
 from lab.console.notices import notice
 from lab.data.archive import members
-from lab.data.base import Batches, DataModule
+from lab.data.base import Batches, SplitData
 from lab.data.batches import Options
 from lab.data.catalog import lookup
 from lab.data.lengths import LengthBatches, moved
@@ -31,7 +31,7 @@ from lab.errors import ConfigError, DataError
 POLARITY = ("negative", "positive")
 
 
-class Sentences(DataModule):
+class Sentences(SplitData):
     """Texts with a class each, as the ids of their words, with a mask. Words are in lower case, and other signs are
     words too. The vocabulary is that of the training part alone: other words are one unknown word.
 
@@ -92,6 +92,7 @@ class Sentences(DataModule):
         ids = [torch.tensor(self.words.encode(text)) for text in loaded.texts]
         every = (*parts, torch.cat(parts[:2]).sort().values)
         self._parts = [([ids[i] for i in part.tolist()], loaded.labels[part]) for part in every]
+        self.validates = len(parts[1]) > 0
         longest = max(map(len, ids))
         self.spec = DataSpec(
             InputSpec((longest,), "int64", vocab=len(self.words)),
@@ -128,20 +129,11 @@ class Sentences(DataModule):
             train, validation = train[~out], train[out]
         return train, validation, test
 
-    def train(self, device: torch.device, seed: int, *, batch_size: int | None = None) -> Batches:
-        return self._batches(0, device, batch_size or self.batch_size, seed)
-
-    def validation(self, device: torch.device) -> Batches | None:
-        return self._batches(1, device, self.eval_batch_size) if self._parts[1][0] else None
-
-    def test(self, device: torch.device) -> Batches:
-        return self._batches(2, device, self.eval_batch_size)
-
     def unchanged(self, device: torch.device) -> Batches:
-        return self._batches(3, device, self.eval_batch_size)
+        return self.cut(3, device, self.eval_batch_size)
 
-    def _batches(self, part: int, device: torch.device, batch_size: int, seed: int | None = None) -> Batches:
-        ids, labels = self._parts[part]
+    def cut(self, split: int, device: torch.device, batch_size: int, seed: int | None = None) -> Batches:
+        ids, labels = self._parts[split]
         changed = WordDropout(self.word_dropout) if self.word_dropout and seed is not None else None
         options: Options = {"batch_size": batch_size, "seed": seed, "transform": changed, "drop_last": False}
         return LengthBatches(moved(ids, device), labels.to(device), pad=Words.PAD, **options)

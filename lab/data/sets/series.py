@@ -16,7 +16,7 @@ from torch import Tensor
 from lab.config.roles import Roles
 from lab.config.types import DataPath, NonNegativeInt, PositiveInt
 from lab.console.notices import notice
-from lab.data.base import Batches, DataModule
+from lab.data.base import Batches, SplitData
 from lab.data.batches import Options, WindowBatches
 from lab.data.catalog import lookup
 from lab.data.download import fetch
@@ -48,7 +48,7 @@ class Recording(NamedTuple):
     sha256: str
 
 
-class Series(DataModule):
+class Series(SplitData):
     """Windows of a series: the inputs are the past, `(T, F)`, the targets are the steps after it, `(H, F)`. Where the
     time of the year is an input too, its numbers follow the F columns of the past.
 
@@ -92,7 +92,7 @@ class Series(DataModule):
         require_known(name, fallback, LOADERS)
         self.name, self.fallback = name, fallback
         self.past, self.horizon, self.columns, self.yearly = past, horizon, columns, yearly
-        self.test_size, self.val_size = test_size, val_size
+        self.test_size, self.val_size, self.validates = test_size, val_size, val_size > 0
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.path = path
 
@@ -133,25 +133,16 @@ class Series(DataModule):
         """The steps to train on, `(n, F)`."""
         return self.values[: self.bounds[1]]
 
-    def train(self, device: torch.device, seed: int, *, batch_size: int | None = None) -> Batches:
-        return self._batches(0, device, batch_size or self.batch_size, seed)
-
-    def validation(self, device: torch.device) -> Batches | None:
-        return self._batches(1, device, self.eval_batch_size) if self.val_size else None
-
-    def test(self, device: torch.device) -> Batches:
-        return self._batches(2, device, self.eval_batch_size)
-
     def unchanged(self, device: torch.device) -> Batches:
-        return self._batches(0, device, self.eval_batch_size, end=self.bounds[2])
+        return self.cut(0, device, self.eval_batch_size, end=self.bounds[2])
 
     def tested_with(self, past: int) -> Batches:
         """Return the test windows on the CPU, with so many steps before their targets in place of T."""
-        return self._batches(2, torch.device("cpu"), self.eval_batch_size, past=past)
+        return self.cut(2, torch.device("cpu"), self.eval_batch_size, past=past)
 
-    def _batches(
+    def cut(
         self,
-        part: int,
+        split: int,
         device: torch.device,
         batch_size: int,
         seed: int | None = None,
@@ -160,8 +151,8 @@ class Series(DataModule):
         end: int | None = None,
     ) -> Batches:
         past = past or self.past
-        first = max(self.bounds[part], past)  # the earliest target
-        count = (end or self.bounds[part + 1]) - first - self.horizon + 1
+        first = max(self.bounds[split], past)  # the earliest target
+        count = (end or self.bounds[split + 1]) - first - self.horizon + 1
         options: Options = {"batch_size": batch_size, "seed": seed, "drop_last": False}
         inputs, columns = self.inputs.to(device), self.values.shape[1]
         return WindowBatches(inputs, first - past, count, past, self.horizon, columns=columns, **options)

@@ -13,7 +13,7 @@ import torch
 from lab.config.types import PositiveInt, Probability
 from lab.console.notices import notice
 from lab.data.archive import members
-from lab.data.base import Batches, DataModule
+from lab.data.base import Batches, SplitData
 from lab.data.batches import Options
 from lab.data.catalog import lookup
 from lab.data.files.bracketed import Bracketed, parse_tree
@@ -40,7 +40,7 @@ class RatedTrees(NamedTuple):
     sha256: str
 
 
-class Treebank(DataModule):
+class Treebank(SplitData):
     """Sentences with a rating, and one of each of their parts.
 
     As trees, inputs are the tokens and the parents of nodes, `(B, N)` each, and targets the classes of nodes, `(B, N)`,
@@ -113,21 +113,12 @@ class Treebank(DataModule):
             return rating
         return Tags.NONE if rating == NEUTRAL else int(rating > NEUTRAL)
 
-    def train(self, device: torch.device, seed: int, *, batch_size: int | None = None) -> Batches:
-        return self._batches(0, device, batch_size or self.batch_size, seed)
-
-    def validation(self, device: torch.device) -> Batches | None:
-        return self._batches(1, device, self.eval_batch_size)
-
-    def test(self, device: torch.device) -> Batches:
-        return self._batches(2, device, self.eval_batch_size)
-
     def unchanged(self, device: torch.device) -> Batches:
-        return self._batches(0, device, self.eval_batch_size)
+        return self.cut(0, device, self.eval_batch_size)
 
-    def _batches(self, part: int, device: torch.device, batch_size: int, seed: int | None = None) -> Batches:
-        rows = {key: moved([one[key] for one in self.parts[part]], device) for key in self.parts[part][0]}
-        labels = moved(self.labels[part], device)
+    def cut(self, split: int, device: torch.device, batch_size: int, seed: int | None = None) -> Batches:
+        rows = {key: moved([one[key] for one in self.parts[split]], device) for key in self.parts[split][0]}
+        labels = moved(self.labels[split], device)
         changed = WordDropout(self.word_dropout, kept=self.inner) if self.word_dropout and seed is not None else None
         options: Options = {"batch_size": batch_size, "seed": seed, "transform": changed, "drop_last": False}
         if self.form == "flat":

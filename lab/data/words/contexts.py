@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lab.config.types import DataPath, NonNegativeInt, PositiveFloat, PositiveInt
-from lab.data.base import Batches, DataModule
+from lab.data.base import Batches, SplitData
 from lab.data.batch import Batch
 from lab.data.batches import CutBatches, Options
 from lab.data.obtain import STAND_IN, obtain, own, require_known
@@ -26,7 +26,7 @@ PAD = -1  # fills up the places around a word that are not used
 FRESH = 0  # seeds what is drawn of validation and test, so that it is the same for all runs
 
 
-class WordContexts(DataModule):
+class WordContexts(SplitData):
     """One text as words, each with the words around it. Inputs are words, `(B, 1)`, and targets their neighbours,
     `(B, 2 * window)`; -1 where there is none.
 
@@ -70,7 +70,7 @@ class WordContexts(DataModule):
         require_known(name, fallback, LOADERS)
         self.name, self.fallback, self.window, self.min_count = name, fallback, window, min_count
         self.subsampling, self.batch_size, self.eval_batch_size = subsampling, batch_size, eval_batch_size
-        self.val_size, self.path = val_size, path
+        self.val_size, self.validates, self.path = val_size, val_size > 0, path
 
     def prepare(self) -> None:
         loaded, self.info = own(self.path, read_text) if self.path else obtain(self.name, self.fallback, LOADERS)
@@ -102,17 +102,8 @@ class WordContexts(DataModule):
             reader=Vocabulary(self.words),
         )
 
-    def train(self, device: torch.device, seed: int, *, batch_size: int | None = None) -> Batches:
-        return self._batches(0, device, batch_size or self.batch_size, seed)
-
-    def validation(self, device: torch.device) -> Batches | None:
-        return self._batches(1, device, self.eval_batch_size) if self.val_size else None
-
-    def test(self, device: torch.device) -> Batches:
-        return self._batches(2, device, self.eval_batch_size)
-
-    def _batches(self, part: int, device: torch.device, batch_size: int, seed: int | None = None) -> Batches:
-        return Neighbours(self._parts[part], self.keep, self.window, device, batch_size=batch_size, seed=seed)
+    def cut(self, split: int, device: torch.device, batch_size: int, seed: int | None = None) -> Batches:
+        return Neighbours(self._parts[split], self.keep, self.window, device, batch_size=batch_size, seed=seed)
 
 
 class Neighbours(CutBatches):
