@@ -92,8 +92,8 @@ __getattr__, __dir__ = lazily(
         "Text": "lab.data.sets.texts",
         "TextTasks": "lab.data.generated.tasks",
         "Translations": "lab.data.parallel.translations",
+        "Treebank": "lab.data.sets.treebank",
         "WordContexts": "lab.data.words.contexts",
         "WordInNoise": "lab.data.spoken.mixtures",
-        "Treebank": "lab.data.sets.treebank",
     },
 )
