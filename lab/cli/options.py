@@ -67,9 +67,11 @@ def as_json(parser: argparse.ArgumentParser, what: str = "print JSON") -> None:
 
 
 def require_named(words: Sequence[str]) -> None:
-    """Raise ConfigError where an INPUT is no file, no folder, no word or sentence and not standard input, or where the
-    latter is there twice. Whether the model takes words or sentences is not known yet."""
+    """Raise ConfigError where an INPUT is empty, or no file, no folder, no word or sentence and not standard input, or
+    where the latter is there twice. Whether the model takes words or sentences is not known yet."""
     for word in words:
+        if not word.strip():
+            raise ConfigError("an INPUT is empty; expected a file, a folder, a text or -")
         said = len(word.split()) > 1 or word.replace("'", "").isalpha()
         if word != "-" and not said and not os.path.exists(word):
             raise ConfigError(f"there is no file {word}")

@@ -144,6 +144,7 @@ def test_all_bad_files_are_named(table: Summary, capsys: pytest.CaptureFixture[s
         (["good.csv", "bad.csv", "empty.csv"], "2 of 3 inputs cannot be read: bad.csv has no column height; "),
         (["void"], "the folder void has no file that ends in .csv, .tsv"),
         (["none.csv"], "there is no file none.csv"),
+        ([" "], "an INPUT is empty; expected a file, a folder, a text or -"),
         (["-", "-"], "standard input, -, can be read once"),
     ):
         assert main(["predict", str(table.dir), *words, "-o", "out.csv"]) == 2

@@ -19,6 +19,8 @@ from lab.data.files.dates import dates_of
 from lab.data.files.text import decoded
 from lab.errors import ConfigError, DataError, nearest
 
+SHEETS = (".csv", ".tsv")
+"""How names of csv files end."""
 DELIMITERS = "\t;,"  # where several fit, the first: a comma may stand inside numbers
 MISSING = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "null", "?"})
 """What stands for a missing value, in lower case."""
@@ -145,6 +147,14 @@ def parse_sheet(content: bytes, file: str) -> Sheet:
             f"right in {named(doubtful)}"
         )
     return sheet._replace(notes=tuple(notes))
+
+
+def texts_in(content: bytes, file: str, column: str) -> list[str]:
+    """Return the cells of a column of a csv. Raises ConfigError where there is none of this name, DataError as
+    `parse_sheet` does."""
+    sheet = parse_sheet(content, file)
+    sheet.require([column])
+    return list(sheet.cells(sheet.names.index(column)))
 
 
 def _in_thousands(sheet: Sheet) -> list[str]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lab.console.wording import shown, some
-from lab.data.files.csv import Sheet, is_missing, named, parse_sheet
+from lab.data.files.csv import SHEETS, Sheet, is_missing, named, parse_sheet
 from lab.data.inputs.given import Given
 from lab.errors import DataError
 
@@ -91,7 +91,7 @@ class Columns:
 
     columns: tuple[Column, ...]
     aside: tuple[str, ...] = ()
-    suffixes = (".csv", ".tsv")
+    suffixes = SHEETS
 
     @property
     def features(self) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from lab.config.files import read
 from lab.config.shipped import shipped
 from lab.console.wording import some
+from lab.data.files.csv import SHEETS
 from lab.data.files.picture import ENDINGS
 from lab.data.own.episodes import DESCRIPTION
 from lab.errors import ConfigError
@@ -72,7 +73,7 @@ READ_BY: dict[Kind, dict[str, str]] = {
 BY_ENDING: dict[str, Kind] = {
     **dict.fromkeys(ENDINGS, "images"),
     ".wav": "sounds",
-    **dict.fromkeys((".csv", ".tsv", ".data"), "csv"),
+    **dict.fromkeys((*SHEETS, ".data"), "csv"),
     **dict.fromkeys((".txt", ".md"), "text"),
 }
 PACKED = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from lab.console.wording import count, shown
-from lab.data.files.csv import Sheet, is_missing, named, parse_sheet
+from lab.data.files.csv import SHEETS, Sheet, is_missing, named, parse_sheet
 from lab.data.inputs.given import Given
 from lab.errors import DataError, nearest
 
@@ -32,7 +32,7 @@ class Ids:
     users: tuple[str, ...]
     items: tuple[str, ...]
     columns: tuple[str, str] = ("user", "item")
-    suffixes: ClassVar = (".csv", ".tsv")
+    suffixes: ClassVar = SHEETS
 
     def read(self, content: bytes, name: str) -> Given:
         """Return the pairs of a csv, whose first two columns they are where there is no header.

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from lab.console.wording import count, shown
-from lab.data.files.csv import Sheet, is_missing, named, parse_sheet
+from lab.data.files.csv import SHEETS, Sheet, is_missing, named, parse_sheet
 from lab.data.files.dates import dates_of, harmonics_of_the_year
 from lab.data.inputs.given import Given
 from lab.errors import ConfigError, DataError
@@ -54,7 +54,7 @@ class History:
     past: int
     columns: tuple[str, ...]
     yearly: int = 0
-    suffixes: ClassVar = (".csv", ".tsv")
+    suffixes: ClassVar = SHEETS
 
     def read(self, content: bytes, name: str) -> Given:
         """Return the last `past` steps. Raises ConfigError where a column or steps are missing, DataError for gaps."""

@@ -85,7 +85,7 @@ class Translations(SplitData):
                 "written": InputSpec((targets,), "int64", vocab=tokens),
             },
             Tokens(tokens, targets, PAD, self.subwords),
-            reader=Lines(sources, self.subwords),
+            reader=Lines(sources, self.subwords, self.source),
         )
 
     def cut(self, split: int, device: torch.device, batch_size: int, seed: int | None = None) -> Batches:

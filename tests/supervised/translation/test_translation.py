@@ -169,6 +169,12 @@ def test_padded_texts_are_predicted_as_each_alone(model: Text2Text) -> None:
     alone = [reader.read_text(text).inputs for text in ("back: ab", "back: dbca")]
     assert together == [model.predict(one)[0].text for one in alone if isinstance(one, Tensor)]
     assert together == ["ba", "acbd"]
+    for content in (b"source,target\nback: ab,\nback: dbca,x\n", b"note;source\n1;back: ab\n2;back: dbca\n"):
+        rows = reader.read(content, "words.csv")
+        assert torch.equal(rows.inputs, given.inputs)  # type: ignore[arg-type]
+        assert rows.labels == [{"row": 1}, {"row": 2}]
+    with pytest.raises(ConfigError, match=r"words.csv has no column source; its columns are a, b"):
+        reader.read(b"a,b\nx,y\n", "words.csv")
 
 
 def test_pictures_and_texts_show_the_first_pairs(model: Text2Text) -> None:

@@ -10,12 +10,10 @@ from typing import Any, ClassVar
 import torch
 
 from lab.console.wording import count
-from lab.data.files.csv import parse_sheet
+from lab.data.files.csv import SHEETS, texts_in
 from lab.data.files.text import decoded
 from lab.data.inputs.given import Given, padded
 from lab.data.tokenizers.words import Words
-
-SHEETS = (".csv", ".tsv")
 
 
 @dataclass(frozen=True)
@@ -39,9 +37,7 @@ class Documents:
         text."""
         ending = Path(name).suffix.lower()
         if ending in SHEETS:
-            sheet = parse_sheet(content, name)
-            sheet.require([self.column])
-            cells = sheet.cells(sheet.names.index(self.column))
+            cells = texts_in(content, name, self.column)
             return self._given(cells, [{"row": row + 1} for row in range(len(cells))], name)
         text = decoded(content, name)
         if ending == ".txt":

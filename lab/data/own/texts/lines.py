@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 
 from lab.console.wording import count
+from lab.data.files.csv import SHEETS, texts_in
 from lab.data.files.text import decoded
 from lab.data.inputs.given import Given, padded
 from lab.data.tokenizers.base import END, PAD, Tokenizer
@@ -17,20 +19,26 @@ from lab.errors import DataError, LabError
 
 @dataclass(frozen=True)
 class Lines:
-    """Reads each line of a `.txt` file or of standard input as token ids, `(B, S)` with S at most `length`, with `END`
-    after them. Empty lines are left out. Shorter lines are padded, with a mask.
+    """Reads each line of a `.txt` file or of standard input, or each row of a csv, as token ids, `(B, S)` with S at
+    most `length`, with `END` after them. Empty lines are left out. Shorter lines are padded, with a mask.
 
     Args:
         length: most tokens that the model takes, `END` among them; of a longer line, the first ones are read.
         tokenizer: of the texts that it was trained on.
+        column: of a csv with the texts.
     """
 
     length: int
     tokenizer: Tokenizer
-    suffixes: ClassVar = (".txt",)
+    column: str = "source"
+    suffixes: ClassVar = (*SHEETS, ".txt")
 
     def read(self, content: bytes, name: str) -> Given:
-        """Return the lines of a file. Raises DataError where it is no text, or the vocabulary lacks a part of it."""
+        """Return the texts of a file. Raises ConfigError where a csv lacks the column, DataError where it is no text,
+        or the vocabulary lacks a part of it."""
+        if Path(name).suffix.lower() in SHEETS:
+            cells = texts_in(content, name, self.column)
+            return self._given(cells, [{"row": row + 1} for row in range(len(cells))], name)
         lines = decoded(content, name).replace("\r\n", "\n").split("\n")
         kept = [(number, line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
         return self._given([line for _, line in kept], [{"line": number} for number, _ in kept], name)
