@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import is_dataclass
 from itertools import zip_longest
 from types import ModuleType
@@ -65,6 +66,20 @@ def require_class(class_path: str, key: str) -> None:
     hint = nearest(name, [name for name, value in vars(place).items() if isinstance(value, type)])
     kind = "function" if callable(found) else type(found).__name__
     raise ConfigError(f"{key} must name a class, received the {kind} {class_path}{hint}")
+
+
+def known_keys(owners: Iterable[type], values: dict[str, Any]) -> set[str]:
+    """Return the names of all settings of classes, and of the classes that `values` names, to find the nearest one."""
+    classes = [*owners, *(import_class(one["class_path"], key) for key, one in named_classes(values))]
+    known: set[str] = set()
+    while classes:
+        one = classes.pop()
+        if not isinstance(one, type):
+            continue
+        known |= set(inspect.signature(one).parameters)
+        nested = [part for parts in types_of(one).values() for part in parts]
+        classes += [part for part in nested if isinstance(part, type) and is_dataclass(part)]
+    return known
 
 
 def types_of(cls: Any) -> dict[str, tuple[Any, ...]]:
