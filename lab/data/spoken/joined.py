@@ -76,9 +76,12 @@ class JoinedBatches(CutBatches):
         )
 
     def take(self, chosen: Tensor) -> Batch:
-        numbers = chosen.tolist()
+        return self.cut(chosen.cpu(), chosen)
+
+    def cut(self, here: Tensor, chosen: Tensor) -> Batch:
+        numbers = here.tolist()
         parts = [self._join(self.recordings[i], self.silences[i]) for i in numbers]
-        lengths = self.lengths[chosen.cpu()].to(self.device)
+        lengths = self.lengths[here].to(self.device)
         labels = [torch.tensor([self.classes[one] for one in self.recordings[i]]) for i in numbers]
         sounds = pad_sequence(parts, batch_first=True)
         mask = torch.arange(sounds.shape[1], device=self.device) < lengths[:, None]

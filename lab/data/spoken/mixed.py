@@ -97,10 +97,12 @@ class MixedBatches(CutBatches):
         return super().order()
 
     def take(self, chosen: Tensor) -> Batch:
-        chosen = chosen.cpu()
+        return self.cut(chosen.cpu(), chosen)
+
+    def cut(self, here: Tensor, chosen: Tensor) -> Batch:
         epoch = self.epoch if self.fixed is None else 0
-        generator = torch.Generator().manual_seed(derived_seed(self.drawn_with, epoch, int(chosen[0])))
-        recordings, kinds, ratios = (part[chosen] for part in self.recipe)
+        generator = torch.Generator().manual_seed(derived_seed(self.drawn_with, epoch, int(here[0])))
+        recordings, kinds, ratios = (part[here] for part in self.recipe)
         words = [self.sounds[i] for i in recordings.tolist()]
         margins = torch.randint(self.margin + 1, (len(words), 2), generator=generator)
         lengths = torch.tensor([len(one) for one in words]) + margins.sum(1)
