@@ -30,7 +30,8 @@ def test_own_images_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     command = next(line for line in told.splitlines() if line.startswith("lab run cnn-mnist"))
     settings = load("cnn-mnist", shlex.split(command)[3:]).as_dict()["data"]["init_args"]
     assert (settings["path"], settings["image_size"]) == (str(place), [12, 10])
-    assert settings["batch_size"] < 14
+    assert 1 < settings["batch_size"] < 14
+    assert "# data.batch_size" not in told
     picture = np.asarray(Image.open("my pets-data-2.png").convert("RGB"))
     assert picture.std(axis=(0, 1)).min() > 20, "it shows something"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import shlex
 from collections.abc import Iterator, Mapping
@@ -42,7 +43,10 @@ def misfit(command: str, found: Found) -> str | None:
         provide(config, needs_of(config, runs_folder()))
         experiment = config.build()
         if isinstance(experiment, Training):
-            experiment.model_factory(found.data.spec).adapt(found.data)
+            prepared = copy.copy(found.data)
+            if hasattr(prepared, "batch_size"):
+                prepared.batch_size = experiment.data.batch_size  # type: ignore[attr-defined]  # as the command has it
+            experiment.model_factory(prepared.spec).adapt(prepared)
     except MissingArtifactError:
         return None
     except ConfigError as error:
@@ -61,8 +65,9 @@ def _settings(found: Found, wanted: Mapping[str, Any]) -> Iterator[str]:
         yield from found.settings
     told = " ".join(found.settings)
     counts = tally(found.data)["train"]
-    if wanted.get("batch_size", 1) > sum(counts) and "--data.batch_size" not in told:
-        yield f"--data.batch_size={2 ** max(0, int(math.log2(max(1.0, sum(counts) / STEPS))))}"
+    size_of_batch = wanted.get("batch_size", getattr(found.data, "batch_size", 1))  # the latter: the class's own
+    if size_of_batch > sum(counts) and "--data.batch_size" not in told:
+        yield f"--data.batch_size={2 ** max(1, int(math.log2(max(1.0, sum(counts) / STEPS))))}"
     target, size = found.data.spec.target, wanted.get("train_size")
     if not size or not isinstance(target, Classes) or "--data.train_size" in told:
         return

@@ -46,22 +46,22 @@ def _show(options: argparse.Namespace, rest: list[str]) -> int:
     loading(options.names[0])
     from lab.cli.data.finding import find_data
     from lab.cli.data.pictures import picture
-    from lab.cli.views.datasets import described, print_dataset
+    from lab.cli.views.datasets import described, misfits, print_dataset
     from lab.cli.views.samples import png
     from lab.system.files import free_name, write_atomic
 
     found, reasons = find_data(options.names[0], rest)
-    told = [described(one) for one in found]
-    drawn = None if options.json and not options.output else picture(found)
     if options.json:
-        print_json(told)
+        told = [described(one) for one in found]
+        print_json([{**each, "misfits": misfits(one, each["commands"])} for each, one in zip(told, found, strict=True)])
     else:
-        for one in told:
+        for one in found:
             print_dataset(one)
         for reason in reasons:
             say(reason)
+    drawn = None if options.json and not options.output else picture(found)
     if drawn is not None:
-        path = Path(options.output or free_name(Path(f"{told[0]['name']}-data.png")))
+        path = Path(options.output or free_name(Path(f"{found[0].data.info.name}-data.png")))
         with writing(path):
             write_atomic(path, png(drawn))
         say(f"wrote {path}")

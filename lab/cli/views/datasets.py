@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from lab.cli.data.finding import Found
@@ -20,9 +20,8 @@ BEGINNING = 10_000  # characters that they are looked for in
 
 
 def described(found: Found) -> dict[str, Any]:
-    """Return all that is printed of a data set, as plain values."""
+    """Return what is told of a data set, as plain values, with the commands that run experiments on it."""
     data = found.data
-    runs = commands(found)
     target, counts = data.spec.target, tally(data)
     classes = isinstance(target, Classes)
     names = list(target.names) or list(map(str, range(target.n))) if isinstance(target, Classes) else []
@@ -40,13 +39,18 @@ def described(found: Found) -> dict[str, Any]:
         },
         "sha256": data.info.sha256,
         "notes": list(data.notes),
-        "commands": runs,
-        "misfits": {command: why for command in runs if (why := misfit(command, found))},
+        "commands": commands(found),
     }
 
 
-def print_dataset(told: Mapping[str, Any]) -> None:
-    """Print what `described` returned."""
+def misfits(found: Found, runs: Sequence[str]) -> dict[str, str]:
+    """Return why the models of some commands cannot be built for the data, by command."""
+    return {command: why for command in runs if (why := misfit(command, found))}
+
+
+def print_dataset(found: Found) -> None:
+    """Print what `described` returns, and each command as soon as it has been tried."""
+    told = described(found)
     console = stdout()
     place = f" ({told['path']})" if told["path"] else ""
     print_line(f"{told['name']}: {told['kind']}{place}")
@@ -71,8 +75,8 @@ def print_dataset(told: Mapping[str, Any]) -> None:
     print_line()
     for command in told["commands"]:
         print_line(command)
-        if command in told["misfits"]:
-            print_line(f"  # {told['misfits'][command]}")
+        if why := misfit(command, found):
+            print_line(f"  # {why}")
 
 
 def _beginning(text: str) -> list[str]:
