@@ -18,7 +18,7 @@ from lab.data.files.picture import ENDINGS
 from lab.data.own.episodes import DESCRIPTION
 from lab.errors import ConfigError
 
-Kind = Literal["images", "idx", "sounds", "csv", "text", "texts", "episodes"]
+Kind = Literal["images", "idx", "sounds", "csv", "text", "texts", "tags", "episodes"]
 
 KINDS: dict[Kind, str] = {
     "images": "images",
@@ -27,6 +27,7 @@ KINDS: dict[Kind, str] = {
     "csv": "csv",
     "text": "text",
     "texts": "text files by class",
+    "tags": "tagged sentences",
     "episodes": "recorded episodes",
 }
 """What each kind is called."""
@@ -38,6 +39,7 @@ ONE: dict[Kind, str] = {
     "csv": "a csv file",
     "text": "a text file",
     "texts": "a text file",
+    "tags": "a file of tagged sentences",
     "episodes": "recorded episodes",
 }
 """What a single file of each kind is called."""
@@ -49,6 +51,7 @@ LAYOUT: dict[Kind, str] = {
     "csv": "a csv file",
     "text": "a text file, or a folder of .txt files",
     "texts": "text files in a folder for each class",
+    "tags": "a .conll file with a word and its tag in each line",
     "episodes": "a folder that `lab collect` wrote",
 }
 """How each kind is to be given."""
@@ -66,6 +69,7 @@ READ_BY: dict[Kind, dict[str, str]] = {
     },
     "text": {"Text": ""},
     "texts": {"Sentences": ""},
+    "tags": {"Tagged": ""},
     "episodes": {"Recorded": ""},
 }
 """The classes in `lab.data` that may read a kind of data, and as what, where it can be several things."""
@@ -75,6 +79,7 @@ BY_ENDING: dict[str, Kind] = {
     ".wav": "sounds",
     **dict.fromkeys((*SHEETS, ".data"), "csv"),
     **dict.fromkeys((".txt", ".md"), "text"),
+    **dict.fromkeys((".conll", ".bio", ".iob"), "tags"),
 }
 PACKED = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
 IDX = re.compile(r"(?P<prefix>.*?)(?P<split>train|t10k|test)-(?P<what>images|labels)[-.]idx[13]-ubyte(\.gz)?", re.ASCII)
@@ -120,7 +125,7 @@ def require_kind(place: Path, *wanted: Kind) -> Kind | None:
     found, is_file = kinds_of(place), place.is_file()
     fitting = [kind for kind in found if kind in wanted]
     packed = is_file and not found and place.suffix.lower() in PACKED
-    if is_file and not packed and {"csv", "text"} & {*wanted} and (fitting or not found):
+    if is_file and not packed and {"csv", "text", "tags"} & {*wanted} and (fitting or not found):
         return fitting[0] if fitting else None
     folders = [kind for kind in fitting if kind != "csv"]
     if not is_file and folders:

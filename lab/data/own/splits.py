@@ -5,6 +5,7 @@ Copies of one example are on one side, whatever they are called, and no split de
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -117,6 +118,24 @@ def _by_class(examples: Examples) -> Mapping[int, dict[str, int]]:
         copies = found.setdefault(label, {})
         copies[content] = copies.get(content, 0) + 1
     return dict(sorted(found.items()))
+
+
+def tenths(texts: Sequence[str], name: str, what: str) -> dict[str, int]:
+    """Return the split of each different text: 0 for training, 1 for validation, 2 for the test. A tenth of them is
+    tested and another tenth validated, chosen by their hashes.
+
+    Args:
+        texts: all of them, copies included.
+        name: of their file.
+        what: a text is: `source`.
+
+    Raises DataError where there are too few different ones.
+    """
+    digests = {text: hashlib.sha256(text.encode()).hexdigest() for text in texts}
+    ordered = sorted(digests, key=digests.__getitem__)
+    if (tested := max(1, len(ordered) // 10)) * 2 >= len(ordered):
+        raise DataError(f"{name} has {count(len(ordered), f'different {what}')}; expected at least 3")
+    return {text: 2 if place < tested else 1 if place < 2 * tested else 0 for place, text in enumerate(ordered)}
 
 
 def conflicts(examples: Examples) -> list[tuple[int, int]]:

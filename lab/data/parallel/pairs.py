@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +13,7 @@ from lab.data.base import Batches
 from lab.data.batches import Options
 from lab.data.lengths import LengthBatches, moved
 from lab.data.own.sheets import read_sheet
+from lab.data.own.splits import tenths
 from lab.data.tokenizers.base import END, PAD, START
 from lab.errors import DataError
 
@@ -69,11 +69,7 @@ def read_pairs(place: Path, source: str = "source", target: str = "target") -> P
     if empty := [line for line, *pair in zip(sheet.lines, *sides, strict=True) if not all(pair)]:
         where = f"line{'s' * (len(empty) > 1)} {some([*map(str, empty)], most=5)}"
         raise DataError(f"{sheet.file}: a text is missing in {where}; expected two in every row")
-    digests = {text: hashlib.sha256(text.encode()).hexdigest() for text in sides[0]}
-    ordered = sorted(digests, key=digests.__getitem__)
-    if (tested := max(1, len(ordered) // 10)) * 2 >= len(ordered):
-        raise DataError(f"{sheet.file} has {count(len(ordered), 'different source')}; expected at least 3")
-    split_of = {text: 2 if place < tested else 1 if place < 2 * tested else 0 for place, text in enumerate(ordered)}
+    split_of = tenths(sides[0], sheet.file, "source")
     splits: tuple[list[Pair], list[Pair], list[Pair]] = ([], [], [])
     for pair in zip(*sides, strict=True):
         splits[split_of[pair[0]]].append(pair)
