@@ -44,9 +44,10 @@ def pages() -> dict[Path, str]:
     """What the two files should contain. README keeps the experiments that it shows, in its own order."""
     results = yaml.safe_load((ROOT / "docs/results.yaml").read_text(encoding="utf-8"))
     rows = {name: row(name, path, results.get(name, {})) for name, path in shipped().items()}
+    family_of = {name: family(read(path)) for name, path in shipped().items()}
     page = INTRODUCTION
     for title in families():
-        mine = [name for name, path in shipped().items() if family(read(path)) == title]
+        mine = [name for name in shipped() if family_of[name] == title]
         page += f"\n## {title}\n\n{HEADER}" + "".join(rows[name] for name in mine)
         more = {name: results[name]["more"] for name in mine if "more" in results.get(name, {})}
         page += "".join(f"\n`{name}`: {text}\n" for name, text in more.items())
