@@ -56,6 +56,8 @@ class Evaluator(Classifier):
         self.reader = spec.reader
         self.wrong: list[str] = []
         self.shares: dict[int, float] = {}
+        self.alone: list[tuple[int, bool]] = []
+        """Of each test expression its depth, and whether the root's own digits alone give its value."""
         self.descriptions = {
             "test/accuracy": "share of all test expressions that are evaluated correctly",
             "pictures/depths": "test accuracy by the number of operators above each other",
@@ -77,6 +79,7 @@ class Evaluator(Classifier):
             metric.update(predicted, true, depths)
         if self.confusion is not None:
             self.confusion.update(predicted, true)
+            self.alone += [(depth_of(one), root_alone(one) == value_of(one)) for one in written]
             told = zip(written, predicted.tolist(), true.tolist(), strict=True)
             self.wrong += [
                 f"{_text(one)} is {right}, predicted {found}" for one, found, right in told if found != right
@@ -85,7 +88,7 @@ class Evaluator(Classifier):
 
     def on_test_epoch_start(self) -> None:
         super().on_test_epoch_start()
-        self.wrong = []
+        self.wrong, self.alone = [], []
 
     def on_test_epoch_end(self) -> None:
         self.shares = {
@@ -120,10 +123,9 @@ class Evaluator(Classifier):
         """Once the test is done: accuracy by depth; and trees, where the inputs are such."""
         if self.confusion is None:
             return {}
-        written = list(self._expressions(batch))
         simple = {}
         for depth in self.shares:
-            right = [root_alone(one) == value_of(one) for one in written if depth_of(one) == depth]
+            right = [found for deep, found in self.alone if deep == depth]
             simple[depth] = sum(right) / max(1, len(right))
         drawn = {"depths": by_depth(self.shares, simple)}
         if isinstance(batch.inputs, dict):
