@@ -80,8 +80,11 @@ def test_parts_of_expression() -> None:
     longer = "[MAX [MIN 1 2 3 4 ] [SM 1 [SM 2 3 ] ] ]"
     assert parts_of(parsed(longer), {tuple(parsed("[MIN 1 2 3 4 ]"))})[0] == tuple(parsed("[SM 2 3 ]"))
     for one in expressions(50, 3):
-        assert [depth_of(part) for part in parts_of(one)] <= [*range(1, depth_of(one) + 1)]
-        assert parts_of(one)[-1] == one
+        parts = parts_of(one)
+        assert all(1 <= depth_of(part) <= most for most, part in enumerate(parts, 1))
+        assert [len(part) for part in parts] == sorted(len(part) for part in parts)
+        assert all(" ".join(map(str, part)) in " ".join(map(str, one)) for part in parts)
+        assert (len(parts), parts[-1]) == (depth_of(one), one)
 
 
 def test_curriculum_begins_with_shallow_parts() -> None:
