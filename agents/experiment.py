@@ -19,13 +19,13 @@ from agents.environments.settings import EnvSettings
 from agents.evaluation.aside import FILM, SHORT_FILM, film_aside
 from agents.evaluation.episodes import (
     EVALUATION,
-    Episodes,
     EvaluationSettings,
     announce_limit,
     episode_seeds,
     figures,
     play_episodes,
 )
+from agents.evaluation.together import Episodes
 from agents.networks.distributions import require_actions
 from agents.networks.extractor import input_spec
 from agents.reporting import LOG_EVERY, SolvedError, TrackerWriter, TrainingReporter

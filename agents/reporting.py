@@ -11,7 +11,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import KVWriter
 
 from agents.core.agent import Agent
-from agents.evaluation.episodes import Episodes
+from agents.evaluation.together import Episodes
 from lab.console.progress import Progress
 from lab.errors import DivergedError
 from lab.experiment import State

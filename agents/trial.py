@@ -12,7 +12,7 @@ from stable_baselines3.common.logger import Logger
 
 from agents.core.agent import Agent
 from agents.environments.settings import EnvSettings
-from agents.evaluation.episodes import Episodes
+from agents.evaluation.together import Episodes
 from agents.reporting import LOG_EVERY, TrackerWriter, TrainingReporter
 from lab.console.progress import Unseen
 from lab.errors import ConfigError

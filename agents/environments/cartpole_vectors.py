@@ -5,6 +5,7 @@ Physics: Barto, Sutton and Anderson (1983), as in Gymnasium's `CartPole-v1`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -12,6 +13,7 @@ import numpy as np
 from gymnasium.envs.classic_control.cartpole import CartPoleVectorEnv
 from gymnasium.envs.classic_control.utils import maybe_parse_reset_bounds
 from gymnasium.spaces import Box
+from gymnasium.utils.seeding import np_random
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
@@ -58,12 +60,27 @@ class CartPoleVector(CartPoleVectorEnv):
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.forces = np.array([-self.force_mag, self.force_mag])
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
-        """Begin new episodes in all copies. `seed` seeds the generator that all copies share. `options` may hold the
-        bounds `low` and `high` of the first states."""
-        super(CartPoleVectorEnv, self).reset(seed=seed)
+    def reset(
+        self, *, seed: int | Sequence[int] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Array, dict[str, Any]]:
+        """Begin new episodes in all copies.
+
+        Args:
+            seed: of the generator that all copies share. Or one for each copy: its first episode is the one that a
+                `CartPole-v1` of its own begins with that seed. Later ones come from a generator that follows from them.
+            options: may hold the bounds `low` and `high` of the first states.
+        """
         self.low, self.high = maybe_parse_reset_bounds(options, -0.05, 0.05)
-        self.state: Array | None = self.np_random.uniform(self.low, self.high, (4, self.num_envs))  # type: ignore[assignment]
+        if seed is None or isinstance(seed, int):
+            super(CartPoleVectorEnv, self).reset(seed=seed)
+            state = self.np_random.uniform(self.low, self.high, (4, self.num_envs))
+        else:
+            super(CartPoleVectorEnv, self).reset(seed=int(np.random.SeedSequence(seed).generate_state(1)[0]))
+            each = [np_random(one)[0].uniform(self.low, self.high, 4) for one in seed]
+            state = np.stack(each, axis=1)
+            if state.shape[1] != self.num_envs:
+                raise ValueError(f"reset needs a seed for each of {self.num_envs} copies, received {len(each)}")
+        self.state: Array | None = state  # type: ignore[assignment]
         self.steps = np.zeros(self.num_envs, np.int32)
         observations = self._blank()
         self._begin(observations, np.ones(self.num_envs, np.bool_))
@@ -110,16 +127,17 @@ class CartPoleVector(CartPoleVectorEnv):
     def _move(self, force: Array) -> Array:
         """Push each cart with `force` (N,), in newtons, for one time step. Change the state in place and return it.
 
-        The equations are Florian's (2007), without friction, integrated by Euler's method.
+        The equations are Florian's (2007), without friction, integrated by Euler's method. They are computed in
+        Gymnasium's order, so that each copy has the bits of a `CartPole-v1` of its own.
         """
         state = self._state()
         _, speed, angle, spin = state
         sin, cos = np.sin(angle), np.cos(angle)
-        push = (force + self.polemass_length * (spin * spin) * sin) / self.total_mass
-        inertia = self.length * (4 / 3 - self.masspole / self.total_mass * (cos * cos))
+        push = (force + self.polemass_length * np.square(spin) * sin) / self.total_mass
+        inertia = self.length * (4 / 3 - self.masspole * np.square(cos) / self.total_mass)
         turn = (self.gravity * sin - cos * push) / inertia
         state[0::2] += self.tau * state[1::2]
-        speed += self.tau * (push - self.polemass_length / self.total_mass * turn * cos)
+        speed += self.tau * (push - self.polemass_length * turn * cos / self.total_mass)
         spin += self.tau * turn
         return state
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -40,6 +41,15 @@ class NativeEnvs(Environments):
         again = [int(self.episodes.sum())] if self.appointed == [EPISODE] and self.episodes.any() else []
         observations, _ = self.env.reset(seed=derived_seed(self.seed_of_run, *self.appointed, *again))
         return each(np.copy, observations)  # DQN writes into them, and some environments do too
+
+    def begin(self, seeds: Sequence[int]) -> Any:
+        """Begin the episode of its own seed in each copy; return observations `(N, *shape)`. Only a vector environment
+        that takes a list of seeds can."""
+        observations, _ = self.env.reset(seed=list(seeds))
+        self.rewards[:], self.lengths[:] = 0.0, 0
+        self.episodes += 1
+        self._require_finite_observations(observations)
+        return each(np.copy, observations)
 
     def _state(self) -> Any:
         return self.env.state_dict()

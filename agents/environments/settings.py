@@ -101,7 +101,7 @@ class EnvSettings:
 
     def plan(self) -> Plan:
         """Decide how the copies are stepped and restored. Raises EnvironmentFailedError if one fails when tried."""
-        native = self._native_class()
+        native = self.native_class()
         if self.vectorization == "native" and native is None:
             raise ConfigError(
                 f"env.vectorization is native, but {self.id} with these kwargs, wrappers and env.resume={self.resume} "
@@ -124,7 +124,7 @@ class EnvSettings:
     def make_vec(self, seed: int, plan: Plan) -> Environments:
         """Make the training environments: `num_envs` copies that can be restored as planned."""
         if plan.vectorization == "native":
-            native = self._native_class()
+            native = self.native_class()
             assert native is not None
             return NativeEnvs(self.id, native(self.num_envs), seed=seed)
         makers = [partial(self._make_resumable, seed, copy, plan.method) for copy in range(self.num_envs)]
@@ -207,8 +207,8 @@ class EnvSettings:
     def _make_resumable(self, seed: int, copy: int, method: Method) -> Resumable:
         return Resumable(self.make(training=True), seed=seed, copy=copy, method=method)
 
-    def _native_class(self) -> Callable[[int], VectorEnv[Any, Any, Any]] | None:
-        """Return a function that makes native vector environments which can be resumed, or None."""
+    def native_class(self) -> Callable[[int], VectorEnv[Any, Any, Any]] | None:
+        """Return a function that makes so many copies which step in arrays and can be resumed, or None."""
         if self.kwargs or self.wrappers or self.training_wrappers or self.resume == "replay":
             return None
         env = self._example()

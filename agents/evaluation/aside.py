@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
+import numpy as np
 from PIL import Image
 
 from agents.core.agent import Agent
 from agents.environments.settings import EnvSettings
-from agents.evaluation.episodes import film
+from agents.evaluation.env import Actor, EvalEnv
+from agents.evaluation.frames import caption, draw_into_memory, frame, frames_per_second
 from lab.console.notices import notice
 from lab.system.randomness import kept_randomness
 
+FILM_SIDE = 320  # pixels
 FILM, SHORT_FILM = 250, 40
 """Frames of a film at the end of a run, and of a film during training, which costs time."""
 
@@ -27,7 +32,24 @@ def film_aside(agent: Agent, settings: EnvSettings, seed: int, limit: int) -> li
         notice(f"{settings.id} could not be filmed: {type(cause).__name__}: {cause}")
         return []
     # One palette per frame by the fastest method; saving as GIF would use a slower one.
-    small = [frame.quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE) for frame in frames]
-    for frame, full in zip(small, frames, strict=True):
-        frame.info |= full.info  # how long it is shown
+    small = [full.quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE) for full in frames]
+    for one, full in zip(small, frames, strict=True):
+        one.info |= full.info  # how long it is shown
     return small
+
+
+def film(agent: Actor, settings: EnvSettings, seed: int, *, limit: int = 250) -> list[Image.Image]:
+    """Film a deterministic episode for the journal: `limit` frames at most, about 25 for each second, each with the
+    step and the return so far. How long a frame lasts, in milliseconds, is its `info["duration"]`."""
+    draw_into_memory()
+    frames: list[Image.Image] = []
+    with closing(EvalEnv(settings, "rgb_array")) as env:
+        fps = frames_per_second(env.env.metadata)
+        every = max(1, round(fps / 25))
+        env.begin(seed)
+        while not env.over and len(frames) < limit:
+            if env.length % every == 0:
+                frames.append(frame(np.asarray(env.render()), caption(env.length, env.total), most=FILM_SIDE))
+                frames[-1].info["duration"] = round(100 * every / fps) * 10
+            env.act(agent)
+    return frames

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
-from PIL import Image
 
 from agents.environments.making import TRIED_STEPS
 from agents.environments.resumable import MOST_REPLAYED
 from agents.environments.settings import EnvSettings
 from agents.evaluation.env import Actor, EvalEnv
-from agents.evaluation.frames import frame, number
+from agents.evaluation.together import Episodes, play_together
 from agents.networks.extractor import RecurrentState
 from agents.spaces.observations import stack
 from lab.config.roles import Roles
@@ -24,8 +22,6 @@ from lab.console.notices import notice
 
 SIDE_BY_SIDE = 20
 """Environments that are open at the same time. A heavy simulator takes hundreds of megabytes for each."""
-
-FILM_SIDE = 320  # pixels
 
 LONGEST_EPISODE = MOST_REPLAYED
 """Steps after which an episode is cut off if the environment has no time limit. The Arcade Learning Environment ends
@@ -43,7 +39,7 @@ class EvaluationSettings:
         episodes: episodes of the final policy, and of the best one, on seeds that training does not use.
         every: steps between the evaluations that choose the best policy.
         best_episodes: episodes of each of these, on seeds of their own.
-        num_envs: environments that are open at the same time, each for one episode.
+        num_envs: environments that are open at the same time, each for one episode, where they do not step in arrays.
         stop_at: training ends when the mean return of one of these evaluations reaches this value; null for never.
         max_steps: steps after which evaluation, films and `lab play` cut an episode off if the environment has no time
             limit; null for 27,000. It does not apply to training.
@@ -83,14 +79,6 @@ EVALUATION = EvaluationSettings()
 """Where a config says nothing."""
 
 
-@dataclass(frozen=True)
-class Episodes:
-    """Undiscounted return and length in steps of each episode."""
-
-    returns: np.ndarray
-    lengths: np.ndarray
-
-
 def episode_seeds(seed: int, purpose: str, count: int) -> list[int]:
     """Return seeds for `count` episodes of a run with this `seed`.
 
@@ -121,16 +109,25 @@ def figures(group: str, episodes: Episodes) -> dict[str, float]:
 
 
 def play_episodes(
-    agent: Actor, settings: EnvSettings, seeds: Sequence[int], *, side_by_side: int = SIDE_BY_SIDE
+    agent: Actor,
+    settings: EnvSettings,
+    seeds: Sequence[int],
+    *,
+    side_by_side: int = SIDE_BY_SIDE,
+    native: bool = True,
 ) -> Episodes:
     """Play one deterministic episode from each seed, each in an environment of its own. Only a time limit cuts an
     episode off, and each counts once.
 
     Args:
         side_by_side: most environments that are open at the same time; the policy acts in all of them together.
+        native: play all of them in the environment's native vector, where it has one that plays the same episodes. Not
+            for an agent whose actions depend on anything but the observations.
 
     Raises EnvironmentFailedError.
     """
+    if native and (played := play_together(agent, settings, seeds)):
+        return played
     returns, lengths = np.zeros(len(seeds)), np.zeros(len(seeds), dtype=int)
     for start in range(0, len(seeds), side_by_side):
         chunk = range(start, min(start + side_by_side, len(seeds)))
@@ -149,38 +146,6 @@ def play_episodes(
                     memory, playing = _rows(memory, going_on), [playing[row] for row in going_on]
             returns[chunk], lengths[chunk] = [env.total for env in envs], [env.length for env in envs]
     return Episodes(returns, lengths)
-
-
-def film(agent: Actor, settings: EnvSettings, seed: int, *, limit: int = 250) -> list[Image.Image]:
-    """Film a deterministic episode for the journal: `limit` frames at most, about 25 for each second, each with the
-    step and the return so far. How long a frame lasts, in milliseconds, is its `info["duration"]`."""
-    draw_into_memory()
-    frames: list[Image.Image] = []
-    with closing(EvalEnv(settings, "rgb_array")) as env:
-        fps = frames_per_second(env)
-        every = max(1, round(fps / 25))
-        env.begin(seed)
-        while not env.over and len(frames) < limit:
-            if env.length % every == 0:
-                frames.append(frame(np.asarray(env.render()), caption(env), most=FILM_SIDE))
-                frames[-1].info["duration"] = round(100 * every / fps) * 10
-            env.act(agent)
-    return frames
-
-
-def caption(env: EvalEnv) -> str:
-    """The line above a frame."""
-    return f"step {env.length:<5} return {number(env.total)}"
-
-
-def frames_per_second(env: EvalEnv) -> float:
-    """How fast the environment wants to be shown; 30 where it does not say."""
-    return float(env.env.metadata.get("render_fps") or 30)
-
-
-def draw_into_memory() -> None:
-    """Let pygame draw without looking for a screen."""
-    os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 
 
 def _rows(memory: RecurrentState | None, kept: list[int]) -> RecurrentState | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -45,6 +47,21 @@ def title(like: Image.Image, text: str) -> Image.Image:
     font = _fitting(_font(max(20, like.width // 16)), text, like.width)
     ImageDraw.Draw(sheet).text((like.width / 2, like.height / 2), text, fill=TEXT, font=font, anchor="mm")
     return sheet
+
+
+def caption(length: int, total: float) -> str:
+    """Return the line above a frame: the steps and the return so far."""
+    return f"step {length:<5} return {number(total)}"
+
+
+def frames_per_second(metadata: Mapping[str, Any]) -> float:
+    """Return how fast an environment with this metadata wants to be shown; 30 where it does not say."""
+    return float(metadata.get("render_fps") or 30)
+
+
+def draw_into_memory() -> None:
+    """Let pygame draw without looking for a screen."""
+    os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 
 
 def number(value: float) -> str:

@@ -16,9 +16,8 @@ from PIL import Image
 
 from agents.environments.settings import EnvSettings
 from agents.evaluation.env import Actor, EvalEnv
-from agents.evaluation.episodes import caption, draw_into_memory, frames_per_second
 from agents.evaluation.films import FILMS, Film, has_mp4, require_mp4
-from agents.evaluation.frames import frame, title
+from agents.evaluation.frames import caption, draw_into_memory, frame, frames_per_second, title
 from lab.capabilities import Episode, Showing
 from lab.console.notices import notice
 from lab.console.wording import install
@@ -41,7 +40,7 @@ def play(agent: Actor, settings: EnvSettings, showing: Showing) -> Path | None:
             if path is None:
                 _episodes(agent, env, Window(), showing)
             else:
-                with FILMS[path.suffix](path, frames_per_second(env)) as film:
+                with FILMS[path.suffix](path, frames_per_second(env.env.metadata)) as film:
                     _episodes(agent, env, Screen(film), showing)
     except Exception as error:
         cause = error.__cause__ if isinstance(error, EnvironmentFailedError) else error
@@ -110,10 +109,10 @@ def _episodes(agent: Actor, env: EvalEnv, audience: Audience, showing: Showing) 
     for number, seed in enumerate(showing.seeds, start=1):
         env.begin(seed)
         audience.announce(number, len(showing.seeds), seed)
-        audience.show(env, caption(env), over=False)
+        audience.show(env, caption(env.length, env.total), over=False)
         while not env.over:
             env.act(agent)
-            audience.show(env, caption(env), over=env.over)
+            audience.show(env, caption(env.length, env.total), over=env.over)
         showing.told(Episode(seed, env.total, env.length))
 
 

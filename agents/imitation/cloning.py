@@ -15,8 +15,10 @@ from torch import Tensor, nn
 from torchmetrics.classification import MulticlassAccuracy
 
 from agents.environments.settings import EnvSettings
-from agents.evaluation.episodes import EVALUATION, Episodes, episode_seeds, figures, film, play_episodes
+from agents.evaluation.aside import film
+from agents.evaluation.episodes import EVALUATION, episode_seeds, figures, play_episodes
 from agents.evaluation.play import play
+from agents.evaluation.together import Episodes
 from agents.imitation.acting import Cloned, Random
 from agents.spaces.observations import stack
 from lab.capabilities import Episode, Showing
@@ -118,7 +120,9 @@ class BehaviourCloning(Exportable):
 
     def _judged(self, actor: Cloned | Random) -> Episodes:
         count = 2 if self.fast_dev_run else self.episodes_judged
-        return play_episodes(actor, self.env, episode_seeds(SEED, "judge", count))
+        # Random actions are drawn in the order in which environments ask for them.
+        seeds = episode_seeds(SEED, "judge", count)
+        return play_episodes(actor, self.env, seeds, native=isinstance(actor, Cloned))
 
     def baselines(self, data: DataModule) -> Mapping[str, Mapping[str, float]]:
         """Random actions."""

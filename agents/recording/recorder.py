@@ -19,7 +19,8 @@ from PIL import Image
 
 from agents.environments.settings import EnvSettings
 from agents.evaluation.env import Actor, EvalEnv
-from agents.evaluation.episodes import draw_into_memory, episode_seeds
+from agents.evaluation.episodes import episode_seeds
+from agents.evaluation.frames import draw_into_memory
 from agents.spaces.observations import stack
 from lab.console.progress import Progress
 from lab.errors import ConfigError

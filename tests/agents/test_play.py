@@ -18,7 +18,8 @@ from PIL import Image
 import lab
 from agents.environments.settings import EnvSettings
 from agents.evaluation import play as playing
-from agents.evaluation.episodes import film, play_episodes
+from agents.evaluation.aside import film
+from agents.evaluation.episodes import play_episodes
 from agents.evaluation.films import GIF_FRAMES, Gif, Mp4, has_mp4
 from agents.evaluation.frames import LEAST, MOST, OVER, frame, title
 from agents.evaluation.play import play

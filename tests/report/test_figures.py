@@ -16,7 +16,8 @@ from scipy import stats
 
 import lab
 from agents.core.state import agent_state
-from agents.evaluation.episodes import film, play_episodes
+from agents.evaluation.aside import film
+from agents.evaluation.episodes import play_episodes
 from agents.experiment import AgentExperiment
 from lab.configuration import load
 from lab.experiment import RunContext

@@ -17,7 +17,8 @@ import torch
 
 import lab
 from agents.environments.settings import EnvSettings
-from agents.evaluation.episodes import film, play_episodes
+from agents.evaluation.aside import film
+from agents.evaluation.episodes import play_episodes
 from agents.evaluation.play import play as watch
 from lab.capabilities import Episode, Showing
 from lab.cli.main import main
