@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from contextlib import closing
 
-import numpy as np
 from PIL import Image
 
 from agents.core.agent import Agent
 from agents.environments.settings import EnvSettings
 from agents.evaluation.env import Actor, EvalEnv
-from agents.evaluation.frames import caption, draw_into_memory, frame, frames_per_second
+from agents.evaluation.frames import Frames, caption, draw_into_memory, frames_per_second
 from lab.console.notices import notice
 from lab.system.randomness import kept_randomness
 
@@ -43,13 +42,14 @@ def film(agent: Actor, settings: EnvSettings, seed: int, *, limit: int = 250) ->
     step and the return so far. How long a frame lasts, in milliseconds, is its `info["duration"]`."""
     draw_into_memory()
     frames: list[Image.Image] = []
+    made = Frames(FILM_SIDE)
     with closing(EvalEnv(settings, "rgb_array")) as env:
         fps = frames_per_second(env.env.metadata)
         every = max(1, round(fps / 25))
         env.begin(seed)
         while not env.over and len(frames) < limit:
             if env.length % every == 0:
-                frames.append(frame(np.asarray(env.render()), caption(env.length, env.total), most=FILM_SIDE))
+                frames.append(made.frame(env.render(), caption(env.length, env.total)))
                 frames[-1].info["duration"] = round(100 * every / fps) * 10
             env.act(agent)
     return frames

@@ -17,7 +17,7 @@ from PIL import Image
 from agents.environments.settings import EnvSettings
 from agents.evaluation.env import Actor, EvalEnv
 from agents.evaluation.films import FILMS, Film, has_mp4, require_mp4
-from agents.evaluation.frames import caption, draw_into_memory, frame, frames_per_second, title
+from agents.evaluation.frames import Frames, caption, draw_into_memory, frames_per_second, title
 from lab.capabilities import Episode, Showing
 from lab.console.notices import notice
 from lab.console.wording import install
@@ -66,7 +66,7 @@ class Screen(Audience):
     """Films episodes."""
 
     def __init__(self, film: Film) -> None:
-        self.film = film
+        self.film, self.frames = film, Frames()
         self.title = ""
         self.size: tuple[int, int] | None = None
 
@@ -77,7 +77,7 @@ class Screen(Audience):
         picture = env.render()
         if not isinstance(picture, np.ndarray):
             raise ConfigError(f"{env.name} cannot be filmed: its render() gave {type(picture).__name__}, not an array")
-        image = frame(picture, text, over=over)
+        image = self.frames.frame(picture, text, over=over)
         self.size = self.size or image.size
         if image.size != self.size:  # some environments change their picture's size
             image = image.resize(self.size, Image.Resampling.LANCZOS)

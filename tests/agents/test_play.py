@@ -21,7 +21,7 @@ from agents.evaluation import play as playing
 from agents.evaluation.aside import film
 from agents.evaluation.episodes import play_episodes
 from agents.evaluation.films import GIF_FRAMES, Gif, Mp4, has_mp4
-from agents.evaluation.frames import LEAST, MOST, OVER, frame, title
+from agents.evaluation.frames import LEAST, MOST, OVER, Frames, title
 from agents.evaluation.play import play
 from agents.networks.extractor import RecurrentState
 from lab.capabilities import Episode, Showing
@@ -201,7 +201,7 @@ SHAPES = [(1, 1, 3), (7, 9, 3), (84, 84), (210, 160, 3), (400, 40, 3), (401, 601
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_text_fits_any_size(shape: tuple[int, ...]) -> None:
-    image = frame(np.zeros(shape, np.uint8), "step 123456   return -1234567.89")
+    image = Frames().frame(np.zeros(shape, np.uint8), "step 123456   return -1234567.89")
     assert LEAST <= image.width <= MOST
     assert image.width % 2 == image.height % 2 == 0
     lit = np.asarray(image.convert("L")) > 128
@@ -211,8 +211,23 @@ def test_text_fits_any_size(shape: tuple[int, ...]) -> None:
     assert title(image, "episode 10 of 12, seed 4294967295").size == image.size
 
 
+@pytest.mark.parametrize("shape", [(400, 600, 3), (601, 333, 3), (500, 500)])
+def test_what_stays_is_not_drawn_again(shape: tuple[int, ...]) -> None:
+    random, film = np.random.default_rng(0), Frames(320)
+    picture = random.integers(0, 256, shape, np.uint8)
+    for step in range(12):
+        top, left = random.integers(0, 300, 2)
+        picture[top : top + 40, left : left + 70] = random.integers(0, 256)
+        if step == 5:  # nothing has changed
+            film.frame(picture, "another text")
+        if step == 8:  # some environments change their picture's size
+            film.frame(picture[:400, :330], "")
+        found, whole = (np.asarray(one.frame(picture, str(step)), int) for one in (film, Frames(320)))
+        assert np.abs(found - whole).max() <= 1
+
+
 def test_pictures_are_complete() -> None:
-    image = np.asarray(frame(np.full((213, 320, 3), 255, np.uint8), ""))
+    image = np.asarray(Frames().frame(np.full((213, 320, 3), 255, np.uint8), ""))
     assert image.shape == (30 + 212, 320, 3)
     assert (image[30:] == 255).all()
 
