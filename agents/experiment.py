@@ -191,8 +191,8 @@ class AgentExperiment(Experiment):
             (seed,) = episode_seeds(self.seed, "judge", 1)
             if frames := film_aside(self.agent, self.eval_settings, seed, 10 if context.fast_dev_run else limit):
                 at = min(self.agent.num_timesteps, self.total_timesteps)
-                for name in names:
-                    context.picture(name, frames, axis="env_steps", at=at)
+                name, *more = names
+                context.picture(name, frames, *more, axis="env_steps", at=at)
 
     def _best_is_final(self) -> bool:
         """Whether both policies have the same weights: then they play the same episodes."""

@@ -132,7 +132,6 @@ def carry_out(
             context = RunContext(
                 record.dir, record.seed, job.device, tracker, job.fast_dev_run, saver, restored, changed
             )
-            wandb.wait_started(5)
             record.durations["setup"] = round(record.durations["setup"] + time.perf_counter() - started, 3)
             record.wandb = wandb.state | {"url": None}
             record.write()

@@ -53,16 +53,17 @@ class RunContext:
         """
         return Progress(stage, total, unit, start=start, folder=self.dir if self.saver else None)
 
-    def picture(self, name: str, image: Image | list[Image], *, axis: str, at: int) -> None:
+    def picture(self, name: str, image: Image | list[Image], *more: str, axis: str, at: int) -> None:
         """Save a picture called `group/name` as `media/<group>-<name>-<at>.png`, or a film's frames as GIF, and
-        track it. The group `pictures` is left out of the file's name."""
+        track it; under `more` names as well. The group `pictures` is left out of the file's name."""
         drawn = BytesIO()
         if isinstance(image, list):
             each = [one.info.get("duration", 40) for one in image]  # milliseconds
             image[0].save(drawn, "GIF", save_all=True, append_images=image[1:], duration=each, loop=0, optimize=True)
         else:
             image.save(drawn, "PNG")
-        self._media(name, ".gif" if isinstance(image, list) else ".png", drawn.getvalue(), axis=axis, at=at)
+        for one in (name, *more):
+            self._media(one, ".gif" if isinstance(image, list) else ".png", drawn.getvalue(), axis=axis, at=at)
 
     def text(self, name: str, text: str, *, axis: str, at: int) -> None:
         """Save a text called `group/name` as `media/<group>-<name>-<at>.txt` in UTF-8, and track it."""

@@ -235,10 +235,3 @@ class WandbFollower:
 
         path = f"{self.run.entity}/{self.run.project}/{self.run.id}"
         return int(wandb.Api(timeout=START_TIMEOUT).run(path).historyLineCount or 0)
-
-    def wait_started(self, seconds: float) -> None:
-        """Wait until W&B has started, at most `seconds`: an offline start takes about a second, which should not count
-        as training."""
-        deadline = time.monotonic() + seconds
-        while self.run is None and self.problem is None and self.thread.is_alive() and time.monotonic() < deadline:
-            time.sleep(0.01)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import logging
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,7 +60,7 @@ def start_run(
     }
     os.environ["WANDB_MODE"] = mode  # with the setting alone it would still look up the server's address
     os.environ["WANDB_DISABLE_GIT"] = "true"  # and still start git, which the lab does itself (lab/commit.py)
-    with _logging_in_silence(), own_settings():
+    with _logging_in_silence(), own_settings(), _without_launch():
         return wandb.init(
             project=None if sweeping() else project(),  # wandb uses the sweep's own and accepts no other
             id=None if sweeping() else trial.get("id", run_id),
@@ -117,6 +118,23 @@ def _logging_in_silence() -> Iterator[None]:
         yield
     finally:
         del logger.addHandler
+
+
+@contextmanager
+def _without_launch() -> Iterator[None]:
+    """Let a run that is started inside the block not look for inputs of W&B Launch: it would import all of that, half
+    of the time of a start. Who has staged some has imported it already, and they are applied."""
+    from wandb.sdk.wandb_run import Run
+
+    if "wandb.sdk.launch" in sys.modules:
+        yield
+        return
+    whole = Run._detect_and_apply_job_inputs
+    Run._detect_and_apply_job_inputs = lambda self: None
+    try:
+        yield
+    finally:
+        Run._detect_and_apply_job_inputs = whole
 
 
 def copy_of_media(path: Path, folder: Path, place: Path) -> Path | None:

@@ -38,9 +38,11 @@ def test_media_are_named_by_group_and_position(context: RunContext) -> None:
 
 def test_frames_become_a_film(context: RunContext) -> None:
     frames = [Image.new("L", (4, 4), shade) for shade in (0, 128, 255)]
-    context.picture("films/episode", frames, axis="epoch", at=1)
-    with Image.open(context.dir / "media" / "films-episode-00000001.gif") as film:
-        assert film.n_frames == 3  # type: ignore[attr-defined]
+    context.picture("films/episode", frames, "best/episode", axis="epoch", at=1)
+    for name in ("films-episode", "best-episode"):
+        with Image.open(context.dir / "media" / f"{name}-00000001.gif") as film:
+            assert film.n_frames == 3  # type: ignore[attr-defined]
+    assert [row["name"] for row in read_journal(context.dir / "media.jsonl")] == ["films/episode", "best/episode"]
 
 
 def test_rate_is_steps_per_second() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -14,10 +15,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from lab.errors import ConfigError, SavingError
+from lab.system.randomness import kept_randomness
 from lab.tracking import Journal, Trackers, WandbFollower, read_journal
 from lab.tracking.destination import chosen_mode, place_of
 from lab.tracking.redact import BLANK, redact
@@ -115,6 +119,23 @@ def test_offline_run_is_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert b"do-not-tell" not in raw.read_bytes()
 
 
+def drawn_next() -> tuple[float, ...]:
+    """The next numbers of the global generators, which stay where they are."""
+    with kept_randomness():
+        return random.random(), float(np.random.random()), float(torch.rand(()))
+
+
+def test_start_disturbs_no_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    before = drawn_next()
+    launch = "wandb.sdk.launch" in sys.modules
+    one = follower(tmp_path)
+    one.finish({"status": "completed"})
+    assert one.problem is None
+    assert drawn_next() == before, "it starts beside the training, which may draw at the same time"
+    assert launch or "wandb.sdk.launch" not in sys.modules, "half of the time of a start"
+
+
 def test_run_continues_without_wandb(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -132,7 +153,10 @@ def test_run_continues_without_wandb(
 def test_run_survives_wandb_dying(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "offline")
     both = Trackers([Journal(tmp_path), one := follower(tmp_path)])
-    one.wait_started(20)
+    one.log({"train/loss": 1.0}, axis="global_step", at=0)
+    deadline = time.monotonic() + 20
+    while not one.handed_on and time.monotonic() < deadline:
+        time.sleep(0.01)
     children = Path(f"/proc/{os.getpid()}/task/{one.thread.native_id}/children")
     if not children.exists():
         pytest.skip("needs Linux to find the process to kill")
