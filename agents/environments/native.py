@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import AutoresetMode, VectorEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices
 
+from agents.environments.cartpole_vectors import CartPoleVector
 from agents.environments.closing import close
+from agents.environments.known import present_id
 from agents.environments.resumable import BOUNDARY, EPISODE
+from agents.environments.tensors.catalog import tensor_env
+from agents.environments.tensors.many import TensorVector
 from agents.environments.vector import Environments, Steps
 from agents.spaces.observations import each
 from lab.system.randomness import derived_seed
+
+SAME_STEP = {"gymnasium.envs.classic_control.cartpole:CartPoleVectorEnv": CartPoleVector}
+"""Vector environments of Gymnasium, which need an extra step for each reset, and ours that replace them."""
+
+MakeVector = Callable[[int], VectorEnv[Any, Any, Any]]
+"""Makes a vector environment of so many copies."""
 
 
 class NativeEnvs(Environments):
@@ -76,3 +89,27 @@ class NativeEnvs(Environments):
 
     def env_is_wrapped(self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: Any = None) -> list[bool]:
         return [False] * len(list(self._get_indices(indices)))
+
+
+def native_maker(id: str, spec: EnvSpec | None, kwargs: Mapping[str, Any], *, registered: bool) -> MakeVector | None:
+    """Return what makes the vector environment of an id: the one that is registered, or else, unless `registered`, the
+    lab's own in tensors. None where there is none, or none that can be resumed and resets in the same step."""
+    if spec is None or spec.additional_wrappers:
+        return None
+    if spec.vector_entry_point is not None and not kwargs and (found := _registered_maker(id, spec)):
+        return found
+    env = None if registered else tensor_env(spec, kwargs)
+    return None if env is None else partial(TensorVector, env)
+
+
+def _registered_maker(id: str, spec: EnvSpec) -> MakeVector | None:
+    if own := SAME_STEP.get(str(spec.vector_entry_point)):
+        if spec.max_episode_steps is None or not spec.kwargs.keys() <= inspect.signature(own).parameters.keys():
+            return None
+        return partial(own, max_episode_steps=spec.max_episode_steps, **spec.kwargs)
+    envs = gym.make_vec(present_id(id), 1, vectorization_mode="vector_entry_point")
+    fits = envs.metadata.get("autoreset_mode") is AutoresetMode.SAME_STEP and hasattr(envs.unwrapped, "state_dict")
+    close(envs)
+    if not fits:
+        return None
+    return lambda count: gym.make_vec(present_id(id), count, vectorization_mode="vector_entry_point").unwrapped

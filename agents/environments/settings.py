@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import inspect
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import gymnasium as gym
-from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.wrappers import TimeLimit
 
-from agents.environments.cartpole_vectors import CartPoleVector
 from agents.environments.closing import close
-from agents.environments.known import present_id, refused_id
+from agents.environments.known import refused_id
 from agents.environments.making import Wrapper, make_env, own_limit
-from agents.environments.native import NativeEnvs
+from agents.environments.native import MakeVector, NativeEnvs, native_maker
 from agents.environments.randomness import (
     OwnGenerators,
     SmallSeeds,
@@ -35,9 +32,6 @@ from lab.config.types import PositiveFloat, PositiveInt
 from lab.console.notices import notice
 from lab.errors import ConfigError, EnvironmentFailedError
 from lab.system.cores import usable_cores
-
-SAME_STEP = {"gymnasium.envs.classic_control.cartpole:CartPoleVectorEnv": CartPoleVector}
-"""Vector environments of Gymnasium, which need an extra step for each reset, and ours that replace them."""
 
 WORTH_A_PROCESS = 0.5e-3
 """Seconds per step from which each copy gets a process of its own; a message there and back takes a third of it."""
@@ -67,9 +61,10 @@ class EnvSettings:
         training_wrappers: more of them around those, in training alone, such as `ClipReward`: evaluation is of the true
             task.
         vectorization: `native` steps all copies at once, in arrays; `sync` one after the other; `async` each in a
-            process of its own. `auto` takes the fastest: `native` where there is one, else `async` where a step takes
-            longer than a message, there are several cores and copies, and the environment is not defined in the script
-            or notebook that runs, else `sync`.
+            process of its own. `auto` takes the fastest: `native` where one is registered with Gymnasium, else `async`
+            where a step takes longer than a message, there are several cores and copies, and the environment is not
+            defined in the script or notebook that runs, else `sync`. Acrobot, MountainCar and Pendulum have a `native`
+            that is not registered.
         timeout: seconds within which a worker of `async` must answer.
         resume: how a resumed run gets an environment back to where it was; `auto` takes the first that fits of `native`
             (from its own state) and `replay` (of the episode's actions from its seed). `boundary` begins new episodes
@@ -101,7 +96,7 @@ class EnvSettings:
 
     def plan(self) -> Plan:
         """Decide how the copies are stepped and restored. Raises EnvironmentFailedError if one fails when tried."""
-        native = self.native_class()
+        native = self.native_class(registered=self.vectorization != "native")
         if self.vectorization == "native" and native is None:
             raise ConfigError(
                 f"env.vectorization is native, but {self.id} with these kwargs, wrappers and env.resume={self.resume} "
@@ -124,7 +119,7 @@ class EnvSettings:
     def make_vec(self, seed: int, plan: Plan) -> Environments:
         """Make the training environments: `num_envs` copies that can be restored as planned."""
         if plan.vectorization == "native":
-            native = self.native_class()
+            native = self.native_class(registered=False)
             assert native is not None
             return NativeEnvs(self.id, native(self.num_envs), seed=seed)
         makers = [partial(self._make_resumable, seed, copy, plan.method) for copy in range(self.num_envs)]
@@ -207,24 +202,15 @@ class EnvSettings:
     def _make_resumable(self, seed: int, copy: int, method: Method) -> Resumable:
         return Resumable(self.make(training=True), seed=seed, copy=copy, method=method)
 
-    def native_class(self) -> Callable[[int], VectorEnv[Any, Any, Any]] | None:
-        """Return a function that makes so many copies which step in arrays and can be resumed, or None."""
-        if self.kwargs or self.wrappers or self.training_wrappers or self.resume == "replay":
+    def native_class(self, *, registered: bool = True) -> MakeVector | None:
+        """Return a function that makes so many copies which step in arrays and can be resumed, or None.
+
+        Args:
+            registered: take what is registered with Gymnasium, and nothing else.
+        """
+        if self.wrappers or self.training_wrappers or self.resume == "replay" or (self.kwargs and registered):
             return None
-        env = self._example()
-        spec = env.spec
-        if spec is None or spec.vector_entry_point is None or spec.additional_wrappers:
-            return None
-        if own := SAME_STEP.get(str(spec.vector_entry_point)):
-            if spec.max_episode_steps is None or not spec.kwargs.keys() <= inspect.signature(own).parameters.keys():
-                return None
-            return partial(own, max_episode_steps=spec.max_episode_steps, **spec.kwargs)
-        envs = gym.make_vec(present_id(self.id), 1, vectorization_mode="vector_entry_point")
-        fits = envs.metadata.get("autoreset_mode") is AutoresetMode.SAME_STEP and hasattr(envs.unwrapped, "state_dict")
-        close(envs)
-        if not fits:
-            return None
-        return lambda count: gym.make_vec(present_id(self.id), count, vectorization_mode="vector_entry_point").unwrapped
+        return native_maker(self.id, self._example().spec, self.kwargs, registered=registered)
 
     def _sync_or_async(self) -> Literal["sync", "async"]:
         """Choose by measurement: both give the same run and differ only in speed."""

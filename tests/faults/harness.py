@@ -84,6 +84,13 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
         | {"env.num_envs": 2, "agent.n_steps": 64, "agent.batch_size": 64}
         | {"total_timesteps": 1024, "checkpoint.steps": 250, "evaluation.every": 700},
     ),
+    "arrays": (  # Gymnasium's environments as functions of arrays
+        "ppo-pendulum",
+        BRIEF
+        | QUICK
+        | {"env.vectorization": "native", "agent.n_steps": 32, "agent.batch_size": 64}
+        | {"total_timesteps": 1024, "checkpoint.steps": 250, "evaluation.every": 700},
+    ),
     "prioritized": (
         "dqn-cartpole",
         BRIEF

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 import numpy as np
-import torch
 from gymnasium import spaces
-from torch import Tensor
 
-from agents.environments.tensors.base import Moved, TensorEnv
+from agents.environments.tensors.base import Array, Moved, TensorEnv, as_type, namespace
 
 GRAVITY, CART, POLE, HALF_LENGTH, FORCE, TAU = 9.8, 1.0, 0.1, 0.5, 10.0, 0.02
 """In m/s^2, kg, kg, m, N and s."""
@@ -22,8 +20,8 @@ FARTHEST, STEEPEST = 2.4, 12 * 2 * math.pi / 360
 class CartPoleState(NamedTuple):
     """Steps, int32 `(N,)`; position, velocity, angle from upright and angular velocity, `(N, 4)`."""
 
-    steps: Tensor
-    physics: Tensor
+    steps: Array
+    physics: Array
 
 
 @dataclass(frozen=True)
@@ -51,22 +49,24 @@ class CartPole(TensorEnv):
     def action_space(self) -> spaces.Discrete:
         return spaces.Discrete(2)
 
-    def initial(self, uniforms: Tensor) -> CartPoleState:
-        steps = torch.zeros(len(uniforms), dtype=torch.int32, device=uniforms.device)
+    def initial(self, uniforms: Array) -> CartPoleState:
+        xp = namespace(uniforms)
+        steps = xp.zeros_like(uniforms[:, 0], dtype=xp.int32)
         return CartPoleState(steps, uniforms * 0.1 - 0.05)
 
-    def observe(self, state: CartPoleState) -> Tensor:
-        return state.physics.float()
+    def observe(self, state: CartPoleState) -> Array:
+        return as_type(state.physics, namespace(state.physics).float32)
 
-    def move(self, state: CartPoleState, actions: Tensor, uniforms: Tensor) -> Moved:
-        x, speed, angle, spin = state.physics.unbind(1)  # (N,) each
-        sin, cos = angle.sin(), angle.cos()
+    def move(self, state: CartPoleState, actions: Array, uniforms: Array) -> Moved:
+        xp = namespace(state.physics)
+        x, speed, angle, spin = state.physics.T  # (N,) each
+        sin, cos, direction = xp.sin(angle), xp.cos(angle), as_type(2 * actions - 1, angle.dtype)
         total, pole = CART + POLE, POLE * HALF_LENGTH
-        push = (actions * (2 * FORCE) - FORCE + pole * spin * spin * sin) / total
+        push = (FORCE * direction + pole * spin * spin * sin) / total
         turn = (GRAVITY * sin - cos * push) / (HALF_LENGTH * (4 / 3 - POLE / total * cos * cos))
         slide = push - pole / total * turn * cos
-        physics = torch.stack((x + TAU * speed, speed + TAU * slide, angle + TAU * spin, spin + TAU * turn), 1)
-        terminated = (physics[:, 0].abs() > FARTHEST) | (physics[:, 2].abs() > STEEPEST)
-        fallen = terminated.float()
-        rewards = -fallen if self.sutton_barto_reward else torch.ones_like(fallen)
+        physics = xp.stack((x + TAU * speed, speed + TAU * slide, angle + TAU * spin, spin + TAU * turn), 1)
+        terminated = (abs(physics[:, 0]) > FARTHEST) | (abs(physics[:, 2]) > STEEPEST)
+        fallen = as_type(terminated, xp.float32)
+        rewards = -fallen if self.sutton_barto_reward else xp.ones_like(fallen)
         return Moved(CartPoleState(state.steps, physics), rewards, terminated)

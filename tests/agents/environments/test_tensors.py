@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import gymnasium as gym
@@ -12,10 +14,19 @@ import torch
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from agents.environments.native import NativeEnvs
+from agents.environments.settings import EnvSettings
+from agents.environments.tensors.acrobot import Acrobot
 from agents.environments.tensors.base import Stepped, TensorEnv
+from agents.environments.tensors.breakout import Breakout
 from agents.environments.tensors.cartpole import CartPole
+from agents.environments.tensors.many import TensorVector
+from agents.environments.tensors.mountain_car import MountainCar
+from agents.environments.tensors.pendulum import Pendulum
+from lab.errors import ConfigError
 
-COPIES = 3
+BREAKOUT = "agents.environments.tensors.breakout:GridBreakout-v0"
+COPIES, LIMIT = 3, 150
 BALANCING = torch.tensor([0.1, 0.2, 1.8, 0.4])
 """Of position, velocity, angle and angular velocity: push right where the sum is positive."""
 
@@ -30,10 +41,15 @@ class Case(NamedTuple):
     terminates: bool = True
 
 
-CASES = [Case("CartPole-v1", CartPole(), lambda seen: seen[0] @ BALANCING > 0)]
+CASES = [
+    Case("CartPole-v1", CartPole(), lambda seen: seen[0] @ BALANCING > 0),
+    Case("Acrobot-v1", Acrobot(), lambda seen: 2 * (seen[0, 5] > 0)),
+    Case("MountainCar-v0", MountainCar(), lambda seen: 2 * (seen[0, 1] > 0)),
+    Case("Pendulum-v1", Pendulum(), lambda seen: 4 * (seen[0, 2:] > 0) - 2, terminates=False),
+]
 cases = pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 precisions = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
-ENVS = [case.env for case in CASES]
+ENVS: list[TensorEnv] = [*(case.env for case in CASES), Breakout()]
 envs = pytest.mark.parametrize("env", ENVS, ids=lambda env: type(env).__name__)
 
 
@@ -52,16 +68,18 @@ def actions(env: TensorEnv, random: np.random.Generator) -> Tensor:
 @precisions
 def test_steps_equal_gymnasium(case: Case, dtype: torch.dtype) -> None:
     """From the same state, over whole episodes: the next state, rewards and both ways to end, the time limit too."""
-    env, generator, random = case.env, torch.Generator().manual_seed(0), np.random.default_rng(0)
-    theirs: list[Any] = [gym.make(case.id) for _ in range(COPIES)]
+    env, generator, random = replace(case.env, max_episode_steps=LIMIT), torch.Generator(), np.random.default_rng(0)
+    generator.manual_seed(0)
+    theirs: list[Any] = [gym.make(case.id, max_episode_steps=LIMIT, disable_env_checker=True) for _ in range(COPIES)]
     for one in theirs:
         one.reset(seed=0)
     state = env.initial(uniforms(env, generator, dtype))
     found: list[tuple[Any, ...]] = []
     expected: list[tuple[Any, ...]] = []
-    for _ in range(env.max_episode_steps):
+    for _ in range(2 * LIMIT):
         acted, noise = actions(env, random), uniforms(env, generator, dtype)
         acted[0] = torch.as_tensor(case.clever(env.observe(state)))
+        acted = acted.to(dtype) if acted.is_floating_point() else acted
         moved, stepped = env.move(state, acted, noise), env.step(state, acted, noise)
         for i, one in enumerate(theirs):
             one.unwrapped.state = state.physics[i].double().numpy()
@@ -72,14 +90,14 @@ def test_steps_equal_gymnasium(case: Case, dtype: torch.dtype) -> None:
             if terminated or truncated:
                 one.reset()
         state = stepped.state
-    (states, observations, rewards, ends), theirs = zip(*found, strict=True), list(zip(*expected, strict=True))
-    digits = 2e-6 if dtype is torch.float32 else 1e-12
-    np.testing.assert_allclose(states, theirs[0], rtol=digits, atol=digits)
-    np.testing.assert_allclose(observations, theirs[1], rtol=2e-6, atol=2e-6)
-    np.testing.assert_allclose(rewards, theirs[2], rtol=2e-6, atol=2e-6)
-    assert ends == theirs[3]
-    assert any(truncated for _, truncated in ends)
-    assert any(terminated for terminated, _ in ends) is case.terminates
+    ours, theirs = list(zip(*found, strict=True)), list(zip(*expected, strict=True))
+    digits = 5e-6 if dtype is torch.float32 else 1e-12
+    np.testing.assert_allclose(ours[0], theirs[0], rtol=digits, atol=digits)
+    for values, same in zip(ours[1:3], theirs[1:3], strict=True):  # float32 in both
+        np.testing.assert_allclose(values, same, rtol=5e-6, atol=5e-6)
+    assert ours[3] == theirs[3]
+    assert any(truncated for _, truncated in ours[3])
+    assert any(terminated for terminated, _ in ours[3]) is case.terminates
 
 
 @cases
@@ -105,14 +123,30 @@ def test_first_states_are_those_of_gymnasium(case: Case) -> None:
     np.testing.assert_allclose(ours.mean(0), found.mean(0), atol=0.1 * spread.max())
 
 
-def played(env: TensorEnv, steps: int) -> list[tuple[Any, Stepped]]:
-    """Each state, and the step from there."""
+def played(env: TensorEnv, steps: int) -> list[tuple[Any, Tensor, Tensor, Stepped]]:
+    """Each state, actions, random numbers, and the step from there."""
     generator, random = torch.Generator().manual_seed(1), np.random.default_rng(1)
     state, found = env.initial(uniforms(env, generator)), []
     for _ in range(steps):
-        found.append((state, env.step(state, actions(env, random), uniforms(env, generator))))
-        state = found[-1][1].state
+        acted, noise = actions(env, random), uniforms(env, generator)
+        found.append((state, acted, noise, env.step(state, acted, noise)))
+        state = found[-1][-1].state
     return found
+
+
+def flat(step: Stepped) -> list[Any]:
+    return [*step.state, *step[1:]]
+
+
+@envs
+def test_arrays_are_taken_like_tensors(env: TensorEnv) -> None:
+    """They give arrays of the same types, and values that differ by rounding alone."""
+    for state, acted, noise, stepped in played(env, 40):
+        same = env.step(type(state)(*(part.numpy() for part in state)), acted.numpy(), noise.numpy())
+        for one, other in zip(flat(stepped), flat(same), strict=True):
+            assert isinstance(other, np.ndarray)
+            assert one.numpy().dtype == other.dtype
+            np.testing.assert_allclose(one.numpy(), other, rtol=2e-6, atol=2e-6)
 
 
 @envs
@@ -150,13 +184,13 @@ def test_a_rollout_is_one_program(env: TensorEnv) -> None:
         return state, torch.stack(rewards)
 
     generator, random = torch.Generator().manual_seed(2), np.random.default_rng(2)
-    acted = torch.stack([actions(env, random) for _ in range(5)])
-    noise, other = torch.rand(2, 5, COPIES, env.draws, generator=generator)
+    acted = torch.stack([actions(env, random) for _ in range(3)])
+    noise, other = torch.rand(2, 3, COPIES, env.draws, generator=generator)
     traced = make_fx(rollout)(env.initial(noise[0]), acted, noise)
     begun = env.initial(other[0])
     begun = begun._replace(steps=begun.steps + env.max_episode_steps - torch.tensor([2, 3, 9], dtype=torch.int32))
     (state, rewards), (same, equal) = traced(begun, acted, other), rollout(begun, acted, other)
-    assert state.steps.tolist() == [3, 2, 5 - 9 + env.max_episode_steps]
+    assert state.steps.tolist() == [1, 0, 3 - 9 + env.max_episode_steps]
     assert torch.equal(rewards, equal)
     for one, part in zip(state, same, strict=True):
         assert torch.equal(one, part)
@@ -173,7 +207,7 @@ def test_no_value_is_looked_at(env: TensorEnv) -> None:
 
 @envs
 def test_types_are_those_of_the_spaces(env: TensorEnv) -> None:
-    for _, stepped in played(env, 3):
+    for *_, stepped in played(env, 3):
         space = env.observation_space
         assert tuple(stepped.observations.shape) == (COPIES, *space.shape)
         assert stepped.observations.numpy().dtype == space.dtype
@@ -184,5 +218,98 @@ def test_types_are_those_of_the_spaces(env: TensorEnv) -> None:
 
 def test_reward_of_sutton_and_barto() -> None:
     env = CartPole(sutton_barto_reward=True)
-    for _, stepped in played(env, 60):
+    for *_, stepped in played(env, 60):
         assert torch.equal(stepped.rewards, -stepped.terminated.float())
+
+
+# --- Many copies
+
+
+DEVICES = pytest.mark.parametrize("device", [None, "cpu"], ids=["arrays", "tensors"])
+
+
+@envs
+@DEVICES
+def test_copies_come_back_exactly(env: TensorEnv, device: str | None) -> None:
+    """Their state and random numbers are saved: a restored copy ends and begins the same episodes."""
+    random = np.random.default_rng(0)
+    acted = [actions(env, random).numpy() for _ in range(40)]
+
+    def play(vector: TensorVector) -> list[Any]:
+        return [vector.step(one)[:4] for one in acted]
+
+    one, other = (TensorVector(replace(env, max_episode_steps=17), COPIES, device=device) for _ in range(2))
+    one.reset(seed=0)
+    play(one)
+    saved = copy.deepcopy(one.state_dict())
+    expected = play(one)
+    other.load_state_dict(saved)
+    for step, same in zip(expected, play(other), strict=True):
+        for part, equal in zip(step, same, strict=True):
+            np.testing.assert_array_equal(part, equal)
+    assert any((terminated | truncated).any() for *_, terminated, truncated in expected)
+
+
+@DEVICES
+def test_random_numbers_of_many_steps(device: str | None) -> None:
+    """A rollout may draw them at once."""
+    one, other = (TensorVector(CartPole(), COPIES, device=device) for _ in range(2))
+    one.reset(seed=3)
+    other.reset(seed=3)
+    np.testing.assert_array_equal(one.uniforms(5), np.stack([other.uniforms() for _ in range(5)]))
+
+
+def test_last_observations_of_episodes() -> None:
+    vector = TensorVector(CartPole(), 8)
+    seen, _ = vector.reset(seed=0)
+    ended = 0
+    for t in range(60):
+        seen, _, terminated, _, infos = vector.step(np.full(8, t % 3 > 0))
+        assert (np.abs(seen) < 12).all()
+        assert bool(infos) == terminated.any()
+        if infos:
+            assert (infos["_final_obs"] == terminated).all()
+            assert (np.abs(infos["final_obs"][terminated])[:, 2] > 12 * 2 * np.pi / 360).all()
+            assert (np.abs(seen[terminated]) <= 0.05).all()
+            ended += int(terminated.sum())
+    assert ended > 8
+
+
+def test_a_step_needs_a_reset() -> None:
+    with pytest.raises(gym.error.ResetNeeded, match="CartPole was not reset"):
+        TensorVector(CartPole()).step(np.zeros(1, np.int64))
+
+
+# --- Chosen by settings
+
+
+@pytest.mark.parametrize(
+    ("id", "kwargs", "chosen"),
+    [
+        ("Acrobot-v1", {}, Acrobot()),
+        ("MountainCar-v0", {"goal_velocity": 0.01}, MountainCar(goal_velocity=0.01)),
+        ("Pendulum-v1", {"g": 9.81}, Pendulum(g=9.81)),
+        ("CartPole-v1", {"sutton_barto_reward": True}, CartPole(sutton_barto_reward=True)),
+        (BREAKOUT, {"sticky": 0.0}, Breakout(sticky=0.0)),
+        (BREAKOUT, {}, Breakout()),
+    ],
+)
+def test_native_is_by_tensors(id: str, kwargs: dict[str, Any], chosen: TensorEnv) -> None:
+    """`auto` takes what is registered with Gymnasium, and no other, so that recorded runs can be repeated."""
+    settings = EnvSettings(id, num_envs=4, kwargs=kwargs, vectorization="native")
+    envs = settings.make_vec(0, settings.plan())
+    assert isinstance(envs, NativeEnvs)
+    assert envs.env.core == chosen
+    registered = replace(settings, vectorization="auto").plan().vectorization == "native"
+    assert registered is (id == BREAKOUT and not kwargs)
+
+
+def test_native_of_other_versions() -> None:
+    """One with another time limit keeps it; other classes have none."""
+    gym.register("LabTestLongAcrobot-v0", "gymnasium.envs.classic_control.acrobot:AcrobotEnv", max_episode_steps=900)
+    settings = EnvSettings("LabTestLongAcrobot-v0", num_envs=4, vectorization="native")
+    assert settings.make_vec(0, settings.plan()).env.core == Acrobot(900)  # type: ignore[attr-defined]
+    with pytest.raises(ConfigError, match="MountainCarContinuous-v0 with these kwargs"):
+        EnvSettings("MountainCarContinuous-v0", vectorization="native").plan()
+    with pytest.raises(ConfigError, match="Acrobot-v1 with these kwargs"):
+        EnvSettings("Acrobot-v1", vectorization="native", resume="replay").plan()
