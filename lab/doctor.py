@@ -136,7 +136,7 @@ def diagnose(
             for alternative in [*job.experiment.alternatives(), *_of_the_machine(job, threads)]:
                 say(f"with {alternative.setting}")
                 with suppress(ConfigError), timed(load(name, [*words, f"--{alternative.setting}"])) as (_, other):
-                    tried.append(_beside(turn, other, alternative, seconds))
+                    tried.append(beside(turn, other, alternative, seconds))
     finally:
         torch.set_num_threads(threads_before)
     experiment = job.experiment
@@ -146,9 +146,10 @@ def diagnose(
 
 
 @contextmanager
-def timed(config: Config) -> Iterator[tuple[Job, Turn]]:
-    """Yield a prepared experiment and the function that times it, after a warm-up."""
+def timed(config: Config, adapt: Callable[[Job], None] = lambda job: None) -> Iterator[tuple[Job, Turn]]:
+    """Yield a prepared experiment and the function that times it, after a warm-up; `adapt` may change it before."""
     job = prepare(config, fast_dev_run=False)
+    adapt(job)
     with tempfile.TemporaryDirectory(prefix="lab-doctor-") as folder:
         journal = Journal(Path(folder))
         context = RunContext(Path(folder), config.common.seed, job.device, Trackers([journal]))
@@ -164,7 +165,7 @@ def timed(config: Config) -> Iterator[tuple[Job, Turn]]:
             journal.finish({})
 
 
-def _beside(one: Turn, other: Turn, alternative: Alternative, seconds: float) -> Tried:
+def beside(one: Turn, other: Turn, alternative: Alternative, seconds: float) -> Tried:
     """Time two settings in alternation, for `seconds` in all."""
     rates: list[tuple[float, float]] = []
     until = perf_counter() + seconds

@@ -3,7 +3,9 @@
 A gradient step of a small network is some sixty operations of a few microseconds each; Python and autograd take longer
 to put them together than they take to run. The operations are the same in every step. So the first call records them
 with the tensors that they read and write (`tape.py`), the next calls prove that repeating them gives the same result
-to the last bit, and later calls copy in the new inputs and run the same list. On a GPU, CUDA graphs do this.
+to the last bit, and later calls copy in the new inputs and run the same list. On a GPU, CUDA graphs do this. Where the
+user's cache has a compiled program of the same operations (`packages.py`), it runs instead, from the first call on; its
+results differ from the function's by rounding.
 """
 
 from __future__ import annotations
@@ -14,8 +16,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from agents.acceleration.listing import Listing
+from agents.acceleration.package import Package
+from agents.acceleration.packages import NONE, Packages
 from agents.acceleration.programs import Graph, Input, Program, rebuild, take_apart
-from agents.acceleration.snapshot import Snapshot, attributes, dicts_of, surroundings, unchanged
+from agents.acceleration.snapshot import Snapshot, attributes, close, dicts_of, surroundings, unchanged
 from agents.acceleration.tape import record
 
 Capture = Literal["auto", "always", "never"]
@@ -52,6 +57,8 @@ class Captured:
         device: of all tensors.
         wish: whether to capture where that is possible.
         changed: returns the tensors outside of `module` that the function may change.
+        packages: compiled programs that may run in the place of functions.
+        what: the function does, for messages.
     """
 
     def __init__(
@@ -61,14 +68,17 @@ class Captured:
         device: torch.device,
         wish: Capture = "auto",
         changed: Callable[[], Sequence[Tensor]] = tuple,
+        packages: Packages = NONE,
+        what: str = "",
     ) -> None:
         self.function, self.module, self.device, self.changed = function, module, device, changed
+        self.packages, self.what = packages, what
         self.wished = wish != "never" and (device.type == "cpu" or (device.type == "cuda" and wish == "always"))
         self.programs: dict[Any, Program | Graph | None] = {}
-        self.proven: dict[Any, Program | Graph] = {}
+        self.proven: dict[Any, Program | Graph | Package] = {}
         self.renewed = 0
         self.warm_up = WARM_UP if device.type == "cuda" else 0
-        self.repeated: Program | Graph | None = None
+        self.repeated: Program | Graph | Package | None = None
         """What the last call repeated; None where it ran the function."""
         self.dicts: list[dict[str, Any]] = []
         self.known: list[Any] = [self]
@@ -109,17 +119,43 @@ class Captured:
             self.programs[key] = graph = Graph(self.function, own, places)
             return self._prove(key, graph, inputs, leaves)
         before, setting = Snapshot(self.module, self.device, self.changed()), surroundings(self.module)
+        listing = Listing(places, before.tensors) if self.packages else None
         try:
-            tape = record(self.function, own)
+            tape = record(self.function, own, listing)
         except Exception:  # it cannot be recorded, or the function failed: then the second call fails as well
             before.restore()
             return self.function(*inputs)
         if not tape.faithful:
             before.restore()
             return self.function(*inputs)
-        if tape.calls is not None and unchanged(setting, surroundings(self.module)):
-            self.programs[key] = Program(places, tape.calls, tape.outputs, tape.memory)
+        if tape.pure and unchanged(setting, surroundings(self.module)):
+            if listing is not None and (package := self._compiled(listing, before, own, places, tape.outputs)):
+                self.proven[key] = self.repeated = package
+                return package.outputs
+            if tape.calls is not None:
+                self.programs[key] = Program(places, tape.calls, tape.outputs, tape.memory)
         return tape.outputs
+
+    def _compiled(
+        self, listing: Listing, before: Snapshot, own: Any, places: list[Tensor], outputs: Sequence[Tensor]
+    ) -> Package | None:
+        """Undo the call that was recorded, and make it by a compiled program; None where there is none that agrees."""
+        others = before.tensors
+        after = Snapshot(self.module, self.device, self.changed())
+
+        def function(*leaves: Tensor) -> Sequence[Tensor]:
+            return self.function(*rebuild(own, list(leaves)))
+
+        before.restore()
+        package = self.packages.find(function, self.what, listing, places, others, outputs)
+        before.restore()  # compiling runs the function
+        if package is not None:
+            package(places)
+            if all(map(close, package.outputs, outputs)) and after.is_now(close):
+                return package
+            self.packages.disagrees()
+        after.restore()
+        return None
 
     def _prove(
         self, key: Any, program: Program | Graph, inputs: Sequence[Input], leaves: list[Tensor | float]

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from agents.acceleration.captured import Capture, Captured
+from agents.acceleration.packages import NONE, Packages
 from agents.acceleration.programs import Input
 from lab.errors import DivergedError
 
@@ -29,7 +30,8 @@ class Descent:
         optimizer.step()
 
     does, to the last bit on the CPU (tests/agents/acceleration/test_descent.py). With `capture` the operations of both
-    are repeated without Python: see `captured.py`. State and files of the optimizer stay torch's own.
+    are repeated without Python: see `captured.py`. Compiled programs, where there are any, round otherwise. State and
+    files of the optimizer stay torch's own.
 
     Args:
         loss: returns the loss, a scalar, and then any figures, which come back without gradients and are valid until
@@ -39,6 +41,7 @@ class Descent:
         max_norm: the largest norm of the gradient.
         device: of all tensors.
         capture: whether to capture where that is possible; `never` runs plain torch each time.
+        packages: compiled programs that may run instead, and round otherwise.
         place: names the present update, for messages.
     """
 
@@ -51,14 +54,19 @@ class Descent:
         max_norm: float,
         device: torch.device,
         capture: Capture,
+        packages: Packages = NONE,
         place: Callable[[], str] = lambda: "an update",
     ) -> None:
         self.loss, self.optimizer, self.max_norm, self.place = loss, optimizer, max_norm, place
         self.parameters: list[nn.Parameter] = []
         self.norms: list[float | Tensor] = []
         """The gradient's norm in each step since `renew`, before clipping; a tensor where a look at it is a wait."""
-        self._compute = Captured(self._compute_gradient, module, device, capture)
-        self._follow = Captured(self._follow_gradient, module, device, capture, self._changed)
+        self._compute = Captured(
+            self._compute_gradient, module, device, capture, packages=packages, what="loss and gradient"
+        )
+        self._follow = Captured(
+            self._follow_gradient, module, device, capture, self._changed, packages, "step along the gradient"
+        )
         self._norm = torch.zeros(())
         self._gradients: Sequence[Tensor] = ()
         self._stateless = True
@@ -95,7 +103,7 @@ class Descent:
                 raise DivergedError(
                     f"the norm of the gradient became {norm} in {self.place()}, before the weights were changed"
                 )
-            clip = norm > self.max_norm
+            clip = norm > self.max_norm or bool(self._follow.packages)  # one program, which multiplies by 1 then
             self.norms.append(norm)
         else:
             self.norms.append(self._norm.clone())

@@ -69,3 +69,13 @@ def unchanged(some: Sequence[Any], others: Sequence[Any]) -> bool:
     return all(
         a is b or (type(a) in IMMUTABLE and type(a) is type(b) and a == b) for a, b in zip(some, others, strict=True)
     )
+
+
+def close(some: Tensor, others: Tensor) -> bool:
+    """Whether tensors differ by rounding alone. Whole numbers may differ: the largest of two almost equal values."""
+    if some.shape != others.shape or some.dtype != others.dtype:
+        return False
+    if not some.is_floating_point():
+        return True
+    largest = float(others.detach().abs().nan_to_num(posinf=0.0).max()) if others.numel() else 0.0
+    return torch.allclose(some, others, rtol=1e-3, atol=1e-4 * largest, equal_nan=True)

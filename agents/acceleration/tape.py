@@ -11,6 +11,8 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from agents.acceleration.listing import Listing
+
 MOST_COPIED = 100_000
 """Numbers that may be copied from where an operation, such as a convolution, has put them itself: beyond that the
 copies take longer than what is saved."""
@@ -51,13 +53,15 @@ class Tape(NamedTuple):
     """What a function did.
 
     Args:
-        calls: its operations in their order; None where they cannot be repeated.
+        calls: its operations in their order; None where they cannot be repeated, or where that does not pay.
+        pure: whether it is the same operations each time, whatever the values.
         faithful: whether they have computed what they do when nobody listens, to the last bit.
         memory: where their results lie, which belongs to the tape from now on.
         outputs: of the function.
     """
 
     calls: list[Call] | None
+    pure: bool
     faithful: bool
     memory: list[Tensor]
     outputs: Sequence[Tensor]
@@ -74,22 +78,23 @@ class _Noted(NamedTuple):
     """Whether it does more than write into the tape's own memory: it changes a weight, or draws random numbers."""
 
 
-def record(function: Callable[..., Sequence[Tensor]], inputs: Sequence[Any]) -> Tape:
-    """Run a function and note down what it does."""
-    recorder = _Recorder()
+def record(function: Callable[..., Sequence[Tensor]], inputs: Sequence[Any], listing: Listing | None = None) -> Tape:
+    """Run a function and note down what it does; `listing`, if given, notes it down as text."""
+    recorder = _Recorder(listing)
     with _Watch(recorder), recorder:
         outputs = function(*inputs)
     places = frozenset(map(_place, outputs))
     recorder.overwritten |= places  # by whoever gets them
-    calls = None if recorder.refused else recorder.calls(places)
-    return Tape(calls, not recorder.otherwise, recorder.memory, outputs)
+    calls = None if recorder.refused or recorder.copied > MOST_COPIED else recorder.calls(places)
+    return Tape(calls, not recorder.refused, not recorder.otherwise, recorder.memory, outputs)
 
 
 class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Notes down every operation, those of autograd's backward pass included, and runs it."""
 
-    def __init__(self) -> None:
+    def __init__(self, listing: Listing | None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self.listing = listing
         self.noted: list[_Noted] = []
         self.memory: list[Tensor] = []
         self.own: set[int] = set()  # the same memory, by number
@@ -116,6 +121,8 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             func, args = aten.clamp_min.default, (*args, 0)
         result = func(*args, **settings)
         results = list(result) if isinstance(result, tuple | list) else [result]
+        if self.listing is not None:
+            self.listing.add(func, args, settings, results)
         self.otherwise = self.otherwise or func.overloadpacket in ROUNDED_OTHERWISE
         tensors = [x for x in results if x is not None]
         own_shape = torch.Tag.dynamic_output_shape in func.tags
@@ -147,7 +154,6 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.constant |= constant
             self.noted.append(_Noted(call, given, written | changed, constant, always))
             self.copied += 0 if in_place and _computes_in_place(func) else sum(x.numel() for x in new)
-            self.refused = self.refused or self.copied > MOST_COPIED
 
     def _gives_constants(self, func: Any, read: list[Tensor]) -> bool:
         if _writes(func) or torch.Tag.nondeterministic_seeded in func.tags:

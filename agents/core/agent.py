@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from agents.acceleration.captured import Capture, Captured, Function
 from agents.acceleration.descent import Descent
+from agents.acceleration.packages import Packages, present
 from agents.buffers.replay import Replay
 from agents.environments.vector import Environments, Steps
 from agents.networks.extractor import RecurrentState
@@ -50,6 +51,7 @@ class Agent(BaseAlgorithm):
     def __init__(self, *args: Any, capture: Capture = "auto", **settings: Any) -> None:
         super().__init__(*args, **settings)
         self.capture = capture
+        self.packages = present() if capture == "auto" and self.device.type == "cpu" else Packages()
         self.stopwatch = Stopwatch(PARTS)
 
     def make_descent(
@@ -63,15 +65,16 @@ class Agent(BaseAlgorithm):
             max_norm=max_norm,
             device=self.device,
             capture=self.capture,
+            packages=self.packages,
             place=lambda: f"the update after step {self.num_timesteps:,}",
         )
 
-    def accelerate(self, function: Function) -> Captured:
+    def accelerate(self, function: Function, what: str = "choice of actions") -> Captured:
         """Return a function of the policy's networks that is repeated without Python where that is possible."""
-        return Captured(function, self.policy, self.device, self.capture)
+        return Captured(function, self.policy, self.device, self.capture, packages=self.packages, what=what)
 
     def _excluded_save_params(self) -> list[str]:
-        names = [name for name, value in vars(self).items() if isinstance(value, Captured | Descent)]
+        names = [name for name, value in vars(self).items() if isinstance(value, Captured | Descent | Packages)]
         return [*super()._excluded_save_params(), *names]
 
     @property

@@ -14,7 +14,7 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
-from agents.acceleration.captured import Capture, Captured
+from agents.acceleration.captured import Capture
 from agents.acceleration.eager_adam import EagerAdam
 from agents.buffers.rollout import CutOff, Rollout, Transitions
 from agents.core.agent import Agent, evaluating
@@ -88,8 +88,8 @@ class OnPolicy(Agent, OnPolicyAlgorithm):
         self.reward_scale = RewardScale(env.num_envs, self.gamma) if normalize_rewards else None
         self.recurrent = self.policy.recurrent
         self.memory = tuple(part.to(self.device) for part in self.policy.initial_memory(env.num_envs))
-        plain = self.recurrent or self.use_sde  # gSDE keeps its noise outside of the policy's tensors
-        self.choose = Captured(self._choose, self.policy, self.device, "never" if plain else capture)
+        self.choose = self.accelerate(self._choose)
+        self.choose.wished &= not (self.recurrent or self.use_sde)  # gSDE keeps noise outside of the policy's tensors
         for inner in (self.policy.pi_features_extractor.encoder, self.policy.vf_features_extractor.encoder):
             if inner.pretrained and ortho_init:
                 inner.load_state_dict(encoder(inner.spec).state_dict())

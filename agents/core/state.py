@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from agents.acceleration.packages import missing
 from agents.buffers.replay import Replay
 from agents.environments.resumable import Strayed
 from agents.spaces.observations import at, each
@@ -38,6 +39,7 @@ def agent_state(agent: Agent) -> dict[str, Any]:
         "reward_scale": agent.reward_scale.state_dict() if agent.reward_scale else None,
         "priorities": agent.replay.priorities.state_dict() if agent.replay and agent.replay.priorities else None,
         "random": random_state(agent.device),
+        "programs": agent.packages.state_dict(),
     }
 
 
@@ -47,6 +49,8 @@ def misfit(agent: Agent, state: dict[str, Any], segments: Sequence[Segment]) -> 
     parts = {name: name in state["modules"] for name in {*modules, *state["modules"]}}
     parts |= {name: state.get(name) is not None for name in ("reward_scale", "priorities")}
     now = {*modules, *(["reward_scale"] if agent.reward_scale else []), *(["priorities"] if priorities else [])}
+    if agent.capture == "auto" and (wrong := missing(programs(state))):
+        return wrong
     for name, there in parts.items():
         if there != (name in now):
             return f"the checkpoint does not fit the settings: {name} is {'' if there else 'not '}in it"
@@ -59,6 +63,11 @@ def misfit(agent: Agent, state: dict[str, Any], segments: Sequence[Segment]) -> 
     except CheckpointError as error:
         return str(error)
     return None
+
+
+def programs(state: dict[str, Any]) -> Any:
+    """Return the state of the compiled programs. Earlier versions had none."""
+    return state.get("programs", {"used": [], "known": []})
 
 
 def rows_added(state: dict[str, Any]) -> int:
@@ -78,6 +87,7 @@ def load_agent_state(agent: Agent, state: dict[str, Any], *, environments: bool 
     for name in state["plain"].keys() & {*agent.plain_state}:  # no other attribute: the checkpoint may be a stranger's
         setattr(agent, name, state["plain"][name])
     agent.rows_added = rows_added(state)
+    agent.packages.load_state_dict(programs(state))
     for name, module in agent.learned_modules.items():
         module.load_state_dict(state["modules"][name])
     # Version 0.1 saved a single optimizer.

@@ -61,8 +61,9 @@ class DQN(OffPolicy, stable_baselines3.DQN):
         normalize_observations: by their running mean and variance, which are part of the policy.
         normalize_rewards: by the running standard deviation of the return, sums over n steps within ±10; figures are of
             the true rewards.
-        capture: `auto` repeats the tensor operations of acting and learning without Python on the CPU, `always` on a
-            GPU too (CUDA graphs; not tried yet), `never` runs plain PyTorch.
+        capture: `auto` repeats the tensor operations of acting and learning without Python on the CPU, by the programs
+            of `lab compile` where there are any; `always` repeats them on a GPU too (CUDA graphs; not tried yet), and
+            without these programs on the CPU; `never` runs plain PyTorch.
     """
 
     plain_state = (*OffPolicy.plain_state, "_n_calls", "exploration_rate")

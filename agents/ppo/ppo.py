@@ -49,8 +49,9 @@ class PPO(OnPolicy, stable_baselines3.PPO):
         normalize_observations: by their running mean and variance, which are part of the policy.
         normalize_rewards: by the running standard deviation of the return, each within ±10; figures are of the true
             rewards.
-        capture: `auto` repeats the tensor operations of acting and learning without Python on the CPU, `always` on a
-            GPU too (CUDA graphs; not tried yet), `never` runs plain PyTorch.
+        capture: `auto` repeats the tensor operations of acting and learning without Python on the CPU, by the programs
+            of `lab compile` where there are any; `always` repeats them on a GPU too (CUDA graphs; not tried yet), and
+            without these programs on the CPU; `never` runs plain PyTorch.
     """
 
     def __init__(

@@ -22,7 +22,7 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
     from lab.config.files import find
 
     find(options.name)
-    seconds = _seconds(options.seconds)
+    seconds = seconds_of(options.seconds)
     loading(options.name)
     from lab.cli.views.doctor import report
     from lab.doctor import diagnose
@@ -31,7 +31,8 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
     return 0
 
 
-def _seconds(word: str) -> float:
+def seconds_of(word: str) -> float:
+    """Read a number of seconds. Raises ConfigError."""
     try:
         seconds = float(word)
     except ValueError:

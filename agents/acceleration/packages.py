@@ -1,0 +1,145 @@
+"""Compiled programs in the user's cache folder, made once and used by every later run of the same operations.
+
+They are machine code. So they come from the user's own folder alone, never from a run or a download, and a folder or
+file that belongs to somebody else, or that others may write to, is left alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import stat
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from agents.acceleration.listing import Listing
+from agents.acceleration.package import Package
+from lab.console.notices import notice
+from lab.console.wording import near
+
+FORMAT = 1
+"""Of the programs' arguments: see `compiling.compile_program`."""
+TORCH = (2, 13)
+"""The version of torch whose interface to compiled programs is used; others run without."""
+
+Maker = Callable[[Callable[..., Sequence[Tensor]], str, Listing, Sequence[Tensor], Sequence[Tensor], Path], None]
+"""Compiles a function, given what it does, its listing, inputs and other tensors, into a file."""
+
+
+def folder() -> Path:
+    """Return the folder of compiled programs."""
+    from platformdirs import user_cache_path  # 10 ms
+
+    return user_cache_path("lab") / "programs"
+
+
+class Packages:
+    """Compiled programs that a run may use: those that were there when it began.
+
+    Args:
+        names: of the programs.
+        make: compiles those that are missing; None to go without.
+    """
+
+    def __init__(self, names: Iterable[str] = (), make: Maker | None = None) -> None:
+        self.names, self.make = frozenset(names), make
+        self.used: set[str] = set()
+        """Names of those that run in this process."""
+
+    def __bool__(self) -> bool:
+        return bool(self.names) or self.make is not None
+
+    def find(
+        self,
+        function: Callable[..., Sequence[Tensor]],
+        what: str,
+        listing: Listing,
+        inputs: list[Tensor],
+        others: Sequence[Tensor],
+        outputs: Sequence[Tensor],
+    ) -> Package | None:
+        """Return the compiled program of a function; None where there is none.
+
+        Args:
+            function: of the inputs; it runs only where it is compiled.
+            what: it does, for messages.
+            listing: of its operations.
+            inputs: places of its inputs.
+            others: tensors that it reads or changes besides.
+            outputs: what it returned.
+        """
+        digest = listing.digest(outputs)
+        if digest is None:
+            return None
+        name = name_of(digest)
+        file = folder() / f"{name}.pt2"
+        if self.make is not None and name not in self.names:
+            self.make(function, what, listing, inputs, others, file)
+            self.names |= {name}  # once, even where it could not be compiled
+        if name not in self.names or not mine(file):
+            return None
+        self.used.add(name)
+        return Package(file, listing, inputs, others, outputs)
+
+    def state_dict(self) -> dict[str, list[str]]:
+        """Return which programs this run has used, and which it may use."""
+        return {"used": sorted(self.used), "known": sorted(self.names)}
+
+    def load_state_dict(self, state: Mapping[str, Iterable[str]]) -> None:
+        """Go on with the programs of a checkpoint, and no others: they would round otherwise."""
+        self.used, self.names = set(map(str, state["used"])), frozenset(map(str, state["known"]))
+
+    def disagrees(self) -> None:
+        """Say that a program was found, and computes something else."""
+        notice(
+            "a compiled program does not compute what it was made from, and is not used; `lab compile` makes it anew"
+        )
+
+
+NONE = Packages()
+
+
+def present() -> Packages:
+    """Return the programs in the user's cache: none for another version of torch, or in a folder of somebody else's."""
+    if not supported() or not mine(folder()):
+        return Packages()
+    return Packages(file.stem for file in folder().glob("*.pt2") if mine(file))
+
+
+def missing(state: Mapping[str, Iterable[str]]) -> str | None:
+    """Return why a run cannot go on with the programs of its checkpoint (see `Packages.state_dict`), or None."""
+    used = set(map(str, state["used"]))
+    gone = used - present().names
+    if not gone:
+        return None
+    return (
+        f"{len(gone)} of the {len(used)} compiled programs that this run has used are not in {near(folder())}, and "
+        "without them its numbers would be rounded otherwise; `lab compile` with its config makes them again"
+    )
+
+
+def supported() -> bool:
+    """Whether this version of torch runs compiled programs."""
+    version = tuple(int(part) for part in torch.__version__.split("+")[0].split(".")[:2])
+    return version == TORCH and hasattr(torch._C, "_aoti")
+
+
+def mine(path: Path) -> bool:
+    """Whether a file or folder exists, is no link, belongs to the user, and nobody else may write to it."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return False
+    kind = stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)
+    return kind and found.st_uid == os.getuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+def name_of(digest: str) -> str:
+    """Return the name of the program of a listing on this kind of machine, for the present number of threads."""
+    parts = [FORMAT, digest, torch.__version__, platform.system(), platform.machine()]
+    parts += [torch.backends.cpu.get_cpu_capability(), torch.get_num_threads()]
+    return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:32]
