@@ -46,7 +46,8 @@ def page() -> str:
     """What the page should contain."""
     text = INTRODUCTION + section("Settings of every experiment", Common)
     classes = list(named())
-    experiments = [cls for cls in classes if public_name(cls) in kinds()]
+    kinds_named = kinds()
+    experiments = [cls for cls in classes if public_name(cls) in kinds_named]
     groups = list(dict.fromkeys(group for cls in [Common, *classes] for group in groups_of(cls)))
     for title, members in (
         ("Kinds of experiments", experiments),

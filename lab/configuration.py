@@ -44,6 +44,7 @@ from lab.runs.reference import Reference, Target
 from lab.saving.saver import CheckpointSettings
 from lab.system.devices import Device
 from lab.system.files import is_name
+from lab.system.lazy import uncollected
 from lab.trust.stranger import Stranger, read_as
 from lab.trust.variables import resolved
 
@@ -178,7 +179,8 @@ def load(name: str, overrides: Mapping[str, Any] | Sequence[str] = (), *, trust:
     named = values.pop("experiment", None)
     if stranger is not None:
         stranger.require_experiment(named)
-    cls = import_class(named, f"experiment in {path}")
+    with uncollected():
+        cls = import_class(named, f"experiment in {path}")
     if not (isinstance(cls, type) and issubclass(cls, Experiment)):
         raise ConfigError(f"experiment in {path} must be the dotted path of an Experiment class, received {named!r}")
     if stranger is not None:  # before a class in it is imported
@@ -187,11 +189,12 @@ def load(name: str, overrides: Mapping[str, Any] | Sequence[str] = (), *, trust:
         if isinstance(values.get(kind), dict):
             lengths = {name: setting(declared[kind], name) for name in getattr(cls, "lengths", ())}
             values[kind] = {"lengths": lengths, **values[kind]}
-    for key, named_class in named_classes(values):
-        named_class["class_path"] = present_name(named_class["class_path"])
-        require_class(named_class["class_path"], key)
-    for package in SHORT_NAMES:
-        import_handed_out(package)
+    with uncollected():
+        for key, named_class in named_classes(values):
+            named_class["class_path"] = present_name(named_class["class_path"])
+            require_class(named_class["class_path"], key)
+        for package in SHORT_NAMES:
+            import_handed_out(package)
     words = joined(as_words(overrides, cls, values) if isinstance(overrides, Mapping) else overrides)
     top = {*COMMON, *inspect.signature(cls).parameters}
     parser = _parser(cls)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import os
@@ -14,6 +15,7 @@ from typing import Any
 from lab.console.plain import plain, plain_lines
 from lab.errors import ConfigError, not_written
 from lab.system.files import at_home, is_name
+from lab.system.lazy import uncollected
 
 
 def stdout() -> Any:
@@ -124,10 +126,12 @@ def loading(what: str) -> None:
         say(f"{what}: loading PyTorch")
         os.getcwd()  # without one, a library of Intel's ends the process
         try:
-            import torch  # noqa: F401
+            with uncollected():
+                import torch  # noqa: F401
         except Exception as error:  # of any kind, by whatever is in the environment
             said = " ".join(str(error).split())[:300] or type(error).__name__
             raise ConfigError(f"PyTorch cannot be imported: {said}") from error
+        gc.freeze()  # all of it stays: no later search for garbage looks through it
 
 
 def _finite(value: Any) -> Any:

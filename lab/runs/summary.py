@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -224,10 +225,14 @@ def scan(folder: Path) -> Iterator[tuple[Path, Summary | None]]:
 
 def versions() -> dict[str, str]:
     """Return the versions of Python, the lab and its main dependencies."""
-    found = {"python": platform.python_version()}
-    for package in ("deep-learning-lab", *PACKAGES):
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+    found = {name: _version(name) for name in ("deep-learning-lab", *PACKAGES)}
+    return {"python": platform.python_version()} | {name: version for name, version in found.items() if version}
+
+
+@cache
+def _version(package: str) -> str | None:
+    """Return the version of an installed package, None where there is none. It is read from a file of the package."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

@@ -6,6 +6,7 @@ command and the standard streams of a child. `lab.system.forking` is the other e
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import random
@@ -25,10 +26,13 @@ def main() -> None:
     """Import what the plan names, and serve; in a child, run its command."""
     connection, plan = socket.socket(fileno=int(sys.argv[1])), json.loads(sys.argv[2])
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # a checkout that is not installed
+    gc.disable()
     for name in plan["modules"]:
         import_module(name)
     module, function, arguments = plan["call"]
     getattr(import_module(module), function)(*arguments)
+    gc.freeze()  # all of it stays: no child looks for garbage in it, which would also copy its memory
+    gc.enable()
     request = serve(connection)
     sys.argv = ["lab", *request["words"]]
     module, function = request["entry"]

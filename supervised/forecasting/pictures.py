@@ -60,7 +60,9 @@ def forecast_chart(predicted: Tensor, came: Tensor, ends: Ends, times: Sequence[
         levels.set_ylabel(name)
         levels.legend(loc="upper left")
         error = ahead[:, column] - truth[:, column]
-        errors.bar(range(len(error)), error, color="tab:orange")
+        errors.fill_between(
+            range(len(error)), error, step="mid", color="tab:orange", lw=0
+        )  # bars would be patches each
         errors.axhline(0, color="black", linewidth=0.8)
         errors.set_ylabel("error")
         levels.grid(alpha=0.3)
