@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 import tempfile
 from collections.abc import Iterator
@@ -10,6 +11,9 @@ import pytest
 
 # NumPy's and SciPy's threads, which are counted when they are loaded, would fight the other test process for its core.
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
+os.environ["OMP_WAIT_POLICY"] = (
+    "passive"  # where a test takes two threads, the one that waits leaves its core to others
+)
 
 import torch
 
@@ -24,6 +28,12 @@ os.environ["XDG_CACHE_HOME"] = f"{KEYS.name}/cache"
 
 MNIST = lookup("mnist")
 REAL_DATA = MNIST.folder.parent if MNIST.present() else None
+
+
+def pytest_collection_finish() -> None:
+    """All modules that were imported so far stay: no later search for garbage looks through them."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -142,7 +142,7 @@ def require_same(exported: list[tuple[Path, Agent]], alone: Alone) -> None:
 
 @pytest.mark.parametrize("name", ["ppo-cartpole", "dqn-cartpole"])
 def test_exported_agent_acts_equally(name: str, alone: Alone, capsys: pytest.CaptureFixture[str]) -> None:
-    settings = {"total_timesteps": 2500, "evaluation.every": 1000, "evaluation.episodes": 2, "evaluation.video": False}
+    settings = {"total_timesteps": 1300, "evaluation.every": 600, "evaluation.episodes": 2, "evaluation.video": False}
     run = lab.run(name, settings, runs_dir="runs")
     exported = []
     checkpoints: tuple[CheckpointName, ...] = ("final", "best")

@@ -11,12 +11,24 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lab.cli.data.finding import find_data
+from lab.cli.data.fitting import commands
 from lab.cli.main import main
 from lab.configuration import load
 from tests.data.own.test_images import folder
 from tests.data.own.test_sounds import folder as sound_folder
 
 
+def test_own_images_have_commands(tmp_path: Path) -> None:
+    place = folder(tmp_path / "my pets", each=10, classes=("cats", "dogs"))
+    (found,), _ = find_data(str(place), ["--data.image_size=[12,10]"])
+    command = next(line for line in commands(found) if line.startswith("lab run cnn-mnist"))
+    settings = load("cnn-mnist", shlex.split(command)[3:]).as_dict()["data"]["init_args"]
+    assert (settings["path"], settings["image_size"]) == (str(place), [12, 10])
+    assert 1 < settings["batch_size"] < 14
+
+
+@pytest.mark.slow
 def test_own_images_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     place = folder(tmp_path / "my pets", each=10, classes=("cats", "dogs"))
     Path("thesis.png").write_text("precious")
@@ -120,7 +132,20 @@ def test_published_data_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
 SLOW = pytest.mark.slow
 
 
-@pytest.mark.parametrize("name", ["null", *(pytest.param(one, marks=SLOW) for one in ("[x]", "${env:HOME}", "2024"))])
+ODD = ["null", "[x]", "${env:HOME}", "2024"]
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_names_are_paths_in_commands(name: str) -> None:
+    sound_folder(Path(name), each=5)
+    (found,), _ = find_data(name)
+    words = shlex.split(next(one for one in commands(found) if " speech-digits " in one))
+    settings = load("speech-digits", words[3:]).as_dict()["data"]["init_args"]
+    assert settings["path"] == str(Path(name).absolute())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ODD)
 def test_any_name_of_a_folder_is_a_path(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Also in the commands that are printed, which are tried with the settings as they stand there."""
     sound_folder(Path(name), each=5)

@@ -36,7 +36,9 @@ def test_a_package_that_was_imported_before_is_named() -> None:
     assert str((OTHER / "__init__.py").resolve()) in text or str(OTHER / "__init__.py") in text
 
 
-@pytest.mark.parametrize("line", ["import agents.navigation", "from agents import Agent"])
+@pytest.mark.parametrize(
+    "line", ["import agents.navigation", pytest.param("from agents import Agent", marks=pytest.mark.slow)]
+)
 def test_a_module_of_the_users_that_needs_the_other_is_told(line: str) -> None:
     Path("mine.py").write_text(f"{line}\nfrom agents.ppo import PPO\nclass Mine(PPO):\n    pass\n")
     text = said("from lab.configuration import load; load('ppo-cartpole', ['--agent=mine.Mine'])")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import chdir, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -127,8 +130,6 @@ def settings(kind: str) -> tuple[str, dict[str, Any]]:
 
 def words(kind: str, **more: Any) -> list[str]:
     """Return name and settings of a kind as words of the command line."""
-    import json
-
     name, overrides = settings(kind)
     return [name, *(f"--{k}={v if isinstance(v, str) else json.dumps(v)}" for k, v in (overrides | more).items())]
 
@@ -174,6 +175,31 @@ def run_killed(kind: str, *counts: int, **more: Any) -> Path:
 def run_undisturbed(kind: str, **more: Any) -> Summary:
     name, overrides = settings(kind)
     return lab.run(name, overrides | more, runs_dir="undisturbed")
+
+
+KEPT = tempfile.TemporaryDirectory(prefix="lab-tests-runs-")
+
+
+@cache
+def _kept(kind: str, counts: tuple[int, ...], more: str) -> Path:
+    """Make such a run once for all tests of this process; return its folder."""
+    changed = json.loads(more)
+    with chdir(tempfile.mkdtemp(dir=KEPT.name)):
+        folder = run_killed(kind, *counts, **changed) if counts else run_undisturbed(kind, **changed).dir
+        return folder.absolute()
+
+
+def copy_of_undisturbed(kind: str, **more: Any) -> Summary:
+    """The same as `run_undisturbed`, made once and copied here: for tests that change nothing before it."""
+    folder = _kept(kind, (), json.dumps(more))
+    copy = Path("undisturbed", folder.parent.name, folder.name).absolute()
+    return read_summary(Path(shutil.copytree(folder, copy)))
+
+
+def copy_of_killed(kind: str, *counts: int, **more: Any) -> Path:
+    """The same as `run_killed`, made once and copied here: for tests that change nothing before it."""
+    folder = _kept(kind, counts, json.dumps(more))
+    return Path(shutil.copytree(folder, Path("killed", folder.parent.name, folder.name)))
 
 
 def differences(a: Path, b: Path) -> list[str]:

@@ -20,15 +20,7 @@ from lab.resuming import resume
 from lab.saving import verify as verification
 from lab.saving.saver import rolling
 from lab.training.loop.saving import Saving
-from tests.faults.harness import (
-    FIVE,
-    KINDS,
-    SLOW,
-    differences,
-    run_killed,
-    run_undisturbed,
-    words,
-)
+from tests.faults.harness import FIVE, KINDS, SLOW, copy_of_undisturbed, differences, run_killed, run_undisturbed, words
 
 SHARED_MEMORY = "/dev/shm"  # noqa: S108  # a file system of its own, on Linux
 
@@ -41,8 +33,9 @@ LONGER: dict[str, dict[str, Any]] = {
 }
 
 
-OFTEN = ("ppo", "dqn", "gan", "accumulating", "choosing", "recurrent")
-"""Kinds that `make test` kills; the others keep no state that these or tests/house/test_configs.py do not cover."""
+OFTEN = ("ppo", "dqn", "gan", "choosing", "recurrent")
+"""Kinds that `make test` kills; the others keep no state that these, the tests below or tests/house/test_configs.py do
+not cover."""
 
 
 @pytest.mark.fault(1, 26)
@@ -65,7 +58,7 @@ def test_killed_five_times_is_exact(kind: str) -> None:
 @pytest.mark.fault(1)
 def test_killed_after_the_last_row_of_statistics_is_exact() -> None:
     """The resumed run has no row of its own: it draws the gradients of the last one before its checkpoint."""
-    undisturbed = run_undisturbed("accumulating")
+    undisturbed = copy_of_undisturbed("accumulating")
     resumed = resume(run_killed("accumulating", 12))
     assert resumed.resume["checkpoint"] == 13
     assert any(path.name.startswith("layer_gradients") for path in (resumed.dir / "media").iterdir())
@@ -125,7 +118,7 @@ def test_verify_finds_needed_artifacts(capfd: pytest.CaptureFixture[str]) -> Non
 
 @pytest.mark.fault(21)
 def test_clock_may_jump(monkeypatch: pytest.MonkeyPatch) -> None:
-    undisturbed = run_undisturbed("classifier")
+    undisturbed = copy_of_undisturbed("classifier")
     now = time.time
     for days in (1, -2):
         monkeypatch.setattr(time, "time", lambda days=days: now() + days * 86_400)
@@ -138,13 +131,15 @@ def test_temporary_folder_does_not_matter(temporary: str, tmp_path: Path, monkey
     there = Path(temporary).is_dir() and os.stat(temporary).st_dev != os.stat(tmp_path).st_dev
     if temporary == SHARED_MEMORY and not there:
         pytest.skip("needs /dev/shm on another file system")
+    undisturbed = copy_of_undisturbed("classifier")
     monkeypatch.setenv("TMPDIR", temporary)
     monkeypatch.setattr(tempfile, "tempdir", None)
-    undisturbed = run_undisturbed("classifier")
     assert differences(undisturbed.dir, resume(run_killed("classifier", 6, 3)).dir) == []
 
 
-def test_early_stopping_resumes_exactly() -> None:
+@pytest.mark.parametrize("safe_points", [pytest.param(9, marks=SLOW), 18])
+def test_early_stopping_resumes_exactly(safe_points: int) -> None:
+    """Killed at the end of an epoch, which has nine safe points."""
     more = {
         "trainer.max_epochs": 30,
         "trainer.early_stopping.patience": 1,
@@ -153,8 +148,7 @@ def test_early_stopping_resumes_exactly() -> None:
         "trainer.early_stopping.mode": "max",
     }
     undisturbed = run_undisturbed("classifier", **more)
-    for safe_points in (9, 18):  # an epoch has nine
-        assert differences(undisturbed.dir, resume(run_killed("classifier", safe_points, **more)).dir) == []
+    assert differences(undisturbed.dir, resume(run_killed("classifier", safe_points, **more)).dir) == []
 
 
 @pytest.mark.slow

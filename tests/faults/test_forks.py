@@ -19,14 +19,14 @@ from lab.runs.folder import FORK
 from lab.runs.summary import Summary, read_summary
 from lab.saving.checkpoint import load
 from lab.saving.saver import rolling
-from tests.faults.harness import Killed, killing, lab_command, run_undisturbed
+from tests.faults.harness import Killed, copy_of_undisturbed, killing, lab_command
 
 CONSTANT = {"trainer.schedule.kind": "constant", "trainer.schedule.warmup": 0.0, "trainer.log_every": 1}
 
 
 @pytest.fixture
 def parent() -> Summary:
-    return run_undisturbed("classifier", **CONSTANT)
+    return copy_of_undisturbed("classifier", **CONSTANT)
 
 
 def optimizer_of(run: Summary) -> dict[str, Any]:
@@ -100,7 +100,7 @@ def test_what_does_not_fit_is_refused(parent: Summary, change: dict[str, Any], s
     ],
 )
 def test_what_does_not_fit_an_agent_is_refused(change: dict[str, Any]) -> None:
-    parent = run_undisturbed("dqn")
+    parent = copy_of_undisturbed("dqn")
     with pytest.raises(ConfigError, match=r"does not fit the settings|can be made smaller, not larger"):
         resume(parent.dir, {"total_timesteps": 4000, **change}, force=True)
     assert list(parent.dir.parent.iterdir()) == [parent.dir]
@@ -212,7 +212,7 @@ def test_run_is_on_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
             return {entry.name: entry.inode() for entry in entries if entry.name != ".lock"}
 
     monkeypatch.setattr(os, "fsync", fsync)
-    parent = run_undisturbed("classifier")
+    parent = copy_of_undisturbed("classifier")
     fork = resume(parent.dir, {"trainer.max_epochs": 4})
     for run in (parent, fork):
         files = [path for path in run.dir.rglob("*") if path.is_file() and path.name != ".lock"]

@@ -24,6 +24,7 @@ from lab.runs.summary import local_runs, read_summary
 from lab.tracking import read_journal
 from lab.tracking.sync import SyncError, sync, unsent
 from tests.faults.harness import (
+    copy_of_undisturbed,
     differences,
     lab_command,
     lab_process,
@@ -98,7 +99,7 @@ def wandb_processes(of: int) -> list[int]:
 def test_wandb_dying_later_changes_nothing() -> None:
     if not Path("/proc/self/task").exists():
         pytest.skip("needs Linux, to find the process that is to die")
-    undisturbed = run_undisturbed("vae")
+    undisturbed = copy_of_undisturbed("vae")
     offline = {**os.environ, "WANDB_MODE": "offline"}
     slow = "import time, lab.saving.saver as s\nreal = s.Saver.safe_point\n"
     slow += "def slow(*a, **k):\n    time.sleep(0.1)\n    real(*a, **k)\ns.Saver.safe_point = slow\n"

@@ -22,7 +22,7 @@ from lab.data.resumable import ResumableBatches
 from lab.errors import DataWorkerError, OutOfMemoryError
 from lab.resuming import resume
 from lab.runs.summary import local_runs
-from tests.faults.harness import differences, run_undisturbed, settings
+from tests.faults.harness import copy_of_undisturbed, differences, settings
 
 
 class Deadly(Dataset[Any]):
@@ -85,7 +85,7 @@ def test_killed_data_worker_is_reported() -> None:
 
 @pytest.mark.fault(17)
 def test_out_of_memory_can_resume(monkeypatch: pytest.MonkeyPatch) -> None:
-    undisturbed = run_undisturbed("vae")
+    undisturbed = copy_of_undisturbed("vae")
     real, calls = VAE.losses, 0
 
     def greedy(self: VAE, batch: Batch) -> dict[str, torch.Tensor]:

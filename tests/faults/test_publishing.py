@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -25,6 +24,8 @@ from lab.system.signals import Stop
 from tests.faults.harness import (
     SLOW,
     checkpoints,
+    copy_of_killed,
+    copy_of_undisturbed,
     differences,
     kill,
     lab_command,
@@ -104,12 +105,12 @@ def _forked(step: int) -> int:
 @pytest.mark.fault(5)
 def test_full_disk_keeps_last_checkpoint() -> None:
     """A limit on the size of files stands for a full disk: the segments of the replay fit, the state does not."""
-    undisturbed = run_undisturbed("vae")
-    folder = run_killed("vae", 5)
+    undisturbed = copy_of_undisturbed("vae")
+    folder = copy_of_killed("vae", 5)
     size = checkpoints(folder)[0].joinpath("state.safetensors").stat().st_size
-    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, size // 2))  # noqa: E731
+    limit = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({size // 2}, {size // 2}))"
     before = [path.name for path in checkpoints(folder)]
-    code, said = lab_command(["resume", str(folder)], preexec_fn=limit)
+    code, said = lab_command(["resume", str(folder)], limit)
     assert code == 1, said
     assert "cannot write the checkpoint" in said
     assert "File too large; the last checkpoint, at step" in said
@@ -124,7 +125,7 @@ def test_unwritable_folder_is_refused(capsys: pytest.CaptureFixture[str]) -> Non
     Path("file").write_text("")
     assert main(["run", *words("vae"), "--runs-dir", "file"]) == 2
     assert "cannot write to the runs folder" in capsys.readouterr().err
-    folder = run_killed("vae", 5)
+    folder = copy_of_killed("vae", 5)
     capsys.readouterr()
     for path in (folder, *folder.rglob("*")):
         path.chmod(0o555 if path.is_dir() else 0o444)
@@ -168,7 +169,7 @@ def undamaged(tmp_path: Path) -> tuple[Path, Path]:
 
 @pytest.mark.fault(8)
 def test_damaged_replay_is_noticed(capsys: pytest.CaptureFixture[str]) -> None:
-    undisturbed, folder = run_undisturbed("dqn"), run_killed("dqn", 6)
+    undisturbed, folder = copy_of_undisturbed("dqn"), copy_of_killed("dqn", 6)
     damage(sorted((folder / "checkpoints" / "segments").iterdir())[-1], "bit flipped")
     assert differences(undisturbed.dir, resume(folder).dir) == []
     assert "is damaged" in capsys.readouterr().err
@@ -187,14 +188,14 @@ def test_no_valid_checkpoint_is_refused(capsys: pytest.CaptureFixture[str], unda
 
 @pytest.mark.fault(9)
 def test_shortened_journal_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    folder = run_killed("vae", 9)
+    folder = copy_of_killed("vae", 9)
     (folder / "metrics.jsonl").write_bytes(b"")
     assert main(["resume", str(folder)]) == 5
     assert "has lost rows that were written before step-0000000008" in capsys.readouterr().err
 
 
 def test_copied_checkpoint_is_ignored() -> None:
-    undisturbed, folder = run_undisturbed("classifier"), run_killed("classifier", 9)
+    undisturbed, folder = copy_of_undisturbed("classifier"), copy_of_killed("classifier", 9)
     newest = rolling(folder / "checkpoints")[0]
     shutil.copytree(newest, newest.with_name(newest.name + ".bak"))
     assert differences(undisturbed.dir, resume(folder).dir) == []
@@ -203,7 +204,7 @@ def test_copied_checkpoint_is_ignored() -> None:
 
 def test_leftovers_are_removed() -> None:
     """A kill inside a write leaves a temporary file beside what is written; not every one of these is written again."""
-    undisturbed, folder = run_undisturbed("classifier"), run_killed("classifier", 9)
+    undisturbed, folder = copy_of_undisturbed("classifier"), copy_of_killed("classifier", 9)
     for name in (".config.yaml.part", ".summary.json.part"):
         (folder / name).write_bytes(b"half of it")
     (folder / "checkpoints" / "final.tmp").mkdir()

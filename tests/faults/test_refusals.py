@@ -13,7 +13,7 @@ import yaml
 from lab.cli.main import main
 from lab.resuming import resume
 from lab.runs.summary import read_summary, versions
-from tests.faults.harness import differences, lab_command, run_killed, run_undisturbed
+from tests.faults.harness import copy_of_killed, copy_of_undisturbed, differences, lab_command, run_killed
 
 FAST = ["--fast-dev-run", "--data.name=digits"]
 
@@ -78,7 +78,7 @@ def test_bad_input_exits_2(words: list[str], capsys: pytest.CaptureFixture[str])
 
 @pytest.mark.fault(10)
 def test_other_config_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    folder = run_killed("vae", 5)
+    folder = copy_of_killed("vae", 5)
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     capsys.readouterr()
     assert main(["resume", str(folder), "--model.latent_dim=20", "--trainer.max_epochs=9"]) == 2
@@ -104,7 +104,7 @@ def test_other_config_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
 def test_other_version_is_refused(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    undisturbed, folder = run_undisturbed("classifier"), run_killed("classifier", 5)
+    undisturbed, folder = copy_of_undisturbed("classifier"), copy_of_killed("classifier", 5)
     real = versions()
     monkeypatch.setattr("lab.saving.surroundings.versions", lambda: real | {name: value})
     assert main(["resume", str(folder)]) == 2
@@ -141,7 +141,7 @@ def test_other_threads_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
 def test_unfitting_forced_settings_are_refused(
     kind: str, word: str, code: int, sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = run_killed(kind, 11 if kind == "dqn" else 5)
+    folder = copy_of_killed(kind, 11 if kind == "dqn" else 5)
     if word.startswith("--env"):
         word += " --agent.batch_size=128"
     assert main(["resume", str(folder), *word.split(), "--force"]) == code

@@ -16,12 +16,20 @@ from lab.resuming import resume
 from lab.runs.summary import read_summary
 from lab.saving.checkpoint import load as load_checkpoint
 from lab.saving.saver import rolling
-from tests.faults.harness import differences, lab_command, run_killed, run_undisturbed, words
+from tests.faults.harness import (
+    copy_of_killed,
+    copy_of_undisturbed,
+    differences,
+    lab_command,
+    run_killed,
+    run_undisturbed,
+    words,
+)
 
 
 @pytest.mark.parametrize(("kind", "longer"), [("dqn", {"total_timesteps": 4000}), ("vae", {"trainer.max_epochs": 4})])
 def test_longer_run_is_a_fork(kind: str, longer: dict[str, Any]) -> None:
-    parent = run_undisturbed(kind)
+    parent = copy_of_undisturbed(kind)
     before = {path: path.read_bytes() for path in parent.dir.rglob("*") if path.is_file()}
     fork = resume(parent.dir, longer)
     assert {path: path.read_bytes() for path in parent.dir.rglob("*") if path.is_file()} == before
@@ -51,15 +59,15 @@ def test_newest_unfinished_is_default(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_killed_before_first_checkpoint(capsys: pytest.CaptureFixture[str]) -> None:
-    undisturbed = run_undisturbed("vae")
-    folder = run_killed("vae", 2)
+    undisturbed = copy_of_undisturbed("vae")
+    folder = copy_of_killed("vae", 2)
     assert rolling(folder / "checkpoints") == []
     assert differences(undisturbed.dir, resume(folder).dir) == []
     assert "it starts again in the same folder" in capsys.readouterr().err
 
 
 def test_two_checkpoints_are_kept() -> None:
-    run = run_undisturbed("dqn")
+    run = copy_of_undisturbed("dqn")
     kept = [path.name for path in rolling(run.dir / "checkpoints")]
     assert kept == ["step-0000003072", "step-0000002560"]
     segments = sorted(path.name for path in (run.dir / "checkpoints" / "segments").iterdir())
@@ -78,7 +86,7 @@ def test_python_resumes_like_command(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_other_number_of_copies_is_refused() -> None:
-    parent = run_undisturbed("ppo")
+    parent = copy_of_undisturbed("ppo")
     before = sorted(parent.dir.parent.iterdir())
     copies = len(load_checkpoint(next(parent.dir.glob("checkpoints/step-*"))).state["agent"]["environments"]["rewards"])
     more = {"total_timesteps": 4096, "env.num_envs": 2 * copies}

@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import chdir, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from lab.encoders.files import load_encoder
 from lab.errors import ConfigError, LabError
 from lab.job import prepare
 from lab.tracking.sync import sync
-from tests.faults.harness import SLOW, run_killed, run_undisturbed
+from tests.faults.harness import SLOW, copy_of_killed, lab_command, run_killed, run_undisturbed
 from tests.support.recorded import recorded
 
 CANARY = "canary"
@@ -128,7 +128,7 @@ SHELL = {"class_path": "subprocess.Popen", "init_args": {"args": f"touch {CANARY
 )
 def test_config_calls_no_foreign_code(where: str, what: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Files in the run's folder are not imported either, even if it is the working directory."""
-    folder = run_killed("vae", 5).absolute()
+    folder = copy_of_killed("vae", 5).absolute()
     config = plant(yaml.safe_load((folder / "config.yaml").read_text()), where, what)
     text = yaml.safe_dump(config).replace("'!!python", "!!python").replace("''", "'").replace("]'", "]")
     (folder / "config.yaml").write_text(text)
@@ -141,7 +141,7 @@ def test_config_calls_no_foreign_code(where: str, what: Any, monkeypatch: pytest
 def test_run_folder_is_not_importable() -> None:
     """Python itself would import from any folder below the working directory."""
     received = Path("theirs").absolute()
-    shutil.copytree(run_killed("vae", 5), received)
+    shutil.copytree(copy_of_killed("vae", 5), received)
     (received / "evil.py").write_text(f"import os\nos.system('touch {CANARY}')\nclass X: pass\n")
     config = yaml.safe_load((received / "config.yaml").read_text())
     for where, what in (("model", {"class_path": "theirs.evil.X"}), ("model.init_args.encoder", "theirs.evil.X")):
@@ -153,19 +153,20 @@ def test_run_folder_is_not_importable() -> None:
 
 
 def test_environment_id_imports_no_run() -> None:
-    folder = run_killed("ppo", 3).absolute()
+    folder = copy_of_killed("ppo", 3).absolute()
     config = yaml.safe_load((folder / "config.yaml").read_text())
     (folder / "config.yaml").write_text(yaml.safe_dump(plant(config, "env.id", "evil:CartPole-v1")))
     (folder / "evil.py").write_text(f"import os\nos.system('touch {CANARY}')\n")
-    script = "from lab.cli.main import entry; import sys; sys.path.remove(''); entry()"  # as the command `lab` begins
-    for words in (["resume", ".", "--force"], ["eval", "."]):
-        done = subprocess.run([sys.executable, "-c", script, *words], cwd=folder, capture_output=True, text=True)
-        assert done.returncode in (2, 5), done.stderr
-    assert not list(Path.cwd().rglob(CANARY))
+    here = Path.cwd()
+    with chdir(folder):
+        for words in (["resume", ".", "--force"], ["eval", "."]):
+            code, said = lab_command(words)
+            assert code in (2, 5), said
+    assert not list(here.rglob(CANARY))
 
 
 def test_plain_values_stay_plain() -> None:
-    folder = run_killed("ppo", 3).absolute()
+    folder = copy_of_killed("ppo", 3).absolute()
     config = yaml.safe_load((folder / "config.yaml").read_text())
     (folder / "config.yaml").write_text(yaml.safe_dump(plant(config, "env.kwargs", {"x": SHELL})))
     poke(folder)
@@ -173,7 +174,7 @@ def test_plain_values_stay_plain() -> None:
 
 def test_checkpoint_stays_in_folder() -> None:
     """A segment that a manifest names elsewhere is searched for in the run's own folder only."""
-    folder = run_killed("dqn", 6)
+    folder = copy_of_killed("dqn", 6)
     (newest, *_) = sorted((folder / "checkpoints").glob("step-*"), reverse=True)
     manifest = newest / "manifest.json"
     secret = Path("secret.safetensors").absolute()

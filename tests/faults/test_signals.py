@@ -15,7 +15,7 @@ import pytest
 
 from lab.resuming import resume
 from lab.runs.summary import read_summary
-from tests.faults.harness import SLOW, differences, lab_process, run_undisturbed, wait_for, words
+from tests.faults.harness import SLOW, copy_of_undisturbed, differences, lab_process, run_undisturbed, wait_for, words
 
 SLOWED = """
 import time, lab.saving.saver as s
@@ -133,7 +133,7 @@ def test_late_safe_point_keeps_checkpoint() -> None:
     record = read_summary(folder)
     assert record.resume["checkpoint"] == 8
     assert record.resume["steps_after_it"] == 1, "one step was done after it, and the next was not finished"
-    assert differences(run_undisturbed("vae").dir, resume(folder).dir) == []
+    assert differences(copy_of_undisturbed("vae").dir, resume(folder).dir) == []
 
 
 @pytest.mark.fault(3)
@@ -177,7 +177,7 @@ def test_evaluation_is_interrupted() -> None:
         process.kill()
         process.communicate()
     (folder,) = Path("runs").glob("*/*")
-    assert differences(run_undisturbed("vae").dir, resume(folder).dir) == []
+    assert differences(copy_of_undisturbed("vae").dir, resume(folder).dir) == []
 
 
 @pytest.mark.fault(25)

@@ -1,12 +1,13 @@
 """Every shipped experiment keeps its contract. The experiments are found by glob, and none is named here.
 
 Few experiments, in which every class occurs that a config names, run from end to end and are evaluated again; some of
-them are killed and resumed. The others are built and take a step or two. What is tested is what a kind promises: an
-encoder, pictures or baselines are not owed.
+them are killed and resumed. `make test` does that with a part of them, and `make faults` with all. All others are built
+and take a step or two. What is tested is what a kind promises: an encoder, pictures or baselines are not owed.
 """
 
 from __future__ import annotations
 
+import ast
 import json
 import math
 from collections import Counter
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
 import lab
@@ -28,6 +30,7 @@ from lab.experiment import Experiment, RunContext
 from lab.job import Job, prepare
 from lab.resuming import resume
 from lab.runs.artifacts import artifact_at
+from lab.runs.select import flat
 from lab.runs.summary import Summary
 from lab.tracking import Trackers, read_journal
 from tests.faults.harness import Killed, differences, killing
@@ -35,8 +38,14 @@ from tests.house.small import one_of_each_kind, small
 
 NAMES = list(shipped())
 ONE_OF_A_KIND = one_of_each_kind()
-KILLED = ONE_OF_A_KIND[::3]
-"""Those that are killed and resumed here; `make faults` kills all of them."""
+SOME = ONE_OF_A_KIND[::3]
+"""Those that run from end to end in `make test`."""
+KILLED = SOME[::2]
+"""Those that are killed and resumed in `make test`."""
+KINDS = [pytest.param(name, marks=() if name in SOME else pytest.mark.slow) for name in ONE_OF_A_KIND]
+ROOT = Path(lab.__file__).parents[1]
+UNIMPORTED = {"listing.py": {"env.id"}}
+"""`lab list` reads what an experiment is about without importing its classes, which would take seconds."""
 VERDICTS = ("not-comparable", "none")
 """Of a run this short."""
 
@@ -72,7 +81,9 @@ def test_names_are_unique() -> None:
 def test_config_is_complete(name: str) -> None:
     """It opens with its command, describes itself, and says where each figure that it is measured against is from."""
     assert shipped()[name].read_text(encoding="utf-8").startswith(f"# lab run {name}\n# ")
-    common = loaded(name).common
+    config = loaded(name)
+    assert not texts_of_lab() & settings_of_family(config), "`lab` names a family's setting"
+    common = config.common
     assert common.name == name
     assert common.description
     for measure in (common.reference, common.target):
@@ -80,14 +91,36 @@ def test_config_is_complete(name: str) -> None:
             assert getattr(measure, field.name) != "", f"{field.name} is empty"
 
 
-@pytest.mark.parametrize("name", ONE_OF_A_KIND)
+def settings_of_family(config: Config) -> set[str]:
+    """The dotted names of the settings that no experiment of another family has."""
+    own = {"trainer", "data", "checkpoint", "reference", "target"}
+    return {name for name in flat(config.as_dict()) if "." in name and name.partition(".")[0] not in own}
+
+
+@cache
+def texts_of_lab() -> set[str]:
+    """Every text in `lab`, docstrings aside."""
+    found: set[str] = set()
+    for path in sorted((ROOT / "lab").rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        texts = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in prose)
+        found |= {text for text in texts if isinstance(text, str)} - UNIMPORTED.get(path.name, set())
+    return found
+
+
+def test_settings_of_a_family_are_found() -> None:
+    assert "evaluation.episodes" in settings_of_family(loaded("ppo-cartpole"))
+
+
+@pytest.mark.parametrize("name", KINDS)
 def test_resolved_config_repeats_itself(name: str) -> None:
     resolved = loaded(name).as_dict()
     Path("again.yaml").write_text(yaml.safe_dump(resolved))
     assert load("again.yaml").as_dict() == resolved
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in ONE_OF_A_KIND])
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in SOME])
 def test_takes_two_steps(name: str) -> None:
     with extras_may_lack():
         job = prepare(load(name, small(name)), fast_dev_run=True)
@@ -99,7 +132,7 @@ def test_takes_two_steps(name: str) -> None:
         assert turn(0).steps >= 1
 
 
-@pytest.mark.parametrize("name", ONE_OF_A_KIND)
+@pytest.mark.parametrize("name", KINDS)
 def test_runs_end_to_end(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     run = run_small(name)
     assert "could not be" not in capsys.readouterr().err, "pictures or baselines failed"
@@ -147,18 +180,19 @@ def check_repetition(run: Summary) -> None:
         assert resumed.resume["reason"]
 
 
-@pytest.mark.parametrize("name", KILLED[::2])
+@pytest.mark.parametrize("name", KILLED)
 def test_seed_decides_weights(name: str) -> None:
     with extras_may_lack():
         one, same, other = (
             weights(prepare(load(name, small(name) | {"seed": seed}), fast_dev_run=True)) for seed in (1, 1, 2)
         )
-    assert one == same
-    assert one != other
+    assert one.keys() == same.keys() == other.keys()
+    assert all(torch.equal(value, same[name]) for name, value in one.items())
+    assert not all(torch.equal(value, other[name]) for name, value in one.items())
 
 
-def weights(job: Job) -> dict[str, Any]:
-    return {name: value.tolist() for name, value in job.experiment.states()["final"].items()}
+def weights(job: Job) -> dict[str, torch.Tensor]:
+    return {name: torch.as_tensor(value) for name, value in job.experiment.states()["final"].items()}
 
 
 def contents(folder: Path) -> dict[Path, tuple[int, int]]:

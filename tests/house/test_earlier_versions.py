@@ -184,7 +184,13 @@ def test_report_check_finds_killed_run(copied: Path, capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.parametrize(
-    ("run", "part"), [(run, ".") for run in FINISHED] + [(run, "encoder") for run in ONE_OF_A_FAMILY], ids=named
+    ("run", "part"),
+    [
+        *(pytest.param(run, ".", marks=() if run in ONE_OF_A_FAMILY else pytest.mark.slow) for run in FINISHED),
+        *((run, "encoder") for run in ONE_OF_A_FAMILY[:1]),
+        *(pytest.param(run, "encoder", marks=pytest.mark.slow) for run in ONE_OF_A_FAMILY[1:]),
+    ],
+    ids=named,
 )
 def test_encoder_is_lent(run: Path, part: str, copied: Path) -> None:
     """Its path is that of the run, or of the folder in it which held the encoder at the time."""

@@ -31,7 +31,7 @@ from lab.runs.folder import locked
 from lab.runs.select import Run, choose
 from lab.runs.summary import Summary, versions
 from lab.system.randomness import derived_seed
-from tests.faults.harness import run_killed, settings
+from tests.faults.harness import copy_of_killed, settings
 
 REFERENCE: dict[str, Any] = {"metric": "eval/return_mean", "value": 100.0, "direction": "max", "tolerance": 0.0, "n": 1}
 GIT = {"commit": "a" * 40, "dirty": False}
@@ -770,7 +770,7 @@ def test_real_runs_are_reviewed() -> None:
     """A run that was killed and resumed, two more seeds, and an environment that ignores its seed."""
     if "Forgetful-v0" not in gym.registry:
         gym.register("Forgetful-v0", lambda **settings: Forgetful())
-    folder = run_killed("ppo", 2)
+    folder = copy_of_killed("ppo", 2)
     assert "unfinished" in {finding.kind for finding in review(choose([], Path("killed")))}
     assert resume(folder).resume["sessions"] == 2
     name, overrides = settings("ppo")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,14 +17,10 @@ from lab.runs.designs import budget, design, differing, kind, repeat
 from lab.runs.groups import by_fields, by_kind
 from lab.runs.select import Run, choose, flat
 from lab.runs.summary import read_summary
-from tests.house.small import one_of_each_kind
 from tests.support.recorded import recorded
 
 ROOT = Path(lab.__file__).parents[1]
-UNIMPORTED = {"listing.py": {"env.id"}}
-"""`lab list` reads what an experiment is about without importing its classes, which would take seconds."""
 FORMER = [path.parent for path in sorted((ROOT / "tests" / "fixtures").glob("*/*/*/summary.json"))]
-LAB = sorted((ROOT / "lab").rglob("*.py"))
 
 
 @dataclass(frozen=True)
@@ -76,22 +71,6 @@ def test_former_roles_are_still_declared(name: str) -> None:
     for role, names in vars(before).items():
         known = {one for one in names if any(key == one or key.startswith(f"{one}.") for key in settings)}
         assert known <= {*vars(now)[role]}, role
-
-
-def test_lab_names_no_family_setting() -> None:
-    """No text in `lab`, docstrings aside, is the dotted name of a family's setting."""
-    theirs: set[str] = set()
-    own = {"trainer", "data", "checkpoint", "reference", "target"}
-    for name in one_of_each_kind():
-        settings = flat(load(name).as_dict())
-        theirs |= {setting for setting in settings if "." in setting and setting.partition(".")[0] not in own}
-    assert "evaluation.episodes" in theirs
-    for path in LAB:
-        tree = ast.parse(path.read_text())
-        prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-        texts = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in prose]
-        named = {text.value for text in texts if isinstance(text.value, str)} & theirs
-        assert not named - UNIMPORTED.get(path.name, set()), f"{path.name} names {named}"
 
 
 CONFIG = {

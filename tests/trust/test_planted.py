@@ -32,7 +32,7 @@ from lab.statistics import spread
 from lab.system.files import print_of, write_json
 from lab.tracking.journal import cut_journal, read_in_order
 from lab.tracking.sync import sync
-from tests.faults.harness import SLOW, run_killed
+from tests.faults.harness import SLOW, copy_of_killed
 from tests.support.recorded import recorded
 
 CANARY, VICTIM = Path("canary"), Path("victim.txt")
@@ -221,7 +221,7 @@ def test_damaged_journals_are_said_in_a_sentence(name: str, content: bytes) -> N
 
 def test_checkpoint_of_a_stranger_is_not_believed() -> None:
     """A resume reads how long the journal was, which settings were trained with, and the parts of the loop's state."""
-    folder = run_killed("ppo", 3).absolute()
+    folder = copy_of_killed("ppo", 3).absolute()
     newest = sorted((folder / "checkpoints").glob("step-*"))[-1]
     described = json.loads((newest / "meta.json").read_text())
     manifest = json.loads((newest / "manifest.json").read_text())

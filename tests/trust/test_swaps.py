@@ -33,7 +33,7 @@ from lab.system.opening import read_plain
 from lab.system.signals import Stop
 from lab.tracking import wandb as following
 from lab.tracking.journal import Journal
-from tests.faults.harness import run_killed
+from tests.faults.harness import copy_of_killed
 from tests.support.recorded import medium, picture, recorded
 from tests.support.toys import Maker
 
@@ -277,7 +277,7 @@ def test_evaluation_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_fork_of_a_strangers_run_is_made_behind_no_link(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAB_KEY_FILE", os.path.abspath("theirs"))
-    folder = run_killed("ppo", 3).absolute()
+    folder = copy_of_killed("ppo", 3).absolute()
     monkeypatch.setenv("LAB_KEY_FILE", os.path.abspath("mine"))
     Path("thesis").mkdir()
     (folder.parent.parent / "linked").symlink_to(Path("thesis").absolute())
@@ -291,7 +291,7 @@ def test_folder_that_becomes_a_link_is_not_cut_back(name: str, monkeypatch: pyte
     """It is exchanged after the checkpoint in it was read."""
     import lab.resuming
 
-    folder, victim = run_killed("ppo", 3).absolute(), Path("victim").absolute()
+    folder, victim = copy_of_killed("ppo", 3).absolute(), Path("victim").absolute()
     shutil.copytree(folder, victim)
     held = {path: path.read_bytes() for path in victim.rglob("*") if path.is_file()}
 
@@ -333,7 +333,7 @@ def test_film_empties_no_other_file(tmp_path: Path) -> None:
 
 def test_resume_changes_nothing_under_another_name() -> None:
     """All files of a run have other names, as in a backup of hard links."""
-    folder = run_killed("vae", 5).absolute()
+    folder = copy_of_killed("vae", 5).absolute()
     for path in [path for path in folder.rglob("*") if path.is_file()]:
         copy = Path("backup") / path.relative_to(folder)
         copy.parent.mkdir(parents=True, exist_ok=True)

@@ -43,6 +43,7 @@ def test_gan_losses_at_known_points() -> None:
     )
 
 
+@pytest.mark.slow
 def test_gan_learns_digits() -> None:
     """The judge finds one or two classes among the samples of the first steps."""
     run = lab.run("gan-mnist", SMALL_GAN | {"trainer.max_epochs": 8}, runs_dir="runs")

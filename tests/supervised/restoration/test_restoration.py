@@ -47,7 +47,10 @@ def test_median_agrees_with_scipy() -> None:
 
 @pytest.mark.parametrize(
     ("name", "settings"),
-    [("superres-mnist", {"model.filters": 8, "model.blocks": 1}), ("denoise-mnist", {"model.widths": [8, 16]})],
+    [
+        ("superres-mnist", {"model.filters": 8, "model.blocks": 1}),
+        pytest.param("denoise-mnist", {"model.widths": [8, 16]}, marks=pytest.mark.slow),
+    ],
 )
 def test_network_beats_simple_ways(name: str, settings: dict[str, Any]) -> None:
     run = lab.run(name, DIGITS | settings, runs_dir="runs")
