@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lab.finders.matplotlib_rc import hide_matplotlibrc
+from lab.finders.torchmetrics_light import make_torchmetrics_light
 from lab.system.lazy import lazily
 
 if TYPE_CHECKING:
@@ -34,4 +35,5 @@ __getattr__, __dir__ = lazily(
     },
 )
 
+make_torchmetrics_light()
 hide_matplotlibrc()  # here, or a library that the lab imports would bring matplotlib before
