@@ -83,7 +83,7 @@ class AgentExperiment(Experiment):
         self.notes = self.env.notes()
         plan = self.env.plan()
         self.vectorization, self.method, self._inexact = plan
-        environments = self.env.make_vec(seed, plan)
+        environments = self.env.make_vec(seed, plan, device)
         self.agent: Agent = self.agent_factory(environments, seed, device)
         self.best_state: State = {}
         if fast_dev_run:

@@ -77,9 +77,13 @@ def other_vectorizations(settings: EnvSettings, current: str) -> list[Alternativ
         if current != "native":
             replace(settings, vectorization="native").plan()  # which says whether there is one
             found.append(Alternative("env.vectorization=native", "the episodes begin from other seeds"))
+    with suppress(ConfigError):
+        if current != "tensors":
+            replace(settings, vectorization="tensors").plan()
+            found.append(Alternative("env.vectorization=tensors", "the episodes begin from other seeds"))
     for way in ("async", "sync"):
         if way != current and (way == "sync" or settings.num_envs > 1):
-            remark = "the episodes begin from other seeds" if current == "native" else ""
+            remark = "the episodes begin from other seeds" if current in ("native", "tensors") else ""
             found.append(Alternative(f"env.vectorization={way}", remark))
     return found
 

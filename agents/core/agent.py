@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.policies import BasePolicy
@@ -69,9 +70,12 @@ class Agent(BaseAlgorithm):
             place=lambda: f"the update after step {self.num_timesteps:,}",
         )
 
-    def accelerate(self, function: Function, what: str = "choice of actions") -> Captured:
-        """Return a function of the policy's networks that is repeated without Python where that is possible."""
-        return Captured(function, self.policy, self.device, self.capture, packages=self.packages, what=what)
+    def accelerate(
+        self, function: Function, what: str = "choice of actions", changed: Callable[[], Sequence[Tensor]] = tuple
+    ) -> Captured:
+        """Return a function of the policy's networks, which may change other tensors, that is repeated without Python
+        where that is possible."""
+        return Captured(function, self.policy, self.device, self.capture, changed, self.packages, what)
 
     def _excluded_save_params(self) -> list[str]:
         names = [name for name, value in vars(self).items() if isinstance(value, Captured | Descent | Packages)]
@@ -154,6 +158,11 @@ class Agent(BaseAlgorithm):
             self.replay.cut_off()
         if self.reward_scale is not None:
             self.reward_scale.returns[:] = 0.0
+
+    def allowed(self, actions: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Return actions within the bounds of their space, which a normal distribution does not know."""
+        space = self.action_space
+        return np.clip(actions, space.low, space.high) if isinstance(space, spaces.Box) else actions
 
     def told(self, callback: BaseCallback, steps: Steps) -> bool:
         """Pass a step to the callbacks, and finished episodes to SB3's records. Return False if training is to end."""

@@ -8,7 +8,6 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from gymnasium import spaces
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
@@ -18,6 +17,8 @@ from agents.acceleration.captured import Capture
 from agents.acceleration.eager_adam import EagerAdam
 from agents.buffers.rollout import CutOff, Rollout, Transitions
 from agents.core.agent import Agent, evaluating
+from agents.core.rolling import Rolling
+from agents.environments.native import TensorEnvs
 from agents.environments.vector import Environments
 from agents.networks.actor_critic import ActorCritic
 from agents.networks.extractor import EncoderExtractor, RecurrentState, running_norm
@@ -90,6 +91,7 @@ class OnPolicy(Agent, OnPolicyAlgorithm):
         self.memory = tuple(part.to(self.device) for part in self.policy.initial_memory(env.num_envs))
         self.choose = self.accelerate(self._choose)
         self.choose.wished &= not (self.recurrent or self.use_sde)  # gSDE keeps noise outside of the policy's tensors
+        self.rolling = Rolling(self) if isinstance(env, TensorEnvs) and not (self.recurrent or self.use_sde) else None
         for inner in (self.policy.pi_features_extractor.encoder, self.policy.vf_features_extractor.encoder):
             if inner.pretrained and ortho_init:
                 inner.load_state_dict(encoder(inner.spec).state_dict())
@@ -121,13 +123,14 @@ class OnPolicy(Agent, OnPolicyAlgorithm):
         """Fill the rollout with `n_rollout_steps` steps of every environment. False when a callback ends training."""
         assert isinstance(env, Environments)
         policy, rollout, clock = self.policy, self.rollout_buffer, self.stopwatch
+        if self.rolling is not None:
+            return self.rolling.collect(callback, n_rollout_steps)
         policy.set_training_mode(False)
         callback.on_rollout_start()
         self.choose.renew()
         policy.distribution.resample(env.num_envs)
         rollout.memory = self.memory
         cut_off: list[CutOff] = []
-        clip = (self.action_space.low, self.action_space.high) if isinstance(self.action_space, spaces.Box) else None
         seen: list[tuple[Tensor, ...]] = []  # stacked once, which is faster than writing each step to its place
         clock.start()
         with torch.no_grad():
@@ -144,7 +147,7 @@ class OnPolicy(Agent, OnPolicyAlgorithm):
                 actions = seen[-1][0].cpu().numpy()
                 rollout.starts[t] = self._last_episode_starts
                 clock.lap("inference")
-                steps = env.advance(actions if clip is None else np.clip(actions, *clip))
+                steps = env.advance(self.allowed(actions))
                 rollout.rewards[t] = steps.rewards
                 if steps.last is not None and (rows := np.flatnonzero(steps.truncated & ~steps.terminated)).size:
                     last = each(lambda x, rows=rows: x[rows].copy(), steps.last)
@@ -209,9 +212,7 @@ class OnPolicy(Agent, OnPolicyAlgorithm):
         evaluating(self.policy)
         chosen, memory = self.policy.act(to_device(observations, self.device), memory, starts)
         actions = chosen.cpu().numpy()
-        if isinstance(self.action_space, spaces.Box):
-            actions = np.clip(actions, self.action_space.low, self.action_space.high)
-        return actions, memory if self.recurrent else None
+        return self.allowed(actions), memory if self.recurrent else None
 
     def predict(
         self,
@@ -237,8 +238,7 @@ class OnPolicy(Agent, OnPolicyAlgorithm):
                 distribution.resample(rows)
             chosen = distribution.mode(outputs) if deterministic else distribution.sample(outputs, latent)
         actions = chosen.cpu().numpy().reshape(-1, *(self.action_space.shape or ()))
-        if isinstance(self.action_space, spaces.Box):
-            actions = np.clip(actions, self.action_space.low, self.action_space.high)
+        actions = self.allowed(actions)
         return actions if vectorized else actions[0], tuple(part.cpu().numpy() for part in memory)
 
     @property

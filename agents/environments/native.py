@@ -26,8 +26,8 @@ from lab.system.randomness import derived_seed
 SAME_STEP = {"gymnasium.envs.classic_control.cartpole:CartPoleVectorEnv": CartPoleVector}
 """Vector environments of Gymnasium, which need an extra step for each reset, and ours that replace them."""
 
-MakeVector = Callable[[int], VectorEnv[Any, Any, Any]]
-"""Makes a vector environment of so many copies."""
+MakeVector = Callable[..., VectorEnv[Any, Any, Any]]
+"""Makes a vector environment of so many copies, that of `tensor_maker` on a given `device`."""
 
 
 class NativeEnvs(Environments):
@@ -91,6 +91,17 @@ class NativeEnvs(Environments):
         return [False] * len(list(self._get_indices(indices)))
 
 
+class TensorEnvs(NativeEnvs):
+    """Environments as functions of tensors, on the agent's device: a program steps them together with the policy."""
+
+    env: TensorVector
+
+    def follow(self, steps: Steps) -> None:
+        """Count a step that a program has taken."""
+        self.steps += 1
+        self._account(steps)
+
+
 def native_maker(id: str, spec: EnvSpec | None, kwargs: Mapping[str, Any], *, registered: bool) -> MakeVector | None:
     """Return what makes the vector environment of an id: the one that is registered, or else, unless `registered`, the
     lab's own in tensors. None where there is none, or none that can be resumed and resets in the same step."""
@@ -98,7 +109,13 @@ def native_maker(id: str, spec: EnvSpec | None, kwargs: Mapping[str, Any], *, re
         return None
     if spec.vector_entry_point is not None and not kwargs and (found := _registered_maker(id, spec)):
         return found
-    env = None if registered else tensor_env(spec, kwargs)
+    return None if registered else tensor_maker(spec, kwargs)
+
+
+def tensor_maker(spec: EnvSpec | None, kwargs: Mapping[str, Any]) -> MakeVector | None:
+    """Return what makes the lab's own vector environment, which is a function of arrays or tensors; None where there is
+    none."""
+    env = tensor_env(spec, kwargs)
     return None if env is None else partial(TensorVector, env)
 
 

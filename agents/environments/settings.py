@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple, cast
 
 import gymnasium as gym
 from gymnasium.wrappers import TimeLimit
@@ -15,7 +15,7 @@ from gymnasium.wrappers import TimeLimit
 from agents.environments.closing import close
 from agents.environments.known import refused_id
 from agents.environments.making import Wrapper, make_env, own_limit
-from agents.environments.native import MakeVector, NativeEnvs, native_maker
+from agents.environments.native import MakeVector, NativeEnvs, TensorEnvs, native_maker, tensor_maker
 from agents.environments.randomness import (
     OwnGenerators,
     SmallSeeds,
@@ -43,7 +43,7 @@ WORTH_AN_ARRAY = 3
 class Plan(NamedTuple):
     """How the copies are stepped, how a resumed run restores them, and why that is inexact, or None."""
 
-    vectorization: Literal["native", "sync", "async"]
+    vectorization: Literal["native", "tensors", "sync", "async"]
     method: Method
     inexact: str | None
 
@@ -64,7 +64,8 @@ class EnvSettings:
             process of its own. `auto` takes the fastest: `native` where one is registered with Gymnasium, else `async`
             where a step takes longer than a message, there are several cores and copies, and the environment is not
             defined in the script or notebook that runs, else `sync`. Acrobot, MountainCar and Pendulum have a `native`
-            that is not registered.
+            that is not registered. `tensors` steps all copies as tensors on the agent's device, in one program with the
+            policy: for CartPole, Acrobot, MountainCar, Pendulum and the lab's Breakout.
         timeout: seconds within which a worker of `async` must answer.
         resume: how a resumed run gets an environment back to where it was; `auto` takes the first that fits of `native`
             (from its own state) and `replay` (of the episode's actions from its seed). `boundary` begins new episodes
@@ -78,7 +79,7 @@ class EnvSettings:
     kwargs: dict[str, Any] = field(default_factory=dict)
     wrappers: Sequence[Wrapper] = ()
     training_wrappers: Sequence[Wrapper] = ()
-    vectorization: Literal["auto", "native", "sync", "async"] = "auto"
+    vectorization: Literal["auto", "native", "tensors", "sync", "async"] = "auto"
     timeout: PositiveFloat = 60.0
     resume: Literal["auto", "native", "replay", "boundary"] = "auto"
 
@@ -96,6 +97,13 @@ class EnvSettings:
 
     def plan(self) -> Plan:
         """Decide how the copies are stepped and restored. Raises EnvironmentFailedError if one fails when tried."""
+        if self.vectorization == "tensors":
+            if self._tensors() is None:
+                raise ConfigError(
+                    f"env.vectorization is tensors, but {self.id} with these kwargs, wrappers and env.resume="
+                    f"{self.resume} is no function of tensors; auto, native, sync or async"
+                )
+            return Plan("tensors", "boundary" if self.resume == "boundary" else "native", None)
         native = self.native_class(registered=self.vectorization != "native")
         if self.vectorization == "native" and native is None:
             raise ConfigError(
@@ -116,11 +124,13 @@ class EnvSettings:
             notice(f"{inexact}: a resumed run begins new ones, and does not end as it would have")
         return Plan(chosen, "boundary" if self.resume == "boundary" else method, inexact)
 
-    def make_vec(self, seed: int, plan: Plan) -> Environments:
-        """Make the training environments: `num_envs` copies that can be restored as planned."""
+    def make_vec(self, seed: int, plan: Plan, device: Any = "cpu") -> Environments:
+        """Make the training environments: `num_envs` copies that can be restored as planned; tensors on `device`."""
+        if plan.vectorization == "tensors":
+            tensors = cast(MakeVector, self._tensors())
+            return TensorEnvs(self.id, tensors(self.num_envs, device=device), seed=seed)
         if plan.vectorization == "native":
-            native = self.native_class(registered=False)
-            assert native is not None
+            native = cast(MakeVector, self.native_class(registered=False))
             return NativeEnvs(self.id, native(self.num_envs), seed=seed)
         makers = [partial(self._make_resumable, seed, copy, plan.method) for copy in range(self.num_envs)]
         if plan.vectorization == "async":
@@ -211,6 +221,10 @@ class EnvSettings:
         if self.wrappers or self.training_wrappers or self.resume == "replay" or (self.kwargs and registered):
             return None
         return native_maker(self.id, self._example().spec, self.kwargs, registered=registered)
+
+    def _tensors(self) -> MakeVector | None:
+        plain = not (self.wrappers or self.training_wrappers or self.resume == "replay")
+        return tensor_maker(self._example().spec, self.kwargs) if plain else None
 
     def _sync_or_async(self) -> Literal["sync", "async"]:
         """Choose by measurement: both give the same run and differ only in speed."""

@@ -90,6 +90,11 @@ class Environments(VecEnv):
         """Step all copies with actions `(N, ...)`. Raises EnvironmentFailedError, also for what is not finite."""
         self.steps += 1
         steps = self._step(actions)
+        self._account(steps)
+        return steps
+
+    def _account(self, steps: Steps) -> None:
+        """Check a step, and count it in the sums over episodes."""
         self.rewards += steps.rewards
         self.lengths += 1
         if steps.last is not None or not self._looks_finite(steps):
@@ -99,7 +104,6 @@ class Environments(VecEnv):
                 self.ended.append(EpisodeResult(float(self.rewards[i]), int(self.lengths[i])))
                 self.rewards[i], self.lengths[i] = 0.0, 0
                 self.episodes[i] += 1
-        return steps
 
     def reset(self) -> VecEnvObs:
         observations = self._reset()

@@ -27,10 +27,10 @@ TENSORS: dict[str, type[TensorEnv]] = {
 """By where `gym.make` finds the environment."""
 
 
-def tensor_env(spec: EnvSpec, kwargs: Mapping[str, Any]) -> TensorEnv | None:
+def tensor_env(spec: EnvSpec | None, kwargs: Mapping[str, Any]) -> TensorEnv | None:
     """Return the environment that `gym.make` would make, as functions of tensors; None where there is none, or none
     that takes these arguments."""
-    if spec.max_episode_steps is None or spec.additional_wrappers:
+    if spec is None or spec.max_episode_steps is None or spec.additional_wrappers:
         return None
     kind = TENSORS.get(str(spec.entry_point))
     settings = {**spec.kwargs, **kwargs}

@@ -739,6 +739,7 @@ def test_runs_with_wrappers_repeat() -> None:
         ({"env.num_envs": 2}, "sync", "native"),
         ({"env.num_envs": 2, "env.vectorization": "native"}, "native", "native"),
         ({"env.num_envs": 8, "env.vectorization": "sync"}, "sync", "native"),
+        ({"env.num_envs": 8, "env.vectorization": "tensors"}, "tensors", "native"),
         ({"env.num_envs": 8, "env.resume": "boundary"}, "native", "boundary"),
         ({"env.num_envs": 8, "env.resume": "replay"}, "sync", "replay"),
         ({"env.num_envs": 8, "env.wrappers": [STACK]}, "sync", "replay"),

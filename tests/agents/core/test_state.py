@@ -45,6 +45,10 @@ def cartpole(kind: Any, name: str = "CartPoleMasked") -> Callable[[], Environmen
     )
 
 
+def tensors() -> Environments:
+    return EnvSettings("CartPole-v1", num_envs=2).make_vec(0, Plan("tensors", "native", None))
+
+
 def remembering(cell: Any) -> Any:
     return partial(Recurrent, cell=cell, width=8)
 
@@ -52,6 +56,7 @@ def remembering(cell: Any) -> Any:
 KINDS: dict[str, tuple[Any, Callable[[], Environments], dict[str, Any]]] = {
     "ppo": (ppo, walks, LINEAR),
     "ppo native": (ppo, cartpole("native"), {"clip_range_vf": 0.2, "target_kl": 0.01}),
+    "ppo tensors": (ppo, tensors, {}),
     "ppo normalised": (ppo, walks, BOTH | {"share_encoder": False}),
     "ppo box": (ppo, identity(BOX), {}),
     "ppo gsde": (ppo, identity(BOX), {"gsde": True, "sde_sample_freq": 5}),

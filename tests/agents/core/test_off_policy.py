@@ -22,7 +22,7 @@ from agents.core.state import agent_state, load_agent_state, load_randomness, lo
 from agents.core.targets import follow
 from agents.environments.vector import Environments
 from lab.encoders.base import Encoder
-from tests.agents.test_state import same, saved
+from tests.agents.core.test_state import same, saved
 from tests.support.tasks import CPU, Identity, mean_return, together, weights
 
 BOX = spaces.Box(np.array([-1, 0], np.float32), np.array([1, 4], np.float32))

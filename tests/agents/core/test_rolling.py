@@ -1,0 +1,79 @@
+"""A rollout by one function of policy and environments is the one that the loop over steps collects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from gymnasium.wrappers import TimeLimit
+
+from agents.acceleration.captured import Capture
+from agents.core.agent import Agent
+from agents.environments.settings import EnvSettings
+from agents.ppo import PPO
+from lab.errors import ConfigError
+from tests.support.tasks import ppo, weights
+
+COPIES = 4
+
+
+def agent(id: str, *, together: bool, capture: Capture = "auto", **settings: Any) -> Agent:
+    env = EnvSettings(id, num_envs=COPIES, vectorization="tensors")
+    made = ppo(env.make_vec(0, env.plan()), 0, capture=capture, **settings)
+    assert isinstance(made, PPO)
+    assert made.rolling is not None
+    if not together:
+        made.rolling = None
+    return made
+
+
+@pytest.mark.parametrize("id", ["CartPole-v1", "Pendulum-v1", "Acrobot-v1"])
+@pytest.mark.parametrize("settings", [{}, {"share_encoder": False, "normalize_rewards": True}], ids=["shared", "own"])
+def test_rollouts_are_those_of_the_loop(id: str, settings: dict[str, Any]) -> None:
+    found = []
+    for together in (True, False):
+        learner = agent(id, together=together, **settings)
+        torch.manual_seed(0)
+        learner.learn(40 * COPIES * 8)
+        found.append(learner)
+    ours, theirs = found
+    assert ours.num_timesteps == theirs.num_timesteps
+    assert [(e["r"], e["l"]) for e in ours.ep_info_buffer or ()] == [
+        (e["r"], e["l"]) for e in theirs.ep_info_buffer or ()
+    ]
+    for name in ("observations", "actions", "rewards", "starts", "values", "advantages"):
+        one, other = (torch.as_tensor(getattr(each.rollout_buffer, name)) for each in (ours, theirs))  # type: ignore[attr-defined]
+        assert torch.equal(one, other), name
+    assert torch.equal(weights(ours.policy), weights(theirs.policy))
+
+
+def test_steps_are_captured() -> None:
+    learner = agent("CartPole-v1", together=True)
+    learner.learn(512)
+    assert learner.rolling.step.proven  # type: ignore[attr-defined]
+
+
+def test_plain_steps_are_the_same() -> None:
+    found = [agent("CartPole-v1", together=True, capture=capture) for capture in ("auto", "never")]
+    for learner in found:
+        torch.manual_seed(0)
+        learner.learn(512)
+    assert torch.equal(*(weights(learner.policy) for learner in found))
+
+
+def test_time_limits_are_bootstrapped() -> None:
+    learner = agent("Pendulum-v1", together=True, gamma=0.9)
+    learner.learn(220 * COPIES)  # an episode has 200 steps, whose rewards are at most 0
+    assert len(learner.ep_info_buffer or ()) == COPIES
+    assert {e["l"] for e in learner.ep_info_buffer or ()} == {200}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"id": "MountainCarContinuous-v0"}, {"id": "CartPole-v1", "wrappers": [lambda env: TimeLimit(env, 9)]}],
+    ids=["no function of tensors", "wrapped"],
+)
+def test_other_environments_are_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="is no function of tensors; auto, native, sync or async"):
+        EnvSettings(vectorization="tensors", **settings).plan()
