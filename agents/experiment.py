@@ -8,10 +8,9 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from gymnasium import spaces
 from stable_baselines3.common.logger import Logger
-from stable_baselines3.common.preprocessing import is_image_space
 
+from agents.acceleration.hints import hints
 from agents.checkpoints import Checkpoints
 from agents.core.agent import PARTS, Agent, AgentFactory
 from agents.core.state import load_randomness, misfit
@@ -30,7 +29,7 @@ from agents.networks.distributions import require_actions
 from agents.networks.extractor import input_spec
 from agents.reporting import LOG_EVERY, SolvedError, TrackerWriter, TrainingReporter
 from agents.trained import TrainedAgent
-from agents.trial import Turns, other_vectorizations
+from agents.trial import Turns, other_networks, other_vectorizations
 from lab.config.roles import Roles
 from lab.config.types import PositiveInt
 from lab.console.notices import notice
@@ -220,12 +219,10 @@ class AgentExperiment(Experiment):
             yield Turns(self.agent, context)
 
     def alternatives(self) -> Sequence[Alternative]:
-        found = other_vectorizations(self.env, self.vectorization)
-        space = self.agent.observation_space
-        costly = isinstance(space, spaces.Dict) or is_image_space(space)
-        if costly and getattr(self.agent.policy, "share_features_extractor", True) is False:
-            found.append(Alternative("agent.share_encoder=true", "policy and value share one encoder: another network"))
-        return found
+        return [*other_vectorizations(self.env, self.vectorization), *other_networks(self.agent)]
+
+    def hints(self, name: str) -> Sequence[str]:
+        return hints(self.agent, name)
 
     def states(self) -> dict[str, State]:
         return {"final": dict(self.agent.acting_policy.state_dict()), "best": self.best_state}

@@ -8,7 +8,9 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
+from gymnasium import spaces
 from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.preprocessing import is_image_space
 
 from agents.core.agent import Agent
 from agents.environments.settings import EnvSettings
@@ -86,6 +88,15 @@ def other_vectorizations(settings: EnvSettings, current: str) -> list[Alternativ
             remark = "the episodes begin from other seeds" if current in ("native", "tensors") else ""
             found.append(Alternative(f"env.vectorization={way}", remark))
     return found
+
+
+def other_networks(agent: Agent) -> list[Alternative]:
+    """Return one encoder in place of two, where a pass through it is costly."""
+    space = agent.observation_space
+    costly = isinstance(space, spaces.Dict) or is_image_space(space)
+    if not costly or getattr(agent.policy, "share_features_extractor", True):
+        return []
+    return [Alternative("agent.share_encoder=true", "policy and value share one encoder: another network")]
 
 
 class _TurnOver(Exception):  # noqa: N818  # no error

@@ -75,6 +75,7 @@ class Diagnosis:
         timing: of the unchanged config.
         parts: descriptions of the parts of the training loop.
         tried: measurements of other settings.
+        hints: on what else may make it faster.
         load: average number of busy processes per CPU before the measurement; None if the system does not report it.
     """
 
@@ -85,6 +86,7 @@ class Diagnosis:
     timing: Timing
     parts: Mapping[str, str]
     tried: Sequence[Tried]
+    hints: Sequence[str] = ()
     load: float | None = None
 
     @property
@@ -139,9 +141,10 @@ def diagnose(
                     tried.append(beside(turn, other, alternative, seconds))
     finally:
         torch.set_num_threads(threads_before)
-    experiment = job.experiment
+    experiment, known = job.experiment, config.common.name
+    hints = experiment.hints(known)
     return Diagnosis(
-        config.common.name, job.device.type, threads, experiment.step, timing, experiment.parts, tried, busy
+        known, job.device.type, threads, experiment.step, timing, experiment.parts, tried, hints, load=busy
     )
 
 

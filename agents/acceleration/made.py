@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,12 +12,11 @@ from unittest.mock import patch
 
 from torch import Tensor
 
+from agents.acceleration.hints import COMPILERS, compiler
 from agents.acceleration.listing import Listing
 from agents.acceleration.packages import TORCH, folder, mine, supported
 from lab.console.wording import near
 from lab.errors import EnvironmentFailedError
-
-COMPILERS = ("g++", "clang++", "c++")
 
 
 class Made(NamedTuple):
@@ -92,7 +90,7 @@ def require_compiler() -> None:
         raise EnvironmentFailedError(
             f"compiled programs need torch {TORCH[0]}.{TORCH[1]}; with another version everything runs without them"
         )
-    if not any(map(shutil.which, COMPILERS)):
+    if compiler() is None:
         raise EnvironmentFailedError(
             f"compiling needs a C++ compiler ({', '.join(COMPILERS)}), and none was found; everything runs without one"
         )

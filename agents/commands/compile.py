@@ -38,6 +38,9 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
     for one in maker.made:
         told = f"{size(one.size)}, {one.seconds:.0f} s" if one.size is not None else f"not compiled: {one.problem}"
         print_line(f"{one.what}: {told}")
+    if not found.used:
+        print_line("none of this agent's operations can be compiled; it runs as before")
+        return 0
     if not maker.made:
         print_line("nothing to compile: all programs are there")
     print_line(

@@ -110,6 +110,10 @@ class Experiment(ABC):
         the state of the global random generators. Called after `prepare`; None where that is not possible."""
         return None
 
+    def hints(self, name: str) -> Sequence[str]:
+        """Return sentences for `lab doctor` on what else may make the experiment `name` faster."""
+        return ()
+
     def alternatives(self) -> Sequence[Alternative]:
         """Return other settings that may be faster and are worth timing; called after `prepare`."""
         return ()

@@ -26,7 +26,7 @@ def report(found: Diagnosis) -> RenderableType:
     lines: list[RenderableType] = [Text(title, style="bold"), parts, Text(), Text(found.verdict)]
     if found.tried:
         lines += [Text(), Text("settings tried, in alternation with the config as it is", style="bold"), _trials(found)]
-    lines += [Text(), *(Text(line) for line in advice(found))]
+    lines += [Text(), *(Text(line) for line in [*advice(found), *found.hints])]
     if found.load is not None and found.load > BUSY:
         lines.append(
             Text(f"This machine was already busy ({found.load:.1f} processes per CPU): measure again when it is not.")

@@ -13,17 +13,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from agents.acceleration import packages
+from agents.acceleration import hints, packages
 from agents.acceleration.captured import Captured
 from agents.acceleration.compiling import _adam
-from agents.acceleration.made import COMPILERS, Maker, require_compiler
+from agents.acceleration.made import Maker, require_compiler
 from agents.acceleration.package import Package
 from agents.acceleration.packages import Packages, folder, mine, missing, present
 from lab.errors import EnvironmentFailedError
 
 CPU = torch.device("cpu")
 compiler = pytest.mark.skipif(
-    not packages.supported() or not any(map(shutil.which, COMPILERS)), reason="needs a C++ compiler and torch 2.13"
+    not packages.supported() or hints.compiler() is None, reason="needs a C++ compiler and torch 2.13"
 )
 
 
