@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from lab.cli import options as shared
 from lab.cli.output import print_line, print_lines, say, stdout, writing
-from lab.cli.uncollected import uncollected
 from lab.errors import ConfigError
 from lab.system.files import at_home
+from lab.system.lazy import uncollected
 
 if TYPE_CHECKING:
     from lab.runs.select import Run

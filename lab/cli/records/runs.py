@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from lab.cli import options as shared
 from lab.cli.parser import Parser
 from lab.cli.runs import rules
-from lab.cli.uncollected import uncollected
+from lab.system.lazy import uncollected
 
 if TYPE_CHECKING:
     from lab.runs.select import Run
