@@ -29,7 +29,7 @@ def text(found: Diagnosis) -> str:
     return capture.get()
 
 
-@pytest.mark.parametrize("name", ["ppo-cartpole", "dqn-cartpole"])
+@pytest.mark.parametrize("name", ["ppo-cartpole", pytest.param("dqn-cartpole", marks=pytest.mark.slow)])
 def test_shares_of_an_agent_add_up(name: str) -> None:
     less = "--agent.n_epochs=1" if name.startswith("ppo") else "--agent.gradient_steps=4"
     found = diagnose(name, [*QUICK, less], seconds=0.3)
@@ -42,7 +42,9 @@ def test_shares_of_an_agent_add_up(name: str) -> None:
     assert not any("num_envs" in setting for setting in settings)
 
 
-@pytest.mark.parametrize("name", ["cnn-mnist", "vae-mnist", "gan-mnist"])
+@pytest.mark.parametrize(
+    "name", ["vae-mnist", *(pytest.param(name, marks=pytest.mark.slow) for name in ("cnn-mnist", "gan-mnist"))]
+)
 def test_shares_of_a_model_add_up(name: str) -> None:
     words = [
         *QUICK,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,19 +15,27 @@ TESTS = Path(__file__).parents[1]
 ROOMS = sorted(path.parent.name for path in TESTS.glob("*/small.py") if path.parent != Path(__file__).parent)
 
 
+CONFIGS = shipped()
+
+
+@cache
+def config(name: str) -> dict[str, Any]:
+    """Return what the YAML of an experiment says. Nobody may change it."""
+    return read(CONFIGS[name])
+
+
 def small(name: str) -> dict[str, Any]:
     """Return overrides with which an experiment needs no download and few seconds. The classes in it stay."""
     overrides: dict[str, Any] = {}
     for room in ROOMS:
-        overrides |= import_module(f"tests.{room}.small").small(read(shipped()[name]))
+        overrides |= import_module(f"tests.{room}.small").small(config(name))
     return overrides
 
 
 def kind(name: str) -> tuple[str, ...]:
     """The classes that make an experiment what it is: that of the experiment, those directly in it, and encoders."""
-    config = read(shipped()[name])
-    inner = (path for key, path in classes(config) if "." not in key or key.endswith(".encoder"))
-    return (str(config.get("experiment")), *inner)
+    inner = (path for key, path in classes(config(name)) if "." not in key or key.endswith(".encoder"))
+    return (str(config(name).get("experiment")), *inner)
 
 
 def classes(values: Any, key: str = "") -> Iterator[tuple[str, str]]:
@@ -41,8 +50,8 @@ def classes(values: Any, key: str = "") -> Iterator[tuple[str, str]]:
 def one_of_each_kind() -> list[str]:
     """Return few experiments in which every class of `kind` occurs: first those with most classes that are new, among
     them those that need the fewest overrides to be small."""
-    classes_of = {name: set(kind(name)) for name in shipped()}
-    overrides = {name: len(small(name)) for name in shipped()}
+    classes_of = {name: set(kind(name)) for name in CONFIGS}
+    overrides = {name: len(small(name)) for name in CONFIGS}
     chosen: list[str] = []
     while new := set().union(*classes_of.values()):
         most = max(classes_of, key=lambda name: (len(classes_of[name] & new), -overrides[name], name))

@@ -451,7 +451,11 @@ AGENTS: dict[str, tuple[Any, Callable[[], Env], dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("name", AGENTS)
+OFTEN = ("dqn", "dqn, dueling, prioritized", "dqn, batch norm", "ppo, pictures", "ppo, normalised", "ppo, gsde")
+"""The agents of `make test`; `make faults` has all."""
+
+
+@pytest.mark.parametrize("name", [pytest.param(one, marks=() if one in OFTEN else pytest.mark.slow) for one in AGENTS])
 def test_agents_learn_bitwise_equally(name: str) -> None:
     build, env, settings = AGENTS[name]
     agents = {capture: build(together(env, 2), capture=capture, **settings) for capture in ("auto", "never")}
