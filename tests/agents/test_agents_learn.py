@@ -55,7 +55,7 @@ def test_dqn_learns_with_each_part(settings: dict[str, Any]) -> None:
     assert mean_return(agent, lambda: Identity(spaces.Discrete(4))) == 8
 
 
-@pytest.mark.parametrize(("cell", "share"), [("gru", True), ("lstm", False)])
+@pytest.mark.parametrize(("cell", "share"), [("gru", True), pytest.param("lstm", False, marks=pytest.mark.slow)])
 def test_recurrent_ppo_remembers(cell: Any, share: bool) -> None:
     """The sign is shown once, and asked for five steps later."""
     settings: dict[str, Any] = {"n_steps": 30, "batch_size": 240, "learning_rate": 1e-2, "share_encoder": share}

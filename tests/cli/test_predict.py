@@ -172,10 +172,10 @@ def sounds(folder: Path) -> Summary:
     ("kind", "data", "name"),
     [
         ("table", "people.csv", "new.csv"),
-        ("series", "sales.csv", "new.csv"),
-        ("language", "abc.txt", "new.txt"),
+        pytest.param("series", "sales.csv", "new.csv", marks=pytest.mark.slow),
+        pytest.param("language", "abc.txt", "new.txt", marks=pytest.mark.slow),
         ("images", "pets", "new.png"),
-        ("sounds", "calls", "new.wav"),
+        pytest.param("sounds", "calls", "new.wav", marks=pytest.mark.slow),
     ],
 )
 def test_run_predicts_without_its_data(

@@ -22,7 +22,7 @@ from lab.saving.checkpoint import load
 from lab.saving.saver import rolling
 from lab.training import Model
 from supervised.classifier import Classifier
-from tests.faults.harness import words
+from tests.faults.harness import SLOW, words
 
 
 class Nan(torch.autograd.Function):
@@ -69,7 +69,7 @@ def weights_at_the_end(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Tensor
 
 
 @pytest.mark.fault(12)
-@pytest.mark.parametrize("kind", LIGHTNING)
+@pytest.mark.parametrize("kind", ["vae", *(pytest.param(kind, marks=SLOW) for kind in LIGHTNING if kind != "vae")])
 @pytest.mark.parametrize("what", ["loss", "gradient"])
 def test_diverged_model_is_stopped(
     kind: str,

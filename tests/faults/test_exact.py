@@ -117,16 +117,16 @@ def test_verify_finds_needed_artifacts(capfd: pytest.CaptureFixture[str]) -> Non
 
 
 @pytest.mark.fault(21)
-def test_clock_may_jump(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("days", [pytest.param(1, marks=SLOW), -2])
+def test_clock_may_jump(days: int, monkeypatch: pytest.MonkeyPatch) -> None:
     undisturbed = copy_of_undisturbed("classifier")
     now = time.time
-    for days in (1, -2):
-        monkeypatch.setattr(time, "time", lambda days=days: now() + days * 86_400)
-        assert differences(undisturbed.dir, resume(run_killed("classifier", 9)).dir) == []
+    monkeypatch.setattr(time, "time", lambda: now() + days * 86_400)
+    assert differences(undisturbed.dir, resume(run_killed("classifier", 9)).dir) == []
 
 
 @pytest.mark.fault(6)
-@pytest.mark.parametrize("temporary", [SHARED_MEMORY, "/nonexistent"])
+@pytest.mark.parametrize("temporary", [SHARED_MEMORY, pytest.param("/nonexistent", marks=SLOW)])
 def test_temporary_folder_does_not_matter(temporary: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     there = Path(temporary).is_dir() and os.stat(temporary).st_dev != os.stat(tmp_path).st_dev
     if temporary == SHARED_MEMORY and not there:

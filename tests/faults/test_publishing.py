@@ -30,7 +30,6 @@ from tests.faults.harness import (
     kill,
     lab_command,
     lab_process,
-    run_killed,
     run_undisturbed,
     wait_for,
     words,
@@ -147,7 +146,7 @@ def damage(path: Path, how: str) -> None:
 
 @pytest.mark.fault(8)
 @pytest.mark.parametrize("how", ["bit flipped", *(pytest.param(how, marks=SLOW) for how in ("truncated", "empty"))])
-@pytest.mark.parametrize("name", ["state.safetensors", "meta.json", "manifest.json"])
+@pytest.mark.parametrize("name", ["state.safetensors", pytest.param("meta.json", marks=SLOW), "manifest.json"])
 def test_damaged_checkpoint_is_skipped(
     how: str, name: str, capsys: pytest.CaptureFixture[str], undamaged: tuple[Path, Path]
 ) -> None:
@@ -162,7 +161,7 @@ def test_damaged_checkpoint_is_skipped(
 @pytest.fixture
 def undamaged(tmp_path: Path) -> tuple[Path, Path]:
     """An undisturbed run and a killed one with checkpoints at steps 8 and 12."""
-    undisturbed, folder = run_undisturbed("classifier").dir, run_killed("classifier", 13)
+    undisturbed, folder = copy_of_undisturbed("classifier").dir, copy_of_killed("classifier", 13)
     assert [path.name for path in rolling(folder / "checkpoints")] == ["step-0000000012", "step-0000000008"]
     return undisturbed, folder
 

@@ -24,7 +24,7 @@ from lab.encoders.files import load_encoder
 from lab.errors import ConfigError, LabError
 from lab.job import prepare
 from lab.tracking.sync import sync
-from tests.faults.harness import SLOW, copy_of_killed, lab_command, run_killed, run_undisturbed
+from tests.faults.harness import SLOW, copy_of_killed, copy_of_undisturbed, lab_command
 from tests.support.recorded import recorded
 
 CANARY = "canary"
@@ -80,7 +80,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
         patch.setenv("WANDB_MODE", "disabled")
-        return run_undisturbed("dqn").dir.absolute(), run_killed("dqn", 6).absolute()
+        return copy_of_undisturbed("dqn").dir.absolute(), copy_of_killed("dqn", 6).absolute()
 
 
 @pytest.mark.parametrize("name", [name if name in SAMPLE else pytest.param(name, marks=SLOW) for name in FILES])

@@ -41,6 +41,7 @@ def test_configs_are_found(installed: Path) -> None:
     assert (installed / "configs" / "sweeps" / "ppo-cartpole.yaml").is_file()
 
 
+@pytest.mark.slow
 def test_own_folders_hide_nothing(installed: Path) -> None:
     for name in ("configs", "agents"):
         Path(name).mkdir()

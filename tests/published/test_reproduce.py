@@ -71,6 +71,7 @@ def test_rows_are_run_once(capsys: pytest.CaptureFixture[str]) -> None:
     assert Path("small.png").stat().st_size > 5_000
 
 
+@pytest.mark.slow
 def test_interrupted_row_is_resumed(capsys: pytest.CaptureFixture[str]) -> None:
     """It is the same run afterwards, with the same figure."""
     run = lab.run("vae-mnist", WIDE.rows[0].settings, runs_dir=RUNS)

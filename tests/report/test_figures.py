@@ -95,7 +95,7 @@ def test_evaluation_is_no_training_part(monkeypatch: pytest.MonkeyPatch) -> None
     assert 0 < parts <= run.durations["train"] - (sum(slept) - evaluated_at_the_end)
 
 
-@pytest.mark.parametrize(("kind", "kills"), [("ppo", (3, 2)), ("dqn", (4, 2))])
+@pytest.mark.parametrize(("kind", "kills"), [("ppo", (3, 2)), pytest.param("dqn", (4, 2), marks=pytest.mark.slow)])
 def test_resumed_run_has_same_rows(kind: str, kills: tuple[int, ...]) -> None:
     undisturbed = run_undisturbed(kind, **FILMED)
     resumed = resume(run_killed(kind, *kills, **FILMED))

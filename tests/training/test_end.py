@@ -31,7 +31,14 @@ class Killed(BaseException):
     """Stands for SIGKILL."""
 
 
-@pytest.mark.parametrize("settings", WAYS.values(), ids=WAYS)
+OFTEN = ("by early stopping", "with the best weights", "inside an accumulated epoch")
+"""The ends of `make test`; `make faults` has all."""
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [pytest.param(one, marks=() if name in OFTEN else pytest.mark.slow, id=name) for name, one in WAYS.items()],
+)
 def test_killed_before_the_evaluation(train: Train, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     undisturbed = train(**settings)
 

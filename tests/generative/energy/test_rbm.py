@@ -90,7 +90,10 @@ def test_decayhas_the_published_pieces() -> None:
     assert (betas.diff() > 0).all()
 
 
-@pytest.mark.parametrize("persistent", [True, False], ids=["persistent", "from data"])
+@pytest.mark.parametrize(
+    "persistent",
+    [pytest.param(True, id="persistent"), pytest.param(False, id="from data", marks=pytest.mark.slow)],
+)
 def test_rbm_learns_boards(persistent: bool) -> None:
     """The exact likelihood approaches that of the two boards; annealing says the same of it."""
     torch.manual_seed(0)

@@ -22,6 +22,7 @@ from lab.tracking import read_journal
 DIGITS = {"data.name": "digits", "data.batch_size": 32, "threads": 1}
 
 
+@pytest.mark.slow
 def test_vae_learns_digits() -> None:
     small = DIGITS | {"model.encoder.hidden": [64], "model.latent_dim": 8, "model.nll_samples": 50}
     small |= {"model.fid_samples": None, "trainer.ema": None}  # an average needs more steps

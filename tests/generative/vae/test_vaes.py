@@ -204,9 +204,9 @@ def test_unused_latents_are_counted() -> None:
     "build",
     [
         partial(VAE, latent_dim=2),
-        partial(IWAE, latent_dim=2),
+        pytest.param(partial(IWAE, latent_dim=2), marks=pytest.mark.slow),
         partial(HierarchicalVAE, lower_dim=2, latent_dim=2, hidden=[8]),
-        partial(VampVAE, latent_dim=2, pseudo_inputs=4),
+        pytest.param(partial(VampVAE, latent_dim=2, pseudo_inputs=4), marks=pytest.mark.slow),
         partial(ConditionalVAE, latent_dim=2),
     ],
     ids=lambda build: build.func.__name__,
