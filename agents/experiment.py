@@ -33,6 +33,7 @@ from agents.trial import Turns, other_networks, other_vectorizations
 from lab.config.roles import Roles
 from lab.config.types import PositiveInt
 from lab.console.notices import notice
+from lab.console.wording import count
 from lab.data.base import DatasetInfo
 from lab.encoders.files import save_encoder
 from lab.errors import ConfigError
@@ -162,7 +163,8 @@ class AgentExperiment(Experiment):
                     reporter.on_training_end()
                 checkpoints.save(context, reporter)
             self.best_state = reporter.best_state
-        return Throughput(self.agent.num_timesteps, "env steps")
+        used = len(self.agent.packages.used)
+        return Throughput(self.agent.num_timesteps, "env steps", count(used, "compiled program") if used else "")
 
     def evaluate(self, context: RunContext) -> dict[str, float]:
         seeds = episode_seeds(self.seed, "judge", self.evaluation.episodes)

@@ -208,6 +208,8 @@ def _train(experiment: Experiment, context: RunContext, record: Summary, stop: S
         record.resume |= {"exact": False, "reason": experiment.inexact}
     rate = throughput.amount / record.durations["train"]
     record.throughput = {"value": round(rate, 2 if rate >= 1 else 6), "unit": f"{throughput.unit}/s"}
+    if throughput.by:
+        record.throughput["by"] = throughput.by
 
 
 def _publish(experiment: Experiment, record: Summary) -> None:

@@ -101,7 +101,7 @@ class Summary:
     judged: str = ""
     """Which weights were evaluated and exported, in words, where they are not the last ones."""
     durations: dict[str, float] = field(default_factory=dict)
-    throughput: Annotated[Object | None, {"value": float, "unit": str}] = None
+    throughput: Annotated[Object | None, {"value": float, "unit": str, "by": str}] = None
     started: str = field(default_factory=lambda: time.strftime("%Y-%m-%dT%H:%M:%S%z"))
     versions: dict[str, str] = field(default_factory=lambda: versions())
     git: Annotated[Object | None, {"commit": str, "dirty": bool}] = None

@@ -92,6 +92,8 @@ def _verdicts(run: Summary) -> Iterator[Text]:
 def _facts(run: Summary) -> Table:
     speed = rate(run.throughput.get("value", 0.0), run.throughput.get("unit", "")) if run.throughput else ""
     facts = Table.grid(padding=(0, 2))
+    if by := (run.throughput or {}).get("by"):
+        speed = f"{by}, {speed}"
     facts.add_row("device", plain(f"{run.device}, {count(run.threads, 'CPU thread')}{speed and f', {speed}'}"))
     facts.add_row("time", ", ".join(f"{stage} {duration(seconds)}" for stage, seconds in run.durations.items()))
     if run.judged:
