@@ -28,7 +28,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.test
+bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks $(ARGS)
 
 # Tables of docs/experiments.md and README, from the configs and docs/results.yaml; docs/settings.md, from the classes.
@@ -52,6 +52,11 @@ $(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "$(SAID) what the lab and its tests need: PyTorch, Lightning, Box2D, pytest, Playwright"
 	@$(BIN)/python -m pip install $(QUIETLY) --editable ".[test]"
 	touch $@ $(VENV)/.run
+
+$(VENV)/.bench: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "$(SAID) what the lab and its tests need, and the peers of the benchmarks: JAX, SBX, rejax, pythae"
+	@$(BIN)/python -m pip install $(QUIETLY) --editable ".[test,bench]"
+	touch $@ $(VENV)/.run $(VENV)/.test
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "$(SAID) what the lab, its tests and checks need: PyTorch, Lightning, pytest, ruff, mypy"

@@ -1,13 +1,13 @@
-"""Environment steps per second, learning included: the lab's agents against Stable-Baselines3 and SBX.
+"""Environment steps per second, learning included: the lab's agents against Stable-Baselines3, SBX and rejax.
 
-Both sides have the same settings (rl-baselines3-zoo's), environment, core and thread; each is warmed up before it is
-timed, so that nobody's compilation counts. SBX is in the extra `bench`; without it that part says so.
+All have the same settings (rl-baselines3-zoo's), environment, core and thread; each is warmed up before it is timed, so
+that nobody's compilation counts. What it took is printed beside. SBX and rejax are in the extra `bench`.
 """
 
 from __future__ import annotations
 
 import importlib
-import importlib.util
+import statistics
 import subprocess
 import sys
 import time
@@ -23,6 +23,7 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 from agents.experiment import AgentExperiment
+from benchmarks.left_out import left_out_if_missing, require
 from benchmarks.pairs import alternate, one_core
 from benchmarks.zoo import ZOO, falling
 from lab.configuration import load
@@ -30,6 +31,10 @@ from lab.system.devices import flush_denormals, keep_freed_memory
 
 CPU = torch.device("cpu")
 seeds = count()
+PEERS = {"SB3": (), "SBX": ("sbx",), "rejax": ("rejax", "gymnax")}
+"""The packages of each."""
+WARM_UP: dict[str, list[float]] = {}
+"""Seconds that the warm-ups of each side took."""
 
 SB3_PPO, SB3_DQN = (ZOO[name].settings for name in ("ppo-cartpole", "dqn-cartpole"))
 PLAIN_DQN = {f"agent.{name}": value for name, value in SB3_DQN.items() if name != "policy_kwargs"} | {
@@ -66,13 +71,14 @@ class Halves(gym.ObservationWrapper[Any, Any, Any]):
 
 def measure(pairs: int) -> None:
     one_core()
-    alternate("PPO CartPole, zoo settings, lab / SB3", timed("lab_ppo", 20_480), timed("sb3_ppo", 20_480), pairs)
-    alternate("DQN CartPole, zoo settings, lab / SB3", timed("lab_dqn", 10_240), timed("sb3_dqn", 10_240), pairs)
-    if importlib.util.find_spec("sbx") is None:
-        print("SBX is not installed: pip install '.[bench]' compares with it too")
-    else:
-        alternate("PPO CartPole, zoo settings, lab / SBX", timed("lab_ppo", 20_480), timed("sbx_ppo", 20_480), pairs)
-        alternate("DQN CartPole, zoo settings, lab / SBX", timed("lab_dqn", 10_240), timed("sbx_dqn", 10_240), pairs)
+    for kind, steps in (("PPO", 20_480), ("DQN", 10_240)):
+        for peer, packages in PEERS.items():
+            title = f"{kind} CartPole, zoo settings, lab / {peer}"
+            with left_out_if_missing(title):
+                require(*packages)
+                side = f"{peer.lower()}_{kind.lower()}"
+                alternate(title, timed(f"lab_{kind.lower()}", steps), timed(side, steps), pairs)
+                print(f"  {peer}: {statistics.median(WARM_UP[side]):.1f} s of warm-up, its compilation included")
     alternate("PPO CartPole in a dict, lab / SB3", timed("lab_dict", 10_240), timed("sb3_dict", 10_240), pairs)
     alternate("PPO CartPole from pixels, lab / SB3", timed("lab_pixels", 4_096), timed("sb3_pixels", 4_096), pairs)
     for steps in (10_240, 40_960):
@@ -88,20 +94,27 @@ def timed(side: str, steps: int, *copies: int) -> Callable[[], float]:
     command = [sys.executable, "-m", "benchmarks.agents", side, *map(str, (steps, *copies))]
 
     def seconds() -> float:
-        return float(subprocess.run([*command, str(next(seeds))], capture_output=True, text=True, check=True).stdout)
+        done = subprocess.run([*command, str(next(seeds))], capture_output=True, text=True, check=True)
+        warm_up, taken = map(float, done.stdout.splitlines()[-1].split())
+        WARM_UP.setdefault(side, []).append(warm_up)
+        return taken
 
     return seconds
 
 
-def seconds(side: str, steps: int, *copies_and_seed: int) -> float:
-    """Make an agent, warm it up, and return the seconds that `steps` more steps take it."""
+def seconds(side: str, steps: int, *copies_and_seed: int) -> tuple[float, float]:
+    """Make an agent, warm it up, and return the seconds that this takes it, and `steps` more steps."""
     torch.set_num_threads(1)
     *copies, seed = copies_and_seed
     agent = globals()[side](seed, *copies)
-    agent.learn(steps // 5)
+    began = time.perf_counter()
+    if hasattr(agent, "compile_for"):
+        agent.compile_for(steps)
+    else:
+        agent.learn(steps // 5)
     started = time.perf_counter()
     agent.learn(steps)
-    return time.perf_counter() - started
+    return started - began, time.perf_counter() - started
 
 
 def lab_ppo(seed: int, copies: int = 8) -> Any:
@@ -156,6 +169,14 @@ def sbx_dqn(seed: int) -> Any:
     return algorithm("MlpPolicy", cartpole(1, seed), **SB3_DQN)
 
 
+def rejax_ppo(seed: int) -> Any:
+    return importlib.import_module("benchmarks.rejaxed").rejax_ppo(seed)
+
+
+def rejax_dqn(seed: int) -> Any:
+    return importlib.import_module("benchmarks.rejaxed").rejax_dqn(seed)
+
+
 def sb3_pixels(seed: int) -> Any:
     """The settings are those of the lab's ppo-cartpole-pixels, `NatureCNN` and the scaled rewards included."""
     config = load("ppo-cartpole-pixels").as_dict()
@@ -177,4 +198,4 @@ def cartpole(copies: int, seed: int) -> VecEnv:
 
 if __name__ == "__main__":
     side, *numbers = sys.argv[1:]
-    print(seconds(side, *map(int, numbers)))
+    print(*seconds(side, *map(int, numbers)))

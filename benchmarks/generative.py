@@ -2,12 +2,11 @@
 
 All have the same network, batch size, optimizer and learning rate, and binarise each image anew. How many epochs reach
 an NLL is found out once, with the loop of the PyTorch examples; then each is started for so many epochs, and the NLL of
-each is printed. Evaluation does not count. pythae is in the extra `bench`; without it that part says so.
+each is printed. Evaluation does not count. pythae is in the extra `bench`.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -23,6 +22,7 @@ import torch
 from torch import nn
 
 import lab
+from benchmarks.left_out import left_out_if_missing, require
 from benchmarks.pairs import alternate
 from generative.gan.gan import GAN
 from lab.configuration import load
@@ -42,11 +42,10 @@ def measure(pairs: int) -> None:
         for nats, epochs in _epochs(data):
             ours = partial(_ours, folder / "runs", epochs)
             for peer, module in (("examples", "torch"), ("pythae", "pythae")):
-                if importlib.util.find_spec(module) is None:
-                    print(f"{peer} is not installed: pip install 'deep-learning-lab[bench]'")
-                    continue
                 title = f"lab run / {peer}, VAE, {epochs} epochs to {nats:g} nats, from the shell"
-                alternate(title, ours, partial(_peer, peer, data, epochs), pairs)
+                with left_out_if_missing(title):
+                    require(module)
+                    alternate(title, ours, partial(_peer, peer, data, epochs), pairs)
     images = STEPS * 128
     for precision in ("32-true", "bf16-mixed"):
         title = f"lab run with trainer.precision {precision} / loop of the PyTorch example, DCGAN"
