@@ -17,7 +17,7 @@ from agents.environments.tensors.breakout import LEFT, RIGHT, Breakout, GridBrea
 from agents.evaluation.episodes import episode_seeds, play_episodes
 from agents.evaluation.together import play_together
 
-COPIES = 16
+COPIES = 12
 
 
 class Slow:
@@ -88,7 +88,7 @@ def test_rules_are_as_written() -> None:
     state = env.initial(noise)
     slow = [Slow(bool(u >= 0.5)) for u in noise[:, 0]]
     ends = 0
-    for _ in range(300):
+    for _ in range(200):
         np.testing.assert_array_equal(env.observe(state), [one.picture() for one in slow])
         chosen = chasing(*state.game[:, [0, 1, 3]].unbind(1))
         wild = torch.rand(COPIES, generator=generator) < 0.3 * (torch.arange(COPIES) >= 4)

@@ -26,7 +26,7 @@ from agents.environments.tensors.pendulum import Pendulum
 from lab.errors import ConfigError
 
 BREAKOUT = "agents.environments.tensors.breakout:GridBreakout-v0"
-COPIES, LIMIT = 3, 150
+COPIES, LIMIT = 3, 170
 BALANCING = torch.tensor([0.1, 0.2, 1.8, 0.4])
 """Of position, velocity, angle and angular velocity: push right where the sum is positive."""
 
@@ -76,28 +76,30 @@ def test_steps_equal_gymnasium(case: Case, dtype: torch.dtype) -> None:
     state = env.initial(uniforms(env, generator, dtype))
     found: list[tuple[Any, ...]] = []
     expected: list[tuple[Any, ...]] = []
-    for _ in range(2 * LIMIT):
+    for _ in range(LIMIT + 5):
         acted, noise = actions(env, random), uniforms(env, generator, dtype)
         acted[0] = torch.as_tensor(case.clever(env.observe(state)))
         acted = acted.to(dtype) if acted.is_floating_point() else acted
-        moved, stepped = env.move(state, acted, noise), env.step(state, acted, noise)
+        stepped = env.step(state, acted, noise)
         for i, one in enumerate(theirs):
             one.unwrapped.state = state.physics[i].double().numpy()
             seen, reward, terminated, truncated, _ = one.step(acted[i].numpy())
-            expected.append((np.array(one.unwrapped.state), seen, reward, (terminated, truncated)))
-            ended = (bool(stepped.terminated[i]), bool(stepped.truncated[i]))
-            found.append((moved.state.physics[i].numpy(), stepped.last[i].numpy(), float(stepped.rewards[i]), ended))
-            if terminated or truncated:
+            reached = np.array(one.unwrapped.state)
+            over, ended = terminated or truncated, (bool(stepped.terminated[i]), bool(stepped.truncated[i]))
+            expected.append((reached, seen, reward, (terminated, truncated)))
+            ours = reached if over else stepped.state.physics[i].numpy()  # a new episode's where one is over
+            found.append((ours, stepped.last[i].numpy(), float(stepped.rewards[i]), ended))
+            if over:
                 one.reset()
         state = stepped.state
-    ours, theirs = list(zip(*found, strict=True)), list(zip(*expected, strict=True))
+    columns, theirs = list(zip(*found, strict=True)), list(zip(*expected, strict=True))
     digits = 5e-6 if dtype is torch.float32 else 1e-12
-    np.testing.assert_allclose(ours[0], theirs[0], rtol=digits, atol=digits)
-    for values, same in zip(ours[1:3], theirs[1:3], strict=True):  # float32 in both
+    np.testing.assert_allclose(columns[0], theirs[0], rtol=digits, atol=digits)
+    for values, same in zip(columns[1:3], theirs[1:3], strict=True):  # float32 in both
         np.testing.assert_allclose(values, same, rtol=5e-6, atol=5e-6)
-    assert ours[3] == theirs[3]
-    assert any(truncated for _, truncated in ours[3])
-    assert any(terminated for terminated, _ in ours[3]) is case.terminates
+    assert columns[3] == theirs[3]
+    assert any(truncated for _, truncated in columns[3])
+    assert any(terminated for terminated, _ in columns[3]) is case.terminates
 
 
 @cases
@@ -184,13 +186,13 @@ def test_a_rollout_is_one_program(env: TensorEnv) -> None:
         return state, torch.stack(rewards)
 
     generator, random = torch.Generator().manual_seed(2), np.random.default_rng(2)
-    acted = torch.stack([actions(env, random) for _ in range(3)])
-    noise, other = torch.rand(2, 3, COPIES, env.draws, generator=generator)
+    acted = torch.stack([actions(env, random) for _ in range(2)])
+    noise, other = torch.rand(2, 2, COPIES, env.draws, generator=generator)
     traced = make_fx(rollout)(env.initial(noise[0]), acted, noise)
     begun = env.initial(other[0])
     begun = begun._replace(steps=begun.steps + env.max_episode_steps - torch.tensor([2, 3, 9], dtype=torch.int32))
     (state, rewards), (same, equal) = traced(begun, acted, other), rollout(begun, acted, other)
-    assert state.steps.tolist() == [1, 0, 3 - 9 + env.max_episode_steps]
+    assert state.steps.tolist() == [0, 2 - 3 + env.max_episode_steps, 2 - 9 + env.max_episode_steps]
     assert torch.equal(rewards, equal)
     for one, part in zip(state, same, strict=True):
         assert torch.equal(one, part)
