@@ -7,11 +7,12 @@ that nobody's compilation counts. What it took is printed beside. SBX and rejax 
 from __future__ import annotations
 
 import importlib
+import os
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Any
 
@@ -23,6 +24,7 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 from agents.experiment import AgentExperiment
+from benchmarks.compiled import TENSORS, with_programs, without_programs
 from benchmarks.left_out import left_out_if_missing, require
 from benchmarks.pairs import alternate, one_core
 from benchmarks.zoo import ZOO, falling
@@ -71,14 +73,32 @@ class Halves(gym.ObservationWrapper[Any, Any, Any]):
 
 def measure(pairs: int) -> None:
     one_core()
-    for kind, steps in (("PPO", 20_480), ("DQN", 10_240)):
+    with without_programs() as variables:
+        beside_peers(pairs, "", variables)
+        os.environ.update(variables)
+        beside_sb3(pairs)
+    with left_out_if_missing("compiled agents"):
+        settings = [f"--{name}={value}" for name, value in PLAIN_DQN.items()]
+        with with_programs("ppo-cartpole", TENSORS) as ppo, with_programs("dqn-cartpole", *settings) as dqn:
+            beside_peers(pairs, "_compiled", ppo, dqn)
+
+
+def beside_peers(pairs: int, way: str, ppo: Mapping[str, str], dqn: Mapping[str, str] | None = None) -> None:
+    """Compare both agents with all peers. `way` is the end of the side's name, `ppo` and `dqn` the variables of its
+    processes."""
+    for kind, steps, variables in (("PPO", 20_480, ppo), ("DQN", 10_240, dqn or ppo)):
         for peer, packages in PEERS.items():
-            title = f"{kind} CartPole, zoo settings, lab / {peer}"
+            title = f"{kind} CartPole, zoo settings, lab{way.replace('_', ', ')} / {peer}"
             with left_out_if_missing(title):
                 require(*packages)
                 side = f"{peer.lower()}_{kind.lower()}"
-                alternate(title, timed(f"lab_{kind.lower()}", steps), timed(side, steps), pairs)
+                ours = timed(f"lab_{kind.lower()}{way}", steps, variables=variables)
+                alternate(title, ours, timed(side, steps), pairs)
                 print(f"  {peer}: {statistics.median(WARM_UP[side]):.1f} s of warm-up, its compilation included")
+
+
+def beside_sb3(pairs: int) -> None:
+    """Compare other inputs with SB3, and other numbers of copies with each other."""
     alternate("PPO CartPole in a dict, lab / SB3", timed("lab_dict", 10_240), timed("sb3_dict", 10_240), pairs)
     alternate("PPO CartPole from pixels, lab / SB3", timed("lab_pixels", 4_096), timed("sb3_pixels", 4_096), pairs)
     for steps in (10_240, 40_960):
@@ -88,13 +108,13 @@ def measure(pairs: int) -> None:
         print(f"PPO CartPole, {copies} copies: {timed('lab_ppo', steps, copies)() / steps * 1e6:.0f} us per step")
 
 
-def timed(side: str, steps: int, *copies: int) -> Callable[[], float]:
+def timed(side: str, steps: int, *copies: int, variables: Mapping[str, str] | None = None) -> Callable[[], float]:
     """Return a function that gives the seconds `steps` steps take `side`, in a process of its own: what one side does
     to its process, such as the lab to its memory, is not lent to the other."""
     command = [sys.executable, "-m", "benchmarks.agents", side, *map(str, (steps, *copies))]
 
     def seconds() -> float:
-        done = subprocess.run([*command, str(next(seeds))], capture_output=True, text=True, check=True)
+        done = subprocess.run([*command, str(next(seeds))], capture_output=True, text=True, check=True, env=variables)
         warm_up, taken = map(float, done.stdout.splitlines()[-1].split())
         WARM_UP.setdefault(side, []).append(warm_up)
         return taken
@@ -119,6 +139,21 @@ def seconds(side: str, steps: int, *copies_and_seed: int) -> tuple[float, float]
 
 def lab_ppo(seed: int, copies: int = 8) -> Any:
     return lab_agent("ppo-cartpole", {"env.num_envs": copies, "agent.batch_size": 32 * copies}, seed)
+
+
+def lab_ppo_compiled(seed: int) -> Any:
+    return with_compiled(lab_agent("ppo-cartpole", {"env.vectorization": "tensors"}, seed))
+
+
+def lab_dqn_compiled(seed: int) -> Any:
+    return with_compiled(lab_dqn(seed))
+
+
+def with_compiled(agent: Any) -> Any:
+    """Return the agent, after a round of learning in which it has found its programs."""
+    agent.learn(agent.shortest_run)
+    assert agent.packages.used, "no compiled programs were found"
+    return agent
 
 
 def lab_dqn(seed: int) -> Any:

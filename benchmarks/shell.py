@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.compiled import TENSORS, with_programs, without_programs
 from benchmarks.left_out import left_out_if_missing, require
 from benchmarks.pairs import alternate, one_core
 
@@ -31,25 +33,32 @@ seeds = count()
 
 def measure(pairs: int) -> None:
     one_core()
+    with without_programs() as variables:
+        _beside_peers(pairs, "", variables)
+    with left_out_if_missing("lab run with compiled programs"), with_programs("ppo-cartpole", TENSORS) as variables:
+        _beside_peers(pairs, " with compiled programs", variables, TENSORS)
+
+
+def _beside_peers(pairs: int, way: str, variables: Mapping[str, str], *words: str) -> None:
     for peer, packages in PEERS.items():
-        title = f"lab run ppo-cartpole / script for {peer}, {STEPS} steps and {EPISODES} episodes, from the shell"
+        title = f"lab run ppo-cartpole{way} / script for {peer}, {STEPS} steps and {EPISODES} episodes, from the shell"
         with tempfile.TemporaryDirectory() as runs, left_out_if_missing(title):
             require(*packages)
-            alternate(title, partial(_ours, runs), partial(_theirs, peer), pairs)
+            alternate(title, partial(_ours, runs, variables, words), partial(_theirs, peer), pairs)
 
 
-def _ours(runs: str) -> float:
-    words = ["run", "ppo-cartpole", "--device=cpu", "--threads=1", f"--seed={next(seeds)}", "--runs-dir", runs]
-    return _seconds(["-m", "lab.cli", *words])
+def _ours(runs: str, variables: Mapping[str, str], words: Sequence[str]) -> float:
+    command = ["run", "ppo-cartpole", "--device=cpu", "--threads=1", f"--seed={next(seeds)}", "--runs-dir", runs]
+    return _seconds(["-m", "lab.cli", *command, *words], variables)
 
 
 def _theirs(peer: str) -> float:
     return _seconds(["-m", "benchmarks.shell", peer, str(next(seeds))])
 
 
-def _seconds(words: list[str]) -> float:
+def _seconds(words: list[str], variables: Mapping[str, str] | None = None) -> float:
     started = time.perf_counter()
-    subprocess.run([sys.executable, *words], check=True, capture_output=True)
+    subprocess.run([sys.executable, *words], check=True, capture_output=True, env=variables)
     return time.perf_counter() - started
 
 
