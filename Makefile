@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 # in turn.
 PARALLEL = --numprocesses $(shell $(BIN)/python -c "import os; print(min(4, os.cpu_count() or 1) + 1)") --dist worksteal
 
-.PHONY: run test faults check bench docs clean
+.PHONY: run test faults check bench gpu docs clean
 
 run: $(VENV)/.run
 	$(BIN)/lab run $(EXPERIMENT) $(ARGS)
@@ -31,6 +31,13 @@ check: $(VENV)/.dev
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks $(ARGS)
 
+# Everything that needs a GPU, in eight minutes: the tests of tests/gpu, short trainings, resuming, CUDA graphs; all
+# figures go to gpu.json. `make gpu ARGS="--device cpu"` rehearses it without a GPU. The environment is its own, with the
+# torch that is there if that sees the GPU.
+gpu:
+	@since=$$(date +%s); $(PYTHON) benchmarks/gpu/install.py .venv-gpu $(ARGS) && \
+		.venv-gpu/bin/python -m benchmarks.gpu --since $$since $(ARGS)
+
 # Tables of docs/experiments.md and README, from the configs and docs/results.yaml; docs/settings.md, from the classes.
 docs: $(VENV)/.run
 	$(BIN)/python docs/make_experiments.py
@@ -38,7 +45,7 @@ docs: $(VENV)/.run
 	$(BIN)/python docs/make_techniques.py
 
 clean:
-	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-gpu dist build .pytest_cache .mypy_cache .ruff_cache
 
 QUIETLY = --quiet --constraint constraints.txt
 SAID = pip installs the tested versions into $(VENV); the first time that takes minutes (with CUDA gigabytes) in silence:

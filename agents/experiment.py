@@ -198,7 +198,8 @@ class AgentExperiment(Experiment):
     def _best_is_final(self) -> bool:
         """Whether both policies have the same weights: then they play the same episodes."""
         final = self.agent.acting_policy.state_dict()
-        return all(torch.equal(final[name], value) for name, value in self.best_state.items())
+        # What was read from a checkpoint is on the CPU.
+        return all(torch.equal(final[name], value.to(final[name].device)) for name, value in self.best_state.items())
 
     @contextmanager
     def _as_best(self) -> Iterator[None]:

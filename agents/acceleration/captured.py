@@ -3,9 +3,9 @@
 A gradient step of a small network is some sixty operations of a few microseconds each; Python and autograd take longer
 to put them together than they take to run. The operations are the same in every step. So the first call records them
 with the tensors that they read and write (`tape.py`), the next calls prove that repeating them gives the same result
-to the last bit, and later calls copy in the new inputs and run the same list. On a GPU, CUDA graphs do this. Where the
-user's cache has a compiled program of the same operations (`packages.py`), it runs instead, from the first call on; its
-results differ from the function's by rounding.
+to the last bit, and later calls copy in the new inputs and run the same list. On a GPU, CUDA graphs do this
+(`graphs.py`). Where the user's cache has a compiled program of the same operations (`packages.py`), it runs instead,
+from the first call on; its results differ from the function's by rounding.
 """
 
 from __future__ import annotations
@@ -16,15 +16,17 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from agents.acceleration.graphs import Graph, Watch, on_stream
 from agents.acceleration.listing import Listing
 from agents.acceleration.package import Package
 from agents.acceleration.packages import NONE, Packages
-from agents.acceleration.programs import Graph, Input, Program, rebuild, take_apart
+from agents.acceleration.programs import Input, Program, rebuild, take_apart
 from agents.acceleration.snapshot import Snapshot, attributes, close, dicts_of, surroundings, unchanged
 from agents.acceleration.tape import record
+from lab.console.notices import notice
 
 Capture = Literal["auto", "always", "never"]
-"""Whether functions are captured: `auto` does so on the CPU; `always` also on a GPU, which has not been tried yet."""
+"""Whether functions are captured: `auto` does so on the CPU; `always` also on a GPU, which has not been run yet."""
 
 Function = Callable[..., Sequence[Tensor]]
 
@@ -39,7 +41,7 @@ MOST_RENEWED = 8
 """Times that a function is captured anew. Capturing does not pay where something changes all the time."""
 
 WARM_UP = 3
-"""Calls on a GPU before one is captured: libraries prepare themselves in the first calls."""
+"""Calls of each kind on a GPU before one is captured: libraries prepare themselves in the first calls."""
 
 
 class Captured:
@@ -77,7 +79,11 @@ class Captured:
         self.programs: dict[Any, Program | Graph | None] = {}
         self.proven: dict[Any, Program | Graph | Package] = {}
         self.renewed = 0
-        self.warm_up = WARM_UP if device.type == "cuda" else 0
+        wanted = self.wished and device.type == "cuda"
+        self.stream = torch.cuda.Stream(device) if wanted else None  # type: ignore[no-untyped-call]
+        """On which functions are captured."""
+        self.warm: dict[Any, int] = {}
+        """Calls on that stream so far, for each of `programs`."""
         self.repeated: Program | Graph | Package | None = None
         """What the last call repeated; None where it ran the function."""
         self.dicts: list[dict[str, Any]] = []
@@ -89,8 +95,8 @@ class Captured:
         if self.wished and not unchanged([*constants, *attributes(self.dicts)], self.known):
             self.dicts = dicts_of(self.module)
             self.known = [*constants, *attributes(self.dicts)]
-            self.programs.clear()
-            self.proven.clear()
+            for known in (self.programs, self.proven, self.warm):
+                known.clear()
             self.renewed += 1
             self.wished = self.renewed <= MOST_RENEWED
 
@@ -107,17 +113,13 @@ class Captured:
         """Answer one of the first calls."""
         if (program := self.programs.get(key)) is not None:
             return self._prove(key, program, inputs, leaves)
-        if self.warm_up:
-            self.warm_up -= 1
-            return self.function(*inputs)
         if key in self.programs or len(self.programs) == MOST:
             return self.function(*inputs)
+        if self.stream is not None:
+            return self._learn_graph(key, inputs, leaves, self.stream)
         self.programs[key] = None
         places = [self._place(leaf) for leaf in leaves]
         own = rebuild(tuple(inputs), list(places))
-        if self.device.type == "cuda":
-            self.programs[key] = graph = Graph(self.function, own, places)
-            return self._prove(key, graph, inputs, leaves)
         before, setting = Snapshot(self.module, self.device, self.changed()), surroundings(self.module)
         listing = Listing(places, before.tensors) if self.packages else None
         try:
@@ -157,6 +159,30 @@ class Captured:
         after.restore()
         return None
 
+    def _learn_graph(
+        self, key: Any, inputs: Sequence[Input], leaves: list[Tensor | float], stream: torch.cuda.Stream
+    ) -> Sequence[Tensor]:
+        """Answer one of the first calls on a GPU: run the function, look whether it can be captured, capture it."""
+        self.warm[key] = calls = self.warm.get(key, 0) + 1
+        if calls < WARM_UP:
+            with on_stream(stream):
+                return self.function(*inputs)
+        if calls == WARM_UP:
+            with on_stream(stream), Watch(self.device) as watch:
+                outputs = self.function(*inputs)
+            if watch.refused:
+                self.programs[key] = None
+            return outputs
+        self.programs[key] = None
+        places = [self._place(leaf) for leaf in leaves]
+        try:
+            graph = Graph(self.function, rebuild(tuple(inputs), list(places)), places, stream)
+        except RuntimeError as error:  # torch does not promise that another capture succeeds after one that failed
+            self.wished = False
+            notice(f"CUDA graphs are not used ({type(error).__name__}: {' '.join(str(error).split())[:200]})")
+            return self.function(*inputs)
+        return self._prove(key, graph, inputs, leaves)
+
     def _prove(
         self, key: Any, program: Program | Graph, inputs: Sequence[Input], leaves: list[Tensor | float]
     ) -> Sequence[Tensor]:
@@ -173,9 +199,9 @@ class Captured:
         after = Snapshot(self.module, self.device, others)
         before.restore()
         outputs = self.function(*inputs)
-        close = torch.allclose if self.device.type == "cuda" else torch.equal
-        same = len(outputs) == len(repeated) and all(map(close, outputs, repeated))
-        if same and after.is_now(close) and unchanged(setting, surroundings(self.module)):
+        alike = _alike if self.device.type == "cuda" else torch.equal
+        same = len(outputs) == len(repeated) and all(map(alike, outputs, repeated))
+        if same and after.is_now(alike) and unchanged(setting, surroundings(self.module)):
             self.programs[key] = program
             program.proofs += 1
             if program.proofs == PROOFS:
@@ -185,3 +211,8 @@ class Captured:
     def _place(self, leaf: Tensor | float) -> Tensor:
         """Return a tensor of the captured function's own, for this input and the later ones."""
         return leaf.clone() if isinstance(leaf, Tensor) else torch.tensor(leaf, dtype=torch.float64, device=self.device)
+
+
+def _alike(one: Tensor, other: Tensor) -> bool:
+    """Whether a GPU has computed the same, of which the last bits may differ."""
+    return (torch.allclose if one.is_floating_point() else torch.equal)(one, other)

@@ -143,14 +143,19 @@ class Descent:
         if norm is not None:
             clip_grads_with_norm_(self.parameters, self.max_norm, norm)
         groups = self.optimizer.param_groups
-        kept = [group["lr"] for group in groups]
+        kept = [(group["lr"], group.get("capturable")) for group in groups]
         for group, rate in zip(groups, rates, strict=True):
             group["lr"] = rate
+            if isinstance(rate, Tensor) and rate.is_cuda:
+                # On CUDA torch's fused Adam takes this type alone, and wants to be told that it is captured.
+                group |= {"lr": rate.float(), "capturable": True}
         try:
             self.optimizer.step()
         finally:
-            for group, rate in zip(groups, kept, strict=True):
+            for group, (rate, capturable) in zip(groups, kept, strict=True):
                 group["lr"] = rate
+                if "capturable" in group:
+                    group["capturable"] = capturable
         return ()
 
     def _changed(self) -> Sequence[Tensor]:

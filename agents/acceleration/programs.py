@@ -1,8 +1,8 @@
-"""Recorded operations that run again: a list of calls on the CPU, a CUDA graph on a GPU."""
+"""Recorded operations that run again on the CPU, and the inputs of functions taken apart and put together."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -44,24 +44,6 @@ class Program:
                     self.filled[i] = (new, new._version, place._version)
             else:
                 self.inputs[i].fill_(new)
-
-
-class Graph:
-    """The same on a GPU, as a CUDA graph. Capturing it computes nothing."""
-
-    memory: Sequence[Tensor] = ()
-
-    def __init__(self, function: Callable[..., Sequence[Tensor]], given: Sequence[Input], inputs: list[Tensor]) -> None:
-        self.inputs, self.graph, self.proofs = inputs, torch.cuda.CUDAGraph(), 0
-        with torch.cuda.graph(self.graph):
-            self.outputs = tuple(output.detach() for output in function(*given))
-
-    def __call__(self, leaves: Sequence[Tensor | float]) -> Sequence[Tensor]:
-        with torch.no_grad():
-            for place, new in zip(self.inputs, leaves, strict=True):
-                place.copy_(torch.as_tensor(new))
-        self.graph.replay()
-        return self.outputs
 
 
 def take_apart(inputs: Iterable[Input], leaves: list[Tensor | float]) -> Hashable:

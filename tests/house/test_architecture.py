@@ -171,10 +171,13 @@ def test_lab_names_no_family() -> None:
             assert not named, f"{name} names a family: {named}"
 
 
+OTHERS = {"devices", "faults", "gpu", "house", "support"}
+
+
 def test_tests_have_same_rooms() -> None:
-    """The tests of a room lie in the folder of its name; those of several rooms lie in `faults` and `house`."""
+    """The tests of a room lie in the folder of its name; those of several rooms lie in the others."""
     rooms = {path.parent.name for path in (ROOT / "lab").glob("*/__init__.py")} | {*FAMILIES}
-    folders = {path.parent.name for path in (ROOT / "tests").glob("*/__init__.py")} - {"faults", "house", "support"}
+    folders = {path.parent.name for path in (ROOT / "tests").glob("*/__init__.py")} - OTHERS
     assert folders <= rooms
     assert rooms - folders <= {*FAMILIES}
 

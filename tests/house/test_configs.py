@@ -1,8 +1,9 @@
 """Every shipped experiment keeps its contract. The experiments are found by glob, and none is named here.
 
 Few experiments, in which every class occurs that a config names, run from end to end and are evaluated again; some of
-them are killed and resumed. `make test` does that with a part of them, and `make faults` with all. All others are built
-and take a step or two. What is tested is what a kind promises: an encoder, pictures or baselines are not owed.
+them are killed and resumed. `make test` does that with a part of them, and `make faults` with all. All are built and
+take a step or two on a pretended GPU (`tests/devices`), which refuses tensors of the CPU. What is tested is what a kind
+promises: an encoder, pictures or baselines are not owed.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from lab.runs.artifacts import artifact_at
 from lab.runs.select import flat
 from lab.runs.summary import Summary
 from lab.tracking import Trackers, read_journal
+from tests.devices.pretended import CUDA, pretended_cuda
 from tests.faults.harness import Killed, differences, killing
 from tests.house.small import one_of_each_kind, small
 
@@ -46,6 +48,7 @@ KINDS = [pytest.param(name, marks=() if name in SOME else pytest.mark.slow) for 
 ROOT = Path(lab.__file__).parents[1]
 UNIMPORTED = {"listing.py": {"env.id"}}
 """`lab list` reads what an experiment is about without importing its classes, which would take seconds."""
+ON_DEVICE = {"device": "cuda"}
 VERDICTS = ("not-comparable", "none")
 """Of a run this short."""
 
@@ -120,16 +123,29 @@ def test_resolved_config_repeats_itself(name: str) -> None:
     assert load("again.yaml").as_dict() == resolved
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in SOME])
-def test_takes_two_steps(name: str) -> None:
-    with extras_may_lack():
-        job = prepare(load(name, small(name)), fast_dev_run=True)
-    if type(job.experiment).trial is Experiment.trial:  # cannot be timed in turns
-        assert run_small(name).status == "completed"
-        return
-    context = RunContext(Path.cwd(), 0, job.device, Trackers([]), fast_dev_run=True)
-    with job.experiment.trial(context) as turn:
-        assert turn(0).steps >= 1
+@pytest.mark.parametrize("name", NAMES)
+def test_takes_two_steps_on_device(name: str) -> None:
+    with extras_may_lack(), pretended_cuda():
+        job = prepare(load(name, small(name) | ON_DEVICE), fast_dev_run=True)
+        assert job.device == CUDA
+        if type(job.experiment).trial is Experiment.trial:  # cannot be timed in turns
+            assert run_small(name, **ON_DEVICE).status == "completed"
+            return
+        context = RunContext(Path.cwd(), 0, job.device, Trackers([]), fast_dev_run=True)
+        with job.experiment.trial(context) as turn:
+            assert turn(0).steps >= 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ONE_OF_A_KIND)
+def test_runs_end_to_end_on_device(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pretended_cuda():
+        run = run_small(name, **ON_DEVICE)
+        assert "could not be" not in capsys.readouterr().err, "pictures or baselines failed"
+        assert run.device == "cuda (pretended)"
+        assert lab.evaluate(run.dir).metrics == run.metrics
+        if name in KILLED:
+            check_repetition(run)
 
 
 @pytest.mark.parametrize("name", KINDS)

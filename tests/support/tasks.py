@@ -122,18 +122,18 @@ def _quiet(agent: A) -> A:
     return agent
 
 
-def ppo(env: Environments, seed: int = 0, **settings: Any) -> PPO:
+def ppo(env: Environments, seed: int = 0, device: torch.device = CPU, **settings: Any) -> PPO:
     """Return a small PPO that logs nowhere."""
     small: dict[str, Any] = {"encoder": partial(MLP, hidden=[32], activation="tanh"), "learning_rate": 3e-3}
     small |= {"n_steps": 32, "batch_size": 32, "n_epochs": 4}
-    return _quiet(PPO(env, seed, CPU, **small | settings))
+    return _quiet(PPO(env, seed, device, **small | settings))
 
 
-def dqn(env: Environments, seed: int = 0, **settings: Any) -> DQN:
+def dqn(env: Environments, seed: int = 0, device: torch.device = CPU, **settings: Any) -> DQN:
     """Return a small DQN that logs nowhere."""
     small: dict[str, Any] = {"encoder": partial(MLP, hidden=[32]), "learning_rate": 3e-3, "buffer_size": 2000}
     small |= {"learning_starts": 100, "train_freq": 8, "gradient_steps": 8, "target_update_interval": 100}
-    return _quiet(DQN(env, seed, CPU, **small | settings))
+    return _quiet(DQN(env, seed, device, **small | settings))
 
 
 def collect(agent: PPO) -> None:

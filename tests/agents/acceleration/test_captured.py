@@ -507,18 +507,3 @@ def test_callbacks_change_captured_agents(name: str) -> None:
         agent.learn(768, callback=callback())
         assert not torch.equal(before, weights(agent.encoder))
     assert torch.equal(*(weights(agent.policy) for agent in agents))
-
-
-# --- On a GPU
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA graphs need a GPU")
-@pytest.mark.parametrize("name", ["relu", "smooth", "layer norm", "conv", "attention"])
-def test_cuda_graphs_train_equally(name: str) -> None:
-    torch.manual_seed(0)
-    cuda = torch.device("cuda")
-    ours, theirs = pair_of_steps(NETS[name]().to(cuda), "always", cuda)
-    for _ in range(20):
-        x = torch.randn(8, 4, device=cuda)
-        for one, other in zip(ours(x, 0.05), theirs(x, 0.05), strict=True):
-            torch.testing.assert_close(one, other)
