@@ -21,6 +21,8 @@ TRAINED: Mapping[str, tuple[Mapping[str, int], Mapping[str, Any]]] = {
 """What is trained for a short time: steps on each device, and other settings. How well it learns is not measured."""
 REHEARSED = {"Images": {"data.name": "digits"}, "Text": {"data.name": "topics"}}
 """In a rehearsal, which does not download: by the class of the data."""
+UNJUDGED = ("vae-mnist", "ddpm-mnist")
+"""In a rehearsal, without a judge of samples, which trains for minutes on a CPU; gan-mnist has it."""
 RESUMED = ("ppo-cartpole", "dqn-cartpole", "cnn-mnist", "gan-mnist")
 """One of each kind of training: on-policy, from replay, with one optimizer, with several that the model steps."""
 GRAPHED = ("ppo-cartpole", "dqn-cartpole")

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.gpu.plan import REHEARSED, TRAINED
+from benchmarks.gpu.plan import REHEARSED, TRAINED, UNJUDGED
 
 TURNS, TURN = 3, 2.0
 """Measurements of a setting, and seconds of each."""
@@ -90,7 +90,7 @@ def resume(name: str, device: str, words: Sequence[str]) -> dict[str, Any]:
     run = resume(found[0].parents[2])
     if run.resume["sessions"] != 2:
         raise RuntimeError(f"the run had {run.resume['sessions']} sessions instead of 2")
-    return _figures(run) | {"resume": run.resume, "line": f"killed after {run.resume['checkpoint']:,} steps"}
+    return _figures(run) | {"resume": run.resume, "line": f"killed after {found[-1].parent.name}"}
 
 
 def graphs(name: str, device: str, words: Sequence[str]) -> dict[str, Any]:
@@ -118,7 +118,7 @@ def settings(name: str, device: str) -> list[str]:
     rehearsed: Mapping[str, Any] = REHEARSED.get(data, {}) if device == "cpu" else {}
     chosen = {**others, **rehearsed, length: lengths[device], "device": device}
     if device == "cpu":
-        chosen["threads"] = 1
+        chosen |= {"threads": 1, **({"model.fid_samples": "null"} if name in UNJUDGED else {})}
     return [f"--{key}={value}" for key, value in chosen.items()]
 
 
