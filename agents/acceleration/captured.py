@@ -98,7 +98,8 @@ class Captured:
             for known in (self.programs, self.proven, self.warm):
                 known.clear()
             self.renewed += 1
-            self.wished = self.renewed <= MOST_RENEWED
+            # A resumed run has forgotten the count: with compiled programs, it must not come to another decision.
+            self.wished = self.renewed <= MOST_RENEWED or bool(self.packages)
 
     def __call__(self, *inputs: Input) -> Sequence[Tensor]:
         self.repeated = None

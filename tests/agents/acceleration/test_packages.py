@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from agents.acceleration import hints, packages
-from agents.acceleration.captured import Captured
+from agents.acceleration.captured import MOST_RENEWED, Captured
 from agents.acceleration.compiling import _adam
 from agents.acceleration.made import Maker, require_compiler
 from agents.acceleration.package import Package
@@ -168,6 +168,15 @@ def test_a_program_of_another_function_is_not_used(own: Path, capsys: pytest.Cap
     assert torch.equal(loss, page.learn(torch.ones(3, 4), 2.0)[0])
     assert all(map(torch.equal, learner.weights, page.weights)), "what the program did is undone"
     assert "does not compute what it was made from" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("programs", [Packages(), Packages({"one"})], ids=["none", "some"])
+def test_how_often_things_changed_does_not_decide_on_programs(programs: Packages) -> None:
+    net = nn.Linear(4, 2)
+    once = Captured(lambda x: (net(x),), net, CPU, packages=programs)
+    for number in range(MOST_RENEWED + 2):
+        once.renew(number)
+    assert once.wished is bool(programs), "a resumed run does not know how often"
 
 
 def test_adam_is_torchs() -> None:
