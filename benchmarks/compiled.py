@@ -10,8 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from agents.acceleration.hints import compiler
-from agents.acceleration.packages import supported
+from agents.acceleration.hints import obstacle
 from lab.errors import ConfigError
 
 TENSORS = "--env.vectorization=tensors"
@@ -29,8 +28,8 @@ def without_programs() -> Iterator[Mapping[str, str]]:
 def with_programs(name: str, *words: str) -> Iterator[Mapping[str, str]]:
     """Compile the programs of an experiment, print how long that took, and yield the variables of processes that find
     them."""
-    if not supported() or compiler() is None:
-        raise ConfigError("it needs a C++ compiler, and the version of torch that compiled programs are made for")
+    if (why := obstacle()) is not None:
+        raise ConfigError(why)
     with without_programs() as variables:
         started = time.perf_counter()
         command = [sys.executable, "-m", "lab.cli", "compile", name, "--threads=1", "--seconds=0.1", *words]

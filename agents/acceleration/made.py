@@ -12,9 +12,9 @@ from unittest.mock import patch
 
 from torch import Tensor
 
-from agents.acceleration.hints import COMPILERS, compiler
+from agents.acceleration.hints import obstacle
 from agents.acceleration.listing import Listing
-from agents.acceleration.packages import TORCH, folder, mine, supported
+from agents.acceleration.packages import folder, mine
 from lab.console.wording import near
 from lab.errors import EnvironmentFailedError
 
@@ -86,14 +86,8 @@ class Maker:
 
 def require_compiler() -> None:
     """Raise EnvironmentFailedError where nothing can be compiled, or where the cache is not the user's own."""
-    if not supported():
-        raise EnvironmentFailedError(
-            f"compiled programs need torch {TORCH[0]}.{TORCH[1]}; with another version everything runs without them"
-        )
-    if compiler() is None:
-        raise EnvironmentFailedError(
-            f"compiling needs a C++ compiler ({', '.join(COMPILERS)}), and none was found; everything runs without one"
-        )
+    if (why := obstacle()) is not None:
+        raise EnvironmentFailedError(f"{why}; everything runs without compiled programs")
     place = folder()
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not mine(place):

@@ -19,7 +19,7 @@ from lab.runs.folder import FORK
 from lab.runs.summary import Summary, read_summary
 from lab.saving.checkpoint import load
 from lab.saving.saver import rolling
-from tests.faults.harness import Killed, copy_of_undisturbed, killing, lab_command
+from tests.faults.harness import Killed, copy_of_undisturbed, killing, lab_command, run_undisturbed
 
 CONSTANT = {"trainer.schedule.kind": "constant", "trainer.schedule.warmup": 0.0, "trainer.log_every": 1}
 
@@ -212,7 +212,7 @@ def test_run_is_on_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
             return {entry.name: entry.inode() for entry in entries if entry.name != ".lock"}
 
     monkeypatch.setattr(os, "fsync", fsync)
-    parent = copy_of_undisturbed("classifier")
+    parent = run_undisturbed("classifier")
     fork = resume(parent.dir, {"trainer.max_epochs": 4})
     for run in (parent, fork):
         files = [path for path in run.dir.rglob("*") if path.is_file() and path.name != ".lock"]

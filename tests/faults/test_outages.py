@@ -105,8 +105,8 @@ def test_wandb_dying_later_changes_nothing() -> None:
     slow += "def slow(*a, **k):\n    time.sleep(0.1)\n    real(*a, **k)\ns.Saver.safe_point = slow\n"
     process = lab_process(["run", *words("vae"), "--runs-dir", "runs"], slow, env=offline)
     wait_for(lambda: any(path.stat().st_size for path in Path("runs").rglob("metrics.jsonl")), process)
+    wait_for(lambda: bool(wandb_processes(process.pid)), process)  # it starts beside the training
     victims = wandb_processes(process.pid)
-    assert victims
     for victim in victims:
         os.kill(victim, signal.SIGKILL)
     _, err = process.communicate(timeout=120)

@@ -13,18 +13,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from agents.acceleration import hints, packages
 from agents.acceleration.captured import MOST_RENEWED, Captured
 from agents.acceleration.compiling import _adam
+from agents.acceleration.hints import obstacle
 from agents.acceleration.made import Maker, require_compiler
 from agents.acceleration.package import Package
 from agents.acceleration.packages import Packages, folder, mine, missing, present
 from lab.errors import EnvironmentFailedError
 
 CPU = torch.device("cpu")
-compiler = pytest.mark.skipif(
-    not packages.supported() or hints.compiler() is None, reason="needs a C++ compiler and torch 2.13"
-)
+compiler = pytest.mark.skipif(obstacle() is not None, reason=str(obstacle()))
 
 
 class Learner:
@@ -204,6 +202,13 @@ def test_no_compiler_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(EnvironmentFailedError, match=r"needs a C\+\+ compiler|need torch"):
         require_compiler()
+
+
+def test_paths_with_spaces_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    if obstacle() is not None:
+        pytest.skip("nothing can be compiled here anyway")
+    monkeypatch.setattr(torch, "__file__", "/my folder/torch/__init__.py")
+    assert "compiling needs PyTorch in a path without spaces, received /my folder/torch" in str(obstacle())
 
 
 def test_only_own_files_are_mine(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ def test_all_plain_environments_are_tried() -> None:
         spec.id
         for spec in gym.registry.values()
         if str(spec.entry_point).startswith(("gymnasium.envs.classic_control", "gymnasium.envs.toy_text"))
+        and not spec.id.startswith("LabTest")  # which other tests of this process have registered
     }
     newest = {one for one in registered if _version(one) == max(_version(o) for o in registered if _same(o, one))}
     assert newest == set(NATIVE)
