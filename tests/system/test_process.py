@@ -92,6 +92,7 @@ def test_interrupted_calls_leave_no_alarm() -> None:
         raise AssertionError
 
     before = signal.signal(signal.SIGALRM, mine)
+    interrupts = signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background jobs ignore
     try:
         with pytest.raises(Interrupted), signals_as_exceptions() as stop, stop.deferred():
             signal.raise_signal(signal.SIGINT)  # in this thread, whatever other threads there are
@@ -99,6 +100,7 @@ def test_interrupted_calls_leave_no_alarm() -> None:
         assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
     finally:
         signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGINT, interrupts)
 
 
 def test_own_wandb_run_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
