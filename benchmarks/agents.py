@@ -7,12 +7,12 @@ that nobody's compilation counts. What it took is printed beside. SBX and rejax 
 from __future__ import annotations
 
 import importlib
-import os
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -75,8 +75,7 @@ def measure(pairs: int) -> None:
     one_core()
     with without_programs() as variables:
         beside_peers(pairs, "", variables)
-        os.environ.update(variables)
-        beside_sb3(pairs)
+        beside_sb3(pairs, partial(timed, variables=variables))
     with left_out_if_missing("compiled agents"):
         settings = [f"--{name}={value}" for name, value in PLAIN_DQN.items()]
         with with_programs("ppo-cartpole", TENSORS) as ppo, with_programs("dqn-cartpole", *settings) as dqn:
@@ -97,7 +96,7 @@ def beside_peers(pairs: int, way: str, ppo: Mapping[str, str], dqn: Mapping[str,
                 print(f"  {peer}: {statistics.median(WARM_UP[side]):.1f} s of warm-up, its compilation included")
 
 
-def beside_sb3(pairs: int) -> None:
+def beside_sb3(pairs: int, timed: Callable[..., Callable[[], float]]) -> None:
     """Compare other inputs with SB3, and other numbers of copies with each other."""
     alternate("PPO CartPole in a dict, lab / SB3", timed("lab_dict", 10_240), timed("sb3_dict", 10_240), pairs)
     alternate("PPO CartPole from pixels, lab / SB3", timed("lab_pixels", 4_096), timed("sb3_pixels", 4_096), pairs)

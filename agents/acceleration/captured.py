@@ -156,7 +156,7 @@ class Captured:
             package(places)
             if all(map(close, package.outputs, outputs)) and after.is_now(close):
                 return package
-            self.packages.disagrees()
+            self.packages.refuse(package)
         after.restore()
         return None
 

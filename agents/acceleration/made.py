@@ -8,15 +8,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import NamedTuple
-from unittest.mock import patch
 
 from torch import Tensor
 
-from agents.acceleration.hints import obstacle
+from agents.acceleration.compilers import obstacle
 from agents.acceleration.listing import Listing
 from agents.acceleration.packages import folder, mine
 from lab.console.wording import near
 from lab.errors import EnvironmentFailedError
+
+CACHE = "TORCHINDUCTOR_CACHE_DIR"
+"""Names the folder in which torch's compiler works."""
 
 
 class Made(NamedTuple):
@@ -49,10 +51,17 @@ class Maker:
         # headers of torch are in it, for all programs together.
         self.place = tempfile.TemporaryDirectory(prefix="lab-compile-")
 
+        self.before = os.environ.get(CACHE)
+
     def __enter__(self) -> Maker:
+        os.environ[CACHE] = self.place.name
         return self
 
     def __exit__(self, *error: object) -> None:
+        if self.before is None:
+            del os.environ[CACHE]
+        else:
+            os.environ[CACHE] = self.before
         self.place.cleanup()
 
     def __call__(
@@ -72,8 +81,7 @@ class Maker:
         part = file.with_name(f"{file.stem}.{os.getpid()}.part.pt2")
         size, problem = None, ""
         try:
-            with patch.dict(os.environ, TORCHINDUCTOR_CACHE_DIR=self.place.name):
-                compile_program(function, inputs, others, drawn, part)
+            compile_program(function, inputs, others, drawn, part)
             part.chmod(0o600)
             size = part.stat().st_size
             part.replace(file)

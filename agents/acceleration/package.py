@@ -27,11 +27,10 @@ class Package:
     ) -> None:
         # One call at a time, one copy of the program, no GPU.
         self.loader = torch._C._aoti.AOTIModelPackageLoader(str(file), "model", True, 1, -1)
-        self.inputs = inputs
+        self.file, self.inputs = file, inputs
         self.outputs = tuple(torch.empty_like(x, memory_format=torch.contiguous_format) for x in outputs)
         self.draws = [(func, args, settings) for func, args, settings, _ in listing.draws]
         drawn = [x for *_, x in listing.draws]
-        self.memory: Sequence[Tensor] = ()
         self.fixed: list[Tensor] = [*others, *drawn, *self.outputs]
         self.first_draw = len(inputs) + len(others)
 

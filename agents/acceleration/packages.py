@@ -93,10 +93,12 @@ class Packages:
         """Go on with the programs of a checkpoint, and no others: they would round otherwise."""
         self.used, self.names = set(map(str, state["used"])), frozenset(map(str, state["known"]))
 
-    def disagrees(self) -> None:
+    def refuse(self, package: Package) -> None:
         """Say that a program was found, and computes something else."""
+        self.used.discard(package.file.stem)
         notice(
-            "a compiled program does not compute what it was made from, and is not used; `lab compile` makes it anew"
+            f"the compiled program {near(package.file)} does not compute what it was made from, and is not used: "
+            "delete it, and `lab compile` makes it anew"
         )
 
 

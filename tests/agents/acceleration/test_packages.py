@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from agents.acceleration.captured import MOST_RENEWED, Captured
+from agents.acceleration.compilers import obstacle
 from agents.acceleration.compiling import _adam
-from agents.acceleration.hints import obstacle
 from agents.acceleration.made import Maker, require_compiler
 from agents.acceleration.package import Package
 from agents.acceleration.packages import Packages, folder, mine, missing, present
