@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +11,6 @@ import numpy as np
 
 from agents.environments.native import NativeEnvs
 from agents.environments.settings import EnvSettings
-from agents.environments.vector import Steps
 from agents.evaluation.env import Actor, EvalEnv
 from agents.spaces.observations import alike, at, stack
 from lab.errors import EnvironmentFailedError
@@ -58,10 +57,12 @@ def play_together(agent: Actor, settings: EnvSettings, seeds: Sequence[int]) -> 
 def _play(agent: Actor, envs: NativeEnvs, seeds: Sequence[int]) -> tuple[Array, Array]:
     returns, lengths = np.zeros(len(seeds)), np.zeros(len(seeds), dtype=int)
     playing, memory = np.ones(len(seeds), dtype=bool), None  # memory: RecurrentState | None
-    observations = _begun(envs, seeds)
+    with _blamed(envs):
+        observations = envs.begin(seeds)
     while playing.any():
         actions, memory = agent.act(observations, memory)
-        steps = _stepped(envs, actions)
+        with _blamed(envs):
+            steps = envs.advance(actions)
         returns += np.where(playing, steps.rewards, 0.0)
         lengths += playing
         playing &= ~(steps.terminated | steps.truncated)
@@ -88,7 +89,8 @@ def _plays_the_same(envs: NativeEnvs, settings: EnvSettings) -> bool:
             return False
         for _ in range(TRIED_STEPS):
             chosen = np.stack([actions.sample() for _ in seeds])
-            steps = _stepped(envs, chosen)
+            with _blamed(envs):
+                steps = envs.advance(chosen)
             for copy, env in enumerate(alone):
                 if env.over:
                     continue
@@ -102,18 +104,11 @@ def _plays_the_same(envs: NativeEnvs, settings: EnvSettings) -> bool:
     return True
 
 
-def _begun(envs: NativeEnvs, seeds: Sequence[int]) -> Any:
+@contextmanager
+def _blamed(envs: NativeEnvs) -> Iterator[None]:
+    """Raise what fails inside the block, in which the environment's own code runs, as EnvironmentFailedError."""
     try:
-        return envs.begin(seeds)
-    except EnvironmentFailedError:
-        raise
-    except Exception as error:  # an environment's own code may fail in any way
-        raise EnvironmentFailedError(f"environment {envs.name} raised {type(error).__name__}: {error}") from error
-
-
-def _stepped(envs: NativeEnvs, actions: Array) -> Steps:
-    try:
-        return envs.advance(actions)
+        yield
     except EnvironmentFailedError:
         raise
     except Exception as error:  # an environment's own code may fail in any way
