@@ -10,8 +10,9 @@ from pathlib import Path
 import torch
 from stable_baselines3.common.logger import Logger
 
-from agents.acceleration.hints import hints
+from agents.aside import compiled_aside
 from agents.checkpoints import Checkpoints
+from agents.compiled.hints import hints
 from agents.core.agent import PARTS, Agent, AgentFactory
 from agents.core.state import load_randomness, misfit
 from agents.environments.settings import EnvSettings
@@ -134,7 +135,8 @@ class AgentExperiment(Experiment):
         restored = context.restored.state if context.restored else None
         start = restored["agent"]["plain"]["num_timesteps"] if restored else 0
         training = context.progress("training", self.total_timesteps, "steps", start=start)
-        with training as progress, closing(self.agent.vec_env):
+        aside = compiled_aside(self.agent, context.dir / "config.yaml", start, self.total_timesteps)
+        with training as progress, closing(self.agent.vec_env), aside:
             choose_on = episode_seeds(self.seed, "choose", self.evaluation.best_episodes)
             reporter = TrainingReporter(
                 context.tracker,
@@ -173,8 +175,7 @@ class AgentExperiment(Experiment):
             with self._as_best():
                 best = self._play(seeds)
         if self.eval_settings is not self.env and (cut := int((final.lengths >= self.evaluation.longest).sum())):
-            cut_off = f"; {cut} of them cut off after {self.evaluation.longest:,} steps"
-            told = self.descriptions["eval/return_mean"] + cut_off
+            told = f"{self.descriptions['eval/return_mean']}; {cut} cut off after {self.evaluation.longest:,} steps"
             self.descriptions = {**self.descriptions, "eval/return_mean": told}
         return figures("eval", final) | figures("best", best)
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
-from agents.acceleration.made import Maker
+from agents.compiled.made import Maker
 from agents.core.agent import Agent
-from lab.configuration import load
+from lab.configuration import Config, load
 from lab.doctor import Tried, beside, timed
 from lab.errors import ConfigError
-from lab.experiment import Alternative
+from lab.experiment import Alternative, Turn
 from lab.job import Job
 
 ROUNDS = 4
@@ -39,20 +40,31 @@ def gain(
     """
     config = load(name, words, trust=trust)
 
-    def compiling(job: Job) -> None:
-        agent_of(job).packages.make = maker
-
     def plain(job: Job) -> None:
         agent_of(job).packages.names = frozenset()
 
-    with timed(config, compiling) as (job, ours), timed(config, plain) as (_, theirs):
-        for _ in range(ROUNDS):
-            ours(0)
-        agent = agent_of(job)
-        agent.packages.make = None
+    with compiled(config, maker) as (agent, ours), timed(config, plain) as (_, theirs):
         say(f"measuring for {seconds:g} s")
         tried = beside(theirs, ours, Alternative("compiled programs", ""), seconds)
         return Gain(tried, len(agent.packages.used))
+
+
+@contextmanager
+def compiled(config: Config, maker: Maker) -> Iterator[tuple[Agent, Turn]]:
+    """Compile the programs of an agent that are missing; yield the agent, and what times it.
+
+    Raises ConfigError where the experiment trains no agent on the CPU.
+    """
+
+    def compiling(job: Job) -> None:
+        agent_of(job).packages.make = maker
+
+    with timed(config, compiling) as (job, turn):
+        for _ in range(ROUNDS):
+            turn(0)
+        agent = agent_of(job)
+        agent.packages.make = None
+        yield agent, turn
 
 
 def agent_of(job: Job) -> Agent:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from agents.acceleration.compilers import obstacle
+from agents.compiled.compilers import obstacle
 from lab.errors import ConfigError
 
 TENSORS = "--env.vectorization=tensors"

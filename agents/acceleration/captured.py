@@ -17,12 +17,12 @@ import torch
 from torch import Tensor, nn
 
 from agents.acceleration.graphs import Graph, Watch, on_stream
-from agents.acceleration.listing import Listing
-from agents.acceleration.package import Package
-from agents.acceleration.packages import NONE, Packages
 from agents.acceleration.programs import Input, Program, rebuild, take_apart
 from agents.acceleration.snapshot import Snapshot, attributes, close, dicts_of, surroundings, unchanged
 from agents.acceleration.tape import record
+from agents.compiled.listing import Listing
+from agents.compiled.package import Package
+from agents.compiled.packages import NONE, Packages
 from lab.console.notices import notice
 
 Capture = Literal["auto", "always", "never"]
@@ -86,6 +86,7 @@ class Captured:
         """Calls on that stream so far, for each of `programs`."""
         self.repeated: Program | Graph | Package | None = None
         """What the last call repeated; None where it ran the function."""
+        self.calls = 0
         self.dicts: list[dict[str, Any]] = []
         self.known: list[Any] = [self]
 
@@ -108,6 +109,7 @@ class Captured:
         leaves: list[Tensor | float] = []
         key = take_apart(inputs, leaves)
         self.repeated = self.proven.get(key)
+        self.calls += 1
         return self._learn(key, inputs, leaves) if self.repeated is None else self.repeated(leaves)
 
     def _learn(self, key: Any, inputs: Sequence[Input], leaves: list[Tensor | float]) -> Sequence[Tensor]:

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from agents.acceleration.captured import Capture, Captured
-from agents.acceleration.packages import NONE, Packages
 from agents.acceleration.programs import Input
+from agents.compiled.packages import NONE, Packages
 from lab.errors import DivergedError
 
 
@@ -70,6 +70,11 @@ class Descent:
         self._norm = torch.zeros(())
         self._gradients: Sequence[Tensor] = ()
         self._stateless = True
+
+    @property
+    def captured(self) -> Sequence[Captured]:
+        """The two functions that are repeated."""
+        return self._compute, self._follow
 
     def renew(self, *constants: object) -> None:
         """Begin a round of steps. Call it whenever anything but tensors' values may have changed: which weights are

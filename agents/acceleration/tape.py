@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from agents.acceleration.listing import Listing
+from agents.compiled.listing import Listing
 
 MOST_COPIED = 100_000
 """Numbers that may be copied from where an operation, such as a convolution, has put them itself: beyond that the

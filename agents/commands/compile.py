@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
+import signal
+import sys
+from contextlib import suppress
 
 from lab.cli import options as shared
 from lab.cli.output import loading, print_line, say
@@ -18,6 +22,7 @@ TAKES_OVERRIDES = True
 def add_options(parser: argparse.ArgumentParser) -> None:
     shared.experiment(parser)
     parser.add_argument("--seconds", metavar="S", default="10", help="time to measure what is gained (default: 10)")
+    parser.add_argument("--aside", action="store_true", help=argparse.SUPPRESS)  # see agents.aside
 
 
 def run(options: argparse.Namespace, rest: list[str]) -> int:
@@ -28,11 +33,13 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
     find(options.name)
     seconds = seconds_of(options.seconds)
     loading(options.name)
-    from agents.acceleration.made import Maker, require_compiler
-    from agents.acceleration.packages import folder
+    from agents.compiled.made import Maker, require_compiler
+    from agents.compiled.packages import folder
     from agents.gain import gain
 
     require_compiler()
+    if options.aside:
+        return _aside(options, rest)
     with Maker(say) as maker:
         found = gain(options.name, rest, maker, seconds=seconds, trust=options.trust, say=say)
     for one in maker.made:
@@ -47,4 +54,23 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
         f"{count(found.used, 'program')} in {near(folder())}: training is {found.tried.gain:.2f} times as fast, "
         f"{found.tried.before:,.0f} -> {found.tried.after:,.0f} env steps/s"
     )
+    return 0
+
+
+def _aside(options: argparse.Namespace, rest: list[str]) -> int:
+    """Compile what is missing at low priority, unless another process does; measure nothing."""
+    from filelock import FileLock, Timeout
+
+    from agents.compiled.made import Maker
+    from agents.compiled.packages import folder
+    from agents.gain import compiled
+    from lab.configuration import load
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what is half done is removed
+    with suppress(AttributeError):  # Windows has no nice
+        os.nice(19)
+    config = load(options.name, rest, trust=options.trust)
+    lock = FileLock(folder() / ".lock", timeout=0)
+    with suppress(Timeout), lock, Maker(say) as maker, compiled(config, maker):
+        pass
     return 0

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from agents.acceleration.captured import Capture, Captured, Function
 from agents.acceleration.descent import Descent
-from agents.acceleration.packages import Packages, present
 from agents.buffers.replay import Replay
+from agents.compiled.packages import Packages, present
 from agents.environments.vector import Environments, Steps
 from agents.networks.extractor import RecurrentState
 from agents.networks.normalization import RewardScale, RunningNorm

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from agents.acceleration.packages import missing
 from agents.buffers.replay import Replay
+from agents.compiled.packages import missing
 from agents.environments.resumable import Strayed
 from agents.spaces.observations import at, each
 from lab.errors import CheckpointError

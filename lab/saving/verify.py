@@ -19,7 +19,7 @@ from lab.saving.bitwise import run_differences
 from lab.saving.checkpoint import META, MOST_META
 from lab.saving.saver import rolling
 from lab.saving.tensors import MOST_VALUES
-from lab.system.forking import ForkServer, Process, can_fork, start_process
+from lab.system.forking import RUNS_AFTER, ForkServer, Process, can_fork, start_process
 from lab.system.opening import read_json
 
 ANYWHERE = 0.25  # share of kills at any moment of a process, startup included; the others come in or after training
@@ -147,7 +147,7 @@ class _Lab:
     def __call__(self, words: Sequence[str]) -> Process:
         self.said.parent.mkdir(parents=True, exist_ok=True)
         with self.said.open("ab") as said, open(os.devnull, "r+b") as nothing:
-            environment = {**os.environ, "WANDB_MODE": "disabled"}
+            environment = {**os.environ, "WANDB_MODE": "disabled", RUNS_AFTER: "0"}
             streams = (nothing.fileno(), nothing.fileno(), said.fileno())
             process = start_process(self.server, ("lab.cli.main", "entry"), PROGRAM, words, streams, environment)
         self.started.append(process)

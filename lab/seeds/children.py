@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 from lab.console.notices import NOTICE
 from lab.console.progress import Update
 from lab.seeds.vary import named
-from lab.system.forking import ForkServer, Process, start_process
+from lab.system.forking import RUNS_AFTER, ForkServer, Process, start_process
 
 MARK = b"\x1e"
 """Begins each line of progress, which is JSON. Nothing else that a run prints contains this character."""
@@ -168,7 +168,10 @@ class Children:
             with child.log.open("ab") as log:  # append: this process writes to it as well
                 program = Path(__file__).with_name("child.py")
                 streams = (held, output, log.fileno())
-                process = start_process(self.server, ("lab.seeds.child", "main"), program, child.words, streams)
+                later = sum(one.state == "waiting" for one in self.children) - 1
+                environment = {**os.environ, RUNS_AFTER: str(later)}
+                entry = ("lab.seeds.child", "main")
+                process = start_process(self.server, entry, program, child.words, streams, environment)
         except OSError:
             os.close(lifeline)
             os.close(said)

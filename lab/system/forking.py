@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any, Self
 
 PATIENCE = 120.0  # seconds for a forked process to begin, imports included
+RUNS_AFTER = "LAB_RUNS_AFTER"
+"""Variable that tells a run how many like it begin later, for which it may make something."""
 MODULES = ("lab.cli.main", "lab.runner", "lab.resuming")  # by name: they are above this room
 
 

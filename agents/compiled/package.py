@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from agents.acceleration.listing import Listing
+from agents.compiled.listing import Listing
 
 
 class Package:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from agents.acceleration.listing import DRAWS
+from agents.compiled.listing import DRAWS
 
 aten = torch.ops.aten
 

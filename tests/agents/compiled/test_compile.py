@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from gymnasium import spaces
 
-from agents.acceleration.hints import hints
-from agents.acceleration.packages import Packages
+from agents.compiled.hints import hints
+from agents.compiled.packages import Packages
 from lab.cli.main import main
-from tests.agents.acceleration.test_packages import compiler
+from tests.agents.compiled.test_packages import compiler
 from tests.support.tasks import Identity, ppo, together
 
 FEW = ["--threads=1", "--agent.n_steps=8", "--agent.batch_size=64", "--agent.n_epochs=2", "--agent.encoder.hidden=[8]"]

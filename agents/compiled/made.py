@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from agents.acceleration.compilers import obstacle
-from agents.acceleration.listing import Listing
-from agents.acceleration.packages import folder, mine
+from agents.compiled.compilers import obstacle
+from agents.compiled.listing import Listing
+from agents.compiled.packages import folder, mine
 from lab.console.wording import near
 from lab.errors import EnvironmentFailedError
 
@@ -73,7 +73,7 @@ class Maker:
         others: Sequence[Tensor],
         file: Path,
     ) -> None:
-        from agents.acceleration.compiling import compile_program
+        from agents.compiled.compiling import compile_program
 
         self.say(f"compiling: {what}")
         started = perf_counter()

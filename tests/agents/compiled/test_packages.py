@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from agents.acceleration.captured import MOST_RENEWED, Captured
-from agents.acceleration.compilers import obstacle
-from agents.acceleration.compiling import _adam
-from agents.acceleration.made import Maker, require_compiler
-from agents.acceleration.package import Package
-from agents.acceleration.packages import Packages, folder, mine, missing, present
+from agents.compiled.compilers import obstacle
+from agents.compiled.compiling import _adam
+from agents.compiled.made import Maker, require_compiler
+from agents.compiled.package import Package
+from agents.compiled.packages import Packages, folder, mine, missing, present
 from lab.errors import EnvironmentFailedError
 
 CPU = torch.device("cpu")

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from agents.acceleration.listing import Listing
 from agents.acceleration.tape import record
+from agents.compiled.listing import Listing
 
 Function = Callable[[Tensor], Sequence[Tensor]]
 

@@ -8,7 +8,7 @@ from tempfile import gettempdir
 
 import torch
 
-from agents.acceleration.packages import TORCH, supported
+from agents.compiled.packages import TORCH, supported
 from lab.console.wording import near
 
 COMPILERS = ("g++", "clang++", "c++")

@@ -16,8 +16,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from agents.acceleration.listing import Listing
-from agents.acceleration.package import Package
+from agents.compiled.listing import Listing
+from agents.compiled.package import Package
 from lab.console.notices import notice
 from lab.console.wording import near
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from agents.acceleration.compilers import obstacle
+from agents.compiled.compilers import obstacle
 from lab.console.wording import count
 
 if TYPE_CHECKING:

@@ -1,0 +1,146 @@
+"""Programs that are compiled beside a long training, for the runs after it.
+
+The process that compiles them has a low priority, and ends with the run. The run itself goes on without them: its
+numbers would depend on when the compiler was done.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from statistics import mean
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import torch
+
+import lab.seeds.child
+from agents.acceleration.captured import Captured
+from agents.acceleration.descent import Descent
+from agents.acceleration.programs import Program
+from agents.compiled.compilers import obstacle
+from lab.console.notices import notice
+from lab.console.wording import count
+from lab.system.forking import RUNS_AFTER, Process, start_process
+
+if TYPE_CHECKING:
+    from agents.core.agent import Agent
+
+SECONDS = 25.0
+"""That compiling one program takes."""
+WORTH = 3.0
+"""How many times that time later runs must save."""
+TRIED = 20.0
+"""Seconds of training after which it is known what they would save."""
+PATIENCE = 10.0
+"""Seconds for the process to end in."""
+SAVED = 2.0
+"""What a program saves for each operation that it replaces, in times of the smallest operation there is: the start of
+the operation, and its way through memory. (ppo-cartpole: 57 operations, 0.35 ms; dqn-cartpole: 33, 0.2 ms.)"""
+
+
+@contextmanager
+def compiled_aside(agent: Agent, config: Path, start: int, total: int) -> Iterator[None]:
+    """Compile programs of an agent that trains inside the block, once it is clear that later runs save more time than
+    that takes.
+
+    Args:
+        agent: that trains.
+        config: file with its config.
+        start: steps that it has done before.
+        total: steps of a whole training.
+    """
+    later = int(os.environ.get(RUNS_AFTER, 1))
+    if not later or agent.capture != "auto" or agent.device.type != "cpu" or obstacle() is not None:
+        yield
+        return
+    threads = torch.get_num_threads()  # another thread may have another number
+    ended, begun, started = threading.Event(), perf_counter(), list[tuple[Process, int]]()
+
+    def consider() -> None:
+        if ended.wait(TRIED):
+            return
+        spent = perf_counter() - begun
+        programs, saved = savings(agent)
+        whole = spent * total / max(agent.num_timesteps - start, 1)
+        if programs and saved / spent * whole * later >= WORTH * SECONDS * programs:
+            notice(
+                f"{count(programs, 'program')} for later runs like this one "
+                f"{'is' if programs == 1 else 'are'} compiled beside it, at low priority; this run goes on without"
+            )
+            with suppress(OSError):  # no memory, too many processes
+                started.append(_start(config, threads))
+
+    thread = threading.Thread(target=consider, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        for process, lifeline in started:
+            _end(process)
+            os.close(lifeline)
+
+
+def savings(agent: Agent) -> tuple[int, float]:
+    """Return how many programs could run in the place of recorded operations, and how many seconds they would have
+    saved so far, as far as the number of operations tells."""
+    programs, operations = 0, 0.0
+    for one in _captured(agent):
+        found = [len(known.calls) for known in one.proven.values() if isinstance(known, Program)]
+        programs += len(found)
+        operations += mean(found) * one.calls if found else 0.0
+    return programs, SAVED * operations * _smallest() if programs else 0.0
+
+
+def _captured(agent: Agent) -> Iterator[Captured]:
+    for one in vars(agent).values():
+        if isinstance(one, Captured):
+            yield one
+        elif isinstance(one, Descent):
+            yield from one.captured
+
+
+def _smallest() -> float:
+    """Return the seconds that the smallest operation of a recorded program takes."""
+    x, y = torch.zeros(1), torch.zeros(1)
+    add = torch.ops.aten.add.out._op
+    spent = []
+    with torch.no_grad():
+        for _ in range(20):  # the training takes turns with this thread, in some of them
+            begun = perf_counter()
+            for _ in range(50):
+                add(x, x, out=y)
+            spent.append((perf_counter() - begun) / 50)
+    return min(spent)
+
+
+def _start(config: Path, threads: int) -> tuple[Process, int]:
+    """Return the process that compiles, and the end of a pipe: it ends when that is closed, as when this one ends."""
+    words = ["compile", str(config), "--aside", f"--threads={threads}"]
+    held, lifeline = os.pipe()
+    try:
+        with open(os.devnull, "w") as nothing:
+            streams = (held, nothing.fileno(), nothing.fileno())
+            process = start_process(None, ("lab.seeds.child", "main"), Path(lab.seeds.child.__file__), words, streams)
+    except OSError:
+        os.close(lifeline)
+        raise
+    finally:
+        os.close(held)
+    return process, lifeline
+
+
+def _end(process: Process) -> None:
+    process.send_signal(signal.SIGTERM)  # it removes what it was about to write
+    try:
+        process.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -1,0 +1,52 @@
+"""Programs that are compiled beside a training: when that is worth it, and that nothing of it outlives the run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from gymnasium import spaces
+
+from agents import aside
+from agents.compiled.packages import Packages, folder
+from lab.cli.main import main
+from lab.system.forking import RUNS_AFTER
+from tests.agents.compiled.test_packages import compiler
+from tests.support.tasks import Identity, ppo, together
+
+RUN = ["run", "ppo-cartpole", "--total_timesteps=15000", "--threads=1", "--evaluation.video=false"]
+
+
+def test_savings_grow_with_the_calls_of_what_is_recorded() -> None:
+    agent = ppo(together(lambda: Identity(spaces.Discrete(2)), 2), 0)
+    agent.packages = Packages()
+    assert aside.savings(agent) == (0, 0.0)
+    agent.learn(2_000)
+    programs, early = aside.savings(agent)
+    assert programs > 0
+    agent.learn(20_000, reset_num_timesteps=False)
+    assert aside.savings(agent)[1] > 2 * early > 0
+
+
+@compiler
+@pytest.mark.parametrize(
+    ("later", "worth", "compiles"),
+    [("1", 0.0, True), ("0", 0.0, False), ("1", aside.WORTH, False)],
+    ids=["worth it", "no run after it", "a short run"],
+)
+def test_the_process_that_compiles_ends_with_the_run(
+    later: str,
+    worth: float,
+    compiles: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setenv(RUNS_AFTER, later)
+    monkeypatch.setattr(aside, "TRIED", 0.5)
+    monkeypatch.setattr(aside, "WORTH", worth)
+    assert main([*RUN, f"--runs-dir={tmp_path / 'runs'}"]) == 0
+    assert ("compiled beside it" in capsys.readouterr().err) == compiles
+    assert not [*tmp_path.glob("lab-compile-*"), *folder().glob("*.part*")]
