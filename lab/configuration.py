@@ -37,7 +37,7 @@ from lab.config.parsed import (
 from lab.config.roles import Roles, roles_of
 from lab.config.types import PositiveInt, Seed
 from lab.config.values import unmarked
-from lab.config.words import as_words, in_full, joined, may_name_class, short_names
+from lab.config.words import as_words, in_full, joined, may_name_class, present, short_names
 from lab.errors import ConfigError
 from lab.experiment import Experiment
 from lab.runs.reference import Reference, Target
@@ -171,7 +171,8 @@ def load(name: str, overrides: Mapping[str, Any] | Sequence[str] = (), *, trust:
     """
     path = find(name)
     declared: dict[str, dict[str, Any]] = {}
-    mine = overrides if isinstance(overrides, Mapping) else overridden(joined(overrides), marked=True)
+    overrides = present(overrides)
+    mine = overrides if isinstance(overrides, Mapping) else overridden(overrides, marked=True)
     values, stranger = read_as(trust, path, mine, declared)
     values.setdefault("name", path.resolve().stem)
     if isinstance(threads := values.get("threads"), int) and threads > CPUS and (path.parent / "summary.json").exists():

@@ -9,6 +9,7 @@ from lab.config.classes import takes_anything
 from lab.config.values import plain, utf8
 from lab.config.values import word as as_word
 from lab.errors import ConfigError
+from lab.moved import SETTINGS
 
 
 def as_words(overrides: Mapping[str, Any], cls: type, values: dict[str, Any]) -> list[str]:
@@ -35,6 +36,17 @@ def joined(words: Sequence[str]) -> list[str]:
             found[-1] += f"={word}"
         else:
             found.append(word)
+    return found
+
+
+def present(overrides: Mapping[str, Any] | Sequence[str]) -> Mapping[str, Any] | list[str]:
+    """Return overrides, words as `joined` has them, with the present names of settings that had another one before."""
+    if isinstance(overrides, Mapping):
+        return {SETTINGS.get(key, key): value for key, value in overrides.items()}
+    found = []
+    for word in joined(overrides):
+        name, equals, value = word.partition("=")
+        found.append(f"--{SETTINGS.get(name[2:], name[2:])}{equals}{value}" if name.startswith("--") else word)
     return found
 
 

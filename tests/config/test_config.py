@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -151,6 +152,19 @@ def test_settings_of_earlier_versions_are_read() -> None:
     for name, metric in (("old", "val/f1"), ("new", "val/accuracy")):
         stopping = load(f"{name}.yaml").as_dict()["trainer"]["early_stopping"]
         assert stopping == {"metric": metric, "patience": 3, "mode": "min"}
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["--trainer.early_stopping.monitor=val/f1"],
+        ["--trainer.early_stopping.monitor", "val/f1"],
+        {"trainer.early_stopping.monitor": "val/f1"},
+    ],
+    ids=["joined", "two words", "Python"],
+)
+def test_overrides_may_have_the_names_of_earlier_versions(overrides: Any) -> None:
+    assert load("cnn-mnist", overrides).as_dict()["trainer"]["early_stopping"]["metric"] == "val/f1"
 
 
 @pytest.mark.parametrize(("text", "message"), FILES)
