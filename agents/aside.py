@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-import lab.seeds.child
+import lab.cli
 from agents.acceleration.captured import Captured
 from agents.acceleration.descent import Descent
 from agents.acceleration.programs import Program
@@ -32,16 +32,16 @@ if TYPE_CHECKING:
     from agents.core.agent import Agent
 
 SECONDS = 25.0
-"""That compiling one program takes."""
+"""Seconds that compiling one program takes."""
 WORTH = 3.0
-"""How many times that time later runs must save."""
+"""How many times these seconds later runs must save."""
 TRIED = 20.0
-"""Seconds of training after which it is known what they would save."""
+"""Seconds of training between two looks at what they would save."""
 PATIENCE = 10.0
-"""Seconds for the process to end in."""
+"""Seconds that the process is given to end."""
 SAVED = 2.0
-"""What a program saves for each operation that it replaces, in times of the smallest operation there is: the start of
-the operation, and its way through memory. (ppo-cartpole: 57 operations, 0.35 ms; dqn-cartpole: 33, 0.2 ms.)"""
+"""What a program saves for each operation in it, as a multiple of the time of the smallest operation: starting it, and
+going through memory once more. (ppo-cartpole: 0.35 ms for 57 operations; dqn-cartpole: 0.2 ms for 33.)"""
 
 
 @contextmanager
@@ -55,26 +55,26 @@ def compiled_aside(agent: Agent, config: Path, start: int, total: int) -> Iterat
         start: steps that it has done before.
         total: steps of a whole training.
     """
-    later = int(os.environ.get(RUNS_AFTER, 1))
+    given = os.environ.get(RUNS_AFTER, "1")
+    later = int(given) if given.isdigit() else 0
     if not later or agent.capture != "auto" or agent.device.type != "cpu" or obstacle() is not None:
         yield
         return
     threads = torch.get_num_threads()  # another thread may have another number
-    ended, begun, started = threading.Event(), perf_counter(), list[tuple[Process, int]]()
+    ended, started = threading.Event(), list[tuple[Process, int]]()
 
     def consider() -> None:
-        if ended.wait(TRIED):
-            return
-        spent = perf_counter() - begun
-        programs, saved = savings(agent)
-        whole = spent * total / max(agent.num_timesteps - start, 1)
-        if programs and saved / spent * whole * later >= WORTH * SECONDS * programs:
-            notice(
-                f"{count(programs, 'program')} for later runs like this one "
-                f"{'is' if programs == 1 else 'are'} compiled beside it, at low priority; this run goes on without"
-            )
-            with suppress(OSError):  # no memory, too many processes
-                started.append(_start(config, threads))
+        while not ended.wait(TRIED):  # an agent may play at random for long before it learns
+            programs, saved = savings(agent)
+            steps = agent.num_timesteps - start
+            if programs and steps > 0 and saved * total / steps * later >= WORTH * SECONDS * programs:
+                notice(
+                    f"{count(programs, 'program')} for later runs like this one "
+                    f"{'is' if programs == 1 else 'are'} compiled beside it, at low priority; this run goes on without"
+                )
+                with suppress(OSError):  # no memory, too many processes
+                    started.append(_start(config, threads))
+                return
 
     thread = threading.Thread(target=consider, daemon=True)
     thread.start()
@@ -93,14 +93,14 @@ def savings(agent: Agent) -> tuple[int, float]:
     saved so far, as far as the number of operations tells."""
     programs, operations = 0, 0.0
     for one in _captured(agent):
-        found = [len(known.calls) for known in one.proven.values() if isinstance(known, Program)]
+        found = [len(known.calls) for known in list(one.proven.values()) if isinstance(known, Program)]
         programs += len(found)
         operations += mean(found) * one.calls if found else 0.0
     return programs, SAVED * operations * _smallest() if programs else 0.0
 
 
 def _captured(agent: Agent) -> Iterator[Captured]:
-    for one in vars(agent).values():
+    for one in list(vars(agent).values()):
         if isinstance(one, Captured):
             yield one
         elif isinstance(one, Descent):
@@ -128,7 +128,8 @@ def _start(config: Path, threads: int) -> tuple[Process, int]:
     try:
         with open(os.devnull, "w") as nothing:
             streams = (held, nothing.fileno(), nothing.fileno())
-            process = start_process(None, ("lab.seeds.child", "main"), Path(lab.seeds.child.__file__), words, streams)
+            program = Path(lab.cli.__file__).with_name("__main__.py")
+            process = start_process(None, ("lab.cli.main", "entry"), program, words, streams)
     except OSError:
         os.close(lifeline)
         raise
@@ -138,9 +139,12 @@ def _start(config: Path, threads: int) -> tuple[Process, int]:
 
 
 def _end(process: Process) -> None:
-    process.send_signal(signal.SIGTERM)  # it removes what it was about to write
+    """End the process and the C++ compiler in it, which both remove what they were about to write."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
     try:
         process.wait(PATIENCE)
     except subprocess.TimeoutExpired:
-        process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()

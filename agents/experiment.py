@@ -14,7 +14,7 @@ from agents.aside import compiled_aside
 from agents.checkpoints import Checkpoints
 from agents.compiled.hints import hints
 from agents.core.agent import PARTS, Agent, AgentFactory
-from agents.core.state import load_randomness, misfit
+from agents.core.state import lacks, load_randomness, misfit
 from agents.environments.settings import EnvSettings
 from agents.evaluation.aside import FILM, SHORT_FILM, film_aside
 from agents.evaluation.episodes import (
@@ -122,13 +122,10 @@ class AgentExperiment(Experiment):
     def misfit(self, restored: Checkpoint) -> str | None:
         if wrong := misplaced(restored, restored.state["agent"]["plain"]["num_timesteps"]):
             return wrong
-        copies, now = len(restored.state["agent"]["environments"]["rewards"]), self.env.num_envs
-        if copies != now:
-            return (
-                f"env.num_envs must stay {copies} when a run is resumed, received {now}: each copy continues its "
-                "episode"
-            )
         return misfit(self.agent, restored.state["agent"], restored.segments)
+
+    def lacks(self, restored: Checkpoint) -> Sequence[str]:
+        return lacks(self.agent, restored.state["agent"])
 
     def train(self, context: RunContext) -> Throughput:
         announce_limit(self.env, self.evaluation)

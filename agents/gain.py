@@ -40,12 +40,12 @@ def gain(
     """
     config = load(name, words, trust=trust)
 
-    def plain(job: Job) -> None:
+    def without(job: Job) -> None:
         agent_of(job).packages.names = frozenset()
 
-    with compiled(config, maker) as (agent, ours), timed(config, plain) as (_, theirs):
+    with compiled(config, maker) as (agent, ours), timed(config, without) as (_, before):
         say(f"measuring for {seconds:g} s")
-        tried = beside(theirs, ours, Alternative("compiled programs", ""), seconds)
+        tried = beside(before, ours, Alternative("compiled programs", ""), seconds)
         return Gain(tried, len(agent.packages.used))
 
 

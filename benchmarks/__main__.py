@@ -14,7 +14,8 @@ import sys
 
 import torch
 
-from benchmarks.left_out import NAMED, left_out_if_missing
+from benchmarks.left_out import FAILED, NAMED, left_out_if_missing
+from benchmarks.pairs import cores_as_found
 
 NAMES = (
     "shell",
@@ -52,7 +53,10 @@ print(
     f"Python {platform.python_version()}, torch {torch.__version__}"
 )
 for name in options.names or NAMES:
-    with left_out_if_missing(name):
+    with left_out_if_missing(name), cores_as_found():
         importlib.import_module(f"benchmarks.{name}").measure(options.pairs)
 if NAMED:
     print(f"left out ({len(NAMED)}):", *NAMED, sep="\n  ")
+if FAILED:
+    print(f"failed ({len(FAILED)}):", *FAILED, sep="\n  ")
+    sys.exit(1)

@@ -1,4 +1,5 @@
-"""Compiled programs for benchmarks, in a cache folder of their own: what the user has compiled changes no figure."""
+"""Compiled programs for the benchmarks of agents, in a cache folder of their own: what the user has compiled changes no
+figure."""
 
 from __future__ import annotations
 

@@ -24,6 +24,7 @@ from torch import nn
 import lab
 from benchmarks.left_out import left_out_if_missing, require
 from benchmarks.pairs import alternate
+from benchmarks.peers import AS_PEERS
 from generative.gan.gan import GAN
 from lab.configuration import load
 from lab.data import Images
@@ -33,6 +34,8 @@ from lab.training import Training
 NLLS = (90.0, 88.0)
 MOST_EPOCHS = 120
 STEPS = 60  # of the GANs
+RATE, BETAS = 2e-4, (0.5, 0.999)
+"""Of the optimizers in the PyTorch example of a DCGAN."""
 
 
 def measure(pairs: int) -> None:
@@ -99,17 +102,7 @@ def _peer(peer: str, data: Path, epochs: int) -> float:
 
 
 def _ours(runs: Path, epochs: int) -> float:
-    settings = {
-        "trainer.max_steps": "null",
-        "trainer.max_epochs": epochs,
-        "trainer.schedule.kind": "constant",
-        "data.val_size": 0,
-        "data.fallback": "none",
-        "model.fid_samples": "null",
-        "model.nll_samples": 100,
-        "threads": torch.get_num_threads(),
-        "device": "cpu",
-    }
+    settings = {**AS_PEERS, "trainer.max_epochs": epochs, "threads": torch.get_num_threads(), "device": "cpu"}
     words = [f"--{name}={value}" for name, value in settings.items()]
     started = time.perf_counter()
     command = [sys.executable, "-m", "lab.cli", "run", "vae-mnist", *words, "--runs-dir", str(runs)]
@@ -121,7 +114,7 @@ def _ours(runs: Path, epochs: int) -> float:
 
 
 def _lab_gan(precision: str) -> float:
-    """Both players without the penalty, as in the example."""
+    """Both players without the penalty, and with the optimizers, of the example."""
     settings = {
         "trainer.precision": precision,
         "model.r1": 0.0,
@@ -129,6 +122,9 @@ def _lab_gan(precision: str) -> float:
         "trainer.max_steps": STEPS,
         "trainer.pictures_every": 100,
         "trainer.ema": None,
+        "trainer.optimizer.lr": RATE,
+        "trainer.optimizer.betas": BETAS,
+        "trainer.schedule.kind": "constant",
         "model.fid_samples": None,
         "data.fallback": "none",
         "device": "cpu",
@@ -145,8 +141,8 @@ def _example_gan() -> float:
     built.prepare(0, torch.device("cpu"))
     gan = cast(GAN, built.model)
     criterion, noise = nn.BCELoss(), gan.latent_dim
-    discriminator = torch.optim.Adam([*gan.encoder.parameters(), *gan.head.parameters()], lr=2e-4, betas=(0.5, 0.999))
-    generator = torch.optim.Adam(gan.generator.parameters(), lr=2e-4, betas=(0.5, 0.999))
+    discriminator = torch.optim.Adam([*gan.encoder.parameters(), *gan.head.parameters()], lr=RATE, betas=BETAS)
+    generator = torch.optim.Adam(gan.generator.parameters(), lr=RATE, betas=BETAS)
     judged = lambda x: torch.sigmoid(gan.score(x)).view(-1)  # noqa: E731
     started = time.perf_counter()
     for step, (real, _) in enumerate(built.batches):

@@ -13,6 +13,7 @@ from torch import Tensor
 
 import lab
 from benchmarks.pairs import alternate
+from benchmarks.peers import AS_PEERS, RATE
 from generative.vae.vae import VAE
 from lab.data import Images
 from lab.data.batch import Batch, as_batch
@@ -32,19 +33,17 @@ def measure(pairs: int) -> None:
 
 
 def lab_run(batch_size: int) -> float:
-    overrides = {
-        "trainer.max_steps": None,
+    settings = {
+        **AS_PEERS,
         "trainer.max_epochs": EPOCHS,
-        "trainer.schedule.kind": "constant",
         "data.batch_size": batch_size,
-        "data.val_size": 0,
-        "data.fallback": "none",
         "model.nll_samples": 1,
         "device": "cpu",
         "threads": torch.get_num_threads(),
     }
+    words = [f"--{name}={value}" for name, value in settings.items()]
     with tempfile.TemporaryDirectory() as folder:
-        return lab.run("vae-mnist", overrides, runs_dir=folder).durations["train"]
+        return lab.run("vae-mnist", words, runs_dir=folder).durations["train"]
 
 
 def prepared(batch_size: int) -> tuple[VAE, Tensor]:
@@ -58,7 +57,7 @@ def prepared(batch_size: int) -> tuple[VAE, Tensor]:
 def bare_torch(batch_size: int) -> float:
     """The shortest training loop with the same arithmetic."""
     vae, images = prepared(batch_size)
-    optimizer = torch.optim.Adam(vae.parameters(), 1e-3, fused=True)
+    optimizer = torch.optim.Adam(vae.parameters(), RATE, fused=True)
     started = time.perf_counter()
     for _ in range(EPOCHS):
         order = torch.randperm(len(images))
@@ -80,7 +79,7 @@ class Bare(pl.LightningModule):
         return self.vae.losses(as_batch(batch))["loss"]
 
     def configure_optimizers(self) -> Any:
-        return torch.optim.Adam(self.parameters(), 1e-3, fused=True)
+        return torch.optim.Adam(self.parameters(), RATE, fused=True)
 
 
 class Indexed:

@@ -5,14 +5,30 @@ from __future__ import annotations
 import json
 import os
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+
+import torch
 
 
 def one_core() -> None:
     """Pin this process and its children to one core, so that threads which another library starts are counted too."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+
+
+@contextmanager
+def cores_as_found() -> Iterator[None]:
+    """Undo, at the end of the block, what was changed in it of this process's cores and torch's threads."""
+    cores = os.sched_getaffinity(0) if hasattr(os, "sched_setaffinity") else set()
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        if cores:
+            os.sched_setaffinity(0, cores)
+        torch.set_num_threads(threads)
 
 
 @dataclass(frozen=True)

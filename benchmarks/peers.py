@@ -24,6 +24,19 @@ from torch.utils.data import DataLoader, Dataset
 
 HIDDEN, LATENTS, BATCH, RATE = 512, 50, 128, 1e-3
 SAMPLES = 100  # importance samples per test image
+AS_PEERS: dict[str, object] = {
+    "trainer.max_steps": "null",
+    "trainer.optimizer.lr": RATE,
+    "trainer.schedule.kind": "constant",
+    "trainer.schedule.warmup": 0,
+    "trainer.ema": "null",
+    "model.initial": "default",
+    "model.fid_samples": "null",
+    "model.nll_samples": SAMPLES,
+    "data.val_size": 0,
+    "data.fallback": "none",
+}
+"""Settings with which vae-mnist is trained and judged as its peers are."""
 
 
 class Net(nn.Module):

@@ -29,14 +29,14 @@ from benchmarks.pairs import alternate
 
 EPOCHS = {"cnn": 1, "vae": 2}
 OTHERWISE: dict[str, dict[str, object]] = {
-    "cnn": {"trainer.keep_best": "null"},
-    "vae": {"trainer.max_steps": "null", "trainer.ema": "null", "model.nll_samples": peers.SAMPLES},
-}
-ALWAYS: dict[str, object] = {
-    "trainer.schedule.kind": "constant",
-    "trainer.schedule.warmup": 0,
-    "data.val_size": 0,
-    "data.fallback": "none",
+    "cnn": {
+        "trainer.keep_best": "null",
+        "trainer.schedule.kind": "constant",
+        "trainer.schedule.warmup": 0,
+        "data.val_size": 0,
+        "data.fallback": "none",
+    },
+    "vae": peers.AS_PEERS,
 }
 """Settings of the lab's side."""
 
@@ -58,7 +58,7 @@ def measure(pairs: int) -> None:
 
 
 def _ours(kind: str, folder: str, rest: list[float]) -> float:
-    settings = {**ALWAYS, **OTHERWISE[kind], "trainer.max_epochs": EPOCHS[kind], "threads": torch.get_num_threads()}
+    settings = {**OTHERWISE[kind], "trainer.max_epochs": EPOCHS[kind], "threads": torch.get_num_threads()}
     words = [f"--{name}={value}" for name, value in settings.items()]
     command = ["-m", "lab.cli", "run", f"{kind}-mnist", *words, "--device=cpu", "--runs-dir", folder, "--json"]
     seconds, line = _run(command)

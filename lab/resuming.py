@@ -90,6 +90,7 @@ def resume(
         job = prepare(config, needs, fast_dev_run=record.fast_dev_run)
         require_same(record, job.experiment.dataset)
         others = list(differences(restored.meta["surroundings"], surroundings(job.device))) if restored else []
+        others += job.experiment.lacks(restored) if restored else []
         _refuse(folder, changed, before, config, others, force=force)
         total = job.experiment.total_steps
         if changed and restored and total is not None and total < position(restored.folder):
@@ -166,7 +167,6 @@ def _refuse(
     folder: Path, changed: list[str], before: dict[str, Any], config: Config, others: list[str], *, force: bool
 ) -> None:
     """Raise ConfigError if the run cannot be resumed, or should not be resumed without `force`."""
-
     lengths = [name for name in config.experiment.lengths if _length(before, name) != _length(config.as_dict(), name)]
     for name in lengths:
         old, new = _length(before, name), _length(config.as_dict(), name)

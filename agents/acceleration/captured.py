@@ -158,7 +158,7 @@ class Captured:
             package(places)
             if all(map(close, package.outputs, outputs)) and after.is_now(close):
                 return package
-            self.packages.refuse(package)
+            self.packages.refuse(package.file, "does not compute what it was made from")
         after.restore()
         return None
 

@@ -60,7 +60,7 @@ class Descent:
         self.loss, self.optimizer, self.max_norm, self.place = loss, optimizer, max_norm, place
         self.parameters: list[nn.Parameter] = []
         self.norms: list[float | Tensor] = []
-        """The gradient's norm in each step since `renew`, before clipping; a tensor where a look at it is a wait."""
+        """The gradient's norm in each step since `renew`, before clipping; tensors on a GPU, where looking waits."""
         self._compute = Captured(
             self._compute_gradient, module, device, capture, packages=packages, what="loss and gradient"
         )

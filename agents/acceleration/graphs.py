@@ -27,7 +27,7 @@ class Graph:
     """A function as a CUDA graph, from inputs at fixed places to outputs at fixed places. Capturing computes nothing.
 
     Args:
-        function: see `Captured`; `capturable` has said that it can be captured.
+        function: see `Captured`; a `Watch` has seen nothing that cannot be captured.
         given: its inputs, whose tensors are at these places.
         inputs: the places.
         stream: on which the function has run before.

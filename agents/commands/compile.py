@@ -6,6 +6,8 @@ import argparse
 import os
 import signal
 import sys
+import threading
+import time
 from contextlib import suppress
 
 from lab.cli import options as shared
@@ -17,6 +19,7 @@ EPILOG = (
     "results differ from those of PyTorch's operations by rounding."
 )
 TAKES_OVERRIDES = True
+OLD = 3600  # seconds after which nothing is being written to a file any more
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -29,6 +32,7 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
     from lab.cli.experiments.doctor import seconds_of
     from lab.config.files import find
     from lab.console.wording import count, near, size
+    from lab.errors import EnvironmentFailedError
 
     find(options.name)
     seconds = seconds_of(options.seconds)
@@ -42,6 +46,8 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
         return _aside(options, rest)
     with Maker(say) as maker:
         found = gain(options.name, rest, maker, seconds=seconds, trust=options.trust, say=say)
+    if maker.made and all(one.size is None for one in maker.made):
+        raise EnvironmentFailedError(f"no program could be compiled: {maker.made[0].problem}")
     for one in maker.made:
         told = f"{size(one.size)}, {one.seconds:.0f} s" if one.size is not None else f"not compiled: {one.problem}"
         print_line(f"{one.what}: {told}")
@@ -62,15 +68,27 @@ def _aside(options: argparse.Namespace, rest: list[str]) -> int:
     from filelock import FileLock, Timeout
 
     from agents.compiled.made import Maker
-    from agents.compiled.packages import folder
+    from agents.compiled.packages import UNFINISHED, folder
     from agents.gain import compiled
     from lab.configuration import load
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what is half done is removed
+    threading.Thread(target=_end_with_the_run, daemon=True).start()
     with suppress(AttributeError):  # Windows has no nice
         os.nice(19)
     config = load(options.name, rest, trust=options.trust)
     lock = FileLock(folder() / ".lock", timeout=0)
-    with suppress(Timeout), lock, Maker(say) as maker, compiled(config, maker):
-        pass
+    with suppress(Timeout), lock:
+        for left in folder().glob(UNFINISHED):  # by a process that was killed
+            if time.time() - left.stat().st_mtime > OLD:
+                left.unlink(missing_ok=True)
+        with Maker(say) as maker, compiled(config, maker):
+            pass
     return 0
+
+
+def _end_with_the_run() -> None:
+    """End this process and its compiler when the pipe that the run holds is closed."""
+    while os.read(0, 1):
+        pass
+    os.killpg(0, signal.SIGTERM)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 from pathlib import Path
 from tempfile import gettempdir
 
@@ -11,15 +13,17 @@ import torch
 from agents.compiled.packages import TORCH, supported
 from lab.console.wording import near
 
-COMPILERS = ("g++", "clang++", "c++")
+COMPILER = "clang++" if sys.platform == "darwin" else "g++"
+"""Torch's choice, where the variable `CXX` names no other."""
 
 
 def obstacle() -> str | None:
     """Return why nothing can be compiled here; None where it can."""
     if not supported():
         return f"compiled programs need torch {TORCH[0]}.{TORCH[1]}"
-    if not any(map(shutil.which, COMPILERS)):
-        return f"compiling needs a C++ compiler ({', '.join(COMPILERS)}), and none was found"
+    compiler = os.environ.get("CXX", COMPILER)
+    if not shutil.which(compiler):
+        return f"compiling needs a C++ compiler, and {compiler} was not found; the variable CXX can name another one"
     for what, place in (("PyTorch", Path(torch.__file__).parent), ("a folder for temporary files", Path(gettempdir()))):
         if " " in str(place):
             return f"compiling needs {what} in a path without spaces, received {near(place)}"

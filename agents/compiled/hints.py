@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def hints(agent: Agent, name: str) -> Sequence[str]:
     """Return whether compiled programs run in this agent, or how to get them."""
     if agent.packages.used:
-        return [f"{count(len(agent.packages.used), 'compiled program')} took part; `lab compile {name}` made them."]
+        return [f"{count(len(agent.packages.used), 'compiled program')} took part."]
     if agent.device.type != "cpu" or agent.capture != "auto" or obstacle() is not None:
         return []
     return [f"No compiled programs took part: `lab compile {name}` makes them, and measures what they gain."]

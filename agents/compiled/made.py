@@ -17,8 +17,8 @@ from agents.compiled.packages import folder, mine
 from lab.console.wording import near
 from lab.errors import EnvironmentFailedError
 
-CACHE = "TORCHINDUCTOR_CACHE_DIR"
-"""Names the folder in which torch's compiler works."""
+PLACES = ("TORCHINDUCTOR_CACHE_DIR", "TMPDIR")
+"""Name the folders in which torch's compiler and the C++ compiler work."""
 
 
 class Made(NamedTuple):
@@ -50,18 +50,18 @@ class Maker:
         # Nothing is taken from a folder that others may write to, as torch's own cache in /tmp may be. The compiled
         # headers of torch are in it, for all programs together.
         self.place = tempfile.TemporaryDirectory(prefix="lab-compile-")
-
-        self.before = os.environ.get(CACHE)
+        self.before = {name: os.environ.get(name) for name in PLACES}
 
     def __enter__(self) -> Maker:
-        os.environ[CACHE] = self.place.name
+        os.environ |= dict.fromkeys(PLACES, self.place.name)
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self.before is None:
-            del os.environ[CACHE]
-        else:
-            os.environ[CACHE] = self.before
+        for name, value in self.before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
         self.place.cleanup()
 
     def __call__(

@@ -26,6 +26,9 @@ FORMAT = 1
 TORCH = (2, 13)
 """The version of torch whose interface to compiled programs is used; others run without."""
 
+UNFINISHED = "*.part.pt2"
+"""Files that a compiler writes to before they get their names."""
+
 Maker = Callable[[Callable[..., Sequence[Tensor]], str, Listing, Sequence[Tensor], Sequence[Tensor], Path], None]
 """Compiles a function, given what it does, its listing, inputs and other tensors, into a file."""
 
@@ -73,7 +76,8 @@ class Packages:
             outputs: what it returned.
         """
         digest = listing.digest(outputs)
-        if digest is None:
+        # Optimizers go through gradients as they lie in memory, and programs write them in one order.
+        if digest is None or not all(x.is_contiguous() for x in outputs):
             return None
         name = name_of(digest)
         file = folder() / f"{name}.pt2"
@@ -82,8 +86,13 @@ class Packages:
             self.names |= {name}  # once, even where it could not be compiled
         if name not in self.names or not mine(file):
             return None
+        try:
+            package = Package(file, listing, inputs, others, outputs)
+        except RuntimeError:  # a damaged file, or a library that it needs and this machine has not
+            self.refuse(file, "cannot be loaded")
+            return None
         self.used.add(name)
-        return Package(file, listing, inputs, others, outputs)
+        return package
 
     def state_dict(self) -> dict[str, list[str]]:
         """Return which programs this run has used, and which it may use."""
@@ -93,13 +102,11 @@ class Packages:
         """Go on with the programs of a checkpoint, and no others: they would round otherwise."""
         self.used, self.names = set(map(str, state["used"])), frozenset(map(str, state["known"]))
 
-    def refuse(self, package: Package) -> None:
-        """Say that a program was found, and computes something else."""
-        self.used.discard(package.file.stem)
-        notice(
-            f"the compiled program {near(package.file)} does not compute what it was made from, and is not used: "
-            "delete it, and `lab compile` makes it anew"
-        )
+    def refuse(self, file: Path, why: str) -> None:
+        """Do without a program from now on, and say so."""
+        self.used.discard(file.stem)
+        self.names -= {file.stem}
+        notice(f"the compiled program {near(file)} {why}, and is not used: delete it, and `lab compile` makes it anew")
 
 
 NONE = Packages()
@@ -109,7 +116,7 @@ def present() -> Packages:
     """Return the programs in the user's cache: none for another version of torch, or in a folder of somebody else's."""
     if not supported() or not mine(folder()):
         return Packages()
-    return Packages(file.stem for file in folder().glob("*.pt2") if mine(file))
+    return Packages(file.stem for file in folder().glob("*.pt2") if mine(file) and not file.match(UNFINISHED))
 
 
 def missing(state: Mapping[str, Iterable[str]]) -> str | None:
@@ -119,8 +126,8 @@ def missing(state: Mapping[str, Iterable[str]]) -> str | None:
     if not gone:
         return None
     return (
-        f"{len(gone)} of the {len(used)} compiled programs that this run has used are not in {near(folder())}, and "
-        "without them its numbers would be rounded otherwise; `lab compile` with its config makes them again"
+        f"{len(gone)} of the {len(used)} compiled programs that this run has used are not in {near(folder())}; with "
+        "the same machine and torch, `lab compile` with its config makes them again"
     )
 
 

@@ -49,8 +49,12 @@ def misfit(agent: Agent, state: dict[str, Any], segments: Sequence[Segment]) -> 
     parts = {name: name in state["modules"] for name in {*modules, *state["modules"]}}
     parts |= {name: state.get(name) is not None for name in ("reward_scale", "priorities")}
     now = {*modules, *(["reward_scale"] if agent.reward_scale else []), *(["priorities"] if priorities else [])}
-    if agent.capture == "auto" and (wrong := missing(programs(state))):
-        return wrong
+    copies = len(state["environments"]["rewards"])
+    if copies != agent.n_envs:
+        return (
+            f"env.num_envs must stay {copies} when a run is resumed, received {agent.n_envs}: each copy continues its "
+            "episode"
+        )
     for name, there in parts.items():
         if there != (name in now):
             return f"the checkpoint does not fit the settings: {name} is {'' if there else 'not '}in it"
@@ -63,6 +67,12 @@ def misfit(agent: Agent, state: dict[str, Any], segments: Sequence[Segment]) -> 
     except CheckpointError as error:
         return str(error)
     return None
+
+
+def lacks(agent: Agent, state: dict[str, Any]) -> list[str]:
+    """Return what an agent had when it was saved and has no more, without which it rounds otherwise."""
+    wrong = missing(programs(state)) if agent.capture == "auto" and agent.device.type == "cpu" else None
+    return [wrong] if wrong else []
 
 
 def programs(state: dict[str, Any]) -> Any:

@@ -41,6 +41,8 @@ def main() -> int:
     asked = [
         one for one in steps(options.device) if not options.names or any(word in one.name for word in options.names)
     ]
+    if not asked:
+        parser.error(f"no step has {' or '.join(options.names)} in its name: {', '.join(s.name for s in steps('cpu'))}")
     report: dict[str, Any] = {"device": options.device, "budget": options.budget, "began": options.since, "steps": {}}
     for step in asked:
         left = options.since + options.budget - time.time()

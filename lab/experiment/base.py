@@ -69,6 +69,11 @@ class Experiment(ABC):
         after `prepare`, before anything is written."""
         return None
 
+    def lacks(self, restored: Checkpoint) -> Sequence[str]:
+        """Return what the training until a checkpoint had and this machine has not, in words: without it, the run can
+        go on, but not exactly."""
+        return []
+
     @abstractmethod
     def train(self, context: RunContext) -> Throughput:
         """Train to the end, from the start or from `context.restored`. Call `context.saver` at every safe point: the

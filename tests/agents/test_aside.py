@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -29,12 +31,36 @@ def test_savings_grow_with_the_calls_of_what_is_recorded() -> None:
 
 
 @compiler
+@pytest.mark.parametrize("killed", [False, True], ids=["the run ends", "the run is killed"])
+def test_the_process_ends_with_the_run_and_leaves_nothing(
+    killed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    process, lifeline = aside._start(Path(__file__).parents[2] / "configs/agents/ppo-cartpole.yaml", 1)
+    until = time.monotonic() + 120
+    while not list(tmp_path.glob("lab-compile-*/*")):
+        assert process.poll() is None
+        assert time.monotonic() < until, "nothing was compiled"
+        time.sleep(0.1)
+    if killed:
+        os.close(lifeline)
+        process.wait(60)
+    else:
+        aside._end(process)
+        os.close(lifeline)
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
+    assert not [*tmp_path.glob("lab-*"), *tmp_path.glob("cc*"), *folder().glob("*.part*")]
+
+
+@compiler
 @pytest.mark.parametrize(
     ("later", "worth", "compiles"),
     [("1", 0.0, True), ("0", 0.0, False), ("1", aside.WORTH, False)],
     ids=["worth it", "no run after it", "a short run"],
 )
-def test_the_process_that_compiles_ends_with_the_run(
+def test_programs_are_compiled_where_later_runs_gain_enough(
     later: str,
     worth: float,
     compiles: bool,
@@ -49,4 +75,3 @@ def test_the_process_that_compiles_ends_with_the_run(
     monkeypatch.setattr(aside, "WORTH", worth)
     assert main([*RUN, f"--runs-dir={tmp_path / 'runs'}"]) == 0
     assert ("compiled beside it" in capsys.readouterr().err) == compiles
-    assert not [*tmp_path.glob("lab-compile-*"), *folder().glob("*.part*")]

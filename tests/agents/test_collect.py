@@ -213,6 +213,7 @@ def test_a_kill_leaves_no_data_set(tmp_path: Path) -> None:
     child = subprocess.Popen([sys.executable, "-m", "lab.cli", *command], stderr=subprocess.PIPE, text=True)
     assert child.stderr is not None
     while "recording" not in child.stderr.readline():
+        assert child.poll() is None
         time.sleep(0.01)
     child.send_signal(signal.SIGKILL)
     child.communicate()

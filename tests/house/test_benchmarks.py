@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from benchmarks import left_out
@@ -28,6 +31,16 @@ def test_missing_data_are_named(named: list[str]) -> None:
     with left_out_if_missing("images"):
         raise DataError("mnist cannot be downloaded")
     assert named == ["images: mnist cannot be downloaded"]
+
+
+def test_a_process_that_fails_is_named_with_what_it_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    failed: list[str] = []
+    monkeypatch.setattr(left_out, "FAILED", failed)
+    with left_out_if_missing("one"):
+        subprocess.run([sys.executable, "-c", "raise SystemExit('no luck')"], check=True, capture_output=True)
+    assert len(failed) == 1
+    assert failed[0].startswith("one: ")
+    assert "no luck" in failed[0]
 
 
 def test_what_is_there_runs_and_faults_are_raised(named: list[str]) -> None:

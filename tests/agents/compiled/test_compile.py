@@ -62,4 +62,4 @@ def test_doctor_says_whether_programs_took_part() -> None:
     agent.packages = Packages()
     assert all("lab compile mine" in line for line in hints(agent, "mine"))
     agent.packages.used.add("one")
-    assert hints(agent, "mine") == ["1 compiled program took part; `lab compile mine` made them."]
+    assert hints(agent, "mine") == ["1 compiled program took part."]

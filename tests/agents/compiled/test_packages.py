@@ -109,6 +109,27 @@ def test_programs_give_the_same_bits_from_a_later_step(own: Path) -> None:
 
 
 @compiler
+@pytest.mark.parametrize("damage", [lambda file: file.write_bytes(b""), lambda file: os.truncate(file, 1000)])
+def test_a_damaged_program_is_not_used(
+    own: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    damage: Callable[[Path], None],
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    shutil.copytree(own, folder())
+    folder().chmod(0o700)
+    (file,) = folder().iterdir()
+    damage(file)
+    programs = present()
+    learner = Learner(programs)
+    learner.learn(torch.ones(3, 4), 2.0)
+    assert programs.state_dict() == {"used": [], "known": []}
+    assert "cannot be loaded" in capsys.readouterr().err
+
+
+@compiler
 def test_runs_keep_to_the_programs_they_began_with(own: Path) -> None:
     (name,) = present().names
     programs = present()

@@ -63,10 +63,15 @@ def test_plain_steps_are_the_same() -> None:
 
 
 def test_time_limits_are_bootstrapped() -> None:
-    learner = agent("Pendulum-v1", together=True, gamma=0.9)
-    learner.learn(220 * COPIES)  # an episode has 200 steps, whose rewards are at most 0
-    assert len(learner.ep_info_buffer or ()) == COPIES
+    learner = agent("Pendulum-v1", together=True, gamma=0.9, learning_rate=0.0, n_steps=208)
+    with torch.no_grad():
+        learner.policy.value_net.weight.zero_()  # type: ignore[operator, union-attr]
+        learner.policy.value_net.bias.fill_(100.0)  # type: ignore[operator, union-attr]
+    learner.learn(208 * COPIES)  # an episode has 200 steps, whose rewards are at most 0
     assert {e["l"] for e in learner.ep_info_buffer or ()} == {200}
+    rewards = torch.as_tensor(learner.rollout_buffer.rewards)  # type: ignore[attr-defined]
+    assert bool((rewards[199] > 50).all()), "0.9 times the value of the last state is added"
+    assert bool((torch.cat([rewards[:199], rewards[200:]]) <= 0).all())
 
 
 @pytest.mark.parametrize(

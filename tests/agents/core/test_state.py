@@ -15,7 +15,7 @@ from gymnasium import spaces
 from safetensors.torch import save_file
 
 from agents.core.agent import Agent
-from agents.core.state import agent_state, load_agent_state, load_randomness, load_replay, replay_rows
+from agents.core.state import agent_state, lacks, load_agent_state, load_randomness, load_replay, replay_rows
 from agents.environments.settings import EnvSettings, Plan
 from agents.environments.vector import Environments
 from lab.encoders.networks.recurrent import Recurrent
@@ -170,6 +170,13 @@ class Precise(Walk):
 
     def draw(self) -> np.ndarray:
         return self.np_random.normal(size=3)
+
+
+@pytest.mark.parametrize(("capture", "count"), [("auto", 1), ("never", 0)])
+def test_programs_that_are_gone_are_named(capture: Any, count: int) -> None:
+    agent = ppo(walks(), 0, capture=capture)
+    state = agent_state(agent) | {"programs": {"used": ["gone"], "known": ["gone"]}}
+    assert len(lacks(agent, state)) == count
 
 
 def test_other_dtypes_are_restored() -> None:
