@@ -119,8 +119,11 @@ def parse_sheet(content: bytes, file: str) -> Sheet:
     """
     text = decoded(content, file, "a csv")
     delimiter = _delimiter(text)
-    records = [*_records(text, delimiter, file)]
+    unquoted = delimiter == "\t" and _has_open_quotes(text)
+    records = [*_records(text, delimiter, file, quoted=not unquoted)]
     first, notes = records[0][1], list[str]()
+    if unquoted:
+        notes.append(f"quotes in {file} are part of its cells, as some are not closed")
     names = tuple(plain(" ".join(name.split())) or f"column {i + 1}" for i, name in enumerate(first))
     for line, row in records:
         if len(row) != len(first):
@@ -183,9 +186,19 @@ def _is_header(sheet: Sheet) -> bool:
     return any(map(names_what_is_below, range(len(first))))
 
 
-def _records(text: str, delimiter: str, file: str) -> Iterator[tuple[int, list[str]]]:
+def _has_open_quotes(text: str) -> bool:
+    """Return whether each line is a row of cells between tabs, where quotes need not be closed, as two files of
+    sentences are that were put side by side."""
+    rows = [line.removesuffix("\r").split("\t") for line in text.split("\n") if line.strip()]
+    opened = (cell for row in rows for cell in row if cell.startswith('"'))
+    return all(len(row) == len(rows[0]) for row in rows) and any(len(x) == 1 or not x.endswith('"') for x in opened)
+
+
+def _records(text: str, delimiter: str, file: str, *, quoted: bool) -> Iterator[tuple[int, list[str]]]:
     """Yield for each row the line that it begins in, and its cells. Empty lines are left out."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True)
+    source = io.StringIO(text, newline="")
+    quoting = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
+    reader = csv.reader(source, delimiter=delimiter, quoting=quoting, strict=True, skipinitialspace=True)
     line = 1
     try:
         for row in reader:

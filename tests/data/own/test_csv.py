@@ -24,6 +24,14 @@ def test_delimiters_are_recognised() -> None:
         assert (sheet.names, sheet.rows) == (("a", "b"), expected), text
 
 
+def test_quotes_in_two_files_side_by_side_stay() -> None:
+    sheet = parse_sheet(b'source\ttarget\n"Guten Tag\t"Good day\nein "Hund"\ta "dog"\n', "t.tsv")
+    assert sheet.rows == [['"Guten Tag', '"Good day'], ['ein "Hund"', 'a "dog"']]
+    assert "quotes in t.tsv are part of its cells" in sheet.notes[0]
+    closed = parse_sheet(b'a\tb\n"x\ty"\t2\n', "t.tsv")
+    assert (closed.rows, closed.notes) == ([["x\ty", "2"]], ())
+
+
 def test_decimal_commas_are_numbers() -> None:
     sheet = parse_sheet(b"a;b\n1,5;2\n-0,25;3,0\n", "t.csv")
     assert [sheet.number(cell) for row in sheet.rows for cell in row] == [1.5, 2, -0.25, 3]
