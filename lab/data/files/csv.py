@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 from math import isfinite
 from typing import NamedTuple
@@ -196,9 +197,8 @@ def _has_open_quotes(text: str) -> bool:
 
 def _records(text: str, delimiter: str, file: str, *, quoted: bool) -> Iterator[tuple[int, list[str]]]:
     """Yield for each row the line that it begins in, and its cells. Empty lines are left out."""
-    source = io.StringIO(text, newline="")
-    quoting = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
-    reader = csv.reader(source, delimiter=delimiter, quoting=quoting, strict=True, skipinitialspace=True)
+    read = partial(csv.reader, io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True)
+    reader = read(quoting=csv.QUOTE_MINIMAL) if quoted else read(quoting=csv.QUOTE_NONE)
     line = 1
     try:
         for row in reader:
