@@ -126,6 +126,7 @@ def verdicts(name: str, figures: Mapping[int, float], dataset: str) -> list[str]
                 dataset=DatasetInfo(dataset),
                 settings=config if complete else load(name).as_dict(),
                 fast_dev_run=False,
+                averaged=goal.mean_over,
             )
             which = "target " if kind is Target else ""
             found.append(f"{which}**{verdict.replace('-', ' ')}**{average}")

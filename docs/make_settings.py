@@ -9,6 +9,10 @@ from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
+import gymnasium
+import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
+
 from lab.cli.views.settings import value_text
 from lab.config.docstrings import described, first_sentence
 from lab.config.explained import REQUIRED, parameters, role_of, type_text
@@ -20,11 +24,16 @@ from lab.config.shipped import families, shipped
 from lab.configuration import SHORT_NAMES, Common
 from lab.data import DataModule
 from lab.encoders import Encoder
-from lab.experiment import Experiment
+from lab.training import Model
 
 PAGE = Path(__file__).parent / "settings.md"
-GIVEN = {"spec", "env", "seed", "device", "settings", "kwargs"}
-"""Parameters that the lab itself gives to models, encoders, agents and wrappers."""
+GIVEN: tuple[tuple[tuple[type, ...], set[str]], ...] = (
+    ((Encoder, Model), {"spec"}),
+    ((BaseAlgorithm,), {"env", "seed", "device"}),
+    ((gymnasium.Wrapper,), {"env"}),
+    ((torch.optim.Optimizer,), {"params"}),
+)
+"""Parameters that are no settings: the lab itself gives them to classes of these kinds."""
 INTRODUCTION = """\
 # The settings
 
@@ -103,7 +112,7 @@ def section(title: str, cls: Any) -> str:
     texts, roles = described(cls), Roles()
     for base in reversed(cls.__mro__):
         roles |= vars(base).get("roles", Roles())
-    given = set() if is_dataclass(cls) or issubclass(cls, Experiment) else GIVEN
+    given = {name for bases, names in GIVEN if issubclass(cls, bases) for name in names}
     rows = ""
     for name, (hint, default) in parameters(cls).items():
         if name in given or hint in (None, inspect.Parameter.empty):

@@ -117,15 +117,15 @@ def parameters(cls: Any) -> dict[str, tuple[Any, Any]]:
     for base in cls.__mro__:
         if is_dataclass(base):
             hints = _hints(base)
-            own = {one.name: (hints.get(one.name), _default(one)) for one in fields(base) if one.init}
-        elif "__init__" in vars(base):
+            return {**{one.name: (hints.get(one.name), _default(one)) for one in fields(base) if one.init}, **found}
+        if "__init__" in vars(base):
             hints = _hints(vars(base)["__init__"])
             signature = inspect.signature(vars(base)["__init__"]).parameters
-            own = {name: (hints.get(name, one.annotation), one.default) for name, one in signature.items()}
-        else:
-            continue
-        found = {**own, **found}
-    return {name: one for name, one in found.items() if name not in ("self", "args", "kwargs", "settings")}
+            _, *given = (one for one in signature.values() if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD))
+            found = {**{one.name: (hints.get(one.name, one.annotation), one.default) for one in given}, **found}
+            if not any(one.kind is one.VAR_KEYWORD for one in signature.values()):
+                break  # it hands nothing on
+    return found
 
 
 def classes_for(cls: Any, values: Mapping[str, Any], key: str) -> list[str]:

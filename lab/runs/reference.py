@@ -13,6 +13,9 @@ from lab.data.base import DatasetInfo
 from lab.errors import ConfigError
 from lab.runs.summary import Verdict
 
+PART_OF_A_MEAN = "the figure to compare with is a mean over"
+"""Begins the reason why one of the runs behind a mean has no verdict of its own."""
+
 
 @dataclass(frozen=True)
 class Reference:
@@ -30,6 +33,8 @@ class Reference:
         tolerance: how far on the wrong side of `value` still counts as met.
         requires: settings of the config, by dotted name, that the protocol fixes; with another value the two
             figures do not compare.
+        mean_over: settings, by dotted name, over so many of whose values the figure is a mean, as over ten folds. That
+            of a single run does not compare.
         read: the day on which the source was read, as `2026-11-28`.
         lengths: how long the experiment with this figure trains, by dotted name of its settings; filled in from its
             config. The figure of a shorter training does not compare.
@@ -47,6 +52,7 @@ class Reference:
     n: PositiveInt | None = None
     tolerance: NonNegativeFloat = 0.0
     requires: dict[str, Any] = field(default_factory=dict)
+    mean_over: dict[str, PositiveInt] = field(default_factory=dict)
     lengths: dict[str, Any] = field(default_factory=dict)
     read: str | None = None
 
@@ -73,6 +79,8 @@ class Target:
         why: why this figure.
         tolerance: how far on the wrong side of `value` still counts as met.
         requires: settings of the config, by dotted name, that the protocol fixes.
+        mean_over: settings, by dotted name, over so many of whose values the figure is a mean, as over ten folds. That
+            of a single run does not compare.
         lengths: how long the experiment with this figure trains, by dotted name of its settings; filled in from its
             config. The figure of a shorter training does not compare.
     """
@@ -85,6 +93,7 @@ class Target:
     why: str
     tolerance: NonNegativeFloat = 0.0
     requires: dict[str, Any] = field(default_factory=dict)
+    mean_over: dict[str, PositiveInt] = field(default_factory=dict)
     lengths: dict[str, Any] = field(default_factory=dict)
 
     kind: ClassVar[str] = "target"
@@ -99,12 +108,14 @@ def verdict_on(
     settings: Mapping[str, Any],
     fast_dev_run: bool,
     shorter: str | None = None,
+    averaged: Mapping[str, int] | None = None,
 ) -> tuple[Verdict, str]:
     """Return the verdict and the reason for it in words.
 
     Args:
         settings: the resolved config, nested.
         shorter: how the training was shorter than the experiment's own, in words; None where it was not.
+        averaged: how many values of settings the metrics are means over; None for a single run.
     """
     if measure is None:
         return "none", "no published figure for this experiment"
@@ -122,6 +133,12 @@ def verdict_on(
     value = metrics.get(measure.metric)
     if value is None:
         return "not-comparable", f"the run has no finite {measure.metric}"
+    for name, values in measure.mean_over.items():
+        if (averaged or {}).get(name, 1) < values:
+            return (
+                "not-comparable",
+                f"{PART_OF_A_MEAN} {values} values of {name}: --vary {name}=0-{values - 1} runs all",
+            )
     short = (measure.value - value) if measure.direction == "max" else (value - measure.value)
     within = f" (tolerance {measure.tolerance:g})" if measure.tolerance else ""
     if short <= measure.tolerance:

@@ -11,7 +11,7 @@ from typing import Any
 from lab.configuration import Config
 from lab.data.base import DatasetInfo
 from lab.runs.groups import Group
-from lab.runs.reference import Reference, Target, verdict_on
+from lab.runs.reference import PART_OF_A_MEAN, Reference, Target, verdict_on
 from lab.runs.select import Run
 from lab.runs.summary import Summary
 from lab.seeds.children import How
@@ -91,7 +91,7 @@ class Outcome:
         group = self._group(standard.metric if standard else None)
         recorded = [run for run in group.runs if group.figure(run) is not None] if group else []
         own = [run.record.target if isinstance(standard, Target) else run.record.reference for run in recorded]
-        odd = next((at for at, one in enumerate(own) if one.get("verdict") == "not-comparable"), None)
+        odd = next((at for at, one in enumerate(own) if _does_not_compare(one)), None)
         if group and odd is not None:
             verdict, reason = "not-comparable", f"{group.called(recorded[odd])}: {own[odd].get('reason')}"
         else:
@@ -102,8 +102,18 @@ class Outcome:
                 dataset=DatasetInfo(str(used.get("name")), used.get("sha256"), used.get("fallback"), used.get("path")),
                 settings=self.config.as_dict(),
                 fast_dev_run=self.fast_dev_run,
+                averaged={
+                    name: len({repr(trial.settings.get(name)) for trial in self.trials if trial.run})
+                    for name in (standard.mean_over if standard else ())
+                },
             )
         return (asdict(standard) if standard else {}) | {"verdict": verdict, "reason": reason}
+
+
+def _does_not_compare(judged: Mapping[str, Any]) -> bool:
+    """Whether a run compares neither by itself nor as one of those behind a mean."""
+    part = str(judged.get("reason", "")).startswith(PART_OF_A_MEAN)
+    return judged.get("verdict") == "not-comparable" and not part
 
 
 @dataclass(frozen=True)

@@ -439,6 +439,20 @@ def test_varied_run_equals_single_run() -> None:
     assert found.trials[1].run.metrics == alone.metrics
 
 
+def test_a_figure_over_folds_is_compared_with_the_mean_alone() -> None:
+    reference = REFERENCE | {"value": 0.5, "mean_over": {"fold": 2}}
+    config = {"experiment": "tests.support.toys.Toy", "device": "cpu", "threads": 1, "reference": reference}
+    Path("folds.yaml").write_text(yaml.safe_dump(config))
+    verdicts = []
+    for folds in ([0], [0, 1]):
+        found = run_varied("folds.yaml", vary={"fold": folds}, jobs=2)
+        assert {trial.run.verdict for trial in found.trials if trial.run} == {"not-comparable"}
+        (outcome,) = found.outcomes
+        verdicts.append(outcome.reference["verdict"])
+    assert verdicts == ["not-comparable", "met"]
+    assert "--vary fold=0-1 runs all" in runs()[0].reference["reason"]
+
+
 @pytest.mark.slow
 def test_failure_names_its_fold(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--vary", "fold=0,1", "--vary", "failing=[],[0]"]

@@ -73,6 +73,7 @@ def test_the_list_shows_only_figures_that_compare() -> None:
                 dataset=DatasetInfo(one.data or published.dataset),
                 settings=config if complete else load(one.name).as_dict(),
                 fast_dev_run=False,
+                averaged=published.mean_over,
             )
             assert (verdict == "not-comparable") == bool(one.differs), f"{one.name}: name it in the YAML"
     assert any(one.differs for one in entries())
