@@ -29,8 +29,10 @@ Made by `make docs` from the YAMLs in [configs](../configs) and from [results.ya
 **published** is the reference of the YAML: its metric, its value ± its published spread, and its source. The YAML also
 gives the protocol, and says what the spread is of (in the RL zoo: episodes of one policy). **here** is what we measured
 on 2 CPU cores, and the verdict on the mean over the seeds; results.yaml has the version of the lab for each figure.
-*Not comparable* means that data set, length or protocol differ from the published ones. Experiments marked `box2d` or
-`atari` need an extra: `pip install '.[box2d]'`.
+*Not comparable* means that the data set or a setting that the protocol fixes differs, or that the training was shorter
+than the YAML asks for. The published training may be longer: the YAML's protocol says how long. Times are wall time,
+often beside other work, and of one fold or class where the figure is a mean over several; results.yaml says which.
+Experiments marked `box2d` or `atari` need an extra: `pip install '.[box2d]'`.
 """
 
 

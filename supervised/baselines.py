@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lab.data.base import DataModule
 from lab.data.batch import Batch
-from lab.data.loader import testing_batches, training_batches
+from lab.data.loader import plain_batches, testing_batches
 from lab.data.tokenizers.words import Words
 from lab.nn.spectrogram import LogMelSpectrogram
 from supervised.word_counts import Rows, text_classifiers, word_counts
@@ -31,7 +31,8 @@ MOST_NUMBERS = 200_000
 def simple_classifiers(
     data: DataModule, metrics: Callable[[], Mapping[str, Metric]], *, scale: bool = False
 ) -> dict[str, dict[str, float]]:
-    """Fit simple classifiers to the training split and return their test metrics, by the name of the method.
+    """Fit simple classifiers to the training split, not augmented, and return their test metrics, by the name of the
+    method.
 
     Logistic regression and a support vector machine (with a Gaussian kernel of scikit-learn's default width, and C 10)
     are among them where the training split is small.
@@ -54,7 +55,7 @@ def simple_classifiers(
     if isinstance(getattr(data.spec.reader, "tokenizer", None), Words):
         counts = word_counts(data.unchanged(CPU), testing_batches(data, CPU))  # no words dropped
         return measured(text_classifiers(), *counts, metrics)
-    train = list(training_batches(data, CPU, seed=0))
+    train = list(plain_batches(data, CPU, seed=0))
     test = list(testing_batches(data, CPU))
     y_train, y_test = (torch.cat([labels for _, labels in split]) for split in (train, test))
     rate = getattr(data.spec.input, "sample_rate", None)

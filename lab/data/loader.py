@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from typing import Any
 
 import torch
@@ -19,10 +20,17 @@ from lab.system.randomness import derived_seed, kept_randomness, seed_everything
 def training_batches(data: DataModule, device: torch.device, seed: int, *, batch_size: int | None = None) -> Batches:
     """Return the shuffled training batches of prepared `data` on `device`, by default of the configured size.
 
-    This and the two functions below raise ConfigError where the data module returns something that gives no batches.
+    This and the three functions below raise ConfigError where the data module returns something that gives no batches.
     """
     size = {} if batch_size is None else {"batch_size": batch_size}
     return as_batches(data.train(device, seed, **size), device, seed=seed)
+
+
+def plain_batches(data: DataModule, device: torch.device, seed: int) -> Batches:
+    """Return the training batches without the random changes of `data.augment`, for what cannot gain by them."""
+    plain: Any = copy(data)
+    plain.augment = None
+    return training_batches(plain, device, seed)
 
 
 def validation_batches(data: DataModule, device: torch.device) -> Batches | None:

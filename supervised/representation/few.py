@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lab.data.base import DataModule
 from lab.data.batch import Batch
-from lab.data.loader import testing_batches, training_batches, validation_batches
+from lab.data.loader import plain_batches, testing_batches, validation_batches
 from lab.encoders.base import Encoder
 from lab.system.randomness import own_randomness
 
@@ -62,7 +62,7 @@ def logistic_regression(train: Encoded, held_out: Encoded | None, test: Encoded)
 def few_label_accuracy(data: DataModule, device: torch.device, features: Features, each: int) -> float:
     """Return the share of the test examples that logistic regression on features gets right, fitted to `each` training
     examples of every class, or as many as the rarest has. They are the same for all features."""
-    train = encoded(training_batches(data, device, seed=0), lambda x: x)
+    train = encoded(plain_batches(data, device, seed=0), lambda x: x)
     classes = data.spec.require_classes("a probe")
     each = min(each, int(train.y.bincount(minlength=classes).min()))
     chosen = torch.cat([(train.y == label).nonzero()[:each, 0] for label in range(classes)])  # the order is random

@@ -9,7 +9,7 @@ from torch import Tensor
 from torchmetrics.functional.classification import binary_eer
 
 from lab.data.base import DataModule
-from lab.data.loader import testing_batches, training_batches
+from lab.data.loader import plain_batches, testing_batches
 from lab.data.spoken.mixed import Condition
 from supervised.baselines import described
 
@@ -50,7 +50,7 @@ def simple_spotters(data: DataModule, positive: int) -> dict[str, dict[str, floa
     rate = getattr(data.spec.input, "sample_rate", None)
     if rate is None:
         return {}
-    train, test = list(training_batches(data, CPU, seed=0)), list(testing_batches(data, CPU))
+    train, test = list(plain_batches(data, CPU, seed=0)), list(testing_batches(data, CPU))
     x_train, x_test = (torch.cat([described(batch, rate) for batch in split]).numpy() for split in (train, test))
     y_train, y_test = (torch.cat([batch.targets for batch in split]) == positive for split in (train, test))  # type: ignore[misc]
     method = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2_000)).fit(x_train, y_train.numpy())

@@ -10,7 +10,7 @@ import pytest
 
 from lab.cli.find import commands
 from lab.config.files import read
-from lab.config.shipped import shipped
+from lab.config.shipped import families, shipped
 from lab.configuration import load
 
 ROOT = Path(__file__).parents[2]
@@ -52,9 +52,9 @@ def test_every_experiment_is_measured() -> None:
 
 
 def test_house_names_every_room() -> None:
-    """Each folder, and each file beside the folders, of `lab` and `agents` has a row of its own."""
+    """Each folder, and each file beside the folders, of `lab` and the families has a row of its own."""
     rows = set(re.findall(r"`([\w./]+)`", (ROOT / "docs/house.md").read_text(encoding="utf-8")))
-    for package in (ROOT / "lab", ROOT / "agents"):
+    for package in (ROOT / "lab", *(ROOT / family for family in families())):
         folders = {f"{path.parent.name}/" for path in package.glob("*/__init__.py")}
         files = {path.name for path in package.glob("*.py")} - {"__init__.py"}
         assert not (folders | files) - rows, "add a row to docs/house.md"
