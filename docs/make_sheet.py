@@ -18,6 +18,7 @@ from lab.training.captions import headed
 SHEET = Path(__file__).parent / "pictures" / "samples"
 SHOWN = {
     "vae-mnist": "test/nll",
+    "hvae-mnist": "test/nll",
     "vqvae-prior-mnist": "test/nll",
     "pixelcnn-mnist": "test/nll",
     "rbm-mnist": "test/nll",
