@@ -53,7 +53,7 @@ def simple_classifiers(
     from sklearn.svm import SVC
 
     if isinstance(getattr(data.spec.reader, "tokenizer", None), Words):
-        counts = word_counts(data.unchanged(CPU), testing_batches(data, CPU))  # no words dropped
+        counts = word_counts(plain_batches(data, CPU, seed=0), testing_batches(data, CPU))
         return measured(text_classifiers(), *counts, metrics)
     train = list(plain_batches(data, CPU, seed=0))
     test = list(testing_batches(data, CPU))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lab.data.base import DataModule
-from lab.data.loader import testing_batches, training_batches, validation_batches
+from lab.data.loader import plain_batches, testing_batches, validation_batches
 from lab.data.spec import DataSpec
 from lab.encoders.base import EncoderFactory
 from lab.errors import ConfigError
@@ -47,7 +47,7 @@ class LinearProbe(Classifier):
 
     def _logistic_regression(self, data: DataModule, features: Features) -> dict[str, float]:
         """Return its test metrics."""
-        train = encoded(training_batches(data, self.device, seed=0), features)
+        train = encoded(plain_batches(data, self.device, seed=0), features)
         test = encoded(testing_batches(data, self.device), features)
         held_out = validation_batches(data, self.device)
         predicted = logistic_regression(train, encoded(held_out, features) if held_out else None, test)

@@ -76,7 +76,7 @@ class Regressor(Exportable):
 
     def predict(self, inputs: Tensor) -> list[Prediction]:
         with self.at_rest(seed=0):
-            return [Prediction(value=value) for value in self(inputs).tolist()]
+            return [Prediction(value=value) for value in self(inputs.to(self.device)).tolist()]
 
     def pictures(self, batch: Batch) -> dict[str, Image]:
         """Predictions beside the truth; for sequences, the gradient at each step."""

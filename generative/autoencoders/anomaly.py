@@ -13,7 +13,7 @@ from lab.config.roles import Roles
 from lab.config.types import NonNegativeInt, PositiveFloat, PositiveInt
 from lab.data.base import DataModule
 from lab.data.batch import Batch
-from lab.data.loader import testing_batches, training_batches
+from lab.data.loader import plain_batches, testing_batches
 from lab.data.spec import DataSpec
 from lab.encoders.base import EncoderFactory
 from lab.errors import ConfigError
@@ -90,6 +90,10 @@ class AnomalyVAE(VAE):
         nothing = 0.0 * self.posterior.bias.sum()  # with a gradient of zero
         return {"loss": nothing, "reconstruction": nothing.detach(), "kl": nothing.detach()}
 
+    def validation_step(self, batch: Batch, batch_index: int) -> None:
+        if len(normal := self.without_anomalies(batch)):
+            super().validation_step(normal, batch_index)
+
     def without_anomalies(self, batch: Batch) -> Batch:
         """Return the images of all other classes."""
         x, labels = batch
@@ -123,7 +127,7 @@ class AnomalyVAE(VAE):
     def baselines(self, data: DataModule) -> Mapping[str, Mapping[str, float]]:
         """The squared error of reconstruction by principal components of the same images, for several numbers of
         them."""
-        normal = map(self.without_anomalies, training_batches(data, self.device, seed=0))
+        normal = map(self.without_anomalies, plain_batches(data, self.device, seed=0))
         components = PCA((x for x, _ in normal), max(WIDTHS))
         test = list(testing_batches(data, self.device))
         anomalous = torch.cat([labels == self.held_out for _, labels in test])

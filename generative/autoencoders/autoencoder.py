@@ -13,7 +13,7 @@ from lab.config.roles import Roles
 from lab.config.types import PositiveFloat, PositiveInt
 from lab.data.base import DataModule
 from lab.data.batch import Batch
-from lab.data.loader import training_batches
+from lab.data.loader import plain_batches
 from lab.data.spec import DataSpec
 from lab.encoders.base import EncoderFactory
 from lab.encoders.contract import build_encoder
@@ -126,7 +126,7 @@ class Autoencoder(Model):
         if self.measured is None:
             self.prepare_test(data, self.device)
         assert self.measured
-        pca = PCA((x for x, _ in training_batches(data, self.device, seed=0)), self.latent_dim)
+        pca = PCA((x for x, _ in plain_batches(data, self.device, seed=0)), self.latent_dim)
         figures = self.measured.of(pca.encode, pca.decode)
         return {f"{self.latent_dim} principal components": {f"test/{name}": one for name, one in figures.items()}}
 

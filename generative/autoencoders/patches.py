@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lab.data.base import DataModule
-from lab.data.loader import testing_batches, training_batches
+from lab.data.loader import plain_batches, testing_batches
 
 FITTED = 200_000  # patches
 
@@ -36,7 +36,7 @@ def k_means(data: DataModule, places: Sequence[int], size: int, device: torch.de
         patches = patches.view(count, channels, down, height // down, across, width // across)
         return patches.permute(0, 2, 4, 1, 3, 5).reshape(count * down * across, -1)
 
-    known = torch.cat([cut(x) for x, _ in training_batches(data, device, seed=0)])
+    known = torch.cat([cut(x) for x, _ in plain_batches(data, device, seed=0)])
     chosen = torch.randperm(len(known), generator=torch.Generator().manual_seed(0))[:FITTED].to(device)
     kinds, counts = torch.unique(known[chosen].cpu(), dim=0, return_counts=True)  # most patches are black
     fitted = KMeans(min(size, len(kinds)), random_state=0, n_init=1).fit(kinds, sample_weight=counts)

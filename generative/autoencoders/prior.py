@@ -17,7 +17,7 @@ from generative.judges.generator import ImageGenerator
 from lab.config.types import Artifact, FromRun, NonNegativeInt, PositiveInt
 from lab.data.base import DataModule
 from lab.data.batch import Batch
-from lab.data.loader import testing_batches, training_batches
+from lab.data.loader import plain_batches, testing_batches
 from lab.data.spec import DataSpec, mismatch
 from lab.errors import ConfigError
 from lab.training.captions import named_rows
@@ -69,6 +69,7 @@ class CodePrior(ImageGenerator):
         if isinstance(codes, FromRun):
             raise ConfigError(f"only a run finds the artifact of {codes.run}; give CodePrior a path")
         self.tokenizer: ImageTokenizer = load_tokenizer(Path(codes)).requires_grad_(False)
+        self.tokenizer.pretrained = True  # type: ignore[assignment]  # it is initialised no more
         if reason := mismatch(self.tokenizer.encoder.spec, spec.input):
             raise ConfigError(f"the codebook in {codes} {reason}")
         size = self.tokenizer.codebook.size
@@ -119,7 +120,7 @@ class CodePrior(ImageGenerator):
     def baselines(self, data: DataModule) -> Mapping[str, Mapping[str, float]]:
         """The same codes, each drawn for itself by how often it occurs at its place in training images."""
         counts = torch.ones(*self.tokenizer.shape, self.tokenizer.codebook.size, device=self.device)
-        for x, _ in training_batches(data, self.device, seed=0):
+        for x, _ in plain_batches(data, self.device, seed=0):
             counts += F.one_hot(self.tokenizer.encode(torch.bernoulli(x)), counts.shape[-1]).sum(0)
         shares = counts / counts.sum(-1, keepdim=True)  # (h, w, K)
 

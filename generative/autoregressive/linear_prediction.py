@@ -12,7 +12,7 @@ from torch import Tensor
 from generative.autoregressive.mu_law import edges, encode
 from lab.data.base import Batches, DataModule
 from lab.data.batch import Batch
-from lab.data.loader import testing_batches, training_batches
+from lab.data.loader import plain_batches, testing_batches
 
 # Dimensions: B sounds, T samples, P samples before one, its order.
 
@@ -71,7 +71,7 @@ def linear_baselines(data: DataModule) -> dict[str, dict[str, float]]:
 
     Both see the samples before one as they were, not rounded to levels.
     """
-    predictor = fit(training_batches(data, CPU, 0))
+    predictor = fit(plain_batches(data, CPU, 0))
     bits, count = torch.zeros(2, dtype=torch.float64), 0
     for batch in testing_batches(data, CPU):
         sounds, mask = _sounds(batch)

@@ -143,7 +143,7 @@ class EBM(ImageGenerator):
         return (y - slope(self, y)[1]).clamp(0, 1)
 
     def generate(self, count: int, labels: Tensor | None = None) -> Tensor:
-        """Return chains that were kept, each of them as often, after some more steps and without their noise."""
+        """Return chains that were kept, in random order, after some more steps and without their noise."""
         order = torch.cat([torch.randperm(len(self.chains)) for _ in range(-(-count // len(self.chains)))])
         return self.denoised(self.move(self.chains[order[:count].to(self.device)], self.sample_steps))
 

@@ -19,6 +19,7 @@ from lab.console.progress import Progress
 from lab.data.base import DataModule
 from lab.data.batch import Batch
 from lab.data.spec import DataSpec
+from lab.errors import ConfigError
 from lab.system.randomness import own_randomness
 from lab.training.pictures import grid
 
@@ -70,6 +71,8 @@ class RBM(ImageGenerator):
         fid_samples: PositiveInt | None = None,
     ) -> None:
         super().__init__(spec, fid_samples)
+        if ais_chains < 2:
+            raise ConfigError(f"model.ais_chains must be at least 2, which tell the error, received {ais_chains}")
         self.shape = spec.require_one_input("RBM").require_image("RBM")
         pixels = spec.require_one_input("RBM").size
         self.steps, self.sample_steps = steps, sample_steps

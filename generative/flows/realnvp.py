@@ -86,9 +86,13 @@ class RealNVP(ImageGenerator):
     def adapt(self, data: DataModule) -> None:
         super().adapt(data)
         cpu = torch.device("cpu")
-        images, _ = next(iter(training_batches(data, cpu, 0, batch_size=FIRST)))
+        images = list[Tensor]()
+        for x, _ in training_batches(data, cpu, 0):
+            images.append(x)
+            if sum(map(len, images)) >= FIRST:
+                break
         with own_randomness(cpu, seed=0):
-            self.flow.fit(dequantised(images))
+            self.flow.fit(dequantised(torch.cat(images)[:FIRST]))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return latents `(B, D)` and log-densities in nats, `(B,)`, of dequantised images `(B, C, H, W)`."""
@@ -119,7 +123,8 @@ class RealNVP(ImageGenerator):
             "independent pixels": independent_bits(data, self.device),
             "one Gaussian": gaussian_bits(data, self.flow.logit, self.device),
         }
-        return {name: {"test/bits_per_dim": bits} for name, bits in needed.items()} | dict(super().baselines(data))
+        found = {name: {"test/bits_per_dim": bits} for name, bits in needed.items() if bits is not None}
+        return found | dict(super().baselines(data))
 
     def pictures(self, batch: Batch) -> dict[str, Image]:
         images, _ = batch
@@ -138,7 +143,7 @@ class RealNVP(ImageGenerator):
         return {"loss": bits, "bits_per_dim": bits.detach()}
 
     def _images(self, z: Tensor) -> Tensor:
-        """Return images in [0, 1], each number of them the middle of its grey level."""
+        """Return images in [0, 1]."""
         return self.flow.inverse(z).clamp(0, 1)
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lab.data.base import DataModule
-from lab.data.loader import testing_batches, training_batches
+from lab.data.loader import plain_batches, testing_batches
 
 GREYS = 256
 """Grey levels of an image."""
@@ -34,7 +34,7 @@ def independent_bits(data: DataModule, device: torch.device) -> float:
     """Return the bits per pixel of the test images where each pixel is independent of the others and as often of a
     grey level as in the training images. One image that is of all levels alike is added to these."""
     counts: Tensor | None = None
-    for images, _ in training_batches(data, device, seed=0):
+    for images, _ in plain_batches(data, device, seed=0):
         levels = greys(images).flatten(1)  # (B, D)
         if counts is None:
             counts = torch.full((levels.shape[1], GREYS), 1 / GREYS, device=device)

@@ -42,10 +42,10 @@ class Judgement:
         """Features of all training images."""
         numbers = torch.arange(len(self.known), device=device)
         order = TensorBatches(numbers, batch_size=min(CHUNK, len(numbers)), seed=1)  # as version 0.1.0 chose them
-        self.chosen = torch.cat([chosen for chosen, _ in order])[:samples]
-        self.training = self.known[self.chosen]
         found = [(*judge(x), labels) for x, labels in testing_batches(data, device)]
         self.real = torch.cat([features for features, _, _ in found])
+        self.chosen = torch.cat([chosen for chosen, _ in order])[: min(samples, len(self.real))]
+        self.training = self.known[self.chosen]
         self.accuracy = torch.cat([logits.argmax(1) == labels for _, logits, labels in found]).float().mean()
 
     def figures(self, generate: Callable[[int], Tensor]) -> dict[str, Tensor | float]:

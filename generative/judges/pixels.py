@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lab.data.base import DataModule
-from lab.data.loader import testing_batches, training_batches
+from lab.data.loader import plain_batches, testing_batches
 from lab.system.randomness import own_randomness
 
 # Dimensions: B images, C H W of an image.
@@ -33,7 +33,7 @@ def independent_pixels(data: DataModule, device: torch.device) -> Figures:
 def pixel_means(data: DataModule, device: torch.device) -> Tensor:
     """Return the mean of each pixel over the training images and a grey one, `(C, H, W)`: so none is 0 or 1."""
     half = torch.full((1, *data.spec.require_one_input("a model of pixels").shape), 0.5, device=device)
-    images = [half, *(x for x, _ in training_batches(data, device, seed=0))]
+    images = [half, *(x for x, _ in plain_batches(data, device, seed=0))]
     return torch.stack([x.sum(0) for x in images]).sum(0) / sum(len(x) for x in images)
 
 
@@ -42,7 +42,7 @@ def nearby_pixels(data: DataModule, device: torch.device) -> Figures:
     the training images: what n-grams are to language models."""
     with own_randomness(device, seed=0):
         counts = torch.full((2 << len(NEAR),), 0.5, dtype=torch.float64, device=device)  # Krichevsky & Trofimov 1981
-        for x, _ in training_batches(data, device, seed=0):
+        for x, _ in plain_batches(data, device, seed=0):
             counts += torch.bincount(with_context(torch.bernoulli(x)).flatten(), minlength=len(counts))
         cost = -(counts.view(-1, 2) / counts.view(-1, 2).sum(1, keepdim=True)).log().flatten()
         nll = [cost[with_context(torch.bernoulli(x))].sum(1) for x, _ in testing_batches(data, device)]

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lab.data.base import DataModule
-from lab.data.loader import testing_batches, training_batches
+from lab.data.loader import plain_batches, testing_batches
 from lab.data.spec import DataSpec
 from lab.encoders.base import EncoderFactory
 from lab.encoders.contract import build_encoder
@@ -71,9 +71,7 @@ class Recogniser(nn.Module):
         if self.trained:
             return
         device = self.head.weight.device
-        parts = [
-            (self.encoder(x, batch.mask), y) for batch in training_batches(data, device, seed=0) for x, y in [batch]
-        ]
+        parts = [(self.encoder(x, batch.mask), y) for batch in plain_batches(data, device, seed=0) for x, y in [batch]]
         features, labels = (torch.cat(part) for part in zip(*parts, strict=True))
         with own_randomness(device, seed=0):
             self.head.reset_parameters()

@@ -13,7 +13,7 @@ from generative.vae.gaussians import kl_to_standard_normal, log_bernoulli
 from generative.vae.vae import VAE
 from lab.config.types import PositiveFloat, PositiveInt
 from lab.data.base import DataModule
-from lab.data.loader import testing_batches, training_batches
+from lab.data.loader import plain_batches, testing_batches
 from lab.data.spec import DataSpec
 from lab.encoders.base import EncoderFactory
 from lab.nn.decoders import DecoderFactory
@@ -63,7 +63,7 @@ class ConditionalVAE(VAE):
 
     def adapt(self, data: DataModule) -> None:
         super().adapt(data)
-        counts = sum(y.bincount(minlength=self.conditions()) for _, y in training_batches(data, self.device, seed=0))
+        counts = sum(y.bincount(minlength=self.conditions()) for _, y in plain_batches(data, self.device, seed=0))
         self.shares.copy_(counts / counts.sum())
 
     @property
@@ -108,7 +108,7 @@ class ConditionalVAE(VAE):
         """Those of the VAE, and the likelihood under independent pixels that have their means over a class."""
         sums = torch.full((self.conditions(), *data.spec.require_one_input("VAE").shape), 0.5, device=self.device)
         counts = torch.ones(self.conditions(), device=self.device)  # with a grey image for each class
-        for x, y in training_batches(data, self.device, seed=0):
+        for x, y in plain_batches(data, self.device, seed=0):
             sums.index_add_(0, y, x)
             counts += y.bincount(minlength=len(counts))
         mean = sums / counts.view(-1, 1, 1, 1)

@@ -14,7 +14,7 @@ from generative.judges.probe import Examples, few_labelled, probe_accuracy
 from generative.vae.gaussians import log_normal
 from lab.console.notices import notice
 from lab.data.base import DataModule
-from lab.data.loader import testing_batches, training_batches
+from lab.data.loader import plain_batches, testing_batches
 from lab.data.spec import Classes, DataSpec, Values
 from lab.errors import ConfigError
 
@@ -34,10 +34,11 @@ class Latents:
     Args:
         spec: of the data.
         data: prepared.
+        told: whether the model is given the class, of which its codes would then tell nothing by themselves.
     """
 
-    def __init__(self, spec: DataSpec, data: DataModule, device: torch.device) -> None:
-        self.known = labelled(spec, data, device)
+    def __init__(self, spec: DataSpec, data: DataModule, device: torch.device, *, told: bool = False) -> None:
+        self.known = None if told else labelled(spec, data, device)
         self.has_factors = isinstance(spec.target, Values)
         self.found: list[tuple[Tensor, Tensor, Tensor]] = []
 
@@ -89,7 +90,7 @@ def information(mean: Tensor, log_variance: Tensor) -> float:
 
 def component_figures(data: DataModule, device: torch.device, width: int) -> Mapping[str, float]:
     """Return the same figures of as many principal components of the grey images."""
-    train = torch.cat([x for x, _ in training_batches(data, device, seed=0)])
+    train = torch.cat([x for x, _ in plain_batches(data, device, seed=0)])
     tested, labels = (torch.cat(parts) for parts in zip(*testing_batches(data, device), strict=True))
     codes = principal_components(train, tested, width)
     if isinstance(data.spec.target, Values):

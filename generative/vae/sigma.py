@@ -16,7 +16,7 @@ from generative.vae.gaussians import kl_to_standard_normal
 from lab.config.types import PositiveFloat, PositiveInt
 from lab.data.base import DataModule
 from lab.data.batch import Batch
-from lab.data.loader import testing_batches, training_batches
+from lab.data.loader import plain_batches, testing_batches, training_batches
 from lab.data.spec import DataSpec, Values
 from lab.encoders.base import EncoderFactory
 from lab.encoders.contract import build_encoder
@@ -86,7 +86,8 @@ class SigmaVAE(ImageGenerator):
     @property
     def descriptions(self) -> Mapping[str, str]:  # type: ignore[override]
         return {
-            "test/loss": "negative ELBO in nats of the grey values in [0, 1] as real numbers, by one sample per image",
+            "test/loss": "negative ELBO in nats of the grey values in [0, 1] as real numbers, with beta times the "
+            "divergence, by one sample per image",
             **{
                 f"test/{name}_r2": f"share of the variance of {name} in the test images that ridge regression from the "
                 "mean of the posterior explains, fitted to the training images"
@@ -154,7 +155,7 @@ class SigmaVAE(ImageGenerator):
             return super().baselines(data)
         (known, told), (asked, behind) = (
             [torch.cat(parts) for parts in zip(*batches, strict=True)]
-            for batches in (training_batches(data, self.device, seed=0), testing_batches(data, self.device))
+            for batches in (plain_batches(data, self.device, seed=0), testing_batches(data, self.device))
         )
         exact = known.cpu().double()
         codes = principal_components(exact, torch.cat([exact, asked.cpu().double()]), self.latent_dim)

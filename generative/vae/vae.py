@@ -172,7 +172,7 @@ class VAE(ImageGenerator):
 
     def prepare_test(self, data: DataModule, device: torch.device, *, fast_dev_run: bool = False) -> None:
         super().prepare_test(data, device, fast_dev_run=fast_dev_run)
-        self.latents = Latents(self.spec, data, device)
+        self.latents = Latents(self.spec, data, device, told=self.conditions() > 0)
         if fast_dev_run:
             self.nll_samples = min(self.nll_samples, 5)
 
@@ -182,7 +182,7 @@ class VAE(ImageGenerator):
         x = torch.bernoulli(x)
         self.log("test/nll", self.negative_log_likelihood(x, labels).mean(), batch_size=batch.weight)
         mean, log_variance = self(x, labels)
-        self.latents.add(mean, log_variance, labels)
+        self.latents.add(mean, log_variance, mean.new_zeros(len(mean)) if labels is None else labels)
 
     def on_test_epoch_end(self) -> None:
         figures = self.latents.figures(self)

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from lab.data.base import Batches, DataModule
 from lab.data.batch import Batch, as_batch
+from lab.data.batches import CutBatches
 from lab.data.resumable import ResumableBatches
 from lab.errors import ConfigError
 from lab.system.randomness import derived_seed, kept_randomness, seed_everything
@@ -27,10 +28,14 @@ def training_batches(data: DataModule, device: torch.device, seed: int, *, batch
 
 
 def plain_batches(data: DataModule, device: torch.device, seed: int) -> Batches:
-    """Return the training batches without the random changes of `data.augment`, for what cannot gain by them."""
+    """Return all training examples once, without the random changes of `data.augment` and `data.word_dropout`: for
+    simple methods, which see each example but once."""
     plain: Any = copy(data)
-    plain.augment = None
-    return training_batches(plain, device, seed)
+    plain.augment, plain.word_dropout = None, 0.0
+    batches: Any = plain.train(device, seed)
+    if isinstance(batches, CutBatches):
+        batches.drop_last = False
+    return as_batches(batches, device, seed=seed)
 
 
 def validation_batches(data: DataModule, device: torch.device) -> Batches | None:

@@ -23,7 +23,8 @@ def focal(logits: Tensor, labels: Tensor, gamma: float) -> Tensor:
         gamma: 0 or more; the paper has 2.
     """
     log_p = -F.cross_entropy(logits, labels, reduction="none")
-    return -((1 - log_p.exp()).clamp(min=0) ** gamma * log_p).mean()
+    missing = (-torch.expm1(log_p)).clamp(min=1e-12)  # at 0, its power would have no finite slope
+    return -(missing**gamma * log_p).mean()
 
 
 def pinball(predicted: Tensor, wanted: Tensor, level: float) -> Tensor:

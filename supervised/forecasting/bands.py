@@ -13,8 +13,9 @@ class Bands(nn.Module):
     """How far a forecast is off at most, in a wanted share of cases: split conformal prediction (Papadopoulos et al.
     2002; Lei et al. 2018, section 2.2), for each step ahead and each column.
 
-    The margin is a quantile of the errors of forecasts that were not trained on. It would cover the share where errors
-    came in random order; those of a series do not, so the coverage is measured on the test.
+    The margin is a quantile of the errors of forecasts that were not trained on; without a validation part, of those
+    that were, where it is too small if the model overfits. It would cover the share where errors came in random order;
+    those of a series do not, so the coverage is measured on the test.
 
     Args:
         horizon: H, steps ahead.

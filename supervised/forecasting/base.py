@@ -166,7 +166,8 @@ class Forecasting(Exportable):
                 f"model.log needs a series above 0, but its least value is {least:g}; set --model.log=false"
             )
         self.scaling.fit(series.training_part)
-        self.deviation.copy_(series.training_part.std(0, correction=0))
+        deviation = series.training_part.std(0, correction=0)
+        self.deviation.copy_(torch.where(deviation > 0, deviation, 1.0))  # a column may change only later
 
     def settle(self, data: DataModule) -> None:
         """Take the margins of the bands."""

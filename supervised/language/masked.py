@@ -60,8 +60,8 @@ class MaskedLanguageModel(Exportable):
     family = "supervised"
     results = ("logits",)
     descriptions = {
-        "test/accuracy": "share of the chosen words that are guessed right",
-        "test/perplexity": "exponential of the mean nats per chosen word",
+        "test/accuracy": "share of the hidden words that are guessed right",
+        "test/perplexity": "exponential of the mean nats per hidden word",
         "texts/guesses": "sentences of the test with hidden words, and the model's most probable guesses",
     }
 
@@ -116,11 +116,13 @@ class MaskedLanguageModel(Exportable):
         return {"loss": nats.mean()}
 
     def fixed(self, batch: Batch) -> Hidden:
-        """Return what is hidden of a batch in validation and test."""
-        assert isinstance(batch.inputs, Tensor)
-        assert isinstance(batch.mask, Tensor)
-        generator = torch.Generator(batch.inputs.device).manual_seed(0)
-        return self.hide(batch.inputs, batch.mask, generator)
+        """Return what is hidden of a batch in validation and test: all chosen words, the same on each device. In
+        training some are left or replaced; these would be known in part."""
+        x, mask = batch.inputs, batch.mask
+        assert isinstance(x, Tensor)
+        assert isinstance(mask, Tensor)
+        chosen = self.hide(x.cpu(), mask.cpu(), torch.Generator().manual_seed(0)).chosen.to(x.device)
+        return Hidden(x.masked_fill(chosen, Words.UNKNOWN), chosen)
 
     def _guessed(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the nats of each chosen word and whether it is guessed, `(M,)` each."""

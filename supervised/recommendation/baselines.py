@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lab.data.base import DataModule
-from supervised.recommendation.ranking import Table, liked, ranking, tables
+from supervised.recommendation.ranking import Table, ranking, tables
 
 CPU = torch.device("cpu")
 DAMPING = 10.0
@@ -30,11 +30,10 @@ def baselines(data: DataModule, low: float, high: float) -> dict[str, dict[str, 
     number of training ratings of an item, only ranks."""
     train, test = tables(data, CPU)
     mean, (means, counts) = train.ratings.mean(), item_means(train)
-    least = liked(low, high)
 
     def same(scores: Tensor) -> dict[str, float]:
         """The same list for all users."""
-        return _ranked(lambda users: scores.expand(len(users), -1), train, test, least)
+        return _ranked(lambda users: scores.expand(len(users), -1), train, test, low, high)
 
     biases = alternating_least_squares(train, 0, DAMPING, DAMPING)
     return {
@@ -42,7 +41,7 @@ def baselines(data: DataModule, low: float, high: float) -> dict[str, dict[str, 
         "popularity": same(counts),
         "item means": _errors(means[test.items].clamp(low, high), test) | same(means),
         "user and item biases": _errors(biases.predict(test).clamp(low, high), test)
-        | _ranked(biases.all_items, train, test, least),
+        | _ranked(biases.all_items, train, test, low, high),
     }
 
 
@@ -59,7 +58,7 @@ def bounds(data: DataModule, low: float, high: float) -> dict[str, dict[str, flo
     fitted = alternating_least_squares(train, generator.rank, *ridges)
     return {
         "ALS, rank and noise known": _errors(fitted.predict(test).clamp(low, high), test)
-        | _ranked(fitted.all_items, train, test, liked(low, high)),
+        | _ranked(fitted.all_items, train, test, low, high),
         "expected ratings": {"test/rmse": generator.best},
     }
 
@@ -69,8 +68,8 @@ def _errors(predicted: Tensor, test: Table) -> dict[str, float]:
     return {"test/rmse": float(error.square().mean().sqrt()), "test/mae": float(error.abs().mean())}
 
 
-def _ranked(score: Callable[[Tensor], Tensor], train: Table, test: Table, least: float) -> dict[str, float]:
-    return {f"test/{name}": value for name, value in ranking(score, train, test, least).items()}
+def _ranked(score: Callable[[Tensor], Tensor], train: Table, test: Table, low: float, high: float) -> dict[str, float]:
+    return {f"test/{name}": value for name, value in ranking(score, train, test, low, high).items()}
 
 
 class Factors(NamedTuple):

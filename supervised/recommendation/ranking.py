@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lab.data.base import DataModule
-from lab.data.loader import testing_batches, training_batches
+from lab.data.loader import plain_batches, testing_batches
 
 FIRST = 10  # items of a list that are looked at
 MOST_USERS, TOGETHER = 2_000, 128
@@ -42,7 +42,7 @@ def tables(data: DataModule, device: torch.device) -> tuple[Table, Table]:
         users, items = (torch.cat([pair[key] for pair, _ in batches]) for key in ("user", "item"))
         return Table(users, items, torch.cat([ratings for _, ratings in batches]), sizes)
 
-    train, test = training_batches(data, device, seed=0), testing_batches(data, device)
+    train, test = plain_batches(data, device, seed=0), testing_batches(data, device)
     return table([(x, y) for x, y in train]), table([(x, y) for x, y in test])
 
 
@@ -51,16 +51,18 @@ def liked(low: float, high: float) -> float:
     return low + 0.75 * (high - low)
 
 
-def ranking(score: Callable[[Tensor], Tensor], train: Table, test: Table, least: float) -> dict[str, float]:
+def ranking(score: Callable[[Tensor], Tensor], train: Table, test: Table, low: float, high: float) -> dict[str, float]:
     """Return the measures of the lists that scores make, 0 where no user has any. Of many users, some are judged.
 
-    `ndcg` orders the items that a user has rated in the test split, where the ratings differ. The gain of a rating r is
-    2^r - 1, and that at place i is divided by log2(1 + i) (Burges et al. 2005, section 5; Jaervelin & Kekaelaeinen
-    2002). `hit_rate` orders all items that the user has not rated in the training split, and looks for a liked one.
+    `ndcg` orders the items that a user has rated in the test split, where the ratings differ. The gain of a rating r,
+    on a scale from 1 to 5, is 2^r - 1, and that at place i is divided by log2(1 + i) (Burges et al. 2005, section 5;
+    Jaervelin & Kekaelaeinen 2002). `hit_rate` orders all items that the user has not rated in the training split, and
+    looks for a liked one.
 
     Args:
         score: returns for the ids of some users `(u,)` the scores of all items `(u, I)`, the larger the better.
-        least: the lowest rating of an item that is liked.
+        low: the lowest rating there is.
+        high: the highest.
     """
     count = train.sizes[0]
     judged = torch.arange(count) if count <= MOST_USERS else torch.linspace(0, count - 1, MOST_USERS).long()
@@ -69,9 +71,9 @@ def ranking(score: Callable[[Tensor], Tensor], train: Table, test: Table, least:
     for start in range(0, len(judged), TOGETHER):
         users = judged[start : start + TOGETHER].to(test.users.device)
         scores, known, rated = (one[:, shuffled] for one in (score(users), train.of(users), test.of(users)))
-        gains.append(ndcg(scores, rated))
+        gains.append(ndcg(scores, 1 + 4 * (rated - low) / (high - low)))
         first = scores.masked_fill(~known.isnan(), -torch.inf).topk(min(FIRST, scores.shape[1])).indices
-        wanted = rated >= least
+        wanted = rated >= liked(low, high)
         hits.append(wanted.gather(1, first).any(1)[wanted.any(1)].float())
     lists = {"ndcg": torch.cat(gains), "hit_rate": torch.cat(hits)}
     return {name: float(found.sum()) / max(1, len(found)) for name, found in lists.items()}
@@ -82,7 +84,7 @@ def ndcg(scores: Tensor, rated: Tensor) -> Tensor:
 
     Args:
         scores: of all items, `(u, I)`.
-        rated: the true ratings, nan where there is none, `(u, I)`.
+        rated: the true ratings, from 1 to 5, nan where there is none, `(u, I)`.
     """
     gain = (2**rated - 1).nan_to_num(0)
     places = min(FIRST, scores.shape[1])

@@ -19,7 +19,7 @@ from lab.errors import ConfigError
 from lab.training import Model
 from supervised.recommendation.baselines import baselines, bounds, item_means
 from supervised.recommendation.popularity import by_popularity
-from supervised.recommendation.ranking import FIRST, Table, liked, ranking, tables
+from supervised.recommendation.ranking import FIRST, Table, ranking, tables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -105,7 +105,7 @@ class Recommender(Model):
 
     def on_test_epoch_end(self) -> None:
         if self.known:
-            ordered = ranking(self._all_items, *self.known, liked(self.low, self.high))
+            ordered = ranking(self._all_items, *self.known, self.low, self.high)
             self.log_dict({f"test/{name}": value for name, value in ordered.items()})
         super().on_test_epoch_end()
 

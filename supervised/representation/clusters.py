@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from lab.config.types import PositiveInt
 from lab.data.base import DataModule
 from lab.data.batch import Batch
-from lab.data.loader import testing_batches, training_batches
+from lab.data.loader import plain_batches, testing_batches
 from lab.data.spec import DataSpec
 from lab.encoders.base import EncoderFactory
 from lab.encoders.contract import build_encoder
@@ -121,7 +121,7 @@ class Clusters(Model):
         """Choose the best set of centres, and move it until nothing changes."""
         from sklearn.cluster import KMeans
 
-        codes, _ = encoded(training_batches(data, self.device, seed=0), self.code)
+        codes, _ = encoded(plain_batches(data, self.device, seed=0), self.code)
         far = squared_distances(codes, self.centres.cpu()).amin(2).mean(1)
         best = int(far.argmin())
         method = KMeans(self.centres.shape[1], init=self.centres[best].cpu().numpy(), n_init=1).fit(codes.numpy())
@@ -159,7 +159,7 @@ class Clusters(Model):
     def _k_means(self, data: DataModule, features: Features) -> dict[str, float]:
         from sklearn.cluster import KMeans
 
-        train, _ = encoded(training_batches(data, self.device, seed=0), features)
+        train, _ = encoded(plain_batches(data, self.device, seed=0), features)
         method = KMeans(self.centres.shape[1], n_init=self.restarts, random_state=0).fit(train.numpy())
         test = encoded(testing_batches(data, self.device), features)
         found = torch.from_numpy(method.predict(test.x.numpy())).long()

@@ -17,6 +17,15 @@ def test_focal_loss_closed_form() -> None:
     assert focal(logits, labels, 2).item() == pytest.approx((-((1 - p) ** 2) * p.log()).mean().item(), abs=1e-6)
 
 
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 1.0, 2.0])
+def test_examples_without_doubt_have_a_finite_gradient(gamma: float) -> None:
+    logits = torch.tensor([[200.0, 0.0], [1.0, 0.0]], requires_grad=True)
+    focal(logits, torch.tensor([0, 0]), gamma).backward()  # type: ignore[no-untyped-call]
+    assert logits.grad is not None
+    assert bool(logits.grad.isfinite().all())
+    assert bool(logits.grad[1].any())
+
+
 def test_sure_examples_count_less() -> None:
     """A gradient is smaller by (1 - p)^gamma or more, the surer an example is."""
     slopes = []

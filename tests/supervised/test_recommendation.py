@@ -90,9 +90,22 @@ def test_lists_leave_out_what_is_known() -> None:
     order = -torch.arange(12.0)
     train = Table(torch.tensor([0]), torch.tensor([0]), torch.tensor([5.0]), (2, 12))
     test = Table(torch.tensor([0, 1]), torch.tensor([10, 10]), torch.tensor([4.0, 4.0]), (2, 12))
-    found = ranking(lambda users: order.expand(len(users), -1), train, test, least=4.0)
+    found = ranking(lambda users: order.expand(len(users), -1), train, test, low=1.0, high=5.0)
     assert found == {"ndcg": 0.0, "hit_rate": 0.5}
-    assert ranking(lambda users: order.expand(len(users), -1), train, test, least=4.5)["hit_rate"] == 0
+    assert ranking(lambda users: order.expand(len(users), -1), train, test, low=3.0, high=5.0)["hit_rate"] == 0
+
+
+@pytest.mark.parametrize(("low", "high"), [(-10.0, 10.0), (0.0, 200.0)])
+def test_gain_does_not_depend_on_the_scale(low: float, high: float) -> None:
+    torch.manual_seed(0)
+    users, items = torch.cartesian_prod(torch.arange(5), torch.arange(20)).T
+    stars, order = torch.randint(1, 6, (100,)).float(), torch.randn(20)
+    nothing = Table(users[:0], items[:0], stars[:0], (5, 20))
+    found = [
+        ranking(lambda chosen: order.expand(len(chosen), -1), nothing, Table(users, items, ratings, (5, 20)), *scale)
+        for ratings, scale in ((stars, (1.0, 5.0)), (low + (stars - 1) / 4 * (high - low), (low, high)))
+    ]
+    assert found[0] == pytest.approx(found[1])
 
 
 def test_equal_scores_are_in_no_order() -> None:
@@ -100,7 +113,7 @@ def test_equal_scores_are_in_no_order() -> None:
     users, items = torch.cartesian_prod(torch.arange(20), torch.arange(200)).T
     test = Table(users, items, 1 + 4 * (items < 100).float(), (20, 200))
     nothing = Table(users[:0], items[:0], test.ratings[:0], (20, 200))
-    found = ranking(lambda chosen: torch.zeros(len(chosen), 200), nothing, test, least=4)
+    found = ranking(lambda chosen: torch.zeros(len(chosen), 200), nothing, test, low=1.0, high=5.0)
     assert 0.2 < found["ndcg"] < 0.8
 
 

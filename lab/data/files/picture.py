@@ -75,10 +75,11 @@ def pixels(content: bytes, name: str, *, size: Size | None = None) -> NDArray[np
         if picture.mode.startswith("I"):  # Pillow would cut all values above 255
             picture = Image.fromarray((np.asarray(picture).astype(np.int64) // 257).clip(0, 255).astype(np.uint8))
         picture = ImageOps.exif_transpose(picture)
+        mode = "L" if picture.mode in ("1", "L", "LA") else "RGB"
         if "A" in picture.mode or "transparency" in picture.info:
             shown = picture.convert("RGBA")
             picture = Image.alpha_composite(Image.new("RGBA", shown.size, "white"), shown)
-        picture = picture.convert("L" if picture.mode in ("1", "L") else "RGB")
+        picture = picture.convert(mode)
         return resized(np.asarray(picture), size) if size else np.asarray(picture)
 
 

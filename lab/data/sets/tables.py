@@ -50,7 +50,7 @@ class Table(DataModule):
 
     A table of the user's own is a csv file with a header. Its columns are numbers or categories, which become a number
     each, 1 or 0. Where values are missing, `lab.data.own.columns` says how they are filled. Rows that are identical, or
-    that have the same `group`, are in the same part, as scikit-learn's StratifiedGroupKFold cuts them.
+    with `group` those of one group, are in the same part, as scikit-learn's StratifiedGroupKFold cuts them.
 
     Args:
         name: `cancer`, or `digits`: pictures of 8x8 pixels in [0, 1], as they are.

@@ -173,6 +173,8 @@ def test_every_form_of_picture_is_read(tmp_path: Path) -> None:
     clear.putpixel((0, 0), (0, 0, 0, 0))
     clear.save(tmp_path / "clear.png")
     assert read(tmp_path / "clear.png")[0, :2].tolist() == [[255] * 3, [250, 0, 0]]
+    Image.new("LA", (2, 2), (90, 255)).save(tmp_path / "grey.png")
+    assert read(tmp_path / "grey.png").tolist() == [[90, 90], [90, 90]], "grey stays without colour"
     Image.fromarray(np.full((2, 4), 200 * 257, np.uint16)).save(tmp_path / "deep.png")
     assert read(tmp_path / "deep.png").tolist() == [[200] * 4] * 2
     red.convert("CMYK").save(tmp_path / "print.jpg", quality=95)

@@ -23,6 +23,7 @@ from lab.data import Images
 from lab.data.base import Batches, DataModule
 from lab.data.batch import Batch
 from lab.data.batches import TensorBatches
+from lab.data.loader import plain_batches
 from lab.data.spec import Classes, DataSpec, InputSpec
 from lab.encoders import MLP
 from lab.errors import ConfigError
@@ -176,7 +177,7 @@ def test_classes_are_drawn_as_often_as_in_training() -> None:
     data.prepare()
     model = ConditionalVAE(data.spec, encoder=ENCODER, latent_dim=2)
     model.adapt(data)
-    labels = torch.cat([y for _, y in data.train(torch.device("cpu"), 0)])
+    labels = torch.cat([y for _, y in plain_batches(data, torch.device("cpu"), 0)])
     assert torch.allclose(model.shares, labels.bincount() / len(labels))
 
 
