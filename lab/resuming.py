@@ -90,19 +90,19 @@ def resume(
         job = prepare(config, needs, fast_dev_run=record.fast_dev_run)
         require_same(record, job.experiment.dataset)
         others = list(differences(restored.meta["surroundings"], surroundings(job.device))) if restored else []
-        others += job.experiment.lacks(restored) if restored else []
+        wrong = None
+        if restored:
+            with blamed(restored.folder):
+                others += job.experiment.lacks(restored)
+                wrong = job.experiment.misfit(restored)
         _refuse(folder, changed, before, config, others, force=force)
-        total = job.experiment.total_steps
-        if changed and restored and total is not None and total < position(restored.folder):
+        if changed and restored and 0 < (total := job.experiment.total_steps or 0) < position(restored.folder):
             raise ConfigError(
                 f"{'; '.join(changed)}: training would end at step {total:,}, but the checkpoint of {folder} is at "
                 f"step {position(restored.folder):,} already"
             )
-        if restored:
-            with blamed(restored.folder):
-                wrong = job.experiment.misfit(restored)
-            if wrong:
-                raise (ConfigError if changed else CheckpointError)(wrong)
+        if wrong:
+            raise (ConfigError if changed else CheckpointError)(wrong)
         for line in [*config.notes, *job.experiment.notes]:
             notice(line)
         if restored is None:

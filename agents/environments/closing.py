@@ -6,13 +6,15 @@ from functools import lru_cache
 from typing import Any
 
 from lab.console.notices import notice
+from lab.system.randomness import kept_randomness
 
 
 def close(env: Any) -> None:
     """Close an environment or a vector environment. An error in its own `close` is announced and ends nothing: nothing
     more is needed of the environment."""
     try:
-        env.close()
+        with kept_randomness():  # the environment's own code may seed the generators of the process
+            env.close()
     except Exception as error:  # an environment's own code may fail in any way
         spec = getattr(env, "spec", None)
         name = spec.id if spec else type(env.unwrapped).__name__

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -53,7 +54,7 @@ def _made(
             import_named(module)  # it may be the user's own
         # Passed only if wanted: many environments of users take no render_mode.
         chosen: dict[str, Any] = {"render_mode": render_mode} if render_mode else {}
-        env = gym.make(present_id(id), **chosen, **kwargs)
+        env = gym.make(present_id(id), **chosen, **copy.deepcopy(dict(kwargs)))  # it may change them
     except (gym.error.Error, ModuleNotFoundError) as error:
         raise ConfigError(_missing(id, error)) from error
     except Exception as error:  # an environment's own code may fail in any way
@@ -69,7 +70,7 @@ def _wrapped(id: str, env: gym.Env[Any, Any], wrapper: Wrapper) -> gym.Env[Any, 
     for name in _classes_of(wrapper) & WRITERS:
         raise ConfigError(f"env.wrappers: {name} writes files, also over others; the lab records episodes and films")
     try:
-        wrapped = wrapper(env)
+        wrapped = _own(wrapper)(env)
     except Exception as error:  # a wrapper's own code may fail in any way
         if remedy := _remedy(error):
             raise ConfigError(f"env.wrappers need a package that is not installed: {remedy}") from error
@@ -80,6 +81,13 @@ def _wrapped(id: str, env: gym.Env[Any, Any], wrapper: Wrapper) -> gym.Env[Any, 
             "set agent.normalize_observations or agent.normalize_rewards instead"
         )
     return wrapped
+
+
+def _own(wrapper: Wrapper) -> Wrapper:
+    """Return a wrapper whose settings no other copy of the environment shares: it may change them."""
+    if isinstance(wrapper, partial):
+        return partial(wrapper.func, *wrapper.args, **copy.deepcopy(wrapper.keywords))
+    return wrapper
 
 
 def _classes_of(wrapper: Wrapper) -> set[str]:
@@ -146,11 +154,11 @@ def own_limit(make: Callable[[], gym.Env[Any, Any]]) -> int | None:
     It is the length of the first episode that is truncated in 1,000 steps with random actions. Where none is, it is the
     number that the environment has under a usual name, unless an episode was longer.
     """
-    env = make()
-    found = (getattr(env.unwrapped, name, None) for name in LIMITS)
-    named = next((one for one in found if isinstance(one, int) and one > 0), None)
+    env, named = make(), None
     steps = longest = 0
     try:
+        found = (getattr(env.unwrapped, name, None) for name in LIMITS)
+        named = next((one for one in found if isinstance(one, int) and one > 0), None)
         with kept_randomness():
             env.action_space.seed(0)
             env.reset(seed=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import perf_counter
 from typing import Any
 
 import gymnasium as gym
@@ -25,6 +26,10 @@ KNOWN = ("gymnasium.", "ale_py.", "agents.environments.")
 """Modules whose environments and wrappers only use generators of their own."""
 
 TRIED_STEPS = 50
+TRIED_EPISODES = 2
+MOST_STEPS = 1_000
+SECONDS = 1.0
+"""An environment is tried for so many steps, and on until so many episodes have ended, but no more steps or seconds."""
 LARGEST_INT = 2**31 - 1
 """Of C."""
 
@@ -109,9 +114,12 @@ def uses_global_generators(make: Callable[[], Env]) -> bool:
         with kept_randomness(device):
             before = random_state(device)
             env.reset(seed=0)
-            for _ in range(TRIED_STEPS):
+            steps, ended, until = 0, 0, perf_counter() + SECONDS
+            while steps < TRIED_STEPS or (ended < TRIED_EPISODES and steps < MOST_STEPS and perf_counter() < until):
                 *_, terminated, truncated, _ = env.step(env.action_space.sample())
+                steps += 1
                 if terminated or truncated:
+                    ended += 1
                     env.reset()
             env.reset(seed=1)
             return not alike(before, random_state(device))

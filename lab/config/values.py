@@ -70,6 +70,10 @@ class Dumper(SafeDumper):
     """Writes YAML that every reader takes for the same values."""
 
 
+OTHER = ("&", "*", "!", "|", ">", "%", "@", "`", "---", "...")
+"""Begin what is no plain value in YAML."""
+
+
 def _resolve(cls: Any, tag: str, pattern: re.Pattern[str], first: str) -> None:
     cls.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", pattern, list(first))
 
@@ -113,7 +117,11 @@ def utf8(text: str, key: str = "") -> str:
 
 
 def read_word(text: str) -> Any:
-    """Return the value of a word on the command line; texts in it that are to stay texts are `Text`s."""
+    """Return the value of a word on the command line; texts in it that are to stay texts are `Text`s. Nobody writes
+    comments, anchors or tags there: `#ff0000` is a text."""
+    begin = text.lstrip()
+    if begin.startswith(OTHER) or ("#" in begin and not begin.startswith(("'", '"', "[", "{"))):
+        return text
     value = _read(text)
     if (
         isinstance(value, dict)

@@ -14,7 +14,8 @@ SHORTEST = 4  # letters of a secret that is looked for in other texts
 
 NAMES = (
     r"api[_-]?keys?|access[_-]?keys?|private[_-]?keys?|secret[_-]?keys?|signing[_-]?keys?|encryption[_-]?keys?|token"
-    r"|secrets?|passw(?:or)?d|passphrase|pwd|credentials?|authorization|bearer|cookie|oauth"
+    r"|secrets?|\w{0,30}passw(?:or)?d|passphrase|passcode|pass|pwd|credentials?|auth|authorization|bearer|cookie|oauth|otp"
+    r"|webhook|connection[_-]?string|(?:account|license|ssh|service|openai|wandb)[_-]?keys?"
 )
 SECRET_NAME = re.compile(rf"(?:^|[_.-])(?:{NAMES})(?:$|[_.-])", re.IGNORECASE)
 CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")

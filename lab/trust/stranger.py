@@ -55,7 +55,7 @@ def read_as(
 
 DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 """Words that may name a class."""
-BY_NAME = {f"{kind}.{part}" for kind in ("reference", "target") for part in ("requires", "lengths")}
+BY_NAME = {f"{kind}.{part}" for kind in ("reference", "target") for part in ("requires", "mean_over", "lengths")}
 """Settings that are about others, which they have by dotted name."""
 
 

@@ -36,5 +36,5 @@ def resolved(values: Any, found: dict[str, str | None]) -> Any:
     if not isinstance(values, str) or not (names := VARIABLE.findall(values)):
         return values
     found |= {name: os.environ.get(name) for name in names}
-    text = VARIABLE.sub(lambda match: found[match[1]] or match[0], values)
+    text = VARIABLE.sub(lambda match: match[0] if found[match[1]] is None else str(found[match[1]]), values)
     return DataPath(text) if isinstance(values, DataPath) else Text(text)

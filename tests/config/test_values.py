@@ -136,3 +136,9 @@ def test_what_no_config_holds(text: str, sentence: str) -> None:
 def test_words_come_back() -> None:
     for value in (*TEXTS, *NUMBERS):
         assert read_word(word(value)) == value
+
+
+@pytest.mark.parametrize("text", ["#ff0000", "see #4", "&a", "---", "*b", "!x"])
+def test_words_have_no_comments_or_anchors(text: str) -> None:
+    assert kwargs(load("ppo-cartpole", [f"--env.kwargs.note={text}"]))["note"] == text
+    assert kwargs(load("ppo-cartpole", {"env.kwargs.note": text}))["note"] == text
