@@ -19,6 +19,7 @@ from lab.config.imports import require_importable
 from lab.console.wording import install
 from lab.errors import ConfigError
 from lab.finders.modules import import_named
+from lab.system.process import settings_as_found
 from lab.system.randomness import kept_randomness
 
 Wrapper = Callable[[gym.Env[Any, Any]], gym.Wrapper[Any, Any, Any, Any]]
@@ -36,11 +37,11 @@ def make_env(
 ) -> gym.Env[Any, Any]:
     """Make one environment; images get their channels first. See `EnvSettings.make`.
 
-    The global random generators stay as they are: some environments seed them when they are made.
+    The global random generators and settings stay as they are: some environments seed or set them when they are made.
     """
     if module := present_id(id).rpartition(":")[0]:
         require_importable(module, "env.id")
-    with kept_randomness():
+    with settings_as_found(), kept_randomness():
         return _made(id, kwargs, wrappers, render_mode)
 
 
