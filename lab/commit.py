@@ -17,9 +17,9 @@ def git_state() -> dict[str, Any] | None:
     None in the folder of a run too: it may be somebody else's, and git runs commands that a repository's settings name.
     Where a program reads files of the repository for git, whether it has changes is not asked, and None.
     """
-    if within_run(Path.cwd()):
-        return None
     try:
+        if within_run(Path.cwd()):
+            return None
         commit = _git("rev-parse", "HEAD")
         changes = None if _has_filters() else _git(*STATUS)
     except (OSError, subprocess.SubprocessError):

@@ -233,9 +233,9 @@ def _answer(env: Env, what: str, with_: Any) -> Any:
         last = None
         if terminated or truncated:
             last, (observation, _) = observation, env.reset()
-        return observation, reward, terminated, truncated, last
+        return observation, np.asarray(reward).item(), bool(terminated), bool(truncated), last
     if what == "reset":
-        return env.reset()
+        return env.reset()[0], {}  # what else it tells may be anything, also what cannot be sent
     if what == "call":
         name, args, kwargs = with_
         return env.get_wrapper_attr(name)(*args, **kwargs)
