@@ -1,4 +1,4 @@
-"""Simple classifiers are those of scikit-learn, and learn from all examples as they are, whatever changes the model's."""
+"""Simple classifiers are those of scikit-learn, and learn from all examples as they are."""
 
 from __future__ import annotations
 
