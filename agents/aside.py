@@ -56,7 +56,7 @@ def compiled_aside(agent: Agent, config: Path, start: int, total: int) -> Iterat
         total: steps of a whole training.
     """
     given = os.environ.get(RUNS_AFTER, "1")
-    later = int(given) if given.isdigit() else 0
+    later = int(given) if given.isdigit() and hasattr(os, "killpg") else 0
     if not later or agent.capture != "auto" or agent.device.type != "cpu" or obstacle() is not None:
         yield
         return

@@ -191,7 +191,7 @@ class VAE(ImageGenerator):
 
     def baselines(self, data: DataModule) -> Mapping[str, Mapping[str, float]]:
         """The likelihood under independent pixels, and what as many principal components tell about the images."""
-        components = component_figures(data, self.device, self.latent_dim)
+        components = {} if self.conditions() else component_figures(data, self.device, self.latent_dim)
         found = {**independent_pixels(data, self.device), **super().baselines(data)}
         return found | ({f"{self.latent_dim} principal components": components} if components else {})
 

@@ -15,6 +15,7 @@ from lab.cli.parser import Parser
 from lab.console.plain import plain_lines
 from lab.errors import FULL, ConfigError, EnvironmentFailedError, Interrupted, LabError, lack_of_memory
 from lab.finders.here import take_off
+from lab.finders.home import find_home
 from lab.system import signals
 
 CLOSING = (
@@ -28,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     environment failed, 5 no valid checkpoint, 128+n ended by signal n."""
     words = sys.argv[1:] if arguments is None else arguments
     try:
+        find_home()
         code = _run(words)
         sys.stdout.flush()
     except LabError as error:

@@ -13,6 +13,7 @@ import torch
 
 from lab.errors import EnvironmentFailedError
 from lab.finders.here import keep_children_off
+from lab.finders.home import find_home
 from lab.finders.modules import own_modules_as_found
 from lab.system.randomness import kept_randomness
 
@@ -33,6 +34,7 @@ def process_as_found() -> Iterator[None]:
     method = multiprocessing.get_start_method(allow_none=True)
     flushes, hooks = _flushes_denormals(), (sys.excepthook, sys.exit)
     try:
+        find_home()
         keep_children_off()
         with settings_as_found(), kept_randomness(), own_modules_as_found():
             yield

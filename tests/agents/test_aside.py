@@ -31,7 +31,9 @@ def test_savings_grow_with_the_calls_of_what_is_recorded() -> None:
 
 
 @compiler
-@pytest.mark.parametrize("killed", [False, True], ids=["the run ends", "the run is killed"])
+@pytest.mark.parametrize(
+    "killed", [pytest.param(False, marks=pytest.mark.slow), True], ids=["the run ends", "the run is killed"]
+)
 def test_the_process_ends_with_the_run_and_leaves_nothing(
     killed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

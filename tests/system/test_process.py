@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import sys
+import tempfile
 import threading
 import warnings
 from pathlib import Path
@@ -18,7 +19,8 @@ import pytest
 import torch
 
 import lab
-from lab.errors import ConfigError, Interrupted
+from lab.errors import ConfigError, EnvironmentFailedError, Interrupted
+from lab.finders.home import find_home
 from lab.finders.modules import own_folders
 from lab.system.process import process_as_found
 from lab.system.signals import ASKED_TO_END, signals_as_exceptions
@@ -117,3 +119,19 @@ def test_own_wandb_run_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     finally:
         mine.finish()
         wandb.teardown()
+
+
+def test_without_a_home_there_is_a_temporary_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(user: int) -> None:
+        raise KeyError(user)
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with process_as_found():
+        home = Path.home()
+        assert (home.parent, home.stat().st_mode & 0o777) == (tmp_path, 0o700)
+    assert "HOME" not in os.environ
+    home.chmod(0o777)
+    with pytest.raises(EnvironmentFailedError, match="not yours alone; set the variable HOME"):
+        find_home()
