@@ -41,7 +41,7 @@ PATIENCE = 10.0
 """Seconds that the process is given to end."""
 SAVED = 2.0
 """What a program saves for each operation in it, as a multiple of the time of the smallest operation: starting it, and
-going through memory once more. (ppo-cartpole: 0.35 ms for 57 operations; dqn-cartpole: 0.2 ms for 33.)"""
+going through memory once more. A guess: ppo-cartpole, 57 operations an update, trains twice as fast with them."""
 
 
 @contextmanager

@@ -79,9 +79,10 @@ def _aside(options: argparse.Namespace, rest: list[str]) -> int:
     config = load(options.name, rest, trust=options.trust)
     lock = FileLock(folder() / ".lock", timeout=0)
     with suppress(Timeout), lock:
-        for left in folder().glob(UNFINISHED):  # by a process that was killed
-            if time.time() - left.stat().st_mtime > OLD:
-                left.unlink(missing_ok=True)
+        for left in folder().glob(UNFINISHED):
+            with suppress(FileNotFoundError):  # it has just got its name
+                if time.time() - left.stat().st_mtime > OLD:  # by a process that was killed
+                    left.unlink()
         with Maker(say) as maker, compiled(config, maker):
             pass
     return 0
