@@ -74,7 +74,7 @@ def resume(
         record.mine &= config.stranger is None
         restored = newest(folder, signed_for=record.run_id if trust is None and record.mine else None)
         before = (
-            _trained_with(restored, mine=config.stranger is None)
+            _trained_with(restored, config)
             if restored
             else redact(load(str(folder / "config.yaml"), trust=trust).as_dict())
         )
@@ -139,26 +139,26 @@ def resume(
 
 def _changed(restored: Checkpoint, config: Config) -> set[str]:
     """Return the dotted names of the settings that differ from those that led to a checkpoint."""
-    before = _trained_with(restored, LED_TO, mine=config.stranger is None)
+    before = _trained_with(restored, config, LED_TO)
     return {name for name, _, _ in changes(before, redact(config.as_dict()))}
 
 
-def _trained_with(restored: Checkpoint, key: str = "config", *, mine: bool) -> dict[str, Any]:
-    """Return the settings in a checkpoint. Those that its version of the lab did not have are at their defaults.
+def _trained_with(restored: Checkpoint, config: Config, key: str = "config") -> dict[str, Any]:
+    """Return the settings in a checkpoint. Those that its state of the lab did not have are at their defaults.
 
     Args:
         restored: the checkpoint.
+        config: that of the run that goes on.
         key: which of them: `config` are those of the run that it is in, `LED_TO` those that led to its state.
-        mine: whether it is the user's own.
     """
     before: dict[str, Any] = restored.meta.get(key) or restored.meta["config"]
-    if restored.meta["surroundings"].get("deep-learning-lab") == summary.versions().get("deep-learning-lab"):
+    if before == redact(config.as_dict()):
         return before
     with TemporaryDirectory() as place:
         path = Path(place) / "config.yaml"
         path.write_text(dump(before), encoding="utf-8")
         try:
-            return redact(load(str(path), trust=mine).as_dict())  # type: ignore[no-any-return]
+            return redact(load(str(path), trust=config.stranger is None).as_dict())  # type: ignore[no-any-return]
         except ConfigError:  # a setting is gone, which is a difference to name
             return before
 

@@ -19,7 +19,7 @@ from lab.cli.main import main
 from lab.encoders.files import load_encoder
 from lab.errors import ConfigError
 from lab.runs.artifacts import artifact_at
-from lab.runs.summary import read_summary
+from lab.runs.summary import read_summary, versions
 from lab.saving.checkpoint import load as load_checkpoint
 from lab.saving.saver import newest_valid
 from lab.saving.surroundings import differences, surroundings
@@ -261,3 +261,16 @@ def test_killed_run_goes_on(run: Path, copied: Path, capsys: pytest.CaptureFixtu
     assert all(value is not None for value in ended.metrics.values())
     assert lab.evaluate(here(run)).metrics == ended.metrics
     assert load_checkpoint(here(run) / "checkpoints" / "final").state
+
+
+def test_added_settings_change_nothing_within_a_version(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkout is changed between two releases: settings that are new since then are at their defaults."""
+    run = here(KILLED[0])
+    restored = newest_valid(run / "checkpoints", [])
+    assert restored is not None
+    before = restored.meta["surroundings"]
+    real = versions()
+    monkeypatch.setattr("lab.resuming.surroundings", lambda device: before)
+    monkeypatch.setattr("lab.runs.summary.versions", lambda: real | {"deep-learning-lab": before["deep-learning-lab"]})
+    assert main(["resume", str(run)]) == 0
+    assert read_summary(run).status == "completed"
