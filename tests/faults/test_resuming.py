@@ -45,7 +45,7 @@ def test_longer_run_is_a_fork(kind: str, longer: dict[str, Any]) -> None:
 def test_newest_unfinished_is_default(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["resume", "--runs-dir", "killed"]) == 2
     assert "no unfinished run" in capsys.readouterr().err
-    first = run_killed("classifier", 5)
+    first = copy_of_killed("classifier", 5)
     time.sleep(1.1)  # runs are named by the second
     second = run_killed("classifier", 6)
     assert main(["resume", "--runs-dir", "killed"]) == 0

@@ -40,9 +40,9 @@ from tests.house.small import one_of_each_kind, small
 
 NAMES = list(shipped())
 ONE_OF_A_KIND = one_of_each_kind()
-SOME = ONE_OF_A_KIND[::3]
+SOME = ONE_OF_A_KIND[1::5]
 """Those that run from end to end in `make test`."""
-KILLED = SOME[::2]
+KILLED = SOME[::3]
 """Those that are killed and resumed in `make test`."""
 KINDS = [pytest.param(name, marks=() if name in SOME else pytest.mark.slow) for name in ONE_OF_A_KIND]
 ROOT = Path(lab.__file__).parents[1]

@@ -112,8 +112,15 @@ def shown(page: Any, selector: str) -> int:
     return int(page.locator(selector).locator("visible=true").count())
 
 
-@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("size", "scheme"),
+    [
+        pytest.param(PHONE, "light", id="light phone"),
+        pytest.param(DESK, "dark", id="dark desk"),
+        pytest.param(PHONE, "dark", id="dark phone", marks=pytest.mark.slow),
+        pytest.param(DESK, "light", id="light desk", marks=pytest.mark.slow),
+    ],
+)
 def test_page_opens_everywhere(opened: Any, size: tuple[int, int], scheme: str) -> None:
     page = opened(size, scheme)
     page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")

@@ -68,10 +68,10 @@ def surroundings() -> Iterator[None]:
 
 
 ALL = pytest.param(1, marks=SLOW)
-SHARES = pytest.mark.parametrize("share", [4, ALL])
-"""Of the values, each field gets one in four, and in `make faults` all."""
-FEWER = pytest.mark.parametrize("share", [24, ALL])
-"""One in twenty-four, where a config is read for each."""
+SHARES = pytest.mark.parametrize("share", [8, ALL])
+"""Of the values, each field gets one in eight, and in `make faults` all."""
+FEWER = pytest.mark.parametrize("share", [60, ALL])
+"""One in sixty, where a config is read for each."""
 
 
 def some(number: int, share: int) -> list[Any]:

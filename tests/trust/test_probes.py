@@ -101,7 +101,7 @@ def test_own_modules_beside_them_are_imported() -> None:
         "env: {id: 'mine:Task-v0', wrappers: [{class_path: mine.Wrapper}]}\n"
     )
     lab(
-        f"run mine.yaml --fast-dev-run --seeds 0-1 {WORKERS}",
+        f"run mine.yaml --fast-dev-run {WORKERS}",
         "eval mine",
         "run ppo-cartpole --fast-dev-run --agent.encoder=beside.Encoder",
     )
