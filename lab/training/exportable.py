@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from lab.data.spec import InputSpec
+from lab.data.spec import Boxes, Classes, InputSpec, Masks, Tags, Values
 from lab.errors import ConfigError
 from lab.saving.onnx import CHECKED, time_of, write_onnx
 from lab.training.model import Model
@@ -39,6 +39,15 @@ class Exportable(Model):
         """Return what else the file's metadata should say, each value as JSON."""
         return {}
 
+    def metadata(self) -> Mapping[str, Any]:
+        """Return what the file says of the model, each value as JSON: its class, the names of the classes or columns
+        that it predicts, those of the numbers that it takes, and `told`."""
+        names = {"features": getattr(self.spec.reader, "features", ())}
+        if isinstance(target := self.spec.target, Classes | Tags | Masks | Boxes | Values):
+            names["columns" if isinstance(target, Values) else "classes"] = target.names
+        known = {what: list(found) for what, found in names.items() if found}
+        return {"model": type(self).__name__, **known, **self.told()}
+
     def export(self, path: Path) -> Sequence[str]:
         """Write `path`, an ONNX file for batches of any size, and sequences of any length up to the longest of the data
         where the encoder takes these.
@@ -48,10 +57,8 @@ class Exportable(Model):
         arguments, encoder = self.arguments, getattr(self, "encoder", None)
         shorter = getattr(encoder, "takes_masks", False)
         sequences = [name for name, form in arguments.items() if shorter and form.time and form.time > 1]
-        names = list(getattr(self.spec.target, "names", ()))
-        told = {"model": type(self).__name__, **({"classes": names} if names else {}), **self.told()}
         examples = {name: _examples(form) for name, form in arguments.items()}
-        write_onnx(self, path, examples, results=self.results, sequences=sequences, told=told)
+        write_onnx(self, path, examples, results=self.results, sequences=sequences, told=self.metadata())
         inputs = []
         for name, form in arguments.items():
             axes = [time_of(name, arguments) if name in sequences else str(form.shape[0]), *map(str, form.shape[1:])]

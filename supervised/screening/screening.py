@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -23,7 +23,8 @@ from supervised.screening.curves import cost_by_threshold, precision_recall, rel
 from supervised.screening.scores import BINS, Scored, choose_threshold, screening_metrics
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from PIL.Image import Image
     from torchmetrics import Metric
@@ -134,6 +135,14 @@ class Screening(Classifier):
 
     def baselines(self, data: DataModule) -> Mapping[str, Mapping[str, float]]:
         return logistic_regression(data, self.positive, self.recall, self.miss_cost)
+
+    def told(self) -> Mapping[str, Any]:
+        return {"positive": self.names[self.positive], "threshold": float(self.threshold)}
+
+    def export(self, path: Path) -> Sequence[str]:
+        name = self.names[self.positive]
+        alarm = f"{name} where its probability, the softmax of the logits, is at least {float(self.threshold):.6g}"
+        return [*super().export(path), f"{alarm}: this threshold is in the file's metadata"]
 
     def predict(self, inputs: Tensors, mask: Tensors | None = None) -> list[Prediction]:
         """Return the class to find where it is flagged, else the most probable other class, each with its probability,

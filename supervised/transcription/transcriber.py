@@ -3,7 +3,7 @@ distribution over the labels and a blank."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -85,6 +85,9 @@ class Transcriber(Exportable):
         mask `(B, T)`."""
         return self.head(self.encoder.features(x, mask) if mask is not None else self.encoder.features(x))  # type: ignore[no-any-return]
 
+    def told(self) -> Mapping[str, Any]:
+        return {"labels": [self.tokenizer.decode([label]) for label in range(self.blank)], "blank": self.blank}
+
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         return {"loss": self._loss(*self._logits(batch), batch)}
 
@@ -144,7 +147,7 @@ class Transcriber(Exportable):
         """Some examples, and the first mistakes of the test, each with the probabilities of the labels over time."""
         if self.rate is None:
             return {}
-        known = [self.tokenizer.decode([label]) for label in range(self.blank)]
+        known = self.told()["labels"]
         shown = {"transcripts": drawn(self._examples(batch), self.rate, known)}
         return shown | ({"mistakes": drawn(self.mistakes, self.rate, known)} if self.mistakes else {})
 

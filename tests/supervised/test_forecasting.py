@@ -57,6 +57,12 @@ def test_first_forecast_is_the_mean_change(lags: tuple[int, ...], log: bool) -> 
         assert torch.allclose(model(x), series.training_part.mean().expand(len(x), 3, 1))
 
 
+def test_file_names_columns_and_no_classes() -> None:
+    told = DLinear(data().spec).metadata()
+    assert told["columns"] == ["generated"]
+    assert "classes" not in told
+
+
 def test_loss_is_of_standardized_changes() -> None:
     """Without lags and logarithm that is the error in deviations of the training part, as papers report it."""
     series = data(name="hours", horizon=2, test_size=50)

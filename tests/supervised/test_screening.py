@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -146,6 +148,21 @@ def test_baseline_is_that_of_scikit_learn() -> None:
         accuracy = float(method.fit(*rows).score(x_test, y_test))
         assert found[name]["test/accuracy"] == pytest.approx(accuracy)
     assert found["logistic regression"]["test/recall"] > 0.8
+
+
+def test_file_has_the_threshold_and_the_class() -> None:
+    onnx = pytest.importorskip("onnx", reason="the extra onnx is not installed")
+    data = table()
+    torch.manual_seed(0)
+    model = Screening(data.spec, encoder=partial(MLP, hidden=[2]), positive="malignant").eval()
+    model.threshold.fill_(0.125)
+    notes = model.export(Path("screening.onnx"))
+    assert "malignant where its probability, the softmax of the logits, is at least 0.125" in notes[-1]
+    told = {one.key: json.loads(one.value) for one in onnx.load("screening.onnx").metadata_props}
+    assert (told["positive"], told["threshold"]) == ("malignant", 0.125)
+    assert told["classes"] == ["malignant", "benign"]
+    assert len(told["features"]) == 30
+    assert told["features"][0] == "mean radius"
 
 
 def test_what_cannot_be_screened_is_refused() -> None:

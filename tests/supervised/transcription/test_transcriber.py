@@ -50,6 +50,11 @@ def distance(one: list[int], other: list[int]) -> int:
     return row[-1]
 
 
+def test_file_says_what_its_numbers_mean() -> None:
+    told = Transcriber(SPEC, encoder=SMALL).metadata()
+    assert told == {"model": "Transcriber", "labels": ["a", "b", "c"], "blank": 3}
+
+
 def test_error_rate_is_the_edit_distance() -> None:
     generator = torch.Generator().manual_seed(0)
 
