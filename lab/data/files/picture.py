@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from lab.console.wording import count
 from lab.errors import DataError
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
@@ -72,15 +73,30 @@ def pixels(content: bytes, name: str, *, size: Size | None = None) -> NDArray[np
     with _opened(content, name) as picture:
         if size:  # a JPEG is decoded at a half, a quarter or an eighth of its size where that is large enough
             picture.draft(None, (2 * max(size), 2 * max(size)))
+        picture = ImageOps.exif_transpose(picture)  # first: an image from an array has no EXIF
         if picture.mode.startswith("I"):  # Pillow would cut all values above 255
             picture = Image.fromarray((np.asarray(picture).astype(np.int64) // 257).clip(0, 255).astype(np.uint8))
-        picture = ImageOps.exif_transpose(picture)
         mode = "L" if picture.mode in ("1", "L", "LA") else "RGB"
         if "A" in picture.mode or "transparency" in picture.info:
             shown = picture.convert("RGBA")
             picture = Image.alpha_composite(Image.new("RGBA", shown.size, "white"), shown)
         picture = picture.convert(mode)
         return resized(np.asarray(picture), size) if size else np.asarray(picture)
+
+
+def changes(headers: Sequence[Header], size: Size, name: str = "") -> Iterator[str]:
+    """Yield what is lost or changed where pictures get a size and 8 bits, one sentence each. `name` is that of a single
+    picture; without it, they are counted."""
+
+    def who(some: Sequence[Header]) -> str:
+        return name or count(len(some), "image")
+
+    if bent := [one for one in headers if _stretched(one.size, size)]:
+        yield f"{who(bent)} changed proportions in this: images are stretched, not cropped"
+    if deep := [one for one in headers if one.deep]:
+        yield f"8 of 16 bits were kept in {who(deep)}"
+    if clear := [one for one in headers if one.clear]:
+        yield f"transparent parts were put on white in {who(clear)}"
 
 
 def resized(image: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
@@ -109,12 +125,16 @@ def written(size: Size) -> str:
     return f"{size[1]}x{size[0]}"
 
 
+def _stretched(old: Size, new: Size) -> bool:
+    return abs(old[0] * new[1] / (old[1] * new[0]) - 1) > 0.1
+
+
 @contextmanager
 def _opened(content: bytes, name: str) -> Iterator[Image.Image]:
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
-            if (count := picture.width * picture.height) > MOST_PIXELS:
-                raise DataError(f"{name} has {count:,} pixels; at most {MOST_PIXELS:,} are read")
+            if (area := picture.width * picture.height) > MOST_PIXELS:
+                raise DataError(f"{name} has {area:,} pixels; at most {MOST_PIXELS:,} are read")
             yield picture
     except UnidentifiedImageError as error:
         raise DataError(f"{name} cannot be read as an image: it is no PNG, JPEG, BMP, GIF or WebP") from error

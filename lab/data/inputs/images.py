@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from lab.data.files.picture import ENDINGS, Size, grey, header, pixels, written
+from lab.data.files.picture import ENDINGS, Size, changes, grey, header, pixels, written
 from lab.data.inputs.given import Given
 from lab.data.spec import InputSpec
 from lab.errors import ConfigError
@@ -36,11 +36,13 @@ class Images:
         channels, *size = self.spec.shape
         if channels not in (1, 3):
             raise ConfigError(f"{name}: the model takes images of {channels} channels, which no picture has")
-        found, wanted = header(content, name).size, (size[0], size[1])
+        said, wanted = header(content, name), (size[0], size[1])
+        found = said.size
         if self.any_size:
             wanted = _within(found, LONGEST)
         image = pixels(content, name, size=wanted)
         notes = [] if found == wanted else [f"{name} was resized from {written(found)} to {written(wanted)}"]
+        notes += changes([said], wanted, name)
         if channels == 1:
             image = grey(image)[..., None]
         elif image.ndim == 2:

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from lab.console.wording import count, some
-from lab.data.files.picture import ENDINGS, Header, Size, header, pixels, quietly, written
+from lab.data.files.picture import ENDINGS, Header, Size, changes, header, pixels, quietly, written
 from lab.data.own.examples import Labelled, Split
 from lab.data.own.folders import File, by_class, content_hash, read_bytes
 from lab.data.own.idx import read_idx_folder
@@ -103,13 +103,4 @@ def _changes(headers: Sequence[Header], size: Size, *, given: bool) -> Iterator[
         wanted = "as data.image_size says" if given else "the most common size; --data.image_size chooses another"
         which = some([written(one) for one, _ in sizes.most_common()])
         yield f"{sum(sizes.values()):,} of {count(total, 'image')} were resized to {written(size)} ({which}), {wanted}"
-    if bent := sum(_stretched(one.size, size) for one in headers):
-        yield f"{count(bent, 'image')} changed proportions in this: images are stretched, not cropped"
-    if deep := sum(one.deep for one in headers):
-        yield f"8 of 16 bits were kept in {count(deep, 'image')}"
-    if clear := sum(one.clear for one in headers):
-        yield f"transparent parts were put on white in {count(clear, 'image')}"
-
-
-def _stretched(old: Size, new: Size) -> bool:
-    return abs(old[0] * new[1] / (old[1] * new[0]) - 1) > 0.1
+    yield from changes(headers, size)

@@ -20,6 +20,7 @@ from lab.configuration import load
 from lab.data import Batches, Images, InputSpec
 from lab.data.batches import TensorBatches
 from lab.data.files.picture import header, pixels, quietly
+from lab.data.inputs.images import Images as Reader
 from lab.data.own.splits import Examples, held_out, to_test
 from lab.data.spec import Classes
 from lab.errors import ConfigError, DataError
@@ -184,6 +185,29 @@ def test_every_form_of_picture_is_read(tmp_path: Path) -> None:
     red.save(tmp_path / "turned.jpg", exif=turned)
     assert read(tmp_path / "turned.jpg").shape == (4, 2, 3)
     assert header((tmp_path / "turned.jpg").read_bytes(), "").size == (4, 2)
+
+
+def test_deep_pictures_are_turned_too(tmp_path: Path) -> None:
+    deep = Image.fromarray((np.arange(8, dtype=np.uint16) * 257).reshape(2, 4))
+    turned = deep.getexif()
+    turned[0x0112] = 6
+    deep.save(tmp_path / "turned.png", exif=turned)
+    assert read(tmp_path / "turned.png").tolist() == [[4, 0], [5, 1], [6, 2], [7, 3]]
+    assert header((tmp_path / "turned.png").read_bytes(), "").size == (4, 2)
+
+
+def test_the_same_is_said_of_a_single_picture(tmp_path: Path) -> None:
+    """What training tells of its images, `lab predict` tells of each that it is given."""
+    Image.new("LA", (8, 4)).save(tmp_path / "clear.png")
+    Image.fromarray(np.zeros((4, 4), np.uint16)).save(tmp_path / "deep.png")
+    reader = Reader(InputSpec((1, 4, 4)))
+    given = [reader.read(path.read_bytes(), path.name) for path in sorted(tmp_path.glob("*.png"))]
+    assert [note for one in given for note in one.notes] == [
+        "clear.png was resized from 8x4 to 4x4",
+        "clear.png changed proportions in this: images are stretched, not cropped",
+        "transparent parts were put on white in clear.png",
+        "8 of 16 bits were kept in deep.png",
+    ]
 
 
 def test_other_files_are_left_out(tmp_path: Path) -> None:

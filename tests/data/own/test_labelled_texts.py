@@ -8,10 +8,13 @@ import pytest
 import torch
 
 from lab.data import Sentences
+from lab.data.inputs.given import Reader
 from lab.data.inputs.reading import read_inputs
 from lab.data.own.texts.documents import Documents
 from lab.data.own.texts.labelled import read_texts
+from lab.data.own.texts.lines import Lines
 from lab.data.spec import Classes
+from lab.data.tokenizers.characters import Characters
 from lab.data.tokenizers.words import Words
 from lab.errors import ConfigError, DataError
 
@@ -120,13 +123,33 @@ def test_shorter_texts_are_padded(tmp_path: Path) -> None:
     assert isinstance(given.mask, torch.Tensor)
     assert given.mask.tolist() == [[True, False, False], [True] * 3]
     assert given.labels == [{"row": 1}, {"row": 2}]
-    assert given.notes == ["t.csv: 1 text cut to the first 3 words, which is all that the model takes"]
+    assert given.notes == [
+        "t.csv: 1 text cut to the first 3 words, which is all that the model takes",
+        "t.csv: 2 of 4 words unknown to the model ('a', 'of')",
+    ]
     given = READER.read(b"good film\n\nfilm\x85\n".decode("latin-1").encode(), "standard input")
     assert given.inputs.tolist() == [[2, 3], [3, 0]]  # type: ignore[union-attr]
     assert given.labels == [{"line": 1}, {"line": 3}]
     assert READER.read(b"good\nfilm", "t.txt").inputs.tolist() == [[2, 3]]  # type: ignore[union-attr]
     with pytest.raises(ConfigError, match=r"t\.csv has no column text; its columns are a, b"):
         READER.read(b"a,b\nc,d\n", "t.csv")
+
+
+def test_texts_without_a_known_word_are_named() -> None:
+    rows = b"text,other\nGood ____,1\nun beau film,2\ntr\xc3\xa8s mauvais,3\n____,4\n"
+    assert READER.read(rows, "t.csv").notes == [
+        "t.csv: 4 of 6 words unknown to the model ('un', 'beau', 'tr\xe8s', and 1 more)",
+        "t.csv: the model knows no word of row 3: what it predicts there says nothing of the text",
+    ]
+    notes = READER.read_text("un beau jour").notes
+    assert notes[1] == "the text: the model knows no word: what it predicts there says nothing of the text"
+    assert not READER.read_text("a good film"[2:]).notes
+
+
+@pytest.mark.parametrize("reader", [READER, Lines(9, Characters.of("abc", 3), "text")])
+def test_rows_without_a_text_are_refused(reader: Reader) -> None:
+    with pytest.raises(DataError, match=r"^t\.csv: column text has no text in rows 2, 4; expected one in every row$"):
+        reader.read(b"text,other\na,1\n,2\nb,3\n  ,4\n", "t.csv")
 
 
 def test_sentences_are_read_in_place_of_files(tmp_path: Path) -> None:

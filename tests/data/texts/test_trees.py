@@ -176,6 +176,12 @@ def test_long_trees_are_refused() -> None:
         Parses(2, Words(("a",))).read(b"(2 (2 a) (2 b))", "x")
 
 
+def test_unknown_words_of_trees_are_named() -> None:
+    assert Parses(3, Words(("a",))).read(b"(2 (2 a) (2 b))", "x").notes == [
+        "x: 1 of 2 words unknown to the model ('b')"
+    ]
+
+
 def test_reviews_are_rated_in_each_part() -> None:
     data = Treebank(name="tree-templates")
     data.prepare()

@@ -10,10 +10,11 @@ from typing import Any, ClassVar
 import torch
 
 from lab.console.wording import count
-from lab.data.files.csv import SHEETS, texts_in
+from lab.data.files.csv import SHEETS
 from lab.data.files.text import decoded
 from lab.data.inputs.given import Given, padded
-from lab.data.tokenizers.words import Words
+from lab.data.inputs.texts import text_cells, unknown_words
+from lab.data.tokenizers.words import Words, words_of
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,10 @@ class Documents:
 
     def read(self, content: bytes, name: str) -> Given:
         """Return the texts of a file. Raises ConfigError where a csv lacks the column, DataError where it is no
-        text."""
+        text, or a row has none."""
         ending = Path(name).suffix.lower()
         if ending in SHEETS:
-            cells = texts_in(content, name, self.column)
-            return self._given(cells, [{"row": row + 1} for row in range(len(cells))], name)
+            return self._given(*text_cells(content, name, self.column), name)
         text = decoded(content, name)
         if ending == ".txt":
             return self._given([text], [{}], name)
@@ -57,6 +57,7 @@ class Documents:
                 f"{name}: {count(longer, 'text')} cut to the first {self.length} words, which is all that the "
                 "model takes"
             )
+        notes += unknown_words([words_of(text)[: self.length] for text in texts], labels, self.tokenizer, name)
         kept = [torch.tensor(one[: self.length]) for one in ids]
         rows, mask = padded(kept, Words.PAD)
         return Given(rows, labels, notes, mask=mask)

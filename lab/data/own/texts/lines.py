@@ -10,10 +10,12 @@ from typing import Any, ClassVar
 import torch
 
 from lab.console.wording import count
-from lab.data.files.csv import SHEETS, texts_in
+from lab.data.files.csv import SHEETS
 from lab.data.files.text import decoded
 from lab.data.inputs.given import Given, padded
+from lab.data.inputs.texts import text_cells, unknown_words
 from lab.data.tokenizers.base import END, PAD, Tokenizer
+from lab.data.tokenizers.words import Words, words_of
 from lab.errors import DataError, LabError
 
 
@@ -35,10 +37,9 @@ class Lines:
 
     def read(self, content: bytes, name: str) -> Given:
         """Return the texts of a file. Raises ConfigError where a csv lacks the column, DataError where it is no text,
-        or the vocabulary lacks a part of it."""
+        a row has none, or the vocabulary lacks a part of it."""
         if Path(name).suffix.lower() in SHEETS:
-            cells = texts_in(content, name, self.column)
-            return self._given(cells, [{"row": row + 1} for row in range(len(cells))], name)
+            return self._given(*text_cells(content, name, self.column), name)
         lines = decoded(content, name).replace("\r\n", "\n").split("\n")
         kept = [(number, line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
         return self._given([line for _, line in kept], [{"line": number} for number, _ in kept], name)
@@ -55,6 +56,8 @@ class Lines:
         most, notes = self.length - 1, list[str]()
         if longer := sum(len(one) > most for one in ids):
             notes.append(f"{name}: {count(longer, 'line')} cut to {most} tokens, which is all that the model takes")
+        if isinstance(self.tokenizer, Words):
+            notes += unknown_words([words_of(text)[:most] for text in texts], labels, self.tokenizer, name)
         kept = [torch.tensor([*one[:most], END]) for one in ids]
         rows, mask = padded(kept, PAD)
         return Given(rows, labels, notes, mask=mask)
