@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -19,8 +20,9 @@ from lab.config.files import setting
 from lab.config.values import dump
 from lab.configuration import Config
 from lab.console.notices import notice
-from lab.console.wording import shown
+from lab.console.wording import shown, some
 from lab.errors import ConfigError, DivergedError, Interrupted, SavingError
+from lab.experiment import Experiment, RunContext
 from lab.job import Job, exactness
 from lab.keys.signature import print_of_config, signed_config
 from lab.needs import keep_copies
@@ -141,6 +143,34 @@ def _shorter(job: Job, measure: Reference | Target) -> str | None:
     return f"the experiment trains for {told(measure.lengths)}, this run for {told(now)}"
 
 
+def record_beside(experiment: Experiment, context: RunContext, record: Summary) -> None:
+    """Record the baselines and the bounds. What is not finite is left out, and said: the run's own figures stand."""
+    try:
+        found = {"baselines": experiment.baselines(context), "bounds": experiment.bounds(context)}
+        plain = {
+            kind: {name: {metric: float(value) for metric, value in one.items()} for name, one in those.items()}
+            for kind, those in found.items()
+        }
+    except Exception as error:  # as with pictures
+        notice(f"the baselines could not be computed: {type(error).__name__}: {error}")
+        return
+    if left_out := list(leave_out_infinite(plain)):
+        notice(f"left out, because not finite: {some(left_out)}")
+    record.baselines, record.bounds = (
+        {name: metrics for name, metrics in those.items() if metrics} for those in plain.values()
+    )
+
+
+def leave_out_infinite(values: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    """Remove numbers that are not finite, which JSON does not have, from nested mappings; yield their dotted names."""
+    for name, value in [*values.items()]:
+        if isinstance(value, dict):
+            yield from leave_out_infinite(value, f"{prefix}{name}.")
+        elif isinstance(value, float) and not math.isfinite(value):
+            del values[name]
+            yield f"{prefix}{name}"
+
+
 @contextmanager
 def timed(record: Summary, stage: str) -> Iterator[None]:
     """Record the seconds spent in the block as the duration of `stage`."""
@@ -185,11 +215,14 @@ def writing_to(folder: Path) -> Iterator[None]:
 
 def write_or_notice(record: Summary) -> bool:
     """Write the summary; return whether that could be done. An error is only printed: the one that ended the run, such
-    as a full disk, is raised."""
+    as a full disk, is raised. Numbers that are not finite are left out: the others must not be lost to them."""
+    if left_out := list(leave_out_infinite(vars(record))):
+        notice(f"left out of the summary, because not finite: {some(left_out)}")
     try:
         record.write()
-    except OSError as error:
-        notice(f"the summary of {record.dir} could not be written: {error.strerror}")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        notice(f"the summary of {record.dir} could not be written: {reason}")
         return False
     return True
 

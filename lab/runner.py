@@ -17,7 +17,7 @@ from lab.errors import DISK, DivergedError, OutOfMemoryError, SavingError, lack_
 from lab.experiment import Experiment, RunContext
 from lab.job import Job, prepare, with_fastest_threads
 from lab.needs import MissingArtifactError, Need, collect, needs_of, require_collected
-from lab.recording import TrainingTime, new_record, record_verdicts, status_of, timed, write_or_notice
+from lab.recording import TrainingTime, new_record, record_beside, record_verdicts, status_of, timed, write_or_notice
 from lab.runs import summary
 from lab.runs.artifacts import FOLDER, seal
 from lab.runs.summary import Summary
@@ -141,7 +141,7 @@ def carry_out(
                 _publish(experiment, record)
                 _evaluate(experiment, context, record)
             _draw(experiment, context)
-            _baselines(experiment, context, record)
+            record_beside(experiment, context, record)
             journal.position()  # on the disk before the summary says that the run is complete
         record.descriptions, record.status = dict(experiment.descriptions), "completed"
     except BaseException as error:
@@ -237,14 +237,3 @@ def _draw(experiment: Experiment, context: RunContext) -> None:
         experiment.draw(context)
     except Exception as error:  # the figures must survive a picture that fails
         notice(f"the final pictures could not be drawn: {type(error).__name__}: {error}")
-
-
-def _baselines(experiment: Experiment, context: RunContext, record: Summary) -> None:
-    try:
-        record.baselines, record.bounds = map(_plain, (experiment.baselines(context), experiment.bounds(context)))
-    except Exception as error:  # as with pictures
-        notice(f"the baselines could not be computed: {type(error).__name__}: {error}")
-
-
-def _plain(found: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
-    return {name: {metric: float(value) for metric, value in one.items()} for name, one in found.items()}

@@ -82,8 +82,8 @@ def result(table: Table, row: Row, run: Run | None) -> Result:
 
 
 def results(table: Table, runs: Iterable[Run], rows: Sequence[Row] = ()) -> list[Result]:
-    """Return each row beside the run of it that says most: trained in full before shortened, longer before shorter, and
-    of those the newest."""
+    """Return each row beside the run of it that says most: trained in full before shortened, from scratch before as
+    a fork, longer before shorter, and of those the newest."""
     runs = [run for run in runs if run.record.mine and not run.record.fast_dev_run]
     found = []
     for row in rows or table.rows:
@@ -148,6 +148,7 @@ def _told(lengths: Mapping[str, Any]) -> str:
     return " and ".join(told) or "10 epochs"
 
 
-def _worth(one: Result) -> tuple[bool, float, str]:
+def _worth(one: Result) -> tuple[bool, bool, float, str]:
     assert one.run is not None
-    return not one.shorter, float(one.run.record.durations.get("train") or 0), one.run.record.run_id
+    record = one.run.record
+    return not one.shorter, record.parent is None, float(record.durations.get("train") or 0), record.run_id

@@ -57,10 +57,11 @@ class Group:
         """The runs that statistics are made of, by seed and fold.
 
         A run counts if it is completed, has a finite figure, and is no fast-dev run; nobody else's counts beside the
-        user's. Of runs with the same seed, fold and settings only the newest counts.
+        user's. Of runs with the same seed, fold and settings only the newest counts, and a fork only where none was
+        trained from scratch.
         """
         fit = [run for run in self.judging if self.metric and not unfit(run, self.figure(run))]
-        fit.sort(key=lambda run: run.record.run_id)
+        fit.sort(key=lambda run: (run.record.parent is None, run.record.run_id))
         alike = Counter((run.record.name, seed_of(run)) for run in fit)
         newest: dict[Any, Run] = {}
         for run in fit:

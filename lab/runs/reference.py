@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -39,7 +40,7 @@ class Reference:
         lengths: how long the experiment with this figure trains, by dotted name of its settings; filled in from its
             config. The figure of a shorter training does not compare.
 
-    Raises ConfigError for a `read` that is no date.
+    Raises ConfigError for a `read` that is no date, and for a number that is not finite.
     """
 
     metric: str
@@ -60,6 +61,7 @@ class Reference:
     called: ClassVar[str] = "published"
 
     def __post_init__(self) -> None:
+        _require_finite(self)
         try:
             date.fromisoformat(self.read or "2000-01-01")
         except ValueError as error:
@@ -83,6 +85,8 @@ class Target:
             of a single run does not compare.
         lengths: how long the experiment with this figure trains, by dotted name of its settings; filled in from its
             config. The figure of a shorter training does not compare.
+
+    Raises ConfigError for a number that is not finite.
     """
 
     metric: str
@@ -98,6 +102,17 @@ class Target:
 
     kind: ClassVar[str] = "target"
     called: ClassVar[str] = "target"
+
+    def __post_init__(self) -> None:
+        _require_finite(self)
+
+
+def _require_finite(measure: Reference | Target) -> None:
+    """Raise ConfigError for a number that is not finite: nothing can be compared with it, and JSON has none."""
+    numbers = {name: getattr(measure, name, None) for name in ("value", "spread", "tolerance")}
+    for name, number in (numbers | {f"requires.{key}": one for key, one in measure.requires.items()}).items():
+        if isinstance(number, float) and not math.isfinite(number):
+            raise ConfigError(f"{measure.kind}.{name} must be a finite number, received {number}")
 
 
 def verdict_on(

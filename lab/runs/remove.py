@@ -53,12 +53,12 @@ def folder_of(run_dir: Path, runs_dir: Path) -> Path:
 
 def dependents(ids: Mapping[Path, str], runs_dir: Path) -> list[Dependent]:
     """Return the other runs of the folder that depend on one in `ids` (run ids by real folder): their parent is one of
-    these, or their config names a file of one."""
-    going = {name: run_id for folder, run_id in ids.items() for name in (run_id, folder.name)}
+    these, or their config names a file of one. On a copy of a run that stays, nothing depends."""
+    others = [other for other in choose([], runs_dir) if other.record.dir.resolve() not in ids]
+    stay = {other.record.dir.name for other in others}
+    going = {name: run_id for folder, run_id in ids.items() for name in (run_id, folder.name) if name not in stay}
     found = []
-    for other in choose([], runs_dir):
-        if other.record.dir.resolve() in ids:
-            continue
+    for other in others:
         parent = (other.record.parent or {}).get("run_id")
         if isinstance(parent, str) and parent in going:
             found.append(Dependent(other, going[parent], "its parent"))

@@ -125,7 +125,8 @@ def choose(
                 folder: (folder.parent.name, folder.name) if by_folder else (record.name, record.run_id)
                 for folder, record in there.items()
             }
-            found = {folder: record for folder, record in there.items() if _means(name, *claims[folder])}
+            exact = {folder: record for folder, record in there.items() if claims[folder][1] == name}
+            found = exact or {folder: record for folder, record in there.items() if _means(name, *claims[folder])}
         ruins = [] if found else damaged([name], runs_dir, scanned)
         if ruins and not lenient:
             raise ConfigError(

@@ -53,8 +53,11 @@ def _rank(record: Summary) -> int:
 
 
 def _same(wanted: dict[str, Any], record: Summary) -> bool:
-    """Whether a run has this config. A run that is older than a setting has its default."""
+    """Whether a run has this config. A run that is older than a setting has its default, and a config that leaves the
+    number of threads open has that which was measured before the run (`lab.job`)."""
     one, other = flat(wanted), flat(Run(record).config)
+    if one["threads"] is None:
+        wanted, one["threads"] = wanted | {"threads": other.get("threads")}, other.get("threads")
     if any(one[name] != other[name] for name in one.keys() & other.keys()):
         return False
     if one.keys() == other.keys():

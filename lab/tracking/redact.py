@@ -17,10 +17,14 @@ NAMES = (
     r"|secrets?|\w{0,30}passw(?:or)?d|passphrase|passcode|pass|pwd|credentials?|auth|authorization|bearer|cookie|oauth|otp"
     r"|webhook|connection[_-]?string|(?:account|license|ssh|service|openai|wandb)[_-]?keys?"
 )
-SECRET_NAME = re.compile(rf"(?:^|[_.-])(?:{NAMES})(?:$|[_.-])", re.IGNORECASE)
+PIN = r"pin(?:[_-]?code)?"
+SECRET_NAME = re.compile(rf"(?:^|[_.-])(?:(?:{NAMES})(?:$|[_.-])|{PIN}$)", re.IGNORECASE)
+COUNTED = r"token|tokens|pass|auth|authorization|oauth|bearer|cookie|webhook|credentials?"
+SECRET_NUMBER = re.compile(rf"(?:^|[_.-])(?!(?:{COUNTED})$)(?:{NAMES}|{PIN})$", re.IGNORECASE)
+"""Names under which a number is a secret too. Under the others it is a count, such as that of tokens."""
 CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
-NAMED = rf"(?<![\w.-])(?:[\w.-]{{0,60}}[_.-])?(?:{NAMES})"
+NAMED = rf"(?<![\w.-])(?:[\w.-]{{0,60}}[_.-])?(?:{NAMES}|{PIN})"
 IN_TEXT = re.compile(
     r"(://[^/\s:@]*:)[^@\s/]+(?=@)"  # user:password in an address
     r"|(://)[^/\s:@]{8,}(?=@)"  # a token before a host
@@ -63,8 +67,13 @@ def is_secret(name: str) -> bool:
     return SECRET_NAME.search(CAMEL.sub("_", name)) is not None
 
 
+def _is_number(name: str) -> bool:
+    """Whether a number under this name is a secret."""
+    return SECRET_NUMBER.search(CAMEL.sub("_", name)) is not None
+
+
 def secrets_of(values: Any) -> Iterator[str]:
-    """Yield the texts among settings that are secrets by their names."""
+    """Yield the texts and numbers among settings that are secrets by their names, as texts."""
     hidden = redact(values)
 
     def walk(value: Any, shown: Any) -> Iterator[str]:
@@ -74,8 +83,8 @@ def secrets_of(values: Any) -> Iterator[str]:
         elif isinstance(value, list):
             for one, other in zip(value, shown, strict=True):
                 yield from walk(one, other)
-        elif shown == BLANK and isinstance(value, str) and len(value) >= SHORTEST:
-            yield value
+        elif shown == BLANK and len(str(value)) >= SHORTEST:
+            yield str(value)
 
     return walk(values, hidden)
 
@@ -92,11 +101,17 @@ def blanked(values: Any, key: str = "") -> Iterator[str]:
         yield key
 
 
-def _redact(value: Any, known: list[str], *, secret: bool = False) -> Any:
+def _redact(value: Any, known: list[str], *, secret: bool = False, number: bool = False) -> Any:
+    """`secret`: whether a text is one by the names above it; `number`: whether a number is, too."""
     if isinstance(value, dict):
-        return {key: _redact(item, known, secret=secret or is_secret(str(key))) for key, item in value.items()}
+        return {
+            key: _redact(item, known, secret=secret or is_secret(str(key)), number=number or _is_number(str(key)))
+            for key, item in value.items()
+        }
     if isinstance(value, list | tuple):
-        return [_redact(item, known, secret=secret) for item in value]
+        return [_redact(item, known, secret=secret, number=number) for item in value]
+    if number and isinstance(value, int | float) and not isinstance(value, bool):
+        return BLANK
     if not isinstance(value, str) or not value:
         return value
     if secret:  # the name of a variable is no secret

@@ -8,6 +8,7 @@ import json
 import os
 import pty
 import resource
+import shutil
 import subprocess
 import sys
 from dataclasses import asdict, replace
@@ -325,6 +326,17 @@ def test_rm_removes_only_what_was_named(capsys: pytest.CaptureFixture[str]) -> N
     assert there() == {runs[2].run_id, runs[3].run_id}
     told(capsys, "rm", runs[2].run_id, str(runs[3].dir), "--yes")
     assert sorted(path.name for path in RUNS.rglob("*")) == ["no-run", "notes.txt", "ppo-a"], "its experiment's as well"
+
+
+def test_rm_leaves_a_copy(capsys: pytest.CaptureFixture[str]) -> None:
+    """`cp -r` gives a copy the same summary: only its folder has another name."""
+    run, parent = record(RUNS, "ppo-a", 0), record(RUNS, "ppo-b", 1)
+    fork = rewrite(record(RUNS, "ppo-c", 2), parent={"run_id": parent.run_id, "checkpoint": 5})
+    copies = [shutil.copytree(one.dir, one.dir.with_name(f"{one.run_id}-backup")) for one in (run, parent)]
+    told(capsys, "rm", run.run_id, "--yes")
+    assert {path.parent for path in RUNS.rglob("config.yaml")} == {*copies, parent.dir, fork.dir}
+    told(capsys, "rm", copies[1].name, "--yes")
+    assert {path.parent for path in RUNS.rglob("config.yaml")} == {copies[0], parent.dir, fork.dir}
 
 
 def test_rm_asks_at_a_terminal() -> None:

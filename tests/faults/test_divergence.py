@@ -10,6 +10,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+import lab
 from agents.dqn.dqn import DQN
 from agents.dqn.losses import td_loss
 from agents.ppo.losses import value_loss
@@ -17,12 +18,13 @@ from agents.ppo.ppo import PPO
 from generative.gan.gan import GAN
 from generative.vae.vae import VAE
 from lab.cli.main import main
-from lab.runs.summary import Summary, local_runs
+from lab.recording import write_or_notice
+from lab.runs.summary import Summary, local_runs, read_summary
 from lab.saving.checkpoint import load
 from lab.saving.saver import rolling
 from lab.training import Model
 from supervised.classifier import Classifier
-from tests.faults.harness import SLOW, words
+from tests.faults.harness import SLOW, settings, words
 
 
 class Nan(torch.autograd.Function):
@@ -141,3 +143,22 @@ def test_diverged_dqn_is_stopped(
     _, said = diverged("dqn", capsys, f"--agent.capture={capture}")
     assert "the norm of the gradient became nan in the update after step 1,280" in said
     assert all(value.isfinite().all() for value in policies[-1].state_dict().values())
+
+
+def test_baseline_that_is_not_finite_is_left_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    figures = {"overflows": {"test/accuracy": torch.inf, "test/loss": 2.0}, "nothing": {"test/accuracy": torch.nan}}
+    monkeypatch.setattr(Classifier, "baselines", lambda self, data: figures)
+    name, overrides = settings("classifier")
+    record = lab.run(name, overrides, fast_dev_run=True)
+    assert (
+        "left out, because not finite: baselines.overflows.test/accuracy, baselines.nothing" in capsys.readouterr().err
+    )
+    written = read_summary(record.dir)
+    assert (written.status, written.baselines) == ("completed", {"overflows": {"test/loss": 2.0}})
+    record.baselines["late"] = {"test/accuracy": -torch.inf}
+    record.throughput = {"value": torch.inf, "unit": "images/s"}
+    assert write_or_notice(record), "no summary is lost to a number that JSON does not have"
+    written = read_summary(record.dir)
+    assert (written.metrics, written.throughput) == (record.metrics, {"unit": "images/s"})

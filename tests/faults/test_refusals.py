@@ -61,6 +61,7 @@ def written() -> list[Path]:
         ["run", "ppo-cartpole", "--checkpoint.epochs=2"],
         ["run", "vae-mnist", "--data.name=digits", "--checkpoint.epochs=2", "--checkpoint.steps=2"],
         ["run", "ppo-cartpole", "--env.resume=replya"],
+        ["run", "ppo-cartpole", "--reference.value=.inf"],
         ["verify", "ppo-cartpol"],
         ["verify", "ppo-cartpole", "--kills", "many"],
         ["sync", "--all"],

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
 
 from lab.data.base import DatasetInfo
-from lab.runs.reference import Reference, verdict_on
+from lab.errors import ConfigError
+from lab.runs.reference import Reference, Target, verdict_on
 
 MNIST = DatasetInfo("mnist")
 
@@ -74,3 +76,25 @@ def test_a_shorter_training_is_not_comparable() -> None:
         reference(), metrics, dataset=MNIST, settings={}, fast_dev_run=False, shorter="8 epochs, this run 1"
     )
     assert found == ("not-comparable", "8 epochs, this run 1")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"value": math.inf}, {"value": math.nan}, {"tolerance": math.inf}, {"requires": {"model.beta": math.inf}}],
+)
+def test_numbers_must_be_finite(changes: dict[str, Any]) -> None:
+    name = next(iter(changes))
+    with pytest.raises(ConfigError, match=rf"reference\.{name}.* must be a finite number, received (inf|nan)"):
+        reference(**changes)
+    values: dict[str, Any] = {
+        "metric": "m",
+        "value": 1.0,
+        "direction": "max",
+        "dataset": "d",
+        "protocol": "p",
+        "why": "w",
+    }
+    with pytest.raises(ConfigError, match=rf"target\.{name}.* must be a finite number"):
+        Target(**(values | changes))
+    with pytest.raises(ConfigError, match=r"reference\.spread must be a finite number"):
+        reference(spread=math.inf)

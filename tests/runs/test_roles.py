@@ -112,6 +112,18 @@ def test_folds_and_seeds_are_repeats(tmp_path: Path) -> None:
     assert "trainer.rate=0.2" in other.label
 
 
+def test_fork_replaces_no_run_from_scratch(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        added(tmp_path, seed, None)
+    added(tmp_path, 1, None)
+    added(tmp_path, 2, None)
+    scratch, first, *forks = choose([], tmp_path)
+    for fork in forks:
+        fork.record.parent = {"run_id": "another", "checkpoint": 5}
+    (found,) = by_kind([scratch, first, *forks])
+    assert found.counted == (scratch, first, forks[1]), "the fork of seed 2 has no other beside it"
+
+
 def test_test_without_folds_is_another_protocol(tmp_path: Path) -> None:
     """The published split and one fold of several are no two repeats of one thing."""
     for fold in (None, 0, 1):

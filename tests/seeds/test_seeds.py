@@ -165,6 +165,8 @@ def test_which_runs_are_reused(monkeypatch: pytest.MonkeyPatch) -> None:
     sign_config(second.dir / "config.yaml")
     assert there(1) == {1: second.run_id}, "from before a setting was introduced, whose default is asked for"
     assert there(1, failing=[7]) == {}
+    found = there(1, threads=None)
+    assert found == {1: second.run_id}, "whose number of threads may have been measured"
     monkeypatch.setenv("MY_TOKEN", "toy-secret-value")
     lab.run("toy.yaml", {"seed": 2, "description": "with toy-secret-value"})
     assert list(there(2, description="with toy-secret-value")) == [2], "secrets are blanked in what is recorded"

@@ -10,7 +10,7 @@ import pytest
 from lab.errors import ConfigError
 from lab.job import memory_errors
 from lab.system import memory
-from lab.system.memory import all_memory
+from lab.system.memory import all_memory, free_memory
 
 
 def test_limits_of_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,6 +26,26 @@ def test_limits_of_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     (job.parent / "memory.max").write_text("536870912\n")
     (tmp_path / "cgroup").write_text("0::/slurm/job_7\n")
     assert all_memory() == 2**29, "the group around the job's"
+
+
+@pytest.mark.parametrize(
+    ("stat", "free"),
+    [
+        ("anon 7\ninactive_file 60000000\n", 70_000_000),
+        ("inactive_file 1\ntotal_inactive_file 60000000\n", 70_000_000),
+        ("inactive_file 99000000\n", 100_000_000),
+        ("no numbers\n", 10_000_000),
+        (None, 10_000_000),
+    ],
+)
+def test_cache_of_files_is_free(stat: str | None, free: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "GROUPS", ((str(tmp_path / "memory.max"), str(tmp_path / "memory.current")),))
+    monkeypatch.setattr(memory, "OWN_GROUPS", tmp_path / "cgroup")
+    (tmp_path / "memory.max").write_text("100000000\n")
+    (tmp_path / "memory.current").write_text("90000000\n")
+    if stat is not None:
+        (tmp_path / "memory.stat").write_text(stat)
+    assert free_memory() == free
 
 
 def test_limit_of_the_shell() -> None:

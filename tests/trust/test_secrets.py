@@ -17,7 +17,7 @@ from lab.cli.main import main
 from lab.configuration import load
 from lab.errors import ConfigError, EnvironmentFailedError
 from lab.job import build
-from lab.tracking.redact import BLANK, blanked, redact
+from lab.tracking.redact import BLANK, blanked, redact, secrets_of
 from tests.faults.harness import BRIEF
 
 PEM = "-----BEGIN RSA PRIVATE KEY-----MIIEvQIBADANBgkq" + "-----END RSA PRIVATE KEY-----"
@@ -65,7 +65,29 @@ def test_secrets_are_known_by_form(kind: str) -> None:
 )
 def test_secrets_are_known_by_name(name: str) -> None:
     assert redact({name: "x1"}) == {name: BLANK}
-    assert redact({name: ["x1", {"deep": "x2"}, 5]}) == {name: [BLANK, {"deep": BLANK}, 5]}
+    assert redact({name: ["x1", {"deep": "x2"}, True]}) == {name: [BLANK, {"deep": BLANK}, True]}
+
+
+@pytest.mark.parametrize("name", ["password", "pwd", "passcode", "pin", "card_pin", "api_key", "otp", "client-secret"])
+def test_secrets_may_be_numbers(name: str) -> None:
+    settings = {"env": {"kwargs": {name: 12345678, "deep": {name: [12.5]}}}}
+    assert redact(settings) == {"env": {"kwargs": {name: BLANK, "deep": {name: [BLANK]}}}}
+    assert "12345678" in secrets_of(settings), "which an error does not say either"
+    assert redact(f"--env.kwargs.{name}=12345678") == f"--env.kwargs.{name}={BLANK}"
+
+
+def test_other_numbers_stay() -> None:
+    numbers = {
+        "token": 512,
+        "auth": 2,
+        "max_token": 9,
+        "password_length": 8,
+        "pin_memory": 1,
+        "spin": 2,
+        "secret": True,
+    }
+    assert redact(numbers) == numbers
+    assert redact({"pin_memory": "yes"}) == {"pin_memory": "yes"}
 
 
 @pytest.mark.parametrize(

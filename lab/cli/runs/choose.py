@@ -18,13 +18,14 @@ from lab.runs.select import Run, choose, damaged
 from lab.runs.summary import scan
 
 
-def chosen(options: argparse.Namespace, names: Sequence[str], folder: Path) -> list[Run]:
-    """Return the runs that names and --where choose. Runs with a damaged summary are named on stderr."""
+def chosen(options: argparse.Namespace, names: Sequence[str], folder: Path, *, by_folder: bool = False) -> list[Run]:
+    """Return the runs that names and --where choose. Runs with a damaged summary are named on stderr. With `by_folder`,
+    names are those of folders, so that a copy of a run is another one than the run."""
     if options.where is not None:
         parse(options.where)  # a mistake in it is refused before anything is read
     lenient = also_damaged(options, names)
     scanned = list(scan(folder))
-    found = choose(names, folder, lenient=lenient, scanned=scanned)
+    found = choose(names, folder, lenient=lenient, scanned=scanned, by_folder=by_folder)
     for one in damaged(names, folder, scanned):
         say(f"{'' if lenient else 'left out: '}{one / 'summary.json'} is damaged, or not the summary of a run")
     return found if options.where is None else where(options.where, found)

@@ -23,7 +23,7 @@ SHOWN = ("run", "experiment", "status", "seed", "result", "disk")
 def remove_runs(options: argparse.Namespace, names: Sequence[str], folder: Path) -> int:
     """Show the runs, ask, and remove them. Raises ConfigError, and removes nothing, where a run is at work or others
     need it."""
-    runs = chosen(options, names, folder)
+    runs = chosen(options, names, folder, by_folder=True)
     doomed = {folder_of(run.record.dir, folder): run.record.run_id for run in runs}
     if also_damaged(options, names):
         doomed |= {folder_of(one, folder): one.name for one in damaged(names, folder)}
