@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
 from lab.errors import ConfigError
@@ -32,23 +32,34 @@ LESS = frozenset(
     }
 )
 """Words in the name of a metric for which less is better, unless a reference says otherwise."""
+MORE = frozenset({"accuracy", "auroc", "auc", "f1", "ap50", "iou", "psnr", "ndcg", "recall", "precision", "return"})
+"""Words for which more is better."""
 
 
 def direction(metric: str, runs: Iterable[Run]) -> tuple[Direction, str]:
     """Return whether more (`max`) or less (`min`) of a metric is better, and the reason in words.
 
     The published references of the user's own runs, or of all where none is, say it of their own metric; where none
-    does, or two contradict each other, the words of its name do.
+    does, or two contradict each other, the words of its name do; where these say nothing, or both, the targets do. A
+    target does not stand before the name: it may be that a network fails.
     """
-    references = [run.record.reference for run in own_or_all(runs)]
-    said = {one.get("direction") for one in references if one.get("metric") in (metric, metric + MEAN)}
-    if said == {"max"} or said == {"min"}:
-        (known,) = said
-        return ("max" if known == "max" else "min"), "as the published reference says"
-    words = [word for word in re.split(r"[/_.\-]", metric) if word in LESS]
-    if words:
-        return "min", f"judged by {words[0]!r} in its name"
+    own = own_or_all(runs)
+    if known := _said([run.record.reference for run in own], metric):
+        return known, "as the published reference says"
+    words = re.split(r"[/_.\-]", metric)
+    less, more = ([word for word in words if word in known] for known in (LESS, MORE))
+    if bool(less) != bool(more):
+        return ("min" if less else "max"), f"judged by {(less or more)[0]!r} in its name"
+    if known := _said([run.record.target for run in own], metric):
+        return known, "as the target says"
     return "max", "since nothing in its name says otherwise"
+
+
+def _said(measures: Sequence[Mapping[str, Any]], metric: str) -> Direction | None:
+    """Return the direction that references or targets of a metric agree on; None where they do not, or there is
+    none."""
+    said = {one.get("direction") for one in measures if one.get("metric") in (metric, metric + MEAN)}
+    return "max" if said == {"max"} else "min" if said == {"min"} else None
 
 
 T = TypeVar("T")

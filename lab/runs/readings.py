@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
@@ -13,6 +12,8 @@ if TYPE_CHECKING:
     from lab.runs.select import Run
 
 LONGEST = 80  # characters of a status
+MOST = 1e150
+"""No figure is as large. Deviations of smaller ones are finite."""
 
 
 def own_or_all(runs: Iterable[Run]) -> list[Run]:
@@ -55,13 +56,10 @@ def seed_of(run: Run) -> int:
 
 
 def number(value: Any) -> float | None:
-    """Return a finite number as a float; None for anything else."""
+    """Return a number as a float; None for anything else, and for one so large that its square is infinite."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    try:
-        return float(value) if math.isfinite(value) else None
-    except OverflowError:  # an integer of 400 digits
-        return None
+    return float(value) if -MOST < value < MOST else None
 
 
 WHOLE = range(-(2**63), 2**63)

@@ -13,7 +13,7 @@ import json
 import math
 from collections import Counter
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import asdict, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -31,12 +31,14 @@ from lab.experiment import Experiment, RunContext
 from lab.job import Job, prepare
 from lab.resuming import resume
 from lab.runs.artifacts import artifact_at
-from lab.runs.select import flat
+from lab.runs.order import direction
+from lab.runs.select import Run, flat
 from lab.runs.summary import Summary
 from lab.tracking import Trackers, read_journal
 from tests.devices.pretended import CUDA, pretended_cuda
 from tests.faults.harness import Killed, differences, killing
 from tests.house.small import one_of_each_kind, small
+from tests.support.recorded import recorded
 
 NAMES = list(shipped())
 ONE_OF_A_KIND = one_of_each_kind()
@@ -49,6 +51,8 @@ ROOT = Path(lab.__file__).parents[1]
 UNIMPORTED = {"listing.py": {"env.id"}}
 """`lab list` reads what an experiment is about without importing its classes, which would take seconds."""
 ON_DEVICE = {"device": "cuda"}
+FAILING = ("deep-plain", "rnn-adding")
+"""Their targets say how badly a network without a technique does."""
 VERDICTS = ("not-comparable", "none")
 """Of a run this short."""
 
@@ -92,6 +96,17 @@ def test_config_is_complete(name: str) -> None:
     for measure in (common.reference, common.target):
         for field in fields(measure) if measure else ():
             assert getattr(measure, field.name) != "", f"{field.name} is empty"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_reports_know_which_way_is_better(name: str) -> None:
+    """By the direction of its figure, or against it where it is to be shown that a network fails."""
+    common = loaded(name).common
+    told = {one.kind: asdict(one) for one in (common.reference, common.target) if one}
+    run = Run(recorded(Path("runs"), name, reference=told.get("reference", {}), target=told.get("target", {})))
+    for kind, one in told.items():
+        shows_failure = kind == "target" and one["metric"] in ("test/accuracy", "test/mse") and name in FAILING
+        assert (direction(one["metric"], [run])[0] == one["direction"]) is not shows_failure
 
 
 def settings_of_family(config: Config) -> set[str]:

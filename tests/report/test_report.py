@@ -455,6 +455,13 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
     assert "</script><img" not in text
 
 
+def test_figures_may_be_as_large_as_floats_are(tmp_path: Path) -> None:
+    """Their deviation is infinite, which JSON has not."""
+    for seed, value in enumerate([1e308, -1e308]):
+        recorded(tmp_path, seed=seed, metrics={"eval/return_mean": value}, durations={"train": abs(value)})
+    assert "Traceback" not in rendered(tmp_path)
+
+
 def test_page_names_what_varies(tmp_path: Path) -> None:
     """Ten folds of one seed are not ten times `seed 0`, and neither are three learning rates."""
     roles = Roles(repeats=("seed", "data.fold")).as_dict()

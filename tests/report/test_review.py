@@ -380,6 +380,12 @@ def test_problem_is_found(room: Room, kind: str, must: Must) -> None:
     assert found[kind].text.endswith(".")
 
 
+def test_one_run_is_not_met_by_tolerance(room: Room) -> None:
+    """Its uncertainty is not known."""
+    room.add(0, 97.0, reference_tolerance=5.0)
+    assert "met-by-tolerance" not in room.found()
+
+
 def three(room: Room) -> None:
     for seed in range(3):
         room.add(seed, 110.0 + seed)

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import re
+from bisect import bisect
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -44,6 +45,7 @@ class Sheet(NamedTuple):
         comma: whether numbers may have a decimal comma; not where a comma separates the cells.
         sha256: hash of the file.
         headless: whether the file has no header.
+        empty: where a row without anything in its cells begins, between others.
         notes: what its user should know, one sentence each.
     """
 
@@ -54,6 +56,7 @@ class Sheet(NamedTuple):
     comma: bool
     sha256: str
     headless: bool = False
+    empty: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -77,6 +80,10 @@ class Sheet(NamedTuple):
                 f"{self.file} has no column {named(missing)}; its columns are {named(self.names)}"
                 f"{nearest(missing[0], others)}{self._why_headless}"
             )
+
+    def labels(self) -> list[dict[str, int]]:
+        """Return the number of each row, from 1. Rows that are left out count, as other programs keep them."""
+        return [{"row": i + bisect(self.empty, line)} for i, line in enumerate(self.lines, 1)]
 
     def cells(self, column: int) -> list[str]:
         """Return the cells of a column, from top to bottom."""
@@ -121,7 +128,10 @@ def parse_sheet(content: bytes, file: str) -> Sheet:
     text = decoded(content, file, "a csv")
     delimiter = _delimiter(text)
     unquoted = delimiter == "\t" and _has_open_quotes(text)
-    records = [*_records(text, delimiter, file, quoted=not unquoted)]
+    every = [*_records(text, delimiter, file, quoted=not unquoted)]
+    records = [(line, row) for line, row in every if any(row)]
+    if not records:
+        raise DataError(f"{file} has no cell with anything in it")
     first, notes = records[0][1], list[str]()
     if unquoted:
         notes.append(f"quotes in {file} are part of its cells, as some are not closed")
@@ -144,7 +154,9 @@ def parse_sheet(content: bytes, file: str) -> Sheet:
         raise DataError(f"{file} has a header and no rows")
     else:
         rows, lines = rows[1:], lines[1:]
-    sheet = sheet._replace(names=names, rows=rows, lines=lines, headless=headless)
+    if empty := _empty(every, lines):
+        notes.append(f"empty rows of {file} are left out: line {some([*map(str, empty)], most=5)}")
+    sheet = sheet._replace(names=names, rows=rows, lines=lines, headless=headless, empty=empty)
     if doubtful := _in_thousands(sheet):
         notes.append(
             f"commas are decimal in {file}, since no comma separates its cells: 1,234 is 1.234. Look whether that is "
@@ -158,7 +170,21 @@ def texts_in(content: bytes, file: str, column: str) -> list[str]:
     `parse_sheet` does."""
     sheet = parse_sheet(content, file)
     sheet.require([column])
+    if sheet.empty:
+        raise DataError(f"{file}: line {sheet.empty[0]} is empty; expected a text in each row")
     return list(sheet.cells(sheet.names.index(column)))
+
+
+def _empty(every: Sequence[tuple[int, list[str]]], lines: Sequence[int]) -> tuple[int, ...]:
+    """Return where rows without anything in their cells begin, among those that begin at `lines`.
+
+    A line without even a cell is none, but where there is one column: there, spreadsheets write a missing value so. One
+    after each row is no value either: some programs end lines twice.
+    """
+    between = [(line, row) for line, row in every if not any(row) and lines[0] < line < lines[-1]]
+    bare = [line for line, row in between if not row]
+    values = len(every[0][1]) == 1 and len(bare) < len(lines) - 1
+    return tuple(line for line, row in between if row or values)
 
 
 def _in_thousands(sheet: Sheet) -> list[str]:
@@ -196,14 +222,13 @@ def _has_open_quotes(text: str) -> bool:
 
 
 def _records(text: str, delimiter: str, file: str, *, quoted: bool) -> Iterator[tuple[int, list[str]]]:
-    """Yield for each row the line that it begins in, and its cells. Empty lines are left out."""
+    """Yield for each row the line that it begins in, and its cells."""
     read = partial(csv.reader, io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True)
     reader = read(quoting=csv.QUOTE_MINIMAL) if quoted else read(quoting=csv.QUOTE_NONE)
     line = 1
     try:
         for row in reader:
-            if any(row):
-                yield line, [cell.strip() for cell in row]
+            yield line, [cell.strip() for cell in row]
             line = reader.line_num + 1
     except csv.Error as error:
         reason = "a quote is not closed" if "unexpected end" in str(error) else str(error)

@@ -21,6 +21,10 @@ from lab.data.own.texts.tagged import OUTSIDE, Sentence, read_tagged
 from lab.data.spec import DataSpec, InputSpec, Tags
 from lab.data.tokenizers.dropout import WordDropout
 from lab.data.tokenizers.words import Words
+from lab.errors import ConfigError
+
+SIZES = (2_000, 1_000, 2_000)
+"""Generated sentences to train on, to validate and to test."""
 
 
 class Tagged(SplitData):
@@ -49,14 +53,19 @@ class Tagged(SplitData):
     def __init__(
         self,
         *,
-        train_size: PositiveInt = 2_000,
-        val_size: NonNegativeInt = 1_000,
-        test_size: PositiveInt = 2_000,
+        train_size: PositiveInt = SIZES[0],
+        val_size: NonNegativeInt = SIZES[1],
+        test_size: PositiveInt = SIZES[2],
         word_dropout: Probability = 0.0,
         batch_size: PositiveInt = 32,
         eval_batch_size: PositiveInt = 500,
         path: DataPath | None = None,
     ) -> None:
+        if path is not None and (train_size, val_size, test_size) != SIZES:
+            raise ConfigError(
+                "data.train_size, data.val_size and data.test_size are of generated sentences; of data.path, a tenth "
+                "is validated and a tenth tested"
+            )
         self.sizes, self.word_dropout = (train_size, val_size, test_size), word_dropout
         self.batch_size, self.eval_batch_size, self.path = batch_size, eval_batch_size, path
 

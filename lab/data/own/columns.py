@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from lab.console.wording import shown, some
+from lab.console.wording import count, shown, some
 from lab.data.files.csv import SHEETS, Sheet, is_missing, named, parse_sheet
 from lab.data.inputs.given import Given
-from lab.errors import DataError
+from lab.errors import ConfigError, DataError
 
 
 @dataclass(frozen=True)
@@ -98,17 +98,43 @@ class Columns:
         """Names of the F numbers of each row."""
         return tuple(feature for column in self.columns for feature in column.features)
 
-    def filled_from(self, sheet: Sheet, training: Sequence[int]) -> Columns:
-        """Return the same columns with the medians of these rows: those to train on."""
+    def fitted(self, sheet: Sheet, training: Sequence[int]) -> tuple[Columns, list[str]]:
+        """Return the columns that vary in these rows, those to train on, with the medians, categories and gaps that
+        these have; and what the user should know of them, one sentence each.
 
-        def fitted(column: Column) -> Column:
+        Raises DataError where none varies.
+        """
+        kept, constant, missing, unseen = list[Column](), list[str](), list[str](), list[str]()
+        for column in self.columns:
+            place = sheet.names.index(column.name)
+            every, cells = sheet.numbers(place), sheet.cells(place)
+            there = [row for row in training if not is_missing(cells[row])]
+            different = sorted({cells[row] for row in there})
+            gaps = len(there) < len(training)
+            if not different or (len(different) == 1 and not gaps):
+                constant.append(column.name)
+                continue
+            if empty := sum(map(is_missing, cells)):
+                (missing if gaps else unseen).append(f"{column.name} ({empty} of {len(cells)} rows)")
             if column.median is None:
-                return column
-            every = sheet.numbers(sheet.names.index(column.name))
-            numbers = [number for row in training if (number := every[row]) is not None]
-            return replace(column, median=statistics.median(numbers)) if numbers else column
-
-        return replace(self, columns=tuple(map(fitted, self.columns)))
+                kept.append(replace(column, categories=tuple(different), gaps=gaps))
+            else:
+                numbers = [number for row in there if (number := every[row]) is not None]
+                kept.append(replace(column, median=statistics.median(numbers), gaps=gaps))
+        if not kept:
+            raise DataError(f"{sheet.file} has no column that varies in the rows to train on: {named(constant)}")
+        filled = "numbers are filled by the median"
+        notes = []
+        if constant:
+            notes.append(
+                f"columns of {sheet.file} that are left out, as they never vary in the rows to train on: "
+                f"{named(constant)}"
+            )
+        if missing:
+            notes.append(f"missing values in {named(missing)}: {filled}, and a column of their own says where")
+        if unseen:
+            notes.append(f"missing values in {named(unseen)}, none of them in the rows to train on: {filled}")
+        return Columns(tuple(kept), (*self.aside, *constant)), notes
 
     def encode(self, sheet: Sheet) -> Tensor:
         """Return the numbers of each row, `(N, F)`, float32. The sheet has all columns, in any order."""
@@ -118,92 +144,24 @@ class Columns:
         """Return the rows of a csv, `(N, F)`. Raises ConfigError where a column is missing, DataError for bad cells."""
         sheet = parse_sheet(content, name)
         wanted = [one.name for one in self.columns]
+        if sheet.headless and len(sheet.names) != len(wanted) + len(self.aside):
+            raise ConfigError(
+                f"{name} has {count(len(sheet.names), 'column')} without names, but the file that the model was "
+                f"trained on had {len(wanted) + len(self.aside)}: {named([*wanted, *self.aside])}"
+            )
         sheet.require(wanted)
         notes = list(sheet.notes)
         if extra := [one for one in sheet.names if one not in wanted and one not in self.aside]:
             notes.append(f"{name}: not used: {named(extra)}")
         for one in self.columns:
             notes += one.surprises(sheet, sheet.cells(sheet.names.index(one.name)))
-        return Given(self.encode(sheet), [{"row": row + 1} for row in range(len(sheet.rows))], notes)
+        return Given(self.encode(sheet), sheet.labels(), notes)
 
 
 def of_numbers(names: Iterable[str], values: Tensor) -> Columns:
     """Return the columns of a table of numbers, `(N, F)`, in which nothing is missing."""
     medians = values.double().median(0).values.tolist()
     return Columns(tuple(Column(name, median) for name, median in zip(names, medians, strict=True)))
-
-
-def found_columns(sheet: Sheet, aside: Sequence[str]) -> tuple[Columns, list[str]]:
-    """Return the columns of a sheet that a model can use, and what its user should know of them, one sentence each.
-
-    Left out are columns that never vary, that count the rows, and texts that nearly all differ, such as names.
-
-    Args:
-        sheet: with everything that there is.
-        aside: names of columns that are no inputs.
-
-    Raises DataError where a column mixes numbers and texts, or where no column is left.
-    """
-    found, left_out, gaps = list[Column](), list[str](), list[str]()
-    for place, name in enumerate(sheet.names):
-        if name in aside:
-            continue
-        cells = sheet.cells(place)
-        there = [cell for cell in cells if not is_missing(cell)]
-        reason = _useless(sheet, there, complete=len(there) == len(cells))
-        column = None if reason else _column(sheet, place, cells, there)
-        if not isinstance(column, Column):
-            left_out.append(f"{name} ({reason or column})")
-            continue
-        found.append(column)
-        if column.gaps:
-            gaps.append(f"{name} ({len(cells) - len(there)} of {len(cells)} rows)")
-    notes = list(sheet.notes)
-    if left_out:
-        notes.append(f"columns of {sheet.file} that are left out: {named(left_out)}")
-    if gaps:
-        notes.append(
-            f"missing values in {named(gaps)}: numbers are filled by the median, and a column of their own says where"
-        )
-    if not found:
-        raise DataError(f"{sheet.file} has no column to predict from: {named(left_out) or 'there is only the target'}")
-    used = {one.name for one in found}
-    return Columns(tuple(found), tuple(name for name in sheet.names if name not in used)), notes
-
-
-MOST_CATEGORIES = 100
-"""A column with more different texts is no category."""
-FEW = 20
-"""So many different cells may be categories even where some are numbers."""
-
-
-def _useless(sheet: Sheet, there: Sequence[str], *, complete: bool) -> str | None:
-    """Return why a column with these cells says nothing; None where it may. `complete` where none is missing."""
-    if not there:
-        return "empty"
-    if complete and len(set(there)) == 1:
-        return f"always {there[0]}"
-    counted = complete and there[0] in ("0", "1") and all(cell == str(i) for i, cell in enumerate(there, int(there[0])))
-    return "counts the rows" if counted and len(there) > 2 else None
-
-
-def _column(sheet: Sheet, place: int, cells: Sequence[str], there: Sequence[str]) -> Column | str:
-    """Return a column of numbers or of categories, or why it is neither. `there` are the cells that are not missing."""
-    name, gaps = sheet.names[place], len(there) < len(cells)
-    numbers = sheet.numbers(place)
-    known = [number for number in numbers if number is not None]
-    if len(known) == len(there):
-        return Column(name, statistics.median(known), gaps=gaps)
-    different = sorted(set(there))
-    if len(different) > FEW and 2 * len(known) > len(there):
-        row = next(i for i, cell in enumerate(cells) if numbers[i] is None and not is_missing(cell))
-        raise DataError(
-            f"{sheet.file}: column {name} has numbers, but {shown(cells[row])!r} in line {sheet.lines[row]}; correct "
-            "it, or leave it empty where the number is not known"
-        )
-    if len(different) > MOST_CATEGORIES or len(different) == len(there) > 2:
-        return f"{len(different):,} different texts in {len(there):,} rows, such as {shown(there[0], 20)!r}"
-    return Column(name, categories=tuple(different), gaps=gaps)
 
 
 def _floats(sheet: Sheet, name: str, numbers: Sequence[float | None], cells: Sequence[str]) -> Tensor:

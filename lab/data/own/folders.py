@@ -124,7 +124,10 @@ def _gather(folder: Path, splits: Sequence[tuple[Side | None, Path]], endings: C
         return False
 
     for side, place in splits:
-        gathered.loose += [path for path in _entries(place) if not path.is_dir() and fits(path)]
+        loose = [path for path in _entries(place) if not path.is_dir() and fits(path)]
+        gathered.loose += loose
+        if side is not None and not loose and not _folders(place):
+            gathered.empty.append(place_of(place, folder))
         for directory in _folders(place):
             if home.is_relative_to(directory.resolve()):
                 gathered.links.append(place_of(directory, folder))
@@ -144,12 +147,11 @@ def place_of(path: Path, folder: Path) -> str:
     return _text(path.relative_to(folder).as_posix()) if path != folder else _text(folder.name)
 
 
-def natural(name: str) -> tuple[tuple[int, int, str], ...]:
-    """Return a key by which names are sorted as people do: numbers by their value."""
+def natural(name: str) -> tuple[tuple[tuple[int, int, str], ...], str]:
+    """Return a key by which names are sorted as people do: numbers by their value. No two names have the same one."""
     parts = re.split(r"([0-9]+)", name)
-    return tuple(
-        (0, int(part), "") if part.isdecimal() and part.isascii() else (1, 0, part.casefold()) for part in parts
-    )
+    read = ((0, int(part), "") if part.isdecimal() and part.isascii() else (1, 0, part.casefold()) for part in parts)
+    return tuple(read), name
 
 
 def content_hash(files: Sequence[File], contents: Sequence[str]) -> str:
@@ -173,7 +175,7 @@ def _splits(folder: Path) -> list[tuple[Side | None, Path]]:
         raise ConfigError(f"data.path: expected a folder with a folder for each class, but {folder} is a file")
     found = [(SIDES[path.name.lower()], path) for path in _folders(folder) if path.name.lower() in SIDES]
     # A class may be called `train` or `test`: the folder of a split holds folders.
-    if not all(_folders(path) for _, path in found) or "train" not in [side for side, _ in found]:
+    if not any(_folders(path) for side, path in found if side == "train"):
         return [(None, folder)]
     return list(found)
 

@@ -46,10 +46,10 @@ class Ids:
         cells = [sheet.cells(sheet.names.index(column)) for column in self.columns]
         pair = {key: self._numbers(sheet, key, column) for key, column in zip(("user", "item"), cells, strict=True)}
         labels = [
-            {"row": row + 1, "user": user, "item": item} for row, (user, item) in enumerate(zip(*cells, strict=True))
+            {**label, "user": user, "item": item} for label, user, item in zip(sheet.labels(), *cells, strict=True)
         ]
         extra = [one for one in sheet.names if one not in self.columns]
-        return Given(pair, labels, [f"{name}: not used: {named(extra)}"] if extra else [])
+        return Given(pair, labels, [*sheet.notes, *([f"{name}: not used: {named(extra)}"] if extra else [])])
 
     def _numbers(self, sheet: Sheet, key: str, cells: Sequence[str]) -> Tensor:
         known = self.places[key]

@@ -65,12 +65,17 @@ class History:
         left_out = len(sheet.rows) - self.past
         notes = [*sheet.notes]
         times, at = _times(sheet)
-        _require_order(sheet, times)
+        _require_forward(sheet, at, self.columns)
+        _, odd = _require_order(sheet, times)
+        if odd:
+            notes.append(odd)
         if left_out:
             notes.append(f"{name}: the forecast follows its last {self.past} steps; the {left_out} before are not used")
         if extra := [one for place, one in enumerate(sheet.names) if one not in self.columns and place != at]:
             notes.append(f"{name}: not used: {named(extra)}")
-        last = sheet._replace(rows=sheet.rows[left_out:], lines=sheet.lines[left_out:])
+        lines = sheet.lines[left_out:]
+        empty = tuple(line for line in sheet.empty if line > lines[0])
+        last = sheet._replace(rows=sheet.rows[left_out:], lines=lines, empty=empty)
         values = with_harmonics(_values(last, self.columns), times[left_out:], self.yearly, name)
         return Given(values[None], [{} if at is None else {"after": times[-1]}], notes)
 
@@ -95,7 +100,7 @@ def steps_of(sheet: Sheet, columns: Sequence[str] | None) -> Steps:
         sheet: with a row for each step, the earliest first.
         columns: names of the columns to use; None for all that are numbers.
 
-    Raises ConfigError where there is no such column, DataError where a step has no number, or where dates are not in
+    Raises ConfigError where there is no such column, DataError where a step has no number, or where times are not in
     order.
     """
     times, at = _times(sheet)
@@ -111,6 +116,8 @@ def steps_of(sheet: Sheet, columns: Sequence[str] | None) -> Steps:
     notes = list(sheet.notes)
     if left_out:
         notes.append(f"columns of {sheet.file} that are left out: {named(left_out)}")
+    if not columns:
+        _require_forward(sheet, at, ())
     values, (period, odd) = _values(sheet, names), _require_order(sheet, times)
     if not columns and at is None and len(names) > 1 and bool((values[1:, 0] > values[:-1, 0]).all()):
         notes.append(
@@ -154,6 +161,8 @@ def _useless(sheet: Sheet, name: str) -> str | None:
 
 def _values(sheet: Sheet, names: Sequence[str]) -> Tensor:
     """Return the numbers of columns, `(N, F)`. Raises DataError where there is none."""
+    if sheet.empty:
+        raise DataError(f"{sheet.file}: line {sheet.empty[0]} is empty; a series needs a number at each step")
     columns = []
     for name in names:
         cells, numbers = sheet.cells(sheet.names.index(name)), sheet.numbers(sheet.names.index(name))
@@ -169,6 +178,19 @@ def _values(sheet: Sheet, names: Sequence[str]) -> Tensor:
         row, column = (~values.isfinite()).nonzero()[0].tolist()
         raise DataError(f"{sheet.file}: {names[column]} in line {sheet.lines[row]} is too large for float32")
     return values
+
+
+def _require_forward(sheet: Sheet, at: int | None, columns: Sequence[str]) -> None:
+    """Raise DataError where the first of several columns is a number that falls from row to row, as a time that runs
+    backwards; not where it is one of the columns that were asked for."""
+    if at is not None or len(sheet.names) < 2 or sheet.names[0] in columns:
+        return
+    numbers = sheet.numbers(0)
+    if len(numbers) > 2 and all(b is not None and a is not None and b < a for a, b in pairwise(numbers)):
+        raise DataError(
+            f"{sheet.file}: {sheet.names[0]} falls from row to row, as a time that runs backwards; expected a row for "
+            f"each step, the earliest first (if it is no time, --data.columns names what to forecast)"
+        )
 
 
 def _require_order(sheet: Sheet, times: Sequence[str]) -> tuple[int, str | None]:

@@ -124,6 +124,8 @@ class Images(DataModule):
     def _divided(self, loaded: Labelled) -> tuple[Split, Split]:
         """Return what is trained on, and what is held out for validation."""
         if loaded.validation is not None:
+            if self.path and self.val_size != VALIDATION:
+                self._tell(f"data.val_size={self.val_size} changes nothing: data.path has its own validation images")
             return loaded.train, loaded.validation
         images, labels = loaded.train
         size = self._held_out(len(images))

@@ -129,8 +129,11 @@ class Ratings(DataModule):
         if held_out >= count:
             raise ConfigError(f"data.val_size must be less than the {count:,} training ratings, received {held_out}")
         order = torch.from_numpy(np.random.RandomState(0).permutation(count))  # the files are sorted by user
-        self._train = loaded.train.rows(order[: count - held_out])
-        self._validation = loaded.train.rows(order[count - held_out :])
+        out = torch.zeros(count, dtype=torch.bool).index_fill_(0, order[count - held_out :], value=True)
+        if self.path:  # all ratings of one item by one user are on one side
+            pairs = loaded.train.users * loaded.items + loaded.train.items
+            out = torch.isin(pairs, pairs[out])
+        self._train, self._validation = (loaded.train.rows(order[side[order]]) for side in (~out, out))
         self._test = loaded.test
         sizes = {"user": loaded.users, "item": loaded.items}
         self.spec = DataSpec(

@@ -31,6 +31,9 @@ from lab.errors import ConfigError, DataError
 POLARITY = ("negative", "positive")
 
 
+VALIDATION = 0.1  # share of the training texts held out where the config does not say
+
+
 class Sentences(SplitData):
     """Texts with a class each, as the ids of their words, with a mask. Words are in lower case, and other signs are
     words too. The vocabulary is that of the training part alone: other words are one unknown word.
@@ -65,7 +68,7 @@ class Sentences(SplitData):
         fallback: str = STAND_IN,
         fold: NonNegativeInt = 0,
         folds: PositiveInt = 10,
-        val_size: Probability = 0.1,
+        val_size: Probability = VALIDATION,
         min_count: PositiveInt = 1,
         word_dropout: Probability = 0.0,
         batch_size: PositiveInt = 50,
@@ -86,8 +89,8 @@ class Sentences(SplitData):
             loaded, self.info = own(self.path, lambda place: read_texts(place, self.text, self.target))
         else:
             loaded, self.info = obtain(self.name, self.fallback, LOADERS)
-        parts = self._given(loaded) if "test" in loaded.sides else self._folds(loaded)
         self.notes = loaded.notes
+        parts = self._given(loaded) if "test" in loaded.sides else self._folds(loaded)
         self.words = Words.of((loaded.texts[i] for i in parts[0].tolist()), self.min_count)
         ids = [torch.tensor(self.words.encode(text)) for text in loaded.texts]
         every = (*parts, torch.cat(parts[:2]).sort().values)
@@ -122,6 +125,11 @@ class Sentences(SplitData):
             torch.tensor([i for i, one in enumerate(loaded.sides) if one == side], dtype=torch.int64)
             for side in ("train", "validation", "test")
         )
+        if len(validation) and self.val_size != VALIDATION:
+            self.notes = (
+                *self.notes,
+                f"data.val_size={self.val_size:g} changes nothing: data.path has its own validation texts",
+            )
         if not len(validation):
             contents = [loaded.contents[i] for i in train.tolist()]
             examples = Examples(loaded.labels[train].tolist(), contents, loaded.classes)

@@ -16,7 +16,8 @@ from lab.data.base import Batches, DataModule
 from lab.data.batches import TensorBatches
 from lab.data.files.csv import Sheet
 from lab.data.obtain import STAND_IN, obtain, own, require_known
-from lab.data.own.columns import Columns, found_columns, of_numbers
+from lab.data.own.columns import Columns, of_numbers
+from lab.data.own.found import found_columns
 from lab.data.own.labels import classes_of, copies_of, groups_of
 from lab.data.own.sheets import read_sheet
 from lab.data.sets.folds import Parts, require_fold, split
@@ -124,7 +125,8 @@ class Table(DataModule):
                 f"{len(groups):,} repeat another"
             )
         parts = self._split(labels, classes, groups)
-        columns = columns.filled_from(sheet, parts[0].tolist())
+        columns, constant = columns.fitted(sheet, parts[0].tolist())
+        self.notes += constant
         return columns.encode(sheet), labels, classes, columns, parts
 
     def _split(self, labels: Tensor, classes: Sequence[str], groups: Tensor | None = None) -> Parts:

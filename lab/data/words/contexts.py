@@ -47,7 +47,8 @@ class WordContexts(SplitData):
         subsampling: `t` in the paper, which has 1e-5 for a thousand times as many words.
         batch_size: words per training batch, each with its neighbours.
         eval_batch_size: words per validation and test batch.
-        val_size: characters held out for validation, from the end of the training part.
+        val_size: characters held out for validation, from the end of the training part. The default holds out at most a
+            tenth of it.
         path: of the user's own text, a file or a folder of `.txt` files, as UTF-8; null for the data set of `name`.
     """
 
@@ -76,7 +77,13 @@ class WordContexts(SplitData):
         loaded, self.info = own(self.path, read_text) if self.path else obtain(self.name, self.fallback, LOADERS)
         self.notes, text = loaded.notes, loaded.text
         training = int(len(text) * (1 - TEST))
-        kept = training - min(self.val_size, training // 10)
+        held_out = min(VALIDATION, training // 10) if self.val_size == VALIDATION else self.val_size
+        if held_out >= training:
+            raise ConfigError(
+                f"data.val_size must be less than the {training:,} characters of the training part, "
+                f"received {held_out:,}"
+            )
+        kept = training - held_out
         parts = [plain_words(text[start:end]) for start, end in ((0, kept), (kept, training), (training, None))]
         self.words = Words.of([" ".join(parts[0])], self.min_count)
         ids = [_known(part, self.words) for part in parts]

@@ -121,7 +121,8 @@ def met_by_tolerance(evidence: Evidence) -> Iterator[Case]:
     """Figures that are met although the whole interval of the mean is on the wrong side of them."""
     for claim in evidence.claims:
         found = spread(claim.scores)
-        if 0 < claim.short_of(found.mean) <= claim.tolerance and not _contains(claim.scores, claim.value):
+        certain = found.low is not None and found.std
+        if certain and 0 < claim.short_of(found.mean) <= claim.tolerance and not _contains(claim.scores, claim.value):
             text = (
                 f"{claim.group.label}: {mean_with_interval(claim.scores)} over {count(found.n, claim.group.unit)}, "
                 f"{claim.told}, tolerance {shown(claim.tolerance)}"

@@ -70,6 +70,7 @@ def test_headless_files_have_numbered_columns() -> None:
         (b"", "t.csv is empty"),
         (b" \n\n", "t.csv is empty"),
         (b"a,b\n", "t.csv has a header and no rows"),
+        (b",,\n,,\n", "t.csv has no cell with anything in it"),
         (b"a,b\n1,2\n3\n", "t.csv: line 3 has 1 cell, but the first line has 2"),
         (b'a,b\n"1\n",2\n3,4,5\n', "t.csv: line 4 has 3 cells, but the first line has 2"),
         (b"a,b,a\n1,2,3\n", "t.csv has two columns named 'a'; give each a name of its own"),
@@ -102,3 +103,13 @@ def test_byte_order_mark_is_no_text() -> None:
     assert decoded("\ufeffé".encode(), "a.txt") == "é"
     with pytest.raises(DataError, match=r"a\.txt is not UTF-8: line 2 has the byte 0xE9"):
         decoded(b"\xef\xbb\xbfa\n\xe9", "a.txt")
+
+
+def test_rows_without_values_keep_their_number() -> None:
+    sheet = parse_sheet(b"a,b\n1,2\n,\n\n5,6\n,\n", "t.csv")
+    assert (sheet.rows, sheet.empty) == ([["1", "2"], ["5", "6"]], (3,))
+    assert sheet.labels() == [{"row": 1}, {"row": 3}]
+    assert sheet.notes == ("empty rows of t.csv are left out: line 3",)
+    for gap in ('""', ""):
+        assert parse_sheet(f"a\n1\n{gap}\n3\n4\n\n".encode(), "t.csv").empty == (3,), "a missing value of one column"
+    assert parse_sheet(b"a\n\n1\n\n2\n\n3\n\n", "t.csv").empty == (), "lines that end twice"

@@ -21,6 +21,7 @@ from lab.data import Batches, Images, InputSpec
 from lab.data.batches import TensorBatches
 from lab.data.files.picture import header, pixels, quietly
 from lab.data.inputs.images import Images as Reader
+from lab.data.own.folders import natural
 from lab.data.own.splits import Examples, held_out, to_test
 from lab.data.spec import Classes
 from lab.errors import ConfigError, DataError
@@ -107,6 +108,7 @@ def test_own_splits_are_kept(tmp_path: Path) -> None:
     data = prepared(tmp_path)
     assert [len(labels(data, split)) for split in ("train", "validation", "test")] == [12, 4, 6]
     assert any("12 images tested and trained on" in note or "6 images tested" in note for note in data.notes)
+    assert prepared(tmp_path, val_size=7).notes[-1].startswith("data.val_size=7 changes nothing: data.path has its own")
     save(tmp_path / "test" / "dgos" / "1.png")
     with pytest.raises(DataError, match=r"has the class dgos in its test split, but not in its .*did you mean 'dogs'"):
         prepared(tmp_path)
@@ -354,3 +356,21 @@ def test_damaged_pictures_are_read_or_refused(form: str) -> None:
             except DataError:
                 refused += 1
     assert refused > 10
+
+
+def test_equal_names_have_one_order(tmp_path: Path) -> None:
+    """`A` and `a` are sorted alike as people sort them, and texts in a set have another order in each process."""
+    assert sorted({"a", "A", "1", "01", "b"}, key=natural) == ["01", "1", "A", "a", "b"]
+
+
+def test_folders_of_splits_may_lack_classes(tmp_path: Path) -> None:
+    """As where the images to test have no labels: what has classes is used, and the rest is told."""
+    place = tmp_path / "pets"
+    folder(place / "train", each=10)
+    save(place / "test" / "1.png")
+    (place / "val").mkdir()
+    data = prepared(place)
+    assert data.spec.target == Classes(2, ("cats", "dogs"))
+    assert sum(len(labels(data, split)) for split in ("train", "validation", "test")) == 20
+    assert "1 image left out, as in no folder of a class: 1.png" in data.notes
+    assert "1 folder left out, as without images: val" in data.notes

@@ -89,3 +89,10 @@ def test_useless_ratings_are_one_sentence(
 ) -> None:
     with pytest.raises(LabError, match=sentence):
         prepared(tmp_path / "own.csv", rows, header)
+
+
+def test_no_pair_is_validated_and_trained_on(tmp_path: Path) -> None:
+    data = prepared(tmp_path / "own.csv", [*ROWS, *ROWS])
+    train, validation = ({row[:2] for row in named(data, part)} for part in (data.train(CPU, 0), data.validation(CPU)))
+    assert validation
+    assert not train & validation

@@ -75,6 +75,9 @@ def test_seasons_follow_from_dates() -> None:
         ("t,x\na,b\nc,d\n", r"has no column of numbers that change: x \(texts\)"),
         ("t,x\na,5\nc,5\n", r"has no column of numbers that change: x \(always 5\)"),
         ("x,y\n1,1e39\n3,4\n", "y in line 2 is too large for float32"),
+        ('x\n1\n""\n3\n4\n', "line 3 is empty; a series needs a number at each step"),
+        ("year,x\n2020,1\n2019,2\n2018,5\n", "year falls from row to row, as a time that runs backwards"),
+        ("second,x\n1700000900,1\n1700000500,2\n1700000400,5\n", "second falls from row to row"),
     ],
 )
 def test_gaps_are_one_sentence(text: str, sentence: str) -> None:
@@ -107,3 +110,14 @@ def test_history_is_the_last_steps() -> None:
         History(61, ("units",)).read(SALES.encode(), "own.csv")
     with pytest.raises(ConfigError, match=r"no column unit; its columns are .*; did you mean 'units'"):
         History(3, ("unit",)).read(SALES.encode(), "own.csv")
+    reversed_ = "year,units\n2020,1\n2019,2\n2018,5\n"
+    with pytest.raises(DataError, match="year falls from row to row"):
+        History(2, ("units",)).read(reversed_.encode(), "own.csv")
+    weeks = "".join(f"2020-{month:02}-01,{month}\n" for month in (1, 2, 3, 6))
+    notes = History(2, ("units",)).read(f"day,units\n{weeks}".encode(), "own.csv").notes
+    assert notes[0].startswith("own.csv: line 5 is 92 days, 0:00:00 after the row before")
+
+
+def test_a_column_that_falls_may_be_asked_for() -> None:
+    falling = steps("left,units\n9,1\n7,2\n2,5\n", ["left", "units"])
+    assert falling.values[:, 0].tolist() == [9, 7, 2]

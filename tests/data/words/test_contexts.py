@@ -102,3 +102,13 @@ def test_unknown_words_are_named(tmp_path: Path) -> None:
         reader.read(b"sevn", "words.txt")
     with pytest.raises(DataError, match=r"words.txt is empty"):
         reader.read(b" \n", "words.txt")
+
+
+def test_size_of_the_validation_part_is_kept(tmp_path: Path) -> None:
+    characters = len(LINE) * 60
+    sizes = [len(prepared(tmp_path, LINE * 60, val_size=size)._parts[1]) for size in (500, 1_000)]
+    assert sizes[1] == pytest.approx(2 * sizes[0], abs=2)
+    with pytest.raises(
+        ConfigError, match=r"data\.val_size must be less than the .* of the training part, received 3,060"
+    ):
+        prepared(tmp_path, LINE * 60, val_size=characters)
