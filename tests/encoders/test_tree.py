@@ -96,7 +96,7 @@ def recursive(cell: Any, x: Tensor, children: list[Any]) -> Any:
     pair = torch.cat([*[h for h, _ in children], torch.zeros(6)])[:12]
     added = cell.pair.weight @ pair
     if hasattr(cell, "tensor"):
-        added = added + torch.stack([pair @ cell.tensor[:, feature] @ pair for feature in range(6)])
+        added = added + torch.stack([pair @ cell.tensor[:, feature] @ pair for feature in range(6)]) / len(pair)
     return (added + x).tanh(), None
 
 

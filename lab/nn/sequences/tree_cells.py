@@ -114,17 +114,20 @@ class RecursiveTensor(Recursive):
     """The recursive neural tensor network (Socher et al. 2013, section 4.3): a bilinear form of [left; right] for each
     feature is added inside of the tanh. It has 4 W^3 weights.
 
+    The forms are divided by 2 W: a step of Adam moves each weight by about the rate, and 4 W^2 of them at once would
+    change a feature by far more than the layer does.
+
     Args:
         width: features of a node's vector and of its state, E = W.
     """
 
     def __init__(self, width: int) -> None:
         super().__init__(width)
-        self.tensor = nn.Parameter(torch.empty(2 * width, width, 2 * width).uniform_(-1, 1) / (4 * width))
+        self.tensor = nn.Parameter(torch.empty(2 * width, width, 2 * width).uniform_(-0.5, 0.5))
 
     def composed(self, pair: Tensor) -> Tensor:
         forms = (pair @ self.tensor.flatten(1)).view(len(pair), -1, pair.shape[1])  # (M, W, 2 W)
-        return super().composed(pair) + (forms @ pair[:, :, None])[:, :, 0]
+        return super().composed(pair) + (forms @ pair[:, :, None])[:, :, 0] / pair.shape[1]
 
 
 def in_order(state: Tensor, children: Children, count: int) -> Tensor:
