@@ -175,9 +175,9 @@ class BesideTheGame(Model):
 
     def configure_optimizers(self) -> Any:
         """The schedule of the players is over the steps of their game."""
-        alone, *players = self.parameter_groups()
-        moves = max(1, self.total_steps - self.first_move)
-        built = self.optimization.build([alone], self.total_steps) | self.optimization.build(players, moves)
+        groups, moves = self.groups_of(self.optimization), max(1, self.total_steps - self.first_move)
+        alone, players = ([one for one in groups if (one.optimizer == "plain") is wanted] for wanted in (True, False))
+        built = self.optimization.build(alone, self.total_steps) | self.optimization.build(players, moves)
         return [optimizer for optimizer, _ in built.values()], [schedule for _, schedule in built.values()]
 
     @property

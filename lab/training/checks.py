@@ -29,6 +29,10 @@ def require_optimization(settings: TrainerSettings, model: Model) -> None:
     for setting, given in (("layer_rate", settings.layer_rate != 1), ("unfreeze_every", settings.unfreeze_every)):
         if given and not isinstance(getattr(model, "encoder", None), Encoder):
             raise ConfigError(f"trainer.{setting} is for models with an encoder, and {name} has none")
+        if given and not any(one.requires_grad for one in model.encoder.parameters()):
+            raise ConfigError(
+                f"trainer.{setting} is for encoders that learn, and that of {name} does not: it is frozen"
+            )
     try:
         optimizers = model.optimizers_of(settings)
         averages_of(settings)  # makes a step

@@ -11,6 +11,7 @@ from torch import Tensor
 
 import lab
 from generative.gan.drawn import figures
+from generative.gan.players import step
 from generative.gan.srgan import SRGAN
 from generative.gan.upscaling import bicubic, nearest_pixel
 from generative.judges.classifier import Judge
@@ -19,6 +20,7 @@ from lab.data.spec import DataSpec, InputSpec
 from lab.encoders import Conv, ConvStage
 from lab.errors import ConfigError
 from lab.nn.superresolution import shrunk
+from lab.training.optimization import Optimization, ParameterGroup
 
 SPEC = DataSpec(InputSpec((1, 8, 8)), classes=3)
 HALF = partial(shrunk, factor=2)
@@ -86,6 +88,33 @@ def test_game_begins_with_a_copy() -> None:
     assert not torch.allclose(plain[5], plain[2], atol=1e-6), "the network does not go on"
     assert torch.equal(record[2]["head.weight"], record[0]["head.weight"]), "the discriminator is trained too early"
     assert not torch.equal(record[5]["head.weight"], record[2]["head.weight"])
+
+
+def test_frozen_layers_of_the_discriminator_stay() -> None:
+    """As gradual unfreezing has it: a player trains what may change."""
+    torch.manual_seed(0)
+    model = SRGAN(SPEC, **TINY)
+    ((optimizer, _),) = Optimization().build([ParameterGroup(model.encoder.parameters())], 1).values()
+    model.manual_backward = lambda loss, inputs: loss.backward(inputs=inputs)  # type: ignore[method-assign, misc]
+    before = {name: value.clone() for name, value in model.encoder.state_dict().items()}
+    first, *others = [name for name, _ in model.encoder.named_parameters()]
+    model.encoder.requires_grad_(False)
+    step(model, optimizer, model.head(model.encoder(images(4))).sum())
+    model.encoder.get_parameter(first).requires_grad_()
+    step(model, optimizer, model.head(model.encoder(images(4))).sum())
+    after = model.encoder.state_dict()
+    assert not torch.equal(after[first], before[first])
+    assert all(torch.equal(after[name], before[name]) for name in others)
+
+
+def test_layers_of_the_discriminator_have_their_rates() -> None:
+    model = SRGAN(SPEC, **TINY)
+    model.optimization = Optimization(partial(torch.optim.SGD, lr=1.0), layer_rate=0.5)
+    (plain, generator, discriminator), _ = model.configure_optimizers()
+    assert [group["lr"] for group in (*plain.param_groups, *generator.param_groups)] == [1.0, model.generator_rate]
+    layers = len(model.encoder.layers_in_order())
+    wanted = [model.discriminator_rate * 0.5**height for height in range(layers + 1)]
+    assert [group["lr"] for group in discriminator.param_groups] == pytest.approx(wanted)
 
 
 def test_game_leaves_the_other_network_alone() -> None:
