@@ -72,10 +72,31 @@ class Encoder(nn.Module, ABC):
         """
         raise ConfigError(f"{type(self).__name__} has no mirrored decoder; name one under model.decoder")
 
+    def layers_in_order(self) -> list[list[nn.Parameter]]:
+        """Return the weights of each layer, from input to output. What stands side by side is one layer. By default the
+        parts of the network are layers one after the other: linear layers, convolutions, whole blocks and other
+        encoders. A norm between them belongs to the part before it."""
+        return _stacked(self)
+
     def refuse_mask(self, mask: Tensor | None) -> None:
         """Raise ConfigError where there is a mask: for encoders that would mistake padding for data."""
         if mask is not None:
             raise ConfigError(f"{type(self).__name__} takes no mask, but sequences of different lengths need one")
+
+
+def _stacked(network: nn.Module) -> list[list[nn.Parameter]]:
+    found: list[list[nn.Parameter]] = []
+    for part in network.children():
+        if isinstance(part, Encoder):
+            found += part.layers_in_order()
+        elif isinstance(part, nn.Sequential | nn.ModuleList) or hasattr(part, "blocks"):
+            found += _stacked(part)
+        elif weights := list(part.parameters()):
+            if found and all(one.ndim < 2 for one in weights):
+                found[-1] += weights
+            else:
+                found.append(weights)
+    return found
 
 
 State = tuple[Tensor, ...]

@@ -67,6 +67,12 @@ class Combined(Encoder):
         """The same vector as `forward`: maps of different inputs have no axis in common."""
         return self(x, mask)  # type: ignore[no-any-return]
 
+    def layers_in_order(self) -> list[list[nn.Parameter]]:
+        """The parts stand side by side: their last layers are one, and so on."""
+        stacks: list[list[list[nn.Parameter]]] = [part.layers_in_order() for part in self.parts]  # type: ignore[operator]
+        heights = range(max(map(len, stacks)), 0, -1)
+        return [[one for stack in stacks if len(stack) >= height for one in stack[-height]] for height in heights]
+
 
 def _require(what: str, received: Collection[str], expected: Collection[str]) -> None:
     if set(received) != set(expected):

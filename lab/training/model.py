@@ -23,7 +23,7 @@ from lab.encoders.base import Encoder
 from lab.encoders.files import save_encoder
 from lab.errors import DivergedError
 from lab.system.randomness import own_randomness
-from lab.training.optimization import Optimization, ParameterGroup, by_layer, layers_of
+from lab.training.optimization import Optimization, ParameterGroup, by_layer
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -89,10 +89,14 @@ class Model(pl.LightningModule, ABC):
 
     def optimizers_of(self, settings: Optimization) -> dict[str, tuple[Optimizer, LambdaLR]]:
         """Return the optimizers of all parameters by name, each with its schedule."""
+        return settings.build(self.groups_of(settings), self.total_steps)
+
+    def groups_of(self, settings: Optimization) -> list[ParameterGroup]:
+        """Return the parameter groups with the rates of the encoder's layers."""
         groups = self.parameter_groups()
-        if settings.layer_rate != 1:
-            groups = by_layer(groups, layers_of(self.encoder), settings.layer_rate)
-        return settings.build(groups, self.total_steps)
+        if settings.layer_rate == 1:
+            return groups
+        return by_layer(groups, self.encoder.layers_in_order(), settings.layer_rate)
 
     def pictures(self, batch: Batch) -> dict[str, Image]:
         """Return pictures by name (`samples`, `reconstructions`); drawn in eval mode without gradients."""

@@ -14,7 +14,6 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from lab.config.roles import Roles
 from lab.config.types import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt
-from lab.encoders.base import Encoder
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
 """How a config gives an optimizer: SGD (with momentum), Adagrad, RMSprop, Adam, AdamW or any other of torch.optim."""
@@ -146,34 +145,20 @@ class Optimization:
         return group.decay and (self.weight_decay_on == "all" or parameter.ndim > 1)
 
 
-def by_layer(groups: Iterable[ParameterGroup], layers: Sequence[nn.Module], rate: float) -> list[ParameterGroup]:
+def by_layer(
+    groups: Iterable[ParameterGroup], layers: Sequence[Sequence[nn.Parameter]], rate: float
+) -> list[ParameterGroup]:
     """Return the groups, in which the last of the layers has its rate times `rate`, the one before it `rate` squared,
     and so on. Other parameters keep their rate.
 
     Args:
-        layers: in the order from input to output.
+        layers: the weights of each, in the order from input to output.
     """
-    heights = {part: len(layers) - i for i, layer in enumerate(layers) for part in layer.parameters()}
+    heights = {part: len(layers) - i for i, layer in enumerate(layers) for part in layer}
     found = []
     for group in groups:
         parameters = list(group.parameters)
         for height in sorted({heights.get(one, 0) for one in parameters}):
             chosen = [one for one in parameters if heights.get(one, 0) == height]
             found.append(replace(group, parameters=chosen, rate=group.rate * rate**height))
-    return found
-
-
-def layers_of(network: nn.Module) -> list[nn.Module]:
-    """Return the parts of an encoder that have weights, in the order from input to output: linear layers, convolutions
-    and whole blocks. A norm between them belongs to the part before it."""
-    found: list[nn.Module] = []
-    for part in network.children():
-        if isinstance(part, nn.Sequential | nn.ModuleList | Encoder) or hasattr(part, "blocks"):
-            found += layers_of(part)
-        elif any(True for _ in part.parameters()):
-            flat = all(one.ndim < 2 for one in part.parameters())
-            if flat and found:
-                found[-1] = nn.ModuleList([found[-1], part])
-            else:
-                found.append(part)
     return found

@@ -40,7 +40,6 @@ from lab.training.loop.unfreezing import Unfreezing
 from lab.training.loop.weights import copied
 from lab.training.loop.workers import data_workers
 from lab.training.model import ModelFactory
-from lab.training.optimization import layers_of
 from lab.training.rehearsal import rehearsed
 from lab.training.restoring import misfit, restore, with_settings
 from lab.training.settings import TrainerSettings
@@ -132,7 +131,7 @@ class Training(Experiment):
             if settings.statistics_every:
                 callbacks.append(LayerStatistics(settings.statistics_every, context, reporter, draw_gradients))
             if settings.unfreeze_every:
-                callbacks.append(Unfreezing(settings.unfreeze_every, layers_of(self.model.encoder)))
+                callbacks.append(Unfreezing(settings.unfreeze_every, self.model.encoder.layers_in_order()))
             if stopping := settings.early_stopping:
                 callbacks.append(Stopping(stopping.metric, patience=stopping.patience, mode=stopping.mode))
             trainer = lightning_trainer(

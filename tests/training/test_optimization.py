@@ -11,9 +11,13 @@ from torch import nn
 
 from generative.gan.gan import GAN
 from lab.data.spec import Classes, DataSpec, InputSpec
-from lab.encoders import MLP, Conv, ConvStage, Encoder, ResNet, Transformer, ViT
+from lab.encoders import MLP, Combined, Conv, ConvStage, Encoder, Recurrent, ResNet, TextConv, Transformer, ViT
+from lab.encoders.base import EncoderFactory
+from lab.errors import ConfigError
+from lab.training.checks import require_optimization
 from lab.training.loop.unfreezing import Unfreezing
-from lab.training.optimization import Optimization, ParameterGroup, Schedule, by_layer, layers_of
+from lab.training.optimization import Optimization, ParameterGroup, Schedule, by_layer
+from lab.training.settings import TrainerSettings
 from supervised.classifier import Classifier
 
 ADAMW = partial(torch.optim.AdamW, lr=0.1, weight_decay=0.3)
@@ -105,7 +109,8 @@ def test_penalties_closed_form() -> None:
     assert Optimization().penalty(layer.parameters()) == 0.0
 
 
-IMAGES, VECTORS = InputSpec((1, 16, 16)), InputSpec((6, 4))
+IMAGES, VECTORS, WORDS = InputSpec((1, 16, 16)), InputSpec((6, 4)), InputSpec((6,), "int64", vocab=9)
+SIDES: dict[str, EncoderFactory] = {"a": partial(MLP, hidden=[8, 8, 8]), "b": partial(MLP, hidden=[8])}
 
 
 @pytest.mark.parametrize(
@@ -116,15 +121,30 @@ IMAGES, VECTORS = InputSpec((1, 16, 16)), InputSpec((6, 4))
         (ResNet(IMAGES, channels=[8, 16], blocks=2), 5),  # with the stem
         (ViT(IMAGES, width=8, layers=3, heads=2), 5),  # with patches and positions
         (Transformer(VECTORS, width=8, layers=2, heads=2), 4),
+        (TextConv(WORDS, embedding=4, filters=2), 2),  # its widths are side by side
+        (Recurrent(VECTORS, width=4, layers=11, bidirectional=True), 11),  # both directions
+        (Recurrent(WORDS, width=4, embedding=4, trunk=partial(MLP, hidden=[4, 4])), 4),
+        (Combined({"a": VECTORS, "b": VECTORS}, encoders=SIDES), 3),  # as many as the deepest has
     ],
 )
 def test_layers_are_all_of_an_encoder_in_order(encoder: Encoder, count: int) -> None:
-    layers = layers_of(encoder)
+    layers = encoder.layers_in_order()
     assert len(layers) == count
-    together = [id(one) for layer in layers for one in layer.parameters()]
+    together = [id(one) for layer in layers for one in layer]
     assert len(together) == len(set(together))
     assert set(together) == {id(one) for one in encoder.parameters()}
-    assert id(next(iter(layers[-1].parameters()))) not in {id(one) for one in layers[0].parameters()}
+    assert id(layers[-1][0]) not in {id(one) for one in layers[0]}
+
+
+def test_last_layers_of_parts_side_by_side_are_one() -> None:
+    both = Combined({"a": VECTORS, "b": VECTORS}, encoders=SIDES)
+    deep, flat = (part.layers_in_order() for part in both.parts)  # type: ignore[operator]
+    last = both.layers_in_order()[-1]
+    assert {id(one) for one in last} == {id(one) for one in (*deep[-1], *flat[-1])}
+    recurrent = Recurrent(VECTORS, width=4, layers=2, bidirectional=True)
+    names = {id(one): name for name, one in recurrent.named_parameters()}
+    assert all(names[id(one)].endswith("_l1") for one in recurrent.layers_in_order()[1])
+    assert {names[id(one)].partition(".")[0] for one in recurrent.layers_in_order()[1]} == {"rnn", "backward_rnn"}
 
 
 def classifier() -> Classifier:
@@ -136,21 +156,29 @@ def test_rates_fall_towards_the_input() -> None:
     settings = Optimization(ADAMW, layer_rate=0.5)
     (optimizer, _), *_ = model.optimizers_of(settings).values()
     rates = {id(one): group["lr"] for group in optimizer.param_groups for one in group["params"]}
-    first, second = (layer for layer in layers_of(model.encoder))
-    for layer, expected in ((first, 0.025), (second, 0.05), (model.head, 0.1)):
-        assert [rates[id(one)] for one in layer.parameters()] == pytest.approx([expected] * 2)
-    groups = by_layer([ParameterGroup(model.parameters(), rate=0.1)], layers_of(model.encoder), 0.5)
+    first, second = model.encoder.layers_in_order()
+    for layer, expected in ((first, 0.025), (second, 0.05), (model.head.parameters(), 0.1)):
+        assert [rates[id(one)] for one in layer] == pytest.approx([expected] * 2)
+    groups = by_layer([ParameterGroup(model.parameters(), rate=0.1)], model.encoder.layers_in_order(), 0.5)
     assert sorted(group.rate for group in groups) == pytest.approx([0.025, 0.05, 0.1])
+
+
+@pytest.mark.parametrize("setting", ["layer_rate", "unfreeze_every"])
+def test_layers_that_do_not_learn_are_refused(setting: str) -> None:
+    model = classifier()
+    model.encoder.requires_grad_(False)
+    with pytest.raises(ConfigError, match=f"trainer.{setting} is for encoders that learn, and that of Classifier does"):
+        require_optimization(TrainerSettings(max_epochs=1, **{setting: 2}), model)  # type: ignore[arg-type]
 
 
 def test_layers_thaw_from_the_top() -> None:
     model = classifier()
-    first, second = layers_of(model.encoder)
-    _, bias = second.parameters()
+    first, second = model.encoder.layers_in_order()
+    _, bias = second
     bias.requires_grad_(False)  # as in a frozen encoder
-    thaw = Unfreezing(2, layers_of(model.encoder))
+    thaw = Unfreezing(2, model.encoder.layers_in_order())
     for epoch, learning in enumerate([0, 0, 1, 1, 3, 3]):
         thaw._let_learn(epoch)
-        parts = [*first.parameters(), *second.parameters()]
+        parts = [*first, *second]
         assert sum(one.requires_grad for one in parts) == learning
     assert not bias.requires_grad

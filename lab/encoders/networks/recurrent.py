@@ -100,6 +100,13 @@ class Recurrent(RecurrentEncoder):
             self.backward_rnn = CELLS[cell](inputs, width, layers, dropout=dropout)
             _initialise(self.backward_rnn)
 
+    def layers_in_order(self) -> list[list[nn.Parameter]]:
+        below = [[*self.embedding.parameters()]] if self.embedding is not None else []
+        below += self.trunk.layers_in_order() if self.trunk is not None else []
+        weights = [pair for rnn in (self.rnn, self.backward_rnn) if rnn is not None for pair in rnn.named_parameters()]
+        heights = range(self.rnn.num_layers)
+        return below + [[one for name, one in weights if name.endswith(f"_l{height}")] for height in heights]
+
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         outputs = self.features(x, mask)
         if self.backward_rnn is None or self.pool != "last":

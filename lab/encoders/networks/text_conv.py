@@ -60,6 +60,9 @@ class TextConv(Encoder):
         self.embedding_dropout, self.dropout = nn.Dropout(embedding_dropout), nn.Dropout(dropout)
         self.features_dim = filters * len(self.widths)
 
+    def layers_in_order(self) -> list[list[nn.Parameter]]:
+        return [[*self.embedding.parameters()], [*self.convolutions.parameters()]]
+
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         return self.dropout(pool_sequence(self.features(x, mask), mask, self.pool))  # type: ignore[no-any-return]
 

@@ -14,12 +14,12 @@ class Unfreezing(pl.Callback):
 
     Args:
         every: so many epochs.
-        layers: in the order from input to output.
+        layers: the weights of each, in the order from input to output.
     """
 
-    def __init__(self, every: int, layers: Sequence[nn.Module]) -> None:
+    def __init__(self, every: int, layers: Sequence[Sequence[nn.Parameter]]) -> None:
         self.every = every
-        self.layers = [[one for one in layer.parameters() if one.requires_grad] for layer in reversed(layers)]
+        self.layers = [[one for one in layer if one.requires_grad] for layer in reversed(layers)]
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         self._let_learn(trainer.current_epoch)  # a run that is resumed inside an epoch does not start it
