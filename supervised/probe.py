@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from torch import Tensor
+
 from lab.data.base import DataModule
 from lab.data.loader import plain_batches, testing_batches, validation_batches
 from lab.data.spec import DataSpec
@@ -20,7 +22,8 @@ class LinearProbe(Classifier):
     `forward` returns: of a VAE those under the layer that gives the posterior's mean and variance.
 
     Its baselines are fitted on the same examples: logistic regression on the inputs themselves, and on the features of
-    the same network with random weights.
+    the same network with random weights. Where inputs are not numbers of one size, such as texts and sounds of any
+    length, they are the simple classifiers of `Classifier` and the latter.
 
     Args:
         encoder: `Pretrained` with `freeze`.
@@ -38,12 +41,15 @@ class LinearProbe(Classifier):
         return [ParameterGroup(self.head.parameters())]
 
     def baselines(self, data: DataModule) -> Mapping[str, Mapping[str, float]]:
-        return {
-            "logistic regression on inputs": self._logistic_regression(data, lambda x: shrunk(x).flatten(1)),
-            "logistic regression on random features": self._logistic_regression(
-                data, untrained(self.encoder, self.device)
-            ),
-        }
+        random = self._logistic_regression(data, untrained(self.encoder, self.device))
+        first = next(iter(testing_batches(data, self.device)))
+        numbers = isinstance(first.inputs, Tensor) and first.inputs.is_floating_point() and first.mask is None
+        plain: Mapping[str, Mapping[str, float]]
+        if numbers:
+            plain = {"logistic regression on inputs": self._logistic_regression(data, lambda x: shrunk(x).flatten(1))}
+        else:
+            plain = super().baselines(data)
+        return {**plain, "logistic regression on random features": random}
 
     def _logistic_regression(self, data: DataModule, features: Features) -> dict[str, float]:
         """Return its test metrics."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,20 @@ def build_encoder(factory: EncoderFactory, spec: Spec) -> Encoder:
             _check_steps(encoder, spec)
     encoder.train(training)
     return encoder
+
+
+def built_anew(encoder: Encoder) -> Encoder:
+    """Return an encoder of the same class and settings with new random weights, on the CPU; those inside it are built
+    anew too."""
+    built: Encoder = _as_factory(encoder)(encoder.spec)
+    return built
+
+
+def _as_factory(value: Any) -> Any:
+    """Return a setting in which what builds an encoder stands for the encoder."""
+    if isinstance(value, Encoder):
+        return partial(type(value), **{name: _as_factory(one) for name, one in value.settings.items()})
+    return {key: _as_factory(one) for key, one in value.items()} if isinstance(value, dict) else value
 
 
 def _check_vector(encoder: Encoder, spec: Spec) -> None:

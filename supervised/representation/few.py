@@ -13,6 +13,7 @@ from lab.data.base import DataModule
 from lab.data.batch import Batch
 from lab.data.loader import plain_batches, testing_batches, validation_batches
 from lab.encoders.base import Encoder
+from lab.encoders.contract import built_anew
 from lab.system.randomness import own_randomness
 
 # Dimensions: N examples, F features.
@@ -20,8 +21,8 @@ from lab.system.randomness import own_randomness
 PENALTIES = (1.0, 0.1, 0.01)
 """Values of C, the inverse of the ridge penalty, that logistic regression tries on the validation examples."""
 
-Features = Callable[[Tensor], Tensor]
-"""From inputs `(B, ...)` to vectors `(B, F)`."""
+Features = Callable[..., Tensor]
+"""From inputs `(B, ...)`, and their mask where they have one, to vectors `(B, F)`."""
 
 
 class Encoded(NamedTuple):
@@ -34,14 +35,18 @@ class Encoded(NamedTuple):
 def encoded(batches: Iterable[Batch], features: Features) -> Encoded:
     """Return the features of all examples."""
     with torch.no_grad():
-        parts = [(features(x).cpu(), y.cpu()) for x, y in batches]
+        parts = [(_of(batch, features).cpu(), batch.targets.cpu()) for batch in batches]  # type: ignore[union-attr]
     return Encoded(torch.cat([x for x, _ in parts]), torch.cat([y for _, y in parts]))
+
+
+def _of(batch: Batch, features: Features) -> Tensor:
+    return features(batch.inputs) if batch.mask is None else features(batch.inputs, batch.mask)
 
 
 def untrained(encoder: Encoder, device: torch.device) -> Encoder:
     """Return the same network with random weights, always the same ones, in eval mode."""
     with own_randomness(device, seed=0):
-        return type(encoder)(encoder.spec, **encoder.settings).to(device).eval()
+        return built_anew(encoder).to(device).eval()
 
 
 def logistic_regression(train: Encoded, held_out: Encoded | None, test: Encoded) -> Tensor:

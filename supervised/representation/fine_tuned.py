@@ -15,6 +15,7 @@ from lab.data.batch import Batch
 from lab.data.loader import testing_batches
 from lab.data.spec import DataSpec
 from lab.encoders.base import EncoderFactory
+from lab.encoders.contract import built_anew
 from lab.errors import ConfigError
 from lab.training.optimization import ParameterGroup
 from supervised.baselines import simple_classifiers
@@ -63,7 +64,7 @@ class FineTuned(Classifier):
                 f"{type(self.encoder).__name__} {received}: set model.encoder to lab.encoders.Pretrained without "
                 "freeze, or use Classifier or LinearProbe"
             )
-        fresh = type(self.encoder)(self.encoder.spec, **self.encoder.settings)
+        fresh = built_anew(self.encoder)
         self.scratch = nn.Sequential(fresh, nn.Linear(fresh.features_dim, self.classes))
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from lab.configuration import load
-from lab.encoders import MLP, Combined, Conv, EncoderFactory, InputSpec, Pretrained, Recurrent, ResNet
-from lab.encoders.contract import build_encoder
+from lab.encoders import MLP, Combined, Conv, EncoderFactory, InputSpec, LogMel, Pretrained, Recurrent, ResNet
+from lab.encoders.contract import build_encoder, built_anew
 from lab.encoders.files import load_encoder, save_encoder
 from lab.errors import CheckpointError, ConfigError
 
@@ -50,6 +50,18 @@ def test_features_in_order_of_keys() -> None:
     assert (vector.dtype, vector.shape) == (torch.float32, (3, encoder.features_dim))
     with pytest.raises(ConfigError, match="Combined has no mirrored decoder"):
         encoder.mirror(2)
+
+
+def test_parts_are_built_anew() -> None:
+    encoder = Combined(SPEC, encoders=ENCODERS, default=partial(MLP, hidden=[2]))
+    fresh = built_anew(encoder)
+    before, after = encoder.state_dict(), fresh.state_dict()
+    assert {name: one.shape for name, one in after.items()} == {name: one.shape for name, one in before.items()}
+    assert not any(torch.equal(after[name], one) for name, one in before.items() if one.ndim > 1)
+    assert fresh(batch(2)).shape == encoder(batch(2)).shape
+    sound = LogMel(InputSpec((1_000,), sample_rate=8_000), encoder=partial(Recurrent, width=3))
+    assert isinstance(built_anew(sound).encoder, Recurrent)
+    assert built_anew(sound).encoder is not sound.encoder
 
 
 def test_masks_reach_their_parts() -> None:

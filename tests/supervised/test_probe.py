@@ -10,11 +10,12 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 import lab
-from lab.data import Images
-from lab.encoders import MLP, Pretrained
+from lab.data import Images, Sentences
+from lab.encoders import MLP, Pretrained, TextConv
 from lab.encoders.files import load_encoder, plain_state, save_encoder
 from lab.errors import ConfigError
 from supervised.probe import LinearProbe
+from supervised.representation.few import encoded
 
 CPU = torch.device("cpu")
 DIGITS = {"data.name": "digits", "data.train_size": 100, "data.batch_size": 20, "threads": 1}
@@ -64,6 +65,20 @@ def test_baselines_are_logistic_regressions(tmp_path: Path) -> None:
     inputs, random = (metrics["test/accuracy"] for metrics in found.values())
     assert any(inputs == pytest.approx(score) for score in scores)
     assert 0.2 < random < inputs
+
+
+def test_padding_of_texts_is_left_out(tmp_path: Path) -> None:
+    data = Sentences(name="templates", batch_size=50)
+    data.prepare()
+    encoder = TextConv(data.spec.require_one_input("this test"), embedding=4, filters=4, pool="mean").eval()
+    batches = list(data.test(CPU))
+    found = encoded(batches, encoder)
+    assert torch.equal(found.x, torch.cat([encoder(one.inputs, one.mask) for one in batches]))
+    assert not torch.equal(found.x, torch.cat([encoder(one.inputs) for one in batches]))
+    save_encoder(encoder, tmp_path)
+    baselines = LinearProbe(data.spec, encoder=Pretrained(str(tmp_path), freeze=True)).baselines(data)
+    assert list(baselines)[-1] == "logistic regression on random features"
+    assert "naive Bayes" in baselines
 
 
 def test_labels_are_balanced_and_follow_the_subset() -> None:
