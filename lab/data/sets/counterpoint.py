@@ -35,11 +35,8 @@ def _piece(chance: random.Random) -> Tensor:
         _, lower = min((abs(voice - lower), voice) for voice in fitting)
         steps.append((upper, lower))
     steps.append((7, 0))  # the octave on the keynote
-    keys = torch.zeros(length, KEYS, dtype=torch.uint8)
-    for at, voices in enumerate(steps):
-        for voice in voices:
-            keys[at, keynote + _pitch(voice)] = 1
-    return keys
+    sounding = torch.tensor([[keynote + _pitch(voice) for voice in voices] for voices in steps])
+    return torch.zeros(length, KEYS, dtype=torch.uint8).scatter_(1, sounding, 1)
 
 
 def _pitch(step: int) -> int:
