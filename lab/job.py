@@ -53,11 +53,13 @@ def exactness(job: Job) -> dict[str, Any]:
     return {"exact": reason is None, "reason": reason}
 
 
-def build(config: Config, needs: Sequence[Need] = ()) -> tuple[Experiment, torch.device]:
-    """Set this process up and seed it; return the experiment, not yet prepared, and the device of the run."""
+def build(config: Config, needs: Sequence[Need] = (), threads: int | None = None) -> tuple[Experiment, torch.device]:
+    """Set this process up and seed it; return the experiment, not yet prepared, and the device of the run.
+
+    `threads` is the number of CPU threads where the config leaves it open."""
     provide(config, needs)
     device = select_device(config.common.device)
-    use_threads(config.common.threads)
+    use_threads(config.common.threads or threads)
     keep_freed_memory()
     flush_denormals()
     seed_everything(config.common.seed)
@@ -125,9 +127,11 @@ def _fastest(experiment: Experiment, steps: int, most: int) -> int | None:
     return threads
 
 
-def prepare(config: Config, needs: Sequence[Need] = (), *, fast_dev_run: bool) -> Job:
-    """Seed, build and check everything. Raises LabErrors for everything that can be wrong before training."""
+def prepare(config: Config, needs: Sequence[Need] = (), *, fast_dev_run: bool, threads: int | None = None) -> Job:
+    """Seed, build and check everything. Raises LabErrors for everything that can be wrong before training.
+
+    `threads` is the number of CPU threads where the config leaves it open, as that of the checkpoint of a run."""
     with memory_errors():
-        experiment, device = build(config, needs)
+        experiment, device = build(config, needs, threads)
         experiment.prepare(config.common.seed, device, fast_dev_run=fast_dev_run)
     return Job(config, needs, experiment, device, experiment.cadence(config.common.checkpoint), fast_dev_run)

@@ -15,7 +15,6 @@ from typing import Any
 import torch
 
 from lab.capabilities import capabilities_of
-from lab.commit import git_state
 from lab.config.files import setting
 from lab.config.values import dump
 from lab.configuration import Config
@@ -31,6 +30,7 @@ from lab.runs.reference import Reference, Target, verdict_on
 from lab.runs.summary import Status, Summary, new_run_id
 from lab.system.devices import describe
 from lab.system.files import write_atomic
+from lab.tracking.commit import git_state
 from lab.tracking.redact import redact
 
 TAKEN = {errno.EEXIST, errno.ENOTEMPTY}

@@ -2,47 +2,40 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, replace
-from functools import partial
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 
-from lab.commit import git_state
 from lab.config.files import setting
 from lab.config.values import dump
 from lab.configuration import Config, load
 from lab.console.notices import notice
 from lab.errors import CheckpointError, ConfigError
+from lab.forks import LED_TO, fork
 from lab.job import exactness, prepare, require_secrets
 from lab.needs import needs_of
-from lab.recording import write_again, write_config, writing_to
+from lab.recording import write_again, writing_to
 from lab.runner import carry_out
 from lab.runs import summary
-from lab.runs.artifacts import COPIES
-from lab.runs.folder import FORK, create, locked, without_links
+from lab.runs.folder import FORK, locked, without_links
 from lab.runs.summary import Summary
-from lab.saving import checkpoint
-from lab.saving.checkpoint import SEGMENTS, Checkpoint, blamed
+from lab.saving.checkpoint import Checkpoint, blamed
 from lab.saving.cut_back import cut_back, newest
 from lab.saving.own_data import moved, require_place, require_same
 from lab.saving.saver import position
 from lab.saving.surroundings import changes, differences, surroundings
 from lab.system.devices import describe
-from lab.system.opening import copy_plain
 from lab.system.process import process_as_found
-from lab.tracking import MEDIA, METRICS
 from lab.tracking.destination import chosen_mode
 from lab.tracking.redact import redact
-
-LED_TO = "led_to"
-"""In the metadata of a fork's first checkpoint: the settings that led to its state, which are not the fork's."""
 
 
 @process_as_found()
@@ -52,12 +45,14 @@ def resume(
     *,
     force: bool = False,
     trust: bool | None = None,
+    runs_dir: str | Path | None = None,
     announce: Callable[[Summary], None] = lambda record: None,
 ) -> Summary:
     """Resume the run in `folder`, train it to its end and return its summary. This is `lab resume`.
 
     Without overrides the run ends as if it had never been interrupted, bitwise on the CPU. With a larger length
     (`Experiment.lengths`), or with any other override and `force`, it becomes a new run with this one as its parent.
+    That lies beside this one, or in `runs_dir` where this one lies in no folder of runs.
     Somebody else's run may only name classes of the lab, unless `trust` takes it for the user's own.
     Raises CheckpointError if no checkpoint is valid, SavingError for a full disk, and ConfigError if the run is
     complete, is running in another process, or differs from its checkpoint in config, machine or versions.
@@ -66,7 +61,8 @@ def resume(
     wandb_mode = chosen_mode()
     summary.read_summary(folder)  # raises ConfigError if it is not a run
     with ExitStack() as held:
-        held.enter_context(locked(folder))
+        of_this = held.enter_context(ExitStack())
+        of_this.enter_context(locked(folder))
         shutil.rmtree(folder / FORK, ignore_errors=True)  # left by a fork that was killed
         unchanged = without_links(folder)
         record = summary.read_summary(folder)
@@ -78,6 +74,10 @@ def resume(
             if restored
             else redact(load(str(folder / "config.yaml"), trust=trust).as_dict())
         )
+        threads = _threads(restored) if before.get("threads") is None else None
+        if threads is not None and config.common.threads == threads:  # said once more, and nothing else
+            config.record("threads", None)
+            config.instantiate({})
         every = list(differences(before, redact(config.as_dict())))
         changed = [change for change in every if not moved(record, change)]
         if not changed and record.status == "completed":
@@ -87,7 +87,7 @@ def resume(
         require_secrets(config, folder)
         needs = needs_of(config, folder.parent.parent, own=folder, fast_dev_run=record.fast_dev_run)
         require_place(record, config.as_dict())
-        job = prepare(config, needs, fast_dev_run=record.fast_dev_run)
+        job = prepare(config, needs, fast_dev_run=record.fast_dev_run, threads=threads)
         require_same(record, job.experiment.dataset)
         others = list(differences(restored.meta["surroundings"], surroundings(job.device))) if restored else []
         wrong = None
@@ -116,13 +116,15 @@ def resume(
         elif changed:
             unchanged()
             with writing_to(folder):
-                record, restored = _fork(record, restored, config, held)
+                record, restored = fork(record, restored, config, held, runs_dir)
+            of_this.close()  # the new run needs nothing of this one any more
+            unchanged = without_links(record.dir)
             notice(f"{'; '.join(changed)}: a new run continues from step {position(restored.folder):,} of {folder}")
         forced = [*record.resume.get("forced", []), *others]
         record.resume |= exactness(job) | {"sessions": record.resume.get("sessions", 0) + 1}
         if forced:
             record.resume |= {"exact": False, "forced": forced, "reason": f"resumed in spite of {'; '.join(forced)}"}
-        record.status, record.error, record.metrics = "running", None, {}
+        _forget_end(record)
         record.device, record.threads = describe(job.device), torch.get_num_threads()
         record.durations = {"setup": time.perf_counter() - started}
         unchanged()
@@ -135,6 +137,21 @@ def resume(
             cut_back(record.dir, restored)
         announce(record)
         return carry_out(job, record, wandb_mode, restored, _changed(restored, config) if restored else ())
+
+
+def _threads(restored: Checkpoint | None) -> int | None:
+    """Return the number of threads that a checkpoint was written with; None where this machine has fewer CPUs."""
+    found = restored.meta["surroundings"].get("threads") if restored else None
+    return found if type(found) is int and 1 <= found <= (os.cpu_count() or 1) else None
+
+
+def _forget_end(record: Summary) -> None:
+    """Take out of a summary what the run's end writes into it: until it ends again, it says nothing about that."""
+    record.status, record.error, record.judged, record.throughput, record.artifacts = "running", None, "", None, []
+    record.metrics, record.baselines, record.bounds, record.descriptions = {}, {}, {}, {}
+    for measure in (record.reference, record.target):
+        for name in ("verdict", "reason"):
+            measure.pop(name, None)
 
 
 def _changed(restored: Checkpoint, config: Config) -> set[str]:
@@ -188,63 +205,3 @@ def _refuse(
 def _length(settings: Mapping[str, Any], name: str) -> float | None:
     found = setting(settings, name)
     return found if isinstance(found, int | float) else None
-
-
-def _fork(record: Summary, restored: Checkpoint, config: Config, held: ExitStack) -> tuple[Summary, Checkpoint]:
-    """Create a new run with another config, which continues from the checkpoint `restored`; `held` keeps its lock.
-
-    It is unfinished from its first moment on: nothing in its summary is of the parent's end.
-    """
-    run_id, reference = summary.new_run_id(config.common.seed), config.common.reference
-    folder = record.dir.parent.parent / config.common.name / run_id
-    made = Summary(
-        name=config.common.name,
-        family=record.family,
-        run_id=run_id,
-        run_dir=str(folder),
-        seed=config.common.seed,
-        device=record.device,
-        threads=record.threads,
-        dataset=record.dataset,
-        reference=asdict(reference) if reference else {},
-        target=asdict(config.common.target) if config.common.target else {},
-        fast_dev_run=record.fast_dev_run,
-        needs=record.needs,
-        can=record.can,
-        roles=config.roles().as_dict(),
-        git=git_state() if config.stranger is None else None,
-        resume={"checkpoint": position(restored.folder), "steps_after_it": 0},
-        parent={"run_id": record.run_id, "checkpoint": position(restored.folder)},
-        mine=config.stranger is None,
-    )
-    if not made.mine and folder.parent.is_symlink():
-        raise ConfigError(f"{folder.parent} is a link, and a run that is not signed as yours writes through none")
-    create(
-        folder, record.dir / FORK, partial(_fill_fork, record=record, restored=restored, config=config, made=made), held
-    )
-    return made, checkpoint.load(folder / "checkpoints" / restored.folder.name)
-
-
-def _fill_fork(folder: Path, record: Summary, restored: Checkpoint, config: Config, made: Summary) -> None:
-    """Write into `folder` what the run `made` takes over from `record`."""
-    checkpoints = folder / "checkpoints"
-    (checkpoints / SEGMENTS).mkdir(parents=True)
-    made.configs = [write_config(folder, config, sign=made.mine)]
-    for path in [record.dir / METRICS, record.dir / MEDIA, *_inside(record.dir, "media"), *_inside(record.dir, COPIES)]:
-        copy = folder / path.relative_to(record.dir)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy_plain(path, record.dir, copy)
-    segments = []
-    for segment in restored.segments:
-        path = checkpoints / SEGMENTS / segment.path.name
-        copy_plain(segment.path, record.dir, path)
-        segments.append(replace(segment, path=path))
-    led_to = restored.meta.get(LED_TO) or restored.meta["config"]
-    meta = {**restored.meta, "config": redact(config.as_dict()), LED_TO: led_to, "run_id": made.run_id}
-    checkpoint.publish(checkpoints / restored.folder.name, restored.state, meta, segments, sign=made.mine)
-    made.write(folder)
-
-
-def _inside(folder: Path, name: str) -> list[Path]:
-    """Return the files in a folder of a run, at any depth."""
-    return [path for path in sorted((folder / name).rglob("*")) if not path.is_dir()]

@@ -121,6 +121,10 @@ class Saver:
         """Save now, unless step `at` has been saved already. Raises SavingError if it cannot be written."""
         if at == self.saved:
             return
+        with self.stop.saving():
+            self._write(at, state, rows)
+
+    def _write(self, at: int, state: Callable[[], Any], rows: Callable[[], Rows] | None) -> None:
         folder = self.folder / f"step-{at:010d}"
         began = time.perf_counter()
         try:

@@ -11,7 +11,7 @@ from types import FrameType
 from lab.errors import Interrupted
 
 ASKED_TO_END = [getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1") if hasattr(signal, n)]
-GRACE = 5.0  # seconds that a run has to reach a safe point before it is ended without saving
+GRACE = 5.0  # seconds that a run has to reach a safe point before it is ended without saving; saving may take longer
 
 
 own_process = False
@@ -24,7 +24,7 @@ class Stop:
     def __init__(self) -> None:
         self.requested: int | None = None
         self.taken: list[int] = []
-        self._deferring = False
+        self._deferring = self._saving = self._late = False
 
     def raise_if_requested(self) -> None:
         """Raise Interrupted if a signal has come."""
@@ -33,7 +33,8 @@ class Stop:
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
-        """Inside the block, a signal waits up to `GRACE` seconds for a call of `raise_if_requested`."""
+        """Inside the block, a signal waits up to `GRACE` seconds for a call of `raise_if_requested`, and for the end of
+        a block of `saving`."""
         self._deferring = hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
         try:
             yield
@@ -42,6 +43,23 @@ class Stop:
                 signal.setitimer(signal.ITIMER_REAL, 0)
             self._deferring = False
         self.raise_if_requested()
+
+    @contextmanager
+    def saving(self) -> Iterator[None]:
+        """Inside the block, the time for reaching a safe point does not run out: it has been reached, and what is being
+        written is finished. A second signal still ends the run at once."""
+        self._saving = True
+        try:
+            yield
+        finally:
+            self._saving = False
+        if self._late:
+            self.raise_if_requested()
+
+    def _time_is_up(self, number: int, frame: FrameType | None) -> None:
+        self._late = True
+        if not self._saving:
+            self.raise_if_requested()
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         """Handle the first signal. A second one ends the process of a command at once. In a Python session, a second
@@ -52,7 +70,7 @@ class Stop:
         self.requested = number
         if not self._deferring:
             raise Interrupted(number)
-        signal.signal(signal.SIGALRM, lambda *_: self.raise_if_requested())
+        signal.signal(signal.SIGALRM, self._time_is_up)
         signal.setitimer(signal.ITIMER_REAL, GRACE)
         from lab.console.notices import notice  # `lab --help` does not need it
 

@@ -1,4 +1,4 @@
-"""Where metrics and media go: the journal in the run folder, and Weights & Biases."""
+"""Where metrics and media go: the journal in the run folder, and Weights & Biases. Also the git commit of a run."""
 
 from __future__ import annotations
 

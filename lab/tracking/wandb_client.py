@@ -59,7 +59,7 @@ def start_run(
         "finish_timeout_raises": True,  # the default treats rows that were never sent as sent
     }
     os.environ["WANDB_MODE"] = mode  # with the setting alone it would still look up the server's address
-    os.environ["WANDB_DISABLE_GIT"] = "true"  # and still start git, which the lab does itself (lab/commit.py)
+    os.environ["WANDB_DISABLE_GIT"] = "true"  # and still start git, which the lab does itself (lab/tracking/commit.py)
     with _logging_in_silence(), own_settings(), _without_launch():
         return wandb.init(
             project=None if sweeping() else project(),  # wandb uses the sweep's own and accepts no other

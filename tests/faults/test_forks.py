@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from lab.cli.main import main
 from lab.errors import ConfigError
 from lab.resuming import resume
 from lab.runs import folder as run_folder
-from lab.runs.folder import FORK
+from lab.runs.folder import FORK, at_work
 from lab.runs.summary import Summary, read_summary
 from lab.saving.checkpoint import load
 from lab.saving.saver import rolling
@@ -155,6 +156,36 @@ def test_fork_is_unfinished_from_the_start(parent: Summary, monkeypatch: pytest.
     assert "verdict" not in record.reference
     assert main(["resume", "--runs-dir", "undisturbed"]) == 0, "it is the newest unfinished run"
     assert read_summary(fork).status == "completed"
+
+
+def test_fork_frees_its_parent(parent: Summary) -> None:
+    found: list[tuple[bool, bool]] = []
+
+    def look(fork: Summary) -> None:
+        found.append((at_work(parent.dir), at_work(fork.dir)))
+        raise Killed
+
+    with pytest.raises(Killed):
+        resume(parent.dir, {"trainer.max_epochs": 4}, announce=look)
+    assert found == [(False, True)]
+
+
+def test_fork_lies_in_a_folder_of_runs(parent: Summary) -> None:
+    """Beside its parent, also where a link names that; in the folder of all runs where the parent lies alone."""
+    Path("latest").symlink_to(parent.dir)
+    shutil.copytree(parent.dir, "received/alone")
+    places: list[Path] = []
+
+    def look(fork: Summary) -> None:
+        places.append(fork.dir.parent)
+        raise Killed
+
+    for name in ("latest", "received/alone"):
+        with pytest.raises(Killed):
+            resume(Path(name), {"trainer.max_epochs": 4}, runs_dir="mine", announce=look)
+    assert places == [parent.dir.parent, Path("mine/cnn-mnist").absolute()]
+    assert [path.name for path in Path("mine").iterdir()] == ["cnn-mnist"]
+    assert [path.name for path in Path("received").iterdir()] == ["alone"]
 
 
 def test_half_a_fork_is_no_run(parent: Summary, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,7 +16,7 @@ import yaml
 from lab.cli.main import main
 from lab.resuming import resume
 from lab.runs.summary import read_summary, versions
-from tests.faults.harness import copy_of_killed, copy_of_undisturbed, differences, lab_command, run_killed
+from tests.faults.harness import Killed, copy_of_killed, copy_of_undisturbed, differences, killing, lab_command
 
 FAST = ["--fast-dev-run", "--data.name=digits"]
 
@@ -118,16 +121,44 @@ def test_other_version_is_refused(
 
 @pytest.mark.fault(10)
 def test_other_threads_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    folder = run_killed("classifier", 5, threads=None)
-    torch.set_num_threads(1)
-    record = read_summary(folder)
-    assert record.threads >= 1
-    (folder / "checkpoints").rename(folder / "kept")
-    (folder / "kept").rename(folder / "checkpoints")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("lab.system.devices.DEFAULT_THREADS", record.threads + 1)
+    """A machine with fewer CPUs than the checkpoint's threads cannot resume it exactly."""
+    folder = killed_with_two_threads()
+    with machine(cpus=1, threads=1):
         assert main(["resume", str(folder)]) == 2
-    assert f"threads: {record.threads} -> {record.threads + 1}" in capsys.readouterr().err
+        assert "threads: 2 -> 1" in capsys.readouterr().err
+
+
+@pytest.mark.fault(10)
+def test_threads_of_the_checkpoint_are_used(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where the config leaves them open, and the machine has so many CPUs."""
+    folder = killed_with_two_threads()
+    before = (folder / "config.yaml").read_bytes()
+    with machine(cpus=2, threads=1):
+        assert main(["resume", str(folder), "--threads=1"]) == 2
+        assert "threads: None -> 1" in capsys.readouterr().err
+        with killing(2), pytest.raises(Killed):
+            resume(folder, {"threads": 2})
+        assert resume(folder).status == "completed"
+    record = read_summary(folder)
+    assert (record.threads, record.resume["exact"]) == (2, True)
+    assert (folder / "config.yaml").read_bytes() == before
+
+
+@contextmanager
+def machine(cpus: int, threads: int) -> Iterator[None]:
+    """A machine with so many CPUs, where torch would take so many threads."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "cpu_count", lambda: cpus)
+        patch.setattr("lab.system.devices.DEFAULT_THREADS", threads)
+        yield
+    torch.set_num_threads(1)
+
+
+def killed_with_two_threads() -> Path:
+    with machine(cpus=2, threads=2):
+        folder = copy_of_killed("classifier", 5, threads=None)
+    assert read_summary(folder).threads == 2
+    return folder
 
 
 @pytest.mark.fault(10)

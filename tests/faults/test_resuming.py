@@ -13,10 +13,11 @@ from lab.cli.main import main
 from lab.errors import ConfigError
 from lab.evaluation import evaluate
 from lab.resuming import resume
-from lab.runs.summary import read_summary
+from lab.runs.summary import Summary, read_summary
 from lab.saving.checkpoint import load as load_checkpoint
 from lab.saving.saver import rolling
 from tests.faults.harness import (
+    Killed,
     copy_of_killed,
     copy_of_undisturbed,
     differences,
@@ -64,6 +65,28 @@ def test_killed_before_first_checkpoint(capsys: pytest.CaptureFixture[str]) -> N
     assert rolling(folder / "checkpoints") == []
     assert differences(undisturbed.dir, resume(folder).dir) == []
     assert "it starts again in the same folder" in capsys.readouterr().err
+
+
+def test_resumed_run_claims_nothing_of_its_end() -> None:
+    """What an end that failed after the evaluation has written is gone until the run ends again."""
+    ended = copy_of_undisturbed("classifier")
+    assert ended.artifacts
+    assert ended.baselines
+    assert ended.throughput
+    assert "verdict" in ended.reference
+    ended.status, ended.judged = "failed", "the averaged weights"
+    ended.write()
+
+    def die(run: Summary) -> None:
+        raise Killed
+
+    with pytest.raises(Killed):
+        resume(ended.dir, announce=die)
+    found = read_summary(ended.dir)
+    assert (found.status, found.metrics, found.artifacts, found.judged) == ("running", {}, [], "")
+    assert (found.baselines, found.bounds, found.descriptions, found.throughput) == ({}, {}, {}, None)
+    assert not {"verdict", "reason"} & {*found.reference, *found.target}
+    assert found.reference["value"] == ended.reference["value"]
 
 
 def test_two_checkpoints_are_kept() -> None:

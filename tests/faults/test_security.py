@@ -18,11 +18,11 @@ import yaml
 
 from lab.cli.main import main
 from lab.cli.output import named_after
-from lab.commit import git_state
 from lab.configuration import load
 from lab.encoders.files import load_encoder
 from lab.errors import ConfigError, LabError
 from lab.job import prepare
+from lab.tracking.commit import git_state
 from lab.tracking.sync import sync
 from tests.faults.harness import SLOW, copy_of_killed, copy_of_undisturbed, lab_command
 from tests.support.recorded import recorded

@@ -13,8 +13,12 @@ from typing import Any
 
 import pytest
 
+from lab.errors import Interrupted
 from lab.resuming import resume
 from lab.runs.summary import read_summary
+from lab.saving.checkpoint import load
+from lab.saving.saver import Cadence, Saver
+from lab.system.signals import signals_as_exceptions
 from tests.faults.harness import SLOW, copy_of_undisturbed, differences, lab_process, run_undisturbed, wait_for, words
 
 SLOWED = """
@@ -134,6 +138,27 @@ def test_late_safe_point_keeps_checkpoint() -> None:
     assert record.resume["checkpoint"] == 8
     assert record.resume["steps_after_it"] == 1, "one step was done after it, and the next was not finished"
     assert differences(copy_of_undisturbed("vae").dir, resume(folder).dir) == []
+
+
+@pytest.mark.fault(3)
+def test_save_under_way_is_finished(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time for reaching a safe point runs out while the run saves itself."""
+    monkeypatch.setattr("lab.system.signals.GRACE", 0.05)
+
+    def slow() -> dict[str, int]:
+        signal.raise_signal(signal.SIGTERM)
+        time.sleep(0.2)
+        return {"step": 1}
+
+    def save(name: str) -> None:
+        with signals_as_exceptions() as stop, stop.deferred():
+            getattr(Saver(Path(name, "checkpoints").absolute(), dict, stop, Cadence(1)), name)(1, slow)
+            pytest.fail("the run goes on after it has saved itself")
+
+    for name in ("safe_point", "save"):
+        with pytest.raises(Interrupted):
+            save(name)
+        assert load(Path(name, "checkpoints", "step-0000000001").absolute()).state == {"step": 1}
 
 
 @pytest.mark.fault(3)

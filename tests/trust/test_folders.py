@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 import lab
-from lab.commit import git_state
 from lab.finders.matplotlib_rc import MatplotlibAlone
 from lab.saving.verify import _Lab
+from lab.tracking.commit import git_state
 from lab.tracking.wandb_client import start_run, tear_down
 from tests.trust.test_forks import SIZES
 

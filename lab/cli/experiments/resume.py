@@ -29,5 +29,6 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
     loading("resume")
     from lab.resuming import resume
 
-    show(resume(folder, rest, force=options.force, trust=options.trust, announce=announce), options)
+    again = resume(folder, rest, force=options.force, trust=options.trust, runs_dir=options.runs_dir, announce=announce)
+    show(again, options)
     return 0
