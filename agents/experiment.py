@@ -86,6 +86,7 @@ class AgentExperiment(Experiment):
         self.vectorization, self.method, self._inexact = plan
         environments = self.env.make_vec(seed, plan, device)
         self.agent: Agent = self.agent_factory(environments, seed, device)
+        self.notes = [*self.notes, *self.agent.carried()]
         self.best_state: State = {}
         if fast_dev_run:
             self.evaluation = self.evaluation.shortened()
@@ -244,4 +245,4 @@ class AgentExperiment(Experiment):
         return DatasetInfo(self.env.id)
 
     def artifacts(self) -> Mapping[str, Callable[[Path], None]]:
-        return {"encoder": partial(save_encoder, self.agent.encoder)}
+        return {"encoder": partial(save_encoder, self.agent.encoder, trained_on=self.agent.trained_on)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from typing import TYPE_CHECKING
 
 import torch
@@ -20,7 +21,7 @@ from lab.config.types import NonNegativeFloat, PositiveFloat, Probability
 from lab.data.base import DataModule
 from lab.data.batch import Batch, Tensors, mapped
 from lab.data.loader import training_batches
-from lab.data.spec import DataSpec
+from lab.data.spec import DataSpec, InputSpec
 from lab.encoders.base import EncoderFactory
 from lab.encoders.contract import build_encoder
 from lab.errors import ConfigError
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from lab.data.sound import Sound
     from lab.data.tokenizers.base import Tokenizer
 
+STANDARDISED = "standardised by the training data"
 MOST_MISTAKES = 100  # that are drawn
 
 
@@ -114,6 +116,18 @@ class Classifier(Exportable):
             # (N, F): the rows of all examples, or the real steps of all sequences.
             batches = training_batches(data, self.device, seed=0)
             self.scaling.fit(torch.cat([_rows(batch) for batch in batches]))
+
+    @property
+    def input_preparation(self) -> str | None:
+        return STANDARDISED if self.scaling else None
+
+    @property
+    def preparation_settings(self) -> Mapping[str | None, str]:
+        form = self.spec.input
+        can = isinstance(form, InputSpec) and form.dtype == "float32" and len(form.shape) in (1, 2)
+        if not can or "scale" not in signature(type(self)).parameters:
+            return {}
+        return {STANDARDISED: "--model.scale=true", None: "--model.scale=false"}
 
     def probabilities(self, inputs: Tensors, mask: Tensors | None = None) -> Tensor:
         """Return the probability of each class, `(B, classes)`, for inputs on any device."""

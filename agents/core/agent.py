@@ -22,6 +22,7 @@ from agents.environments.vector import Environments, Steps
 from agents.networks.extractor import RecurrentState
 from agents.networks.normalization import RewardScale, RunningNorm
 from lab.encoders.base import Encoder
+from lab.encoders.trained_on import TrainedOn, carried
 from lab.system.stopwatch import Stopwatch
 from lab.training.optimization import Schedule
 
@@ -32,6 +33,8 @@ PARTS = {
     "logging": "callbacks, journal and progress",
 }
 """Parts of an agent's training loop."""
+
+NORMALISED = "standardised by their running mean and variance"
 
 
 class Agent(BaseAlgorithm):
@@ -95,6 +98,16 @@ class Agent(BaseAlgorithm):
     def norm(self) -> RunningNorm | None:
         """The normaliser of the acting policy's observations; None if they are not normalised."""
         return _norm_of(self.acting_policy)
+
+    @property
+    def trained_on(self) -> TrainedOn:
+        """What the encoder relies on: whether observations are normalised."""
+        return TrainedOn(None if self.norm is None else NORMALISED)
+
+    def carried(self) -> Sequence[str]:
+        """Return what its user should know of an encoder that was trained before, one sentence each."""
+        setting = "--agent.normalize_observations="
+        return carried(self.encoder, self.trained_on, {NORMALISED: f"{setting}true", None: f"{setting}false"})
 
     @property
     def learning_norm(self) -> RunningNorm | None:

@@ -75,6 +75,10 @@ class SigmaVAE(ImageGenerator):
         self.register_buffer("ground", torch.zeros(image.shape))
         self.register_buffer("spread", torch.tensor(1.0))
 
+    @property
+    def input_preparation(self) -> str | None:
+        return "less the mean image, in units of the deviation from it"
+
     def adapt(self, data: DataModule) -> None:
         """Take the mean training image, and the standard deviation of all pixels from it. Encoder and decoder see what
         differs from the mean image, in this unit: most of a frame never changes."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from torch import Tensor, nn
 
 from lab.data.spec import InputSpec
 from lab.errors import ConfigError
 from lab.nn.decoders import Decoder
+
+if TYPE_CHECKING:
+    from lab.encoders.trained_on import TrainedOn
 
 
 class Encoder(nn.Module, ABC):
@@ -30,6 +33,8 @@ class Encoder(nn.Module, ABC):
     """Whether the weights come from a file. Code that initialises weights must restore these afterwards."""
     frozen = False
     """Whether weights and statistics must not change."""
+    trained_on: TrainedOn | None = None
+    """What weights from a file rely on beside the form of the inputs; None where it is not known."""
 
     def __new__(cls, *args: Any, **settings: Any) -> Encoder:
         if missing := cls.__abstractmethods__:

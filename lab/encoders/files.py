@@ -22,6 +22,7 @@ from lab.config.imports import import_class, import_from_here, present_name, pub
 from lab.data.spec import InputSpec, Spec
 from lab.encoders.base import Encoder, EncoderFactory
 from lab.encoders.combined import Combined
+from lab.encoders.trained_on import TrainedOn
 from lab.errors import CheckpointError, ConfigError, nearest
 from lab.runs.artifacts import seal, sealed
 from lab.saving.tensors import UNFIT, tensors_in
@@ -47,11 +48,14 @@ def plain_state(encoder: Encoder) -> dict[str, Tensor]:
     return {name: value.detach().cpu().contiguous() for name, value in state.items()}
 
 
-def save_encoder(encoder: Encoder, folder: Path) -> None:
-    """Write `encoder` into `folder`, which is made where it is missing."""
+def save_encoder(encoder: Encoder, folder: Path, trained_on: TrainedOn | None = None) -> None:
+    """Write `encoder` into `folder`, which is made where it is missing, with what it was trained on where that is
+    known."""
     make_folder(folder)
     write_atomic(folder / WEIGHTS, save(plain_state(encoder)))
     description = {"schema": 1, **_plain(encoder), "spec": _plain(encoder.spec), "features_dim": encoder.features_dim}
+    if known := trained_on or encoder.trained_on:
+        description["trained_on"] = _plain(known)
     write_json(folder / DESCRIPTION, description)
     seal(folder, None)  # a run seals it anew, as its own
 
@@ -70,6 +74,7 @@ def load_encoder(folder: Path, *, classes: Iterable[type[Encoder]] = ()) -> Enco
         encoder = _factory(description, known, folder, mine=artifact.mine)(_spec(description["spec"]))
         numbers = sum(value.numel() for value in encoder.state_dict().values())
         encoder.load_state_dict(tensors_in(artifact.read(WEIGHTS, most=MOST_BYTES + 8 * numbers)))
+        encoder.trained_on = TrainedOn.read(description.get("trained_on"))
     except (*UNFIT, ArgumentError) as error:
         raise CheckpointError(f"no encoder can be loaded from {folder}: {error}") from error
     return encoder.eval()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -12,6 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from lab.data.base import Batches
 from lab.data.batch import Batch
 from lab.encoders.base import Encoder
+from lab.encoders.trained_on import TrainedOn, carried
 from lab.errors import ConfigError, nearest
 from lab.training.model import Model
 from lab.training.restoring import averages_of
@@ -48,6 +49,16 @@ def require_optimization(settings: TrainerSettings, model: Model) -> None:
             f"{name} has parameter groups for {len(optimizers)} optimizers ({', '.join(optimizers)}); a model with "
             "other than one sets automatic_optimization to False and steps them in training_step"
         )
+
+
+def carried_notes(model: Model) -> Sequence[str]:
+    """Return what the user should know of an encoder that was trained before, one sentence each. Raises ConfigError
+    where it was trained with another vocabulary."""
+    encoder = getattr(model, "encoder", None)
+    if not isinstance(encoder, Encoder):
+        return []
+    here = TrainedOn.of(encoder, model.spec, model.input_preparation)
+    return carried(encoder, here, model.preparation_settings)
 
 
 def require_fitting(

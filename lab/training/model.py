@@ -21,6 +21,7 @@ from lab.data.batch import Batch
 from lab.data.spec import DataSpec
 from lab.encoders.base import Encoder
 from lab.encoders.files import save_encoder
+from lab.encoders.trained_on import TrainedOn
 from lab.errors import DivergedError
 from lab.system.randomness import own_randomness
 from lab.training.optimization import Optimization, ParameterGroup, by_layer
@@ -114,7 +115,21 @@ class Model(pl.LightningModule, ABC):
         """Return what other experiments can use, by name, with a function that writes it to a folder. By default that
         is the encoder, if there is one."""
         encoder = getattr(self, "encoder", None)
-        return {"encoder": partial(save_encoder, encoder)} if isinstance(encoder, Encoder) else {}
+        if not isinstance(encoder, Encoder):
+            return {}
+        known = TrainedOn.of(encoder, self.spec, self.input_preparation)
+        return {"encoder": partial(save_encoder, encoder, trained_on=known)}
+
+    @property
+    def input_preparation(self) -> str | None:
+        """How inputs are prepared before the encoder sees them, in a few words such as `standardised by the training
+        data`; None where it sees them as they are in the data."""
+        return None
+
+    @property
+    def preparation_settings(self) -> Mapping[str | None, str]:
+        """The settings by which inputs are prepared in another way, by the words for it."""
+        return {}
 
     def baselines(self, data: DataModule) -> Mapping[str, Mapping[str, float]]:
         """Return the test metrics of the simplest methods worth comparing with, by the name of the method.

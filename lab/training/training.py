@@ -23,7 +23,7 @@ from lab.saving.checkpoint import Checkpoint
 from lab.saving.saver import Cadence, CheckpointSettings, misplaced
 from lab.saving.specs import spec_as_json, spec_from_json
 from lab.training.averaging import Averaging
-from lab.training.checks import batch_norm_errors, require_fitting, require_optimization
+from lab.training.checks import batch_norm_errors, carried_notes, require_fitting, require_optimization
 from lab.training.drawing import Drawing, draw, draw_gradients
 from lab.training.films import film
 from lab.training.loop.best import Best
@@ -75,8 +75,8 @@ class Training(Experiment):
     def prepare(self, seed: int, device: torch.device, *, fast_dev_run: bool = False) -> None:
         self.fast_dev_run = fast_dev_run
         self.data.prepare()
-        self.notes = self.data.notes
         self.model = self.model_factory(self.data.spec)
+        self.notes = [*self.data.notes, *carried_notes(self.model)]
         initialise(self.model, self.settings.initialisation)
         self.model.adapt(self.data)
         self.family = self.model.family  # type: ignore[misc]

@@ -102,6 +102,11 @@ class Forecasting(Exportable):
         steps = self._steps(x)
         return self.scaling.inverse(self.predict_changes(self._with_known(self.scaling(steps), x)), steps)
 
+    @property
+    def input_preparation(self) -> str | None:
+        of = f"differences ({', '.join(map(str, self.scaling.lags))})" if self.scaling.lags else "steps"
+        return f"as standardised {of}{' of logarithms' if self.scaling.log else ''}"
+
     def band(self, predicted: Tensor) -> tuple[Tensor, Tensor]:
         """Return the lower and the upper end of the bands around forecasts, `(B, H, F)` each."""
         level, margins = self._level(predicted), self.bands.margins

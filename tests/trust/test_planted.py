@@ -23,6 +23,7 @@ from lab.cli.views.panel import announcement, next_steps, panel
 from lab.configuration import load
 from lab.encoders import MLP, Combined, InputSpec
 from lab.encoders.files import load_encoder, save_encoder
+from lab.encoders.trained_on import TrainedOn
 from lab.errors import LabError
 from lab.runs.summary import read_summary
 from lab.saving.checkpoint import load as load_checkpoint
@@ -146,7 +147,7 @@ def test_every_field_of_an_encoder(share: int) -> None:
     spec = {"a": InputSpec((3,)), "b": InputSpec((2,))}
     for number, encoder in enumerate((MLP(InputSpec((4,)), hidden=[3]), Combined(spec, default=MLP))):
         folder = Path("runs/theirs") / str(number)
-        save_encoder(encoder, folder)
+        save_encoder(encoder, folder, TrainedOn("standardised", ("a", "b"), "0" * 64))
         (folder / "manifest.json").unlink()  # or its hash would be all that is tried
         original = json.loads((folder / "encoder.json").read_text())
         for at, place in enumerate(leaves(original)):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -28,3 +31,16 @@ class Tokenizer(Protocol):
 
     def save(self, folder: Path) -> None:
         """Write it into `folder`, as `tokenizer.json`."""
+
+
+def fingerprint(tokenizer: Tokenizer) -> str | None:
+    """Return a hash of what token ids stand for, sha256; None where the tokenizer is no dataclass of plain values, as
+    those of the lab are."""
+    if not is_dataclass(tokenizer):
+        return None
+    values = {one.name: getattr(tokenizer, one.name) for one in fields(tokenizer)}
+    try:
+        content = json.dumps({"kind": type(tokenizer).__name__, **values}, sort_keys=True)
+    except (TypeError, ValueError):
+        return None
+    return hashlib.sha256(content.encode()).hexdigest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -17,7 +18,8 @@ from agents.core.state import agent_state, load_agent_state
 from agents.dqn.dqn import DQN
 from agents.networks.normalization import RewardScale, RunningNorm
 from agents.ppo.ppo import PPO
-from lab.encoders import MLP
+from lab.encoders import MLP, Pretrained
+from lab.encoders.files import save_encoder
 from lab.errors import ConfigError
 from tests.support.tasks import Identity, Recite, collect, collect_more, dqn, mean_return, ppo, together
 
@@ -94,6 +96,18 @@ def test_ppo_statistics() -> None:
     everything = torch.cat(seen).double().numpy()
     np.testing.assert_allclose(norm.running_mean, everything.mean(0), rtol=1e-4, atol=1e-3)
     np.testing.assert_allclose(norm.running_var.sqrt(), everything.std(0), rtol=1e-2)
+
+
+def test_encoder_says_that_it_saw_them_normalised(tmp_path: Path) -> None:
+    before = ppo(together(BadlyScaled, 2), normalize_observations=True)
+    save_encoder(before.encoder, tmp_path, before.trained_on)
+    kept = Pretrained(str(tmp_path))
+    assert not ppo(together(BadlyScaled, 2), encoder=kept, normalize_observations=True).carried()
+    (note,) = dqn(together(BadlyScaled, 2), encoder=kept).carried()
+    assert note == (
+        "the pretrained encoder was trained on inputs standardised by their running mean and variance, and gets them "
+        "as they are in the data; --agent.normalize_observations=true prepares them so"
+    )
 
 
 def test_dqn_statistics() -> None:
