@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import multiprocessing as mp
 import os
 import pickle
@@ -232,7 +233,8 @@ def _answer(env: Env, what: str, with_: Any) -> Any:
         observation, reward, terminated, truncated, _ = env.step(with_)
         last = None
         if terminated or truncated:
-            last, (observation, _) = observation, env.reset()
+            # A copy: many environments write the next observation into the same memory.
+            last, (observation, _) = copy.deepcopy(observation), env.reset()
         return observation, np.asarray(reward).item(), bool(terminated), bool(truncated), last
     if what == "reset":
         return env.reset()[0], {}  # what else it tells may be anything, also what cannot be sent

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from importlib import metadata
 from typing import Any, NamedTuple
@@ -96,7 +96,7 @@ def record(
                 episodes += 1
             row = {"observations": _picture(env, size) if size else _vector_or_image(env)}
             if names:
-                row["states"] = np.array(state(), np.float32)
+                row["states"] = _wrapped(np.array(state(), np.float32), names)
             row["actions"] = _act(env, source)
             row["rewards"] = np.asarray(env.reward, np.float32)
             flags = {"starts": started, "terminations": env.terminated, "truncations": env.truncated}
@@ -174,6 +174,12 @@ def _states(env: EvalEnv) -> tuple[tuple[str, ...], Callable[[], Any]]:
     if isinstance(space, Box) and len(space.shape) == 1 and space.shape[0] <= MOST_STATES:
         return tuple(f"observation_{i}" for i in range(space.shape[0])), lambda: env.observation
     return (), lambda: None
+
+
+def _wrapped(state: Array, names: Sequence[str]) -> Array:
+    """Return a state with angles from -pi to pi: one picture has one angle, however often it has turned."""
+    turned = np.array([name.endswith("angle") for name in names]) & (np.abs(state) > np.pi)
+    return np.where(turned, (state + np.pi) % (2 * np.pi) - np.pi, state).astype(np.float32)
 
 
 def _version(package: str) -> str | None:

@@ -60,6 +60,7 @@ class Guided(ImageGenerator):
         who = type(self).__name__
         self.shape = spec.require_one_input(who).require_image(who)
         self.conditions = TimeAndClass(spec.require_classes(who), CONDITION)
+        self.count_classes(self.conditions.none)
         self.network = network(self.shape[0], self.shape[0], CONDITION)
         self.dropped, self.steps, self.guidance = dropped, steps, guidance
         self.descriptions = {
@@ -91,7 +92,7 @@ class Guided(ImageGenerator):
 
     def generate(self, count: int, labels: Tensor | None = None) -> Tensor:
         if labels is None:
-            labels = torch.randint(self.conditions.none, (count,), device=self.device)
+            labels = self.usual_classes(count)
         noise = torch.randn(count, *self.shape, device=self.device)
         return torch.cat(
             [

@@ -103,6 +103,7 @@ class GAN(ImageGenerator):
         self.conditional, self.mismatched = conditional, mismatched
         self.classes = spec.require_classes("a conditional GAN") if conditional else 0
         if conditional:
+            self.count_classes(self.classes)
             self.projection = nn.Embedding(self.classes, self.encoder.features_dim)
         inputs = latent_dim + self.classes
         self.generator = generator(image, inputs) if generator else self.encoder.mirror(inputs, batch_norm=True)
@@ -199,7 +200,7 @@ class GAN(ImageGenerator):
 
     def generate(self, count: int, labels: Tensor | None = None) -> Tensor:
         if self.conditional and labels is None:
-            labels = torch.randint(self.classes, (count,), device=self.device)
+            labels = self.usual_classes(count)
         return self(self._noise(count), labels)  # type: ignore[no-any-return]
 
     def test_step(self, batch: Batch, batch_index: int) -> None:

@@ -15,6 +15,7 @@ from lab.config.roles import Roles
 from lab.console.notices import notice
 from lab.data.base import DataModule
 from lab.data.batch import Batch
+from lab.data.loader import plain_batches
 from lab.data.spec import DataSpec
 from lab.errors import ConfigError
 from lab.system.randomness import kept_randomness
@@ -46,6 +47,8 @@ class ImageGenerator(Model):
     roles = Roles(protocol=("fid_samples",))
     conditional = False
     """Whether `generate` takes the classes that it is to draw."""
+    shares: Tensor
+    """`(Y,)`: how frequent each class is among the training images, where the model is conditional."""
 
     def __init__(self, spec: DataSpec, fid_samples: int | None) -> None:
         super().__init__(spec)
@@ -68,9 +71,20 @@ class ImageGenerator(Model):
         """What the judge's figures mean, for `descriptions`; empty where there is no judge."""
         return descriptions(self.fid_samples, self.judge.classes) if self.judge else {}
 
+    def count_classes(self, classes: int) -> None:
+        """Learn in `adapt` how frequent each class is. Models that are conditional call it when they are built."""
+        self.register_buffer("shares", torch.full((classes,), 1 / classes))
+
+    def usual_classes(self, count: int) -> Tensor:
+        """Return so many classes, `(count,)`, as frequent as in the training data."""
+        return self.shares.multinomial(count, replacement=True)
+
     def adapt(self, data: DataModule) -> None:
         """Raise ConfigError where the judge cannot be trained on these data: before the generator is, not after it."""
         super().adapt(data)
+        if self.conditional:
+            counts = sum(y.bincount(minlength=len(self.shares)) for _, y in plain_batches(data, self.device, seed=0))
+            self.shares.copy_(counts / counts.sum())
         if self.judge:
             try:
                 data.unchanged(self.device)

@@ -17,12 +17,16 @@ class Examples(NamedTuple):
     labels: Tensor
 
 
-def few_labelled(data: DataModule, device: torch.device, each: int) -> Examples:
-    """Return training images `(N, C, H, W)` with their classes, `each` of every class, or as many as the rarest class
-    has. They are the same for every model of these data."""
+def few_labelled(data: DataModule, device: torch.device, each: int) -> Examples | None:
+    """Return training images `(N, C, H, W)` with their classes, `each` of every class that occurs, or as many as the
+    rarest of them has; None where fewer than two occur. They are the same for every model of these data."""
     images, labels = (torch.cat(parts) for parts in zip(*data.unchanged(device), strict=True))
     classes = data.spec.require_classes("a linear probe")
-    each = min(each, int(labels.bincount(minlength=classes).min()))
+    counts = labels.bincount(minlength=classes)
+    there = counts[counts > 0]
+    if len(there) < 2:
+        return None
+    each = min(each, int(there.min()))
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0)).to(device)
     chosen = torch.cat([order[labels[order] == label][:each] for label in range(classes)])
     return Examples(images[chosen], labels[chosen])

@@ -31,8 +31,6 @@ class ConditionalVAE(VAE):
     """
 
     conditional = True
-    shares: Tensor
-    """`(Y,)`: how frequent each class is among the training images."""
 
     def __init__(
         self,
@@ -56,15 +54,10 @@ class ConditionalVAE(VAE):
             nll_samples=nll_samples,
             fid_samples=fid_samples,
         )
-        self.register_buffer("shares", torch.full((self.conditions(),), 1 / self.conditions()))
+        self.count_classes(self.conditions())
 
     def conditions(self) -> int:
         return self.spec.require_classes("ConditionalVAE")
-
-    def adapt(self, data: DataModule) -> None:
-        super().adapt(data)
-        counts = sum(y.bincount(minlength=self.conditions()) for _, y in plain_batches(data, self.device, seed=0))
-        self.shares.copy_(counts / counts.sum())
 
     @property
     def descriptions(self) -> Mapping[str, str]:  # type: ignore[override]
@@ -85,7 +78,7 @@ class ConditionalVAE(VAE):
 
     def generate(self, count: int, labels: Tensor | None = None) -> Tensor:
         if labels is None:
-            labels = self.shares.multinomial(count, replacement=True)
+            labels = self.usual_classes(count)
         return super().generate(count, labels)
 
     def latents_of(self, images: Tensor) -> Tensor:

@@ -66,6 +66,16 @@ def test_pictures_have_the_state_beside_them() -> None:
     assert np.array_equal(found.tensors["starts"][1:], found.tensors["terminations"][:-1])
 
 
+def test_pictures_that_are_alike_have_one_angle() -> None:
+    """Pendulum counts how often it has turned."""
+    collected("pendulum", env="Pendulum-v1", n=300)
+    found = read_episodes(Path("pendulum"))
+    angle, seen = found.tensors["states"][:, 0].numpy(), found.tensors["observations"].numpy()
+    assert np.abs(angle).max() <= np.float32(np.pi)
+    assert np.allclose(np.sin(angle), seen[:, 1], atol=1e-4)
+    assert np.allclose(np.abs(angle), np.abs(np.arctan2(seen[:, 1], seen[:, 0])), atol=1e-4)
+
+
 class OneBuffer(gym.Env[Any, Any]):
     """Writes each observation, the number of the step, into the same memory."""
 

@@ -39,7 +39,7 @@ def draw(
         raise ConfigError(f"top_p must be from 0 to 1, received {top_p}")
     if temperature == 0:
         return logits.argmax(1)
-    logits = logits / temperature
+    logits = (logits - logits.amax(1, keepdim=True)) / temperature  # the largest stays finite
     if top_k is not None:
         logits = only_top_k(logits, top_k)
     if top_p < 1:

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 import lab
+from agents.environments import workers
 from agents.environments.closing import close
 from agents.environments.randomness import OwnGenerators
 from agents.environments.settings import EnvSettings
@@ -84,6 +85,33 @@ def test_closing_draws_no_random_numbers() -> None:
     close(env)
     assert torch.equal(before[0], torch.get_rng_state())
     assert before[1] == random.getstate()
+
+
+class OneBuffer(gym.Env[Any, Any]):
+    """Writes each observation, the number of the step, into the same memory."""
+
+    observation_space = gym.spaces.Box(0, 9, (1,))
+    action_space = gym.spaces.Discrete(2)
+
+    def __init__(self) -> None:
+        self.buffer = np.zeros(1, np.float32)
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        self.buffer[:] = 0
+        return self.buffer, {}
+
+    def step(self, action: Any) -> Any:
+        self.buffer += 1
+        return self.buffer, 1.0, False, bool(self.buffer[0] == 3), {}
+
+
+def test_the_last_observation_is_not_the_next_episodes_first() -> None:
+    """A worker resets at once, and the environment may write into the same memory."""
+    env = OneBuffer()
+    env.reset()
+    *_, (observation, _, _, truncated, last) = [workers._answer(env, "step", 0) for _ in range(3)]
+    assert truncated
+    assert (observation.tolist(), last.tolist()) == ([0], [3])
 
 
 def test_whoever_calls_exit_fails_the_run(tmp_path: Path) -> None:

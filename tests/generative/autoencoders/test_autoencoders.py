@@ -116,6 +116,8 @@ def test_noise_stays_within_the_range() -> None:
 
 def test_probe_has_equally_many_of_each_class(data: Images) -> None:
     chosen, again = few_labelled(data, CPU, 20), few_labelled(data, CPU, 20)
+    assert chosen
+    assert again
     assert chosen.labels.bincount().tolist() == [20] * 10
     assert torch.equal(chosen.x, again.x)
     codes = torch.eye(10)[chosen.labels]

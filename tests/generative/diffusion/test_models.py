@@ -16,6 +16,7 @@ from lab.data.batch import Batch
 from lab.data.spec import Classes, DataSpec, InputSpec
 from lab.errors import ConfigError
 from lab.nn.unet import UNet
+from tests.generative.boards import Boards
 from tests.generative.diffusion.gaussian import DEVIATION, MEAN
 
 SPEC = DataSpec(InputSpec((1, 4, 4)), Classes(2))
@@ -116,3 +117,22 @@ def test_samples_follow_from_their_seed_and_class(make: Callable[..., Guided]) -
     assert [image.tobytes() for image in first] != [image.tobytes() for image in other]
     with pytest.raises(ConfigError, match="there is no class '7'"):
         model.sample(1, prompt="7")
+
+
+class Uneven(Boards):
+    """Nine boards in ten are of the first class."""
+
+    def prepare(self) -> None:
+        super().prepare()
+        self.labels = (torch.arange(self.count) % 10 == 0).long()
+        self.spec = SPEC
+
+
+@pytest.mark.parametrize("make", MODELS, ids=NAMES)
+def test_classes_are_as_frequent_as_in_training(make: Callable[..., Guided]) -> None:
+    data = Uneven(side=4)
+    data.prepare()
+    model = make(SPEC, network=SMALL, fid_samples=None)
+    model.adapt(data)
+    torch.manual_seed(0)
+    assert model.usual_classes(10_000).float().mean().item() == pytest.approx(0.1, abs=0.01)

@@ -65,6 +65,13 @@ def test_figures_of_known_images() -> None:
     assert found["classifier_fid"] > perfect["classifier_fid"]
 
 
+def test_average_begins_with_the_network() -> None:
+    """What is averaged of the generator before the game is no network that never learned."""
+    _, record = played(4, beginning=0.75)
+    for one in record[:3]:
+        assert torch.equal(one["generator.output.weight"], one["plain.output.weight"])
+
+
 def played(steps: int, **settings: Any) -> tuple[SRGAN, list[dict[str, Any]]]:
     """Train by hand for so many steps; return the model, and its weights and figures after each."""
     torch.manual_seed(0)

@@ -8,7 +8,10 @@ import pytest
 import torch
 
 import lab
+from generative.judges.probe import few_labelled
 from generative.vae.latents import information
+from lab.data.spec import Classes, DataSpec
+from tests.generative.boards import Boards
 
 DIGITS = {"data.name": "digits", "threads": 1, "model.nll_samples": 5, "model.fid_samples": None}
 
@@ -25,6 +28,18 @@ def test_codes_that_are_alike_have_none() -> None:
 def test_two_far_clusters_have_one_bit() -> None:
     mean = torch.tensor([[-20.0]] * 50 + [[20.0]] * 50)
     assert information(mean, torch.zeros_like(mean)) == pytest.approx(math.log(2), abs=1e-3)
+
+
+def test_probe_is_of_the_classes_that_occur() -> None:
+    data = Boards(count=40)
+    data.unchanged = data.test  # type: ignore[method-assign]
+    data.prepare()
+    data.spec = DataSpec(data.spec.input, Classes(3))
+    known = few_labelled(data, torch.device("cpu"), 5)
+    assert known
+    assert known.labels.bincount().tolist() == [5, 5]
+    data.labels = torch.zeros_like(data.labels)
+    assert few_labelled(data, torch.device("cpu"), 5) is None
 
 
 def test_vae_has_a_probe_beside_principal_components() -> None:
