@@ -23,7 +23,9 @@ def main() -> None:
         sys.path.insert(0, root)  # a checkout that is not installed
     from lab.cli.main import entry
     from lab.console import progress
-    from lab.seeds.children import MARK
+    from lab.seeds.children import MARK, SECRETS
+
+    sys.argv += json.loads(os.environ.pop(SECRETS, "[]"))
 
     def tell(message: dict[str, Any]) -> None:
         with suppress(OSError):

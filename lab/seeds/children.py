@@ -20,6 +20,9 @@ from lab.system.forking import RUNS_AFTER, ForkServer, Process, start_process
 MARK = b"\x1e"
 """Begins each line of progress, which is JSON. Nothing else that a run prints contains this character."""
 
+SECRETS = "LAB_CHILD_WORDS"
+"""Variable of the environment that gives a child more words of its command."""
+
 PATIENCE = 60.0  # seconds for children that were asked to end: they save within five, and W&B may take longer
 POLL = 0.1  # seconds
 TAIL = 12  # lines of a log
@@ -40,6 +43,7 @@ class Child:
         folder: of the run, once it is known.
         state: it is in.
         code: exit code, in the end.
+        secrets: more words of its command, which no list of processes shows.
     """
 
     settings: Mapping[str, Any]
@@ -49,6 +53,7 @@ class Child:
     folder: Path | None = None
     state: Literal["waiting", "running", "ended"] = "waiting"
     code: int = 0
+    secrets: Sequence[str] = ()
     update: Update | None = None
     """How far it is, as it said last."""
     asked: bool = False
@@ -169,7 +174,7 @@ class Children:
                 program = Path(__file__).with_name("child.py")
                 streams = (held, output, log.fileno())
                 later = sum(one.state == "waiting" for one in self.children) - 1
-                environment = {**os.environ, RUNS_AFTER: str(later)}
+                environment = {**os.environ, RUNS_AFTER: str(later), SECRETS: json.dumps(list(child.secrets))}
                 entry = ("lab.seeds.child", "main")
                 process = start_process(self.server, entry, program, child.words, streams, environment)
         except OSError:

@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-import re
-import tempfile
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
-from lab.config.values import dump
+from lab.config.files import setting
+from lab.config.values import word
 from lab.configuration import Config, load
 from lab.console.notices import notice
 from lab.errors import ConfigError, DivergedError, Interrupted
-from lab.keys.signature import signed_config
 from lab.needs import pin
 from lab.runner import find_needs
 from lab.runs.folder import at_work
 from lab.runs.summary import Summary, read_summary, runs_folder
-from lab.saving.surroundings import differences
 from lab.seeds.children import POLL, Child, Children
 from lab.seeds.existing import recorded
 from lab.seeds.results import Outcome, Trial, Trials
-from lab.seeds.vary import SEED, Settings, as_words, combinations, named
+from lab.seeds.scratch import log_name, pinned, scratch, tidy
+from lab.seeds.vary import SEED, Settings, as_words, combinations
 from lab.system.cores import usable_cores
 from lab.system.devices import DEFAULT_THREADS, select_device
 from lab.system.forking import ForkServer, can_fork
 from lab.system.process import process_as_found
 from lab.system.signals import Stop, signals_as_exceptions
+from lab.tracking.redact import blanked, redact
 
 BUSY = 1
 """Exit code for a run that another process is working on: it is not done."""
@@ -92,19 +91,20 @@ def run_varied(
     with signals_as_exceptions() as stop:
         try:
             with stop.deferred():  # no signal comes between the folder and its name
-                place = _scratch()
-            files = {key: _pinned(configs[key], place / f"config-{n}.yaml") for n, key in enumerate(configs)}
+                place = scratch()
+            files = {key: pinned(configs[key], place / f"config-{n}.yaml") for n, key in enumerate(configs)}
             more = ["--runs-dir", str(runs), "--json", *(["--fast-dev-run"] if fast_dev_run else [])]
             for one, there in zip(chosen, before, strict=True):
-                log = place / _log_name(one, len(children))
-                children.append(_child(one, there, ["run", str(files[_key(one)]), *more], log, trust=bool(trust)))
+                log = place / log_name(one, len(children))
+                start = ["run", str(files[_key(one)]), *more]
+                children.append(_child(one, there, start, log, configs[_key(one)], trust=bool(trust)))
             todo = [child for child in children if child.words]
             first = str(next(iter(files.values())))
             with ForkServer(first) if len(todo) > 1 and can_fork() else nullcontext() as server:
                 _carry_out(Children(children, at_once, server), watch, stop)
         finally:
             if place:
-                _tidy(place, [child.log for child in children if child.failed])
+                tidy(place, [child.log for child in children if child.failed])
     return _together([_trial(child) for child in children], configs, fast_dev_run=fast_dev_run)
 
 
@@ -160,43 +160,10 @@ def _configs(name: str, overrides: Overrides, chosen: Sequence[Settings], trust:
     return found
 
 
-def _scratch() -> Path:
-    """Make a folder for the runs' logs that only this user can read."""
-    try:
-        return Path(tempfile.mkdtemp(prefix="lab-seeds-"))
-    except OSError as error:
-        where = error.filename or "a temporary folder"  # with a name where there is one that cannot be written to
-        raise ConfigError(f"cannot write to {where}: {error.strerror}; TMPDIR chooses another") from error
-
-
-def _tidy(place: Path, keep: Collection[Path]) -> None:
-    """Remove all but the logs that were named, and the folder if there are none."""
-    for path in place.iterdir():
-        if path not in keep:
-            path.unlink()
-    if not any(place.iterdir()):
-        place.rmdir()
-
-
-def _pinned(config: Config, path: Path) -> Path:
-    """Write the resolved config for the children, signed, for it is checked: the user's file may change meanwhile.
-
-    Raises ConfigError where the config cannot be repeated from a file.
-    """
-    path.write_bytes(signed_config(dump(config.as_dict()).encode()))
-    if lost := list(differences(config.as_dict(), load(str(path), trust=True).as_dict())):
-        raise ConfigError(f"this config does not come back from a file: {'; '.join(lost)}; start each run by itself")
-    return path
-
-
-def _log_name(settings: Settings, number: int) -> str:
-    """`seed-0.log`; where other settings vary too, which may look alike in a name, with the run's number before it."""
-    plain = re.sub(r"[^A-Za-z0-9.]+", "-", named(settings))[:100]
-    return f"{plain}.log" if set(settings) == {SEED} else f"{number}-{plain}.log"
-
-
-def _child(settings: Settings, before: Summary | None, start: Sequence[str], log: Path, *, trust: bool) -> Child:
-    """What is to be done for one run. `before` is the run that is there already."""
+def _child(
+    settings: Settings, before: Summary | None, start: Sequence[str], log: Path, config: Config, *, trust: bool
+) -> Child:
+    """What is to be done for one run. `before` is the run that is there already, without the secrets of the config."""
     if before is None:
         return Child(settings, "ran", [*start, *as_words({k: v for k, v in settings.items() if k == SEED})], log)
     if before.status in ("completed", "diverged"):  # with the same config it would diverge again
@@ -204,9 +171,10 @@ def _child(settings: Settings, before: Summary | None, start: Sequence[str], log
         return Child(settings, "there", (), log, before.dir, "ended", code)
     if at_work(before.dir):
         return Child(settings, "elsewhere", (), log, before.dir, "ended", BUSY)
-    return Child(
-        settings, "resumed", ["resume", str(before.dir), "--json", *(["--trust"] if trust else [])], log, before.dir
-    )
+    words = ["resume", str(before.dir), "--json", *(["--trust"] if trust else [])]
+    values = config.as_dict()
+    secrets = [f"--{name}={word(setting(values, name))}" for name in dict.fromkeys(blanked(redact(values)))]
+    return Child(settings, "resumed", words, log, before.dir, secrets=secrets)
 
 
 def _carry_out(crew: Children, watch: Watch, stop: Stop) -> None:

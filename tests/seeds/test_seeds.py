@@ -198,6 +198,20 @@ def test_failure_stops_no_other_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(runs()) == 3
 
 
+def test_resumed_runs_get_their_secrets(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is recorded has them blanked, and `lab resume` asks for them."""
+    words = ["--seeds", "0", "--failing=[0]", "--description=password=hunter2234"]
+    for expected in ("ran", "resumed"):
+        found = told(capsys, *words, code=4)
+        assert how(found) == [expected]
+        assert "lab: error: no more" in found["runs"][0]["said"], "as far as the run itself"
+    (run,) = runs()
+    assert run.resume["sessions"] == 2
+    files = [path for folder in (run.dir, Path(tempfile.gettempdir())) for path in folder.rglob("*") if path.is_file()]
+    assert len(files) > 5
+    assert not [path for path in files if b"hunter2234" in path.read_bytes()]
+
+
 def test_ctrl_c_resumes_exactly(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--seeds", "0-2", "--jobs", "2", "--steps=60"]
     SLOW.write_text("0.1")
