@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -74,6 +74,11 @@ class ImageGenerator(Model):
     def count_classes(self, classes: int) -> None:
         """Learn in `adapt` how frequent each class is. Models that are conditional call it when they are built."""
         self.register_buffer("shares", torch.full((classes,), 1 / classes))
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        if self.conditional:  # runs from before this buffer drew all classes equally often, as it begins
+            state_dict.setdefault(f"{prefix}shares", self.shares)
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def usual_classes(self, count: int) -> Tensor:
         """Return so many classes, `(count,)`, as frequent as in the training data."""
