@@ -24,8 +24,9 @@ def main() -> None:
     from lab.cli.main import entry
     from lab.console import progress
     from lab.seeds.children import MARK, SECRETS
+    from lab.system.opening import parse_json
 
-    sys.argv += json.loads(os.environ.pop(SECRETS, "[]"))
+    sys.argv += parse_json(os.environ.pop(SECRETS, "[]").encode())
 
     def tell(message: dict[str, Any]) -> None:
         with suppress(OSError):
