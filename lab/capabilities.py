@@ -74,7 +74,8 @@ class Showing:
 
 @runtime_checkable
 class Acts(Protocol):
-    """Acts in an environment."""
+    """Acts in an environment. Where not the run's own seed but another gave the episodes of its recorded figures, that
+    one is its `judged_seed`."""
 
     def act(self, observation: Any) -> Any:
         """Return the action for one observation, both in the environment's own form. A recurrent agent keeps its state
@@ -85,7 +86,7 @@ class Acts(Protocol):
 
     def episodes(self, seed: int, count: int | None = None) -> Sequence[Episode]:
         """Play `count` deterministic episodes, or as many as the config says for None. They depend only on `seed`, and
-        differ from those of training. The run's own seed gives the episodes of its recorded figures."""
+        differ from those of training. The run's own seed, or `judged_seed`, gives those of its recorded figures."""
 
     def play(self, showing: Showing) -> Path | None:
         """Show one deterministic episode from each seed; return the film, or None for a window.

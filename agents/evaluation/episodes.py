@@ -88,9 +88,14 @@ def episode_seeds(seed: int, purpose: str, count: int) -> list[int]:
     return [int(s) for s in np.random.SeedSequence(entropy).generate_state(count)]
 
 
+def is_endless(settings: EnvSettings) -> bool:
+    """Whether the environment has no time limit and seems to truncate no episode by itself."""
+    return settings.max_episode_steps() is None and settings.own_limit() is None
+
+
 def announce_limit(settings: EnvSettings, evaluation: EvaluationSettings) -> None:
     """Say so if the environment has no time limit and truncates no episode by itself: then evaluation may have to."""
-    if settings.max_episode_steps() is None and settings.own_limit() is None:
+    if is_endless(settings):
         notice(
             f"{settings.id} names no time limit, and truncated no episode in {TRIED_STEPS:,} steps of random actions: "
             f"evaluation, films and lab play cut an episode off after {evaluation.longest:,} steps "

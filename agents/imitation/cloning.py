@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +15,10 @@ from gymnasium import spaces
 from torch import Tensor, nn
 from torchmetrics.classification import MulticlassAccuracy
 
+from agents.environments.making import TRIED_STEPS
 from agents.environments.settings import EnvSettings
 from agents.evaluation.aside import film
-from agents.evaluation.episodes import EVALUATION, episode_seeds, figures, play_episodes
+from agents.evaluation.episodes import EVALUATION, episode_seeds, figures, is_endless, play_episodes
 from agents.evaluation.play import play
 from agents.evaluation.together import Episodes
 from agents.imitation.acting import Cloned, Random
@@ -24,6 +26,7 @@ from agents.spaces.observations import stack
 from lab.capabilities import Episode, Showing
 from lab.config.roles import Roles
 from lab.config.types import Count
+from lab.console.notices import notice
 from lab.data.base import DataModule
 from lab.data.batch import Batch
 from lab.data.sets.recorded import Recorded
@@ -38,8 +41,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torchmetrics import Metric
 
-SEED = 0
-"""Of the episodes that are judged: the same for all runs, so that their returns differ by the policies alone."""
 FRAMES = 12
 
 
@@ -48,7 +49,7 @@ class BehaviourCloning(Exportable):
 
     The targets of the data are actions (`lab.data.Recorded`, `targets: actions`). The test plays whole episodes with
     the likeliest actions: a clone that errs meets observations which were never recorded, so that its accuracy alone
-    says little (Ross et al. 2011).
+    says little (Ross et al. 2011). Episodes of an environment without a time limit are cut off after 27,000 steps.
 
     Args:
         env: the environment that it is judged in, whose observations and actions are those that were recorded.
@@ -58,6 +59,8 @@ class BehaviourCloning(Exportable):
 
     family = "agents"
     results = ("logits",)
+    judged_seed = 0
+    """Of the episodes that are judged: the same for all runs, so that their returns differ by the policies alone."""
     roles = Roles(episodes=("episodes",))
     descriptions = {
         "test/return_mean": "mean undiscounted return over deterministic episodes in the environment",
@@ -98,7 +101,7 @@ class BehaviourCloning(Exportable):
 
     def adapt(self, data: DataModule) -> None:
         """Raise ConfigError where the environment's observations or actions are not those that were recorded."""
-        seen, acted = self.env.spaces()
+        seen, acted = self.played.spaces()  # one that fails when it is tried fails here, before the training
         form = self.spec.require_one_input("BehaviourCloning").shape
         if seen.shape != form:
             raise ConfigError(
@@ -108,9 +111,14 @@ class BehaviourCloning(Exportable):
             raise ConfigError(
                 f"model.env must have at least {self.classes} discrete actions, as were recorded, received {acted}"
             )
-        self.env = self.env.with_own_generators()
+
+    @cached_property
+    def played(self) -> EnvSettings:
+        """The environment as it is played, by a loaded run too: with generators of its own, and a time limit."""
+        return self.env.with_own_generators().limited(EVALUATION.longest)
 
     def prepare_test(self, data: DataModule, device: torch.device, *, fast_dev_run: bool = False) -> None:
+        self._announce_limit()
         self.fast_dev_run, self.returns = fast_dev_run, None
 
     def on_test_epoch_end(self) -> None:
@@ -121,8 +129,8 @@ class BehaviourCloning(Exportable):
     def _judged(self, actor: Cloned | Random) -> Episodes:
         count = 2 if self.fast_dev_run else self.episodes_judged
         # Random actions are drawn in the order in which environments ask for them.
-        seeds = episode_seeds(SEED, "judge", count)
-        return play_episodes(actor, self.env, seeds, native=isinstance(actor, Cloned))
+        seeds = episode_seeds(self.judged_seed, "judge", count)
+        return play_episodes(actor, self.played, seeds, native=isinstance(actor, Cloned))
 
     def baselines(self, data: DataModule) -> Mapping[str, Mapping[str, float]]:
         """Random actions."""
@@ -140,9 +148,9 @@ class BehaviourCloning(Exportable):
         if self.returns is None or not self.env.renders():
             return {}
         frames: list[Image] = []
-        (seed,) = episode_seeds(SEED, "judge", 1)
+        (seed,) = episode_seeds(self.judged_seed, "judge", 1)
         with suppress(EnvironmentFailedError):  # drawing needs a package, and the figures do not need the drawing
-            frames = film(Cloned(self), self.env, seed, limit=20 if self.fast_dev_run else 250)
+            frames = film(Cloned(self), self.played, seed, limit=20 if self.fast_dev_run else 250)
         shown = [torch.from_numpy(np.array(one.convert("RGB"))) for one in frames[:: -(-len(frames) // FRAMES) or 1]]
         return {"episode": grid(torch.stack(shown).permute(0, 3, 1, 2) / 255, columns=4)} if shown else {}
 
@@ -156,13 +164,23 @@ class BehaviourCloning(Exportable):
 
     def episodes(self, seed: int, count: int | None = None) -> list[Episode]:
         """Play `count` deterministic episodes, each from a seed that follows from `seed`; None: as many as are judged.
+        `judged_seed` gives those of the figures.
 
         Raises EnvironmentFailedError.
         """
         seeds = episode_seeds(seed, "judge", count or self.episodes_judged)
-        found = play_episodes(Cloned(self), self.env, seeds)
+        found = play_episodes(Cloned(self), self.played, seeds)
         return [Episode(*one) for one in zip(seeds, found.returns.tolist(), found.lengths.tolist(), strict=True)]
 
     def play(self, showing: Showing) -> Path | None:
         """Show one deterministic episode from each seed; see `lab.capabilities.Acts.play`."""
-        return play(Cloned(self), self.env, showing)
+        self._announce_limit()
+        return play(Cloned(self), self.played, showing)
+
+    def _announce_limit(self) -> None:
+        if is_endless(self.env):
+            notice(
+                f"{self.env.id} names no time limit, and truncated no episode in {TRIED_STEPS:,} steps of random "
+                f"actions: the test, its pictures and lab play cut an episode off after {EVALUATION.longest:,} steps; "
+                "gymnasium.wrappers.TimeLimit under model.env.wrappers sets another limit"
+            )

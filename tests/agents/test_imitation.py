@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from gymnasium import spaces
 
 import lab
 from agents.environments.settings import EnvSettings
+from agents.evaluation.episodes import EvaluationSettings
 from agents.imitation import BehaviourCloning
 from agents.imitation.acting import Cloned, Random
 from agents.recording.recipe import Recipe
 from lab.capabilities import capabilities_of
+from lab.cli.main import main
 from lab.data import Recorded
 from lab.data.catalog import data_dir
 from lab.data.collected import MissingDataError
@@ -36,9 +41,25 @@ def recorded(**settings: Any) -> Recorded:
     return data
 
 
-def test_balanced_poles_are_cloned() -> None:
+class Endless(gym.Env[Any, Any]):
+    """Never ends an episode, and draws its rewards from the generator of the process."""
+
+    observation_space, action_space = spaces.Box(-1, 1, (4,), np.float32), spaces.Discrete(2)
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        return np.zeros(4, np.float32), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        return np.zeros(4, np.float32), np.random.random(), False, False, {}
+
+
+gym.register("LabTestUncut-v0", Endless, disable_env_checker=True)  # type: ignore[arg-type]
+
+
+def test_balanced_poles_are_cloned(capsys: pytest.CaptureFixture[str]) -> None:
     """The stand-in moves by CartPole's equations, so that a clone of its rule balances CartPole itself."""
     settings = {"data.collected": None, "trainer.max_steps": 120, "trainer.optimizer.lr": 0.03, "model.episodes": 4}
+    settings |= {"seed": 3}
     run = lab.run("imitate-cartpole", settings | {"model.encoder.hidden": [16]}, runs_dir="runs")
     assert (run.metrics["test/return_mean"] or 0) > 5 * run.baselines["random policy"]["test/return_mean"]
     assert (run.metrics["test/accuracy"] or 0) > 0.8
@@ -46,10 +67,26 @@ def test_balanced_poles_are_cloned() -> None:
     assert run.target["verdict"] == "not-comparable"
     assert {path.stem.partition("-")[0] for path in (run.dir / "media").glob("*.png")} == {"episode"}
     assert lab.evaluate(run.dir).metrics == run.metrics
+    assert main(["eval", str(run.dir), "--episodes", "4", "--json"]) == 0
+    together = json.loads(capsys.readouterr().out.splitlines()[-1])["all"]
+    assert together["mean"] == pytest.approx(run.metrics["test/return_mean"]), "the episodes of the figures"
     clone = lab.load(run.dir)
-    assert [one.total for one in clone.episodes(0, 4)] == pytest.approx([run.metrics["test/return_mean"]] * 4, rel=0.9)
     assert clone.act(np.array([0, 0, 0.1, 1], np.float32)) == 1
     assert {"act"} <= {*run.can} == {*capabilities_of(clone)}
+
+
+def test_endless_episodes_are_cut_off(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A clone that was loaded, and so has seen no data, plays the episodes that it was judged by."""
+    monkeypatch.setattr("agents.imitation.cloning.EVALUATION", EvaluationSettings(max_steps=30))
+    data, env = recorded(), EnvSettings("LabTestUncut-v0")
+    judged, loaded = (BehaviourCloning(data.spec, env=env, encoder=SMALL, episodes=2) for _ in range(2))
+    judged.adapt(data)
+    judged.prepare_test(data, CPU)
+    assert capsys.readouterr().err.count("lab play cut an episode off after 30 steps") == 1
+    found, again = judged._judged(Cloned(judged)), loaded.episodes(loaded.judged_seed)
+    assert [one.length for one in again] == found.lengths.tolist() == [30, 30]
+    assert [one.total for one in again] == found.returns.tolist()
+    assert judged.baselines(data)["random policy"]["test/length_mean"] == 30
 
 
 def test_targets_are_actions() -> None:

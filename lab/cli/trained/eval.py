@@ -22,7 +22,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--seeds",
         metavar="S",
         type=shared.seeds,
-        help="evaluation seeds of an agent, as 0-4 or 0,1,2 (default: the run's own, which repeats its episodes)",
+        help="evaluation seeds of an agent, as 0-4 or 0,1,2 (default: that of the run's figures, which repeats them)",
     )
     shared.as_json(parser, "print the figures as the last line of stdout")
 
@@ -59,7 +59,7 @@ def _play_episodes(run: Chosen, options: argparse.Namespace, rest: list[str]) ->
     record, checkpoint = run
     agent = trained_by(run, options, "act", rest)
     episodes = {}
-    for seed in options.seeds or [record.seed]:
+    for seed in options.seeds or [getattr(agent, "judged_seed", record.seed)]:
         say(f"evaluation seed {seed}")
         with using(record, options):
             episodes[seed] = agent.episodes(seed, options.episodes)
