@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,14 @@ from lab.doctor import timed
 from lab.errors import ConfigError
 from lab.published.results import LENGTHS, repeats, shortened
 from lab.published.table import Row
+from lab.runs.readings import number
 from lab.runs.select import Run
 from lab.runs.summary import local_runs
 
 TIMED = 5.0  # seconds of training by which the length of a row is chosen
 ROUNDED = 100  # steps
-NEAR = (0.5, 1.5)  # times the budget: a run that trained for so long had this budget
+NEAR = (0.5, 1.5)  # times the budget: a run that trained for so long, or has so many steps, had this budget
+UNFINISHED = ("running", "interrupted", "killed")
 MINUTE = 60
 
 
@@ -28,7 +30,8 @@ def planned(
     Args:
         row: of a table.
         minutes: of training; None for as long as its experiment trains. Fewer give a number of optimizer steps: that of
-            a run which had about this budget, or else by a measurement of some seconds on this machine.
+            a completed run which had about this budget, or else by a measurement of some seconds on this machine, or
+            that of an unfinished run which takes about as long.
         seed: of the run.
         runs: folder of all runs.
         say: called with a line before the measurement.
@@ -38,29 +41,38 @@ def planned(
     settings = dict(row.settings)
     if minutes is None:
         return settings
-    budget = _budget_before(row, minutes, seed, runs)
-    if budget is None:
-        say(f"{row.name}: measuring how long a step takes")
-        budget = _budget(row, minutes, settings)
+    before = list(_runs_of(row, seed, runs))
+    for run in before:
+        if run.status == "completed" and not shortened(row, run):
+            return settings
+        if run.status == "completed" and _is_near(float(run.record.durations.get("train") or 0), minutes * MINUTE):
+            return settings | _lengths(run)
+    say(f"{row.name}: measuring how long a step takes")
+    budget = _budget(row, minutes, settings)
+    for run in before if budget else ():
+        begun = run.status in UNFINISHED and shortened(row, run)
+        if begun and _is_near(_steps(run), budget["trainer.max_steps"]):
+            return settings | _lengths(run)
     return settings | budget
 
 
-def _budget_before(row: Row, minutes: float, seed: int, runs: Path) -> dict[str, Any] | None:
-    """The budget of the newest run of a row that was trained in full or for about so many minutes, or that was not
-    completed."""
-    found = None
-    for record in local_runs(runs):
+def _runs_of(row: Row, seed: int, runs: Path) -> Iterator[Run]:
+    """Yield the user's own runs of a row, the newest first."""
+    for record in reversed(list(local_runs(runs))):
         fits = record.name == row.experiment and record.seed == seed and record.mine and not record.fast_dev_run
-        if fits and record.parent is None and repeats(row, run := Run(record)) and _is_near(row, run, minutes):
-            found = _lengths(run) if shortened(row, run) else {}
-    return found
+        if fits and record.parent is None and repeats(row, run := Run(record)):
+            yield run
 
 
-def _is_near(row: Row, run: Run, minutes: float) -> bool:
-    if run.status != "completed" or not shortened(row, run):
-        return True
-    low, high = (factor * minutes * MINUTE for factor in NEAR)
-    return low <= float(run.record.durations.get("train") or 0) <= high
+def _is_near(had: float, wanted: float) -> bool:
+    low, high = NEAR
+    return low * wanted <= had <= high * wanted
+
+
+def _steps(run: Run) -> float:
+    """The optimizer steps that a run was given; 0 where it was given epochs."""
+    epochs, steps = (run.value(name) for name in LENGTHS)
+    return number(steps) or 0 if epochs is None else 0
 
 
 def _lengths(run: Run) -> dict[str, Any]:

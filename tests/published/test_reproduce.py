@@ -14,6 +14,7 @@ import pytest
 
 import lab
 from lab.cli.main import main
+from lab.configuration import load
 from lab.errors import ConfigError
 from lab.published import plan, table
 from lab.published import results as module
@@ -22,6 +23,7 @@ from lab.published.results import Result, results, shortened
 from lab.published.table import Row, Table, read_table, tables
 from lab.runs.select import Run
 from lab.runs.summary import local_runs
+from tests.support.recorded import recorded
 
 RUNS = Path("runs")
 SMALL = {
@@ -96,6 +98,29 @@ def test_short_budget_has_no_verdict(capsys: pytest.CaptureFixture[str], monkeyp
     assert "measuring" not in said
 
 
+@pytest.mark.parametrize(
+    ("steps", "status", "planned"),
+    [
+        (1200, "interrupted", 1200),
+        (1200, "failed", 1000),
+        (5000, "interrupted", 1000),
+        (100, "running", 1000),  # it says so, and no process works on it
+        (None, "interrupted", 1000),
+    ],
+)
+def test_unfinished_runs_of_other_budgets_are_left(
+    steps: int | None, status: str, planned: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None is the row's own length."""
+    short = {"trainer.max_epochs": None, "trainer.max_steps": 1000}
+    monkeypatch.setattr(plan, "_budget", lambda row, minutes, settings: short)
+    row = WIDE.rows[0]
+    had = {**row.settings, **({"trainer.max_epochs": None, "trainer.max_steps": steps} if steps else {})}
+    recorded(RUNS, row.experiment, config=load(row.experiment, had).as_dict(), status=status)
+    found = plan.planned(row, minutes=1.0, seed=0, runs=RUNS)
+    assert {name: found[name] for name in short} == short | {"trainer.max_steps": planned}
+
+
 def test_full_run_stands_before_a_short_one() -> None:
     short = {**SMALL, "model.latent_dim": 2, "trainer.max_epochs": None, "trainer.max_steps": 5}
     lab.run("vae-mnist", short, runs_dir=RUNS)
@@ -163,8 +188,6 @@ def test_picture_has_every_row() -> None:
 
 
 def test_every_table_names_experiments() -> None:
-    from lab.configuration import load
-
     for name in tables():
         for row in read_table(name).rows:
             load(row.experiment, dict(row.settings))
