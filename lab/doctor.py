@@ -17,6 +17,8 @@ from lab.configuration import Config, load
 from lab.errors import ConfigError
 from lab.experiment import Alternative, RunContext, Timing, Turn
 from lab.job import Job, prepare
+from lab.needs import Need, needs_of
+from lab.runs.summary import runs_folder
 from lab.system.cores import usable_cores
 from lab.system.devices import select_device, use_threads
 from lab.system.process import process_as_found
@@ -118,27 +120,34 @@ def diagnose(
     words: Sequence[str] = (),
     *,
     seconds: float = 5.0,
+    runs_dir: str | Path | None = None,
     trust: bool | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> Diagnosis:
     """Time the experiment `name` with the overrides `words` for `seconds`, and each setting that may help for as long.
+    Artifacts of other runs are taken from the runs folder `runs_dir`. A setting that cannot be tried is named by `say`.
 
     A turn is at least one round of training (a rollout and the updates on it, or a batch), so a slow experiment takes
     longer. Nothing is kept: the journal is written, because that is part of the time, but into a temporary folder.
     Raises LabErrors for an invalid config, as `lab run` does.
     """
     config, busy = load(name, words, trust=trust), _load()
+    needs = needs_of(config, runs_folder(runs_dir), trust=trust)
     threads_before = torch.get_num_threads()
     try:
-        with timed(config) as (job, turn):
+        with timed(config, needs=needs) as (job, turn):
             say(f"{config.common.name}: {seconds:g} s as it is")
             timing = _together([turn(seconds / TURNS) for _ in range(TURNS)])
             threads = torch.get_num_threads()
             tried = []
             for alternative in [*job.experiment.alternatives(), *_of_the_machine(job, threads)]:
                 say(f"with {alternative.setting}")
-                with suppress(ConfigError), timed(load(name, [*words, f"--{alternative.setting}"])) as (_, other):
-                    tried.append(beside(turn, other, alternative, seconds))
+                try:
+                    changed = load(name, [*words, f"--{alternative.setting}"], trust=trust)
+                    with timed(changed, needs=needs) as (_, other):
+                        tried.append(beside(turn, other, alternative, seconds))
+                except ConfigError as error:
+                    say(f"{alternative.setting} could not be tried: {error}")
     finally:
         torch.set_num_threads(threads_before)
     experiment, known = job.experiment, config.common.name
@@ -149,9 +158,13 @@ def diagnose(
 
 
 @contextmanager
-def timed(config: Config, adapt: Callable[[Job], None] = lambda job: None) -> Iterator[tuple[Job, Turn]]:
-    """Yield a prepared experiment and the function that times it, after a warm-up; `adapt` may change it before."""
-    job = prepare(config, fast_dev_run=False)
+def timed(
+    config: Config, adapt: Callable[[Job], None] = lambda job: None, *, needs: Sequence[Need] = ()
+) -> Iterator[tuple[Job, Turn]]:
+    """Yield a prepared experiment and the function that times it, after a warm-up; `adapt` may change it before.
+
+    `needs` are the artifacts of other runs that the config needs."""
+    job = prepare(config, needs, fast_dev_run=False)
     adapt(job)
     with tempfile.TemporaryDirectory(prefix="lab-doctor-") as folder:
         journal = Journal(Path(folder))

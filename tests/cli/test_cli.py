@@ -62,7 +62,7 @@ OPTIONS = [
     ),
     (["run", "ppo-cartpole", "--runs_dir=x"], "unknown option --runs_dir=x; did you mean '--runs-dir'?"),
     (["run", "ppo-cartpole", "--fast-dev-rn"], "unknown option --fast-dev-rn; did you mean '--fast-dev-run'?"),
-    (["doctor", "ppo-cartpole", "--runs-dir", "x"], "`lab doctor` does not take --runs-dir"),
+    (["compile", "ppo-cartpole", "--runs-dir", "x"], "`lab compile` does not take --runs-dir"),
 ]
 
 

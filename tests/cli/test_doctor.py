@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
+import lab
 from lab.cli.main import main
 from lab.cli.views.doctor import advice, report
+from lab.configuration import load
 from lab.doctor import Diagnosis, Tried, diagnose
 from lab.experiment import Alternative, Timing
 
@@ -114,8 +117,40 @@ def test_doctor_writes_and_sends_nothing(capfd: pytest.CaptureFixture[str], monk
     assert out.startswith("ppo-cartpole on cpu, 1 CPU thread: ")
     assert all(part in out for part in PARTS)
     assert "lab: with env.vectorization=native" in err
-    assert list(Path.cwd().rglob("*")) == [temporary.absolute()]
+    left = [path for path in Path.cwd().rglob("*") if "pymp-" not in str(path)]  # Python's own, until the process ends
+    assert left == [temporary.absolute()]
     assert torch.get_num_threads() == threads
+
+
+def test_artifacts_come_from_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    digits = {"data.name": "digits", "data.batch_size": 32, "threads": 1, "device": "cpu"}
+    patches = [{"channels": 8, "kernel": 4, "stride": 4, "padding": 0}]
+    less = {"model.filters": 4, "model.layers": 2, "model.pixel_layers": 0, "model.fid_samples": None}
+    words = [f"--{key}={'null' if value is None else value}" for key, value in {**digits, **less}.items()]
+    asked = ["doctor", "vqvae-prior-mnist", *words, "--seconds=0.1", "--runs-dir=mine"]
+    assert main(asked) == 2
+    assert "mine; `lab run vqvae-mnist` makes it" in capsys.readouterr().err
+    small = {"model.encoder.stages": patches, "model.codes": 8, "model.width": 4, "trainer.max_steps": 1}
+    lab.run("vqvae-mnist", digits | small, runs_dir="mine")
+    assert main(asked) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("vqvae-prior-mnist on cpu, 1 CPU thread: ")
+    assert "could not be tried" not in err
+
+
+def test_what_is_not_tried_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trust covers the other settings too."""
+    others = [Alternative("threads=1"), Alternative("threads=0")]
+    monkeypatch.setattr("lab.doctor._of_the_machine", lambda job, threads: others)
+    theirs = Path("runs/theirs/20260101-000000-s0-abcd")
+    theirs.mkdir(parents=True)
+    (theirs / "summary.json").write_text("{}")
+    config = load("ppo-cartpole", [*SLEEPY, "--env.vectorization=sync", "--env.kwargs={seconds: 0.0}"])
+    (theirs / "config.yaml").write_text(yaml.safe_dump(config.as_dict()))
+    said: list[str] = []
+    found = diagnose(str(theirs / "config.yaml"), seconds=0.1, trust=True, say=said.append)
+    assert "threads=1" in [one.alternative.setting for one in found.tried]
+    assert [line.partition(":")[0] for line in said if "could not" in line] == ["threads=0 could not be tried"]
 
 
 @pytest.mark.parametrize(

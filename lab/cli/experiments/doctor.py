@@ -16,6 +16,7 @@ MOST_SECONDS = 3600
 def add_options(parser: argparse.ArgumentParser) -> None:
     shared.experiment(parser)
     parser.add_argument("--seconds", metavar="S", default="5", help="time for each setting (default: 5)")
+    shared.runs_dir(parser)
 
 
 def run(options: argparse.Namespace, rest: list[str]) -> int:
@@ -27,7 +28,8 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
     from lab.cli.views.doctor import report
     from lab.doctor import diagnose
 
-    stdout().print(report(diagnose(options.name, rest, seconds=seconds, trust=options.trust, say=say)))
+    found = diagnose(options.name, rest, seconds=seconds, runs_dir=options.runs_dir, trust=options.trust, say=say)
+    stdout().print(report(found))
     return 0
 
 
