@@ -214,7 +214,7 @@ def _find(place: str, value: Any, runs: Path, own: Path | None, fast_dev_run: bo
     signing = f"; not signed as yours, and so left out: {some(strange)} (`lab trust RUN` signs one)" if strange else ""
     raise MissingArtifactError(
         f"{key} needs the artifact {wanted.name!r} of a completed run of {wanted.run}, and there is none in "
-        f"{runs}{hint}{signing}; `lab run {word(wanted.run)}` makes it, or add --make-needed",
+        f"{runs}{hint}{signing}; `lab run {word(wanted.run)}` makes it",
         wanted.run,
     )
 

@@ -29,7 +29,7 @@ from lab.system.process import process_as_found
 from lab.system.randomness import seed_everything
 from lab.system.signals import Stop, signals_as_exceptions
 from lab.tracking import Journal, Trackers, WandbFollower
-from lab.tracking.destination import chosen_mode, others_id
+from lab.tracking.destination import chosen_mode, in_no_sweep, others_id
 from lab.tracking.redact import redact, secrets_of
 
 LONGEST = 20_000  # characters of an error that are looked at
@@ -101,11 +101,14 @@ def find_needs(
                 notice(f"{config.common.name} needs {error.wanted.name}, which is collected first")
                 collect(error.wanted, runs, fast_dev_run=fast_dev_run)
         except MissingArtifactError as error:
-            if not make_needed or error.experiment is None or error.experiment in made:
+            if not make_needed and error.experiment is not None:
+                raise MissingArtifactError(f"{error}, or add --make-needed", error.experiment) from error
+            if error.experiment is None or error.experiment in made:
                 raise
             made.add(error.experiment)
             notice(f"{config.common.name} needs {error.experiment}, which runs first")
-            run(error.experiment, runs_dir=runs, fast_dev_run=fast_dev_run, make_needed=True, announce=announce)
+            with in_no_sweep():
+                run(error.experiment, runs_dir=runs, fast_dev_run=fast_dev_run, make_needed=True, announce=announce)
 
 
 def carry_out(

@@ -34,8 +34,10 @@ def has_room(folder: Path) -> bool:
     return runs and os.access(folder, os.W_OK) and found.f_bavail * found.f_frsize >= 2 << 30
 
 
-if has_room(MEMORY):
-    os.environ.setdefault("TMPDIR", str(MEMORY))
+if has_room(MEMORY) and "TMPDIR" not in os.environ:
+    # What torch keeps of compiled programs outlives the tests, and stays on the disk.
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", f"{tempfile.gettempdir()}/lab-tests-torchinductor")
+    os.environ["TMPDIR"], tempfile.tempdir = str(MEMORY), None
 
 # Runs are signed with a key of these tests, not with the user's.
 KEYS = tempfile.TemporaryDirectory(prefix="lab-tests-")

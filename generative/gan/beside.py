@@ -140,6 +140,7 @@ class BesideTheGame(Model):
         x, _ = batch
         given = self.given(x)
         if not self.playing and int(self.steps) >= self.first_move:
+            self.generator.load_state_dict(self.plain.state_dict())
             self.playing.fill_(True)
         self.steps += 1
         loss = self.error(self.completed(self.plain(given), given), x)  # not cut off: what is must not stay so

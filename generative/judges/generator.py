@@ -76,8 +76,8 @@ class ImageGenerator(Model):
         self.register_buffer("shares", torch.full((classes,), 1 / classes))
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
-        if self.conditional:  # runs from before this buffer drew all classes equally often, as it begins
-            state_dict.setdefault(f"{prefix}shares", self.shares)
+        if self.conditional:  # runs from before this buffer drew all classes equally often
+            state_dict.setdefault(f"{prefix}shares", torch.full_like(self.shares, 1 / len(self.shares)))
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def usual_classes(self, count: int) -> Tensor:

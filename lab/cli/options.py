@@ -109,6 +109,10 @@ def seeds(word: str) -> list[int]:
         if not first.isdecimal() or (dash and not last.isdecimal()):
             raise argparse.ArgumentTypeError(f"expected seeds like 0-4 or 0,1,2, received {word!r}")
         more = range(seed(first), seed(last or first) + 1)
+        if not more:
+            raise argparse.ArgumentTypeError(
+                f"expected the smaller seed first, as in {last}-{first}, received {part!r}"
+            )
         if len(found) + len(more) > MOST_SEEDS:
             raise argparse.ArgumentTypeError(f"expected at most {MOST_SEEDS:,} seeds, received {word!r}")
         found += more

@@ -50,11 +50,12 @@ def plain_state(encoder: Encoder) -> dict[str, Tensor]:
 
 def save_encoder(encoder: Encoder, folder: Path, trained_on: TrainedOn | None = None) -> None:
     """Write `encoder` into `folder`, which is made where it is missing, with what it was trained on where that is
-    known."""
+    known. A frozen one was trained on what its file said."""
     make_folder(folder)
     write_atomic(folder / WEIGHTS, save(plain_state(encoder)))
     description = {"schema": 1, **_plain(encoder), "spec": _plain(encoder.spec), "features_dim": encoder.features_dim}
-    if known := trained_on or encoder.trained_on:
+    learns = any(one.requires_grad for one in encoder.parameters())
+    if known := (trained_on if learns else None) or encoder.trained_on or trained_on:
         description["trained_on"] = _plain(known)
     write_json(folder / DESCRIPTION, description)
     seal(folder, None)  # a run seals it anew, as its own

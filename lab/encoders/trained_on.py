@@ -83,7 +83,7 @@ def carried(encoder: Encoder, here: TrainedOn, settings: Mapping[str | None, str
                 f"the pretrained encoder was trained on {_named(before)}, and gets {_named(here)} in their places"
             ] = None
         if before.prepared != here.prepared:
-            mend = f"; {settings[before.prepared]} prepares them so" if before.prepared in settings else ""
+            mend = f"; {settings[before.prepared]} prepares them as then" if before.prepared in settings else ""
             was, now = (_prepared(one.prepared) for one in (before, here))
             notes[f"the pretrained encoder was trained on inputs {was}, and gets them {now}{mend}"] = None
     return [*notes]

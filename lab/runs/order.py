@@ -48,11 +48,13 @@ def direction(metric: str, runs: Iterable[Run]) -> tuple[Direction, str]:
         return known, "as the published reference says"
     words = re.split(r"[/_.\-]", metric)
     less, more = ([word for word in words if word in known] for known in (LESS, MORE))
+    if "std" in less:  # a deviation, of whatever it is
+        more = []
     if bool(less) != bool(more):
         return ("min" if less else "max"), f"judged by {(less or more)[0]!r} in its name"
     if known := _said([run.record.target for run in own], metric):
         return known, "as the target says"
-    return "max", "since nothing in its name says otherwise"
+    return "max", f"judged by {more[0]!r} in its name" if more else "since nothing in its name says otherwise"
 
 
 def _said(measures: Sequence[Mapping[str, Any]], metric: str) -> Direction | None:

@@ -115,16 +115,13 @@ def choose(
     if not names:
         return [Run(record, cache) for record in there.values()]
     chosen: dict[Path, Summary] = {}
+    claims = {at: (at.parent.name, at.name) if by_folder else (one.name, one.run_id) for at, one in there.items()}
     for name in names:
         if lenient and Path(name).absolute() in damaged([name], runs_dir, scanned):
             found = {}
         elif (Path(name) / "summary.json").is_file():
             found = {Path(name).absolute(): read_summary(Path(name).absolute())}
         else:
-            claims = {
-                folder: (folder.parent.name, folder.name) if by_folder else (record.name, record.run_id)
-                for folder, record in there.items()
-            }
             exact = {folder: record for folder, record in there.items() if claims[folder][1] == name}
             found = exact or {folder: record for folder, record in there.items() if _means(name, *claims[folder])}
         ruins = [] if found else damaged([name], runs_dir, scanned)
@@ -134,8 +131,7 @@ def choose(
                 "with --force"
             )
         if not found and not ruins:
-            known = {record.name for record in there.values()} | {record.run_id for record in there.values()}
-            hint = nearest(name, known) or "; `lab runs` lists them"
+            hint = nearest(name, {claim for both in claims.values() for claim in both}) or "; `lab runs` lists them"
             raise ConfigError(f"no run {name!r} in {runs_dir}{hint}")
         chosen |= found
     return [Run(chosen[folder], cache) for folder in sorted(chosen, key=lambda folder: folder.name)]
@@ -156,11 +152,15 @@ def damaged(names: Sequence[str], runs_dir: Path, scanned: Sequence[Scanned] | N
     """Return the folders of runs whose summary cannot be read, which `choose` leaves out.
 
     `names` are compared with the names of the folder and of its parent, the experiment; no names mean all runs."""
-    ruins = sorted(path for path, record in (scan(runs_dir) if scanned is None else scanned) if record is None)
+    there = list(scan(runs_dir) if scanned is None else scanned)
+    ruins = sorted(path for path, record in there if record is None)
     if not names:
         return ruins
-    named = {Path(name).absolute() for name in names}
-    return [one for one in ruins if one in named or any(_means(name, one.parent.name, one.name) for name in names)]
+    same = {*names, *(str(Path(name).absolute()) for name in names)}
+    begun = same - {path.name for path, _ in there}  # the whole name of a run means no other one
+    return [
+        one for one in ruins if {str(one), one.name} & same or any(_means(x, one.parent.name, one.name) for x in begun)
+    ]
 
 
 def find_run(name: str, folder: Path) -> Path:

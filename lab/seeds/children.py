@@ -23,7 +23,7 @@ MARK = b"\x1e"
 SECRETS = "LAB_CHILD_WORDS"
 """Variable of the environment that gives a child more words of its command."""
 
-PATIENCE = 60.0  # seconds for children that were asked to end: they save within five, and W&B may take longer
+PATIENCE = 60.0  # seconds for children that were asked to end: they save, and W&B may take longer
 POLL = 0.1  # seconds
 TAIL = 12  # lines of a log
 

@@ -96,6 +96,8 @@ class Outcome:
             verdict, reason = "not-comparable", f"{group.called(recorded[odd])}: {own[odd].get('reason')}"
         else:
             used = recorded[0].record.dataset if recorded else {"name": standard.dataset if standard else ""}
+            counted = {run.record.run_id for run in group.counted} if group else set()
+            behind = [trial for trial in self.trials if trial.run and trial.run.run_id in counted]
             verdict, reason = verdict_on(
                 standard,
                 {standard.metric: group.spread.mean if group and group.spread else None} if standard else {},
@@ -103,7 +105,7 @@ class Outcome:
                 settings=self.config.as_dict(),
                 fast_dev_run=self.fast_dev_run,
                 averaged={
-                    name: len({repr(trial.settings.get(name)) for trial in self.trials if trial.run})
+                    name: len({repr(trial.settings.get(name)) for trial in behind})
                     for name in (standard.mean_over if standard else ())
                 },
             )

@@ -173,7 +173,8 @@ def _child(
         return Child(settings, "elsewhere", (), log, before.dir, "ended", BUSY)
     words = ["resume", str(before.dir), "--json", *(["--trust"] if trust else [])]
     values = config.as_dict()
-    secrets = [f"--{name}={word(setting(values, name))}" for name in dict.fromkeys(blanked(redact(values)))]
+    found = {name: setting(values, name) for name in blanked(redact(values))}  # None in a list, which has no names
+    secrets = [f"--{name}={word(value)}" for name, value in found.items() if value is not None]
     return Child(settings, "resumed", words, log, before.dir, secrets=secrets)
 
 

@@ -50,7 +50,7 @@ def combinations(vary: Mapping[str, Sequence[Any]]) -> list[Settings]:
         raise ConfigError(f"there is no setting to vary; expected some such as {EXAMPLE}")
     runs = 1
     for name, each in values.items():
-        if len({repr(value) for value in each}) < max(len(each), 1):
+        if len({_meant(value) for value in each}) < max(len(each), 1):
             raise ConfigError(f"{name} must be varied over different values, at least one; received {each}")
         runs *= len(each)
     if runs > MOST_RUNS:
@@ -68,11 +68,21 @@ def as_words(settings: Mapping[str, Any]) -> list[str]:
     return [f"--{name}={_told(value)}" for name, value in settings.items()]
 
 
+def _meant(value: Any) -> str:
+    """Return the same text for all spellings of a number."""
+    try:
+        return repr(float(value)) if isinstance(value, str) else repr(value)
+    except ValueError:
+        return repr(value)
+
+
 def _values(listed: str, word: str) -> list[Any]:
     found: list[Any] = []
     for part in _parts(listed):
         if match := _RANGE.fullmatch(part):
             first, last = int(match[1]), int(match[2])
+            if last < first:
+                raise ConfigError(f"--vary expects the smaller number first, as in {last}-{first}, received {part!r}")
             if last - first >= MOST_RUNS:
                 raise ConfigError(f"--vary expects at most {MOST_RUNS:,} values of a setting, received {word!r}")
             found += range(first, last + 1)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import netrc
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,16 @@ def project() -> str:
 def sweeping() -> bool:
     """Whether this process is one trial of a sweep, started by `wandb agent`."""
     return bool(os.environ.get("WANDB_SWEEP_ID") and os.environ.get("WANDB_RUN_ID"))
+
+
+@contextmanager
+def in_no_sweep() -> Iterator[None]:
+    """Inside the block, this process is no trial of a sweep: a run there is another one than the trial."""
+    ids = {name: os.environ.pop(name) for name in ("WANDB_SWEEP_ID", "WANDB_RUN_ID") if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(ids)
 
 
 def trial(joined: Mapping[str, Any]) -> dict[str, str]:

@@ -80,20 +80,20 @@ class Journal:
 
 
 def cut_journal(folder: Path, position: Mapping[str, int]) -> None:
-    """Truncate the journal to `position`, and remove media files that it no longer names."""
+    """Truncate the journal to `position`, and remove media files that it no longer names, even with another ending, as
+    the notes beside a sound have."""
     for name in (METRICS, MEDIA):
         unshare(folder / name)
         with (folder / name).open("ab") as file:
             file.truncate(position.get(name, 0))
             os.fsync(file.fileno())
-    unnamed = {path.name: path for path in (folder / "media").glob("*")}
     try:
-        for row in read_journal(folder / MEDIA):
-            unnamed.pop(str(row.get("file")), None)
+        named = {Path(str(row.get("file"))).stem for row in read_journal(folder / MEDIA)}
     except ValueError as error:
         raise CheckpointError(f"the journal {folder / MEDIA} cannot be read: {error}") from error
-    for path in unnamed.values():
-        path.unlink()
+    for path in (folder / "media").glob("*"):
+        if path.stem not in named:
+            path.unlink()
 
 
 def too_large(path: Path, taken: int) -> str | None:

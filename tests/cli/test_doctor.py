@@ -129,7 +129,9 @@ def test_artifacts_come_from_runs(capsys: pytest.CaptureFixture[str]) -> None:
     words = [f"--{key}={'null' if value is None else value}" for key, value in {**digits, **less}.items()]
     asked = ["doctor", "vqvae-prior-mnist", *words, "--seconds=0.1", "--runs-dir=mine"]
     assert main(asked) == 2
-    assert "mine; `lab run vqvae-mnist` makes it" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "mine; `lab run vqvae-mnist` makes it" in said
+    assert "--make-needed" not in said, "an option that this command has not"
     small = {"model.encoder.stages": patches, "model.codes": 8, "model.width": 4, "trainer.max_steps": 1}
     lab.run("vqvae-mnist", digits | small, runs_dir="mine")
     assert main(asked) == 0

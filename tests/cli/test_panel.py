@@ -68,6 +68,17 @@ def test_commands_follow_from_capabilities() -> None:
         assert any(line.startswith(f"{command} runs/") for line in lines), command
 
 
+def test_commands_do_what_they_say() -> None:
+    usual = commands()
+    assert any("exactly this run once more" in line for line in usual)
+    assert any(line.split("  ")[0] == "lab runs" for line in usual)
+    short = commands(fast_dev_run=True, parent={"run_id": "a", "checkpoint": 1})
+    assert not any("exactly this run once more" in line for line in short), "a fork began with another run's weights"
+    assert any("config.yaml --fast-dev-run --seed 1" in line for line in short)
+    elsewhere = [line.plain for line in next_steps(recorded(Path("elsewhere")))]
+    assert any("lab runs --runs-dir elsewhere" in line for line in elsewhere)
+
+
 def test_needs_and_judged_weights_are_said() -> None:
     needs = [{"setting": "model.codes", "run_id": "2026-s0", "experiment": "vqvae-mnist", "name": "codebook"}]
     lines = shown(needs=needs, judged="weights of the best epoch by val/accuracy (epoch 7, 0.9936)")

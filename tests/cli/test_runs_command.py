@@ -21,6 +21,7 @@ import yaml
 from lab.cli.main import main
 from lab.report.material import tasks_of
 from lab.runs.folder import locked
+from lab.runs.order import direction
 from lab.runs.select import choose
 from lab.runs.summary import Summary, local_runs
 from lab.statistics import interquartile_mean, spread
@@ -116,7 +117,9 @@ def test_best_says_which_way_is_better(capsys: pytest.CaptureFixture[str]) -> No
     one, two, three = (record(RUNS, "ppo-a", seed) for seed in (1, 2, 3))
     out, err = told(capsys, "--best", "eval/return")
     assert [line.split()[0] for line in out.splitlines()[1:4]] == [three.run_id, two.run_id, one.run_id]
-    assert "more is better, since nothing in its name says otherwise" in err
+    assert "more is better, judged by 'return' in its name" in err
+    assert direction("eval/return_std", []) == ("min", "judged by 'std' in its name")
+    assert direction("eval/height", []) == ("max", "since nothing in its name says otherwise")
     for run in (one, two, three):
         rewrite(run, metrics={**run.metrics, "test/loss": 1.0 * run.seed})
     assert ids(capsys, "--best", "test/loss") == [one.run_id, two.run_id, three.run_id]
@@ -333,7 +336,8 @@ def test_rm_leaves_a_copy(capsys: pytest.CaptureFixture[str]) -> None:
     run, parent = record(RUNS, "ppo-a", 0), record(RUNS, "ppo-b", 1)
     fork = rewrite(record(RUNS, "ppo-c", 2), parent={"run_id": parent.run_id, "checkpoint": 5})
     copies = [shutil.copytree(one.dir, one.dir.with_name(f"{one.run_id}-backup")) for one in (run, parent)]
-    told(capsys, "rm", run.run_id, "--yes")
+    (copies[0] / "summary.json").write_text("{")
+    told(capsys, "rm", run.run_id, "--yes", "--force")
     assert {path.parent for path in RUNS.rglob("config.yaml")} == {*copies, parent.dir, fork.dir}
     told(capsys, "rm", copies[1].name, "--yes")
     assert {path.parent for path in RUNS.rglob("config.yaml")} == {copies[0], parent.dir, fork.dir}

@@ -56,14 +56,14 @@ def test_other_preparation_is_told_with_its_setting(tmp_path: Path) -> None:
     (note,) = carried_notes(classifier(encoder=scaled))
     assert note == (
         f"the pretrained encoder was trained on inputs {SCALED}, and gets them as they are in the data; "
-        "--model.scale=true prepares them so"
+        "--model.scale=true prepares them as then"
     )
     assert not carried_notes(classifier(encoder=scaled, scale=True))
     (note,) = carried_notes(LinearProbe(TABLE, encoder=scaled))
     assert note.endswith("and gets them as they are in the data"), "a probe has no such setting"
     plain = kept(classifier(), tmp_path / "plain")
     (note,) = carried_notes(classifier(encoder=plain, scale=True))
-    assert note.endswith("--model.scale=false prepares them so")
+    assert note.endswith("--model.scale=false prepares them as then")
     assert not carried_notes(classifier(encoder=plain))
 
 

@@ -95,8 +95,8 @@ def recursive(cell: Any, x: Tensor, children: list[Any]) -> Any:
         return x, None
     pair = torch.cat([*[h for h, _ in children], torch.zeros(6)])[:12]
     added = cell.pair.weight @ pair
-    if hasattr(cell, "tensor"):
-        added = added + torch.stack([pair @ cell.tensor[:, feature] @ pair for feature in range(6)]) / len(pair)
+    if hasattr(cell, "forms"):
+        added = added + torch.stack([pair @ cell.forms[:, feature] @ pair for feature in range(6)]) / len(pair)
     return (added + x).tanh(), None
 
 

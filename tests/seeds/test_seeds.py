@@ -362,7 +362,8 @@ def test_agents_have_seeds_too(capsys: pytest.CaptureFixture[str]) -> None:
         (["--jobs", "2"], "--jobs is for several runs"),
         (["--fresh"], "--fresh is for several runs"),
         (["--seeds", "0-2", "--jobs", "0"], "expected a number from 1 to 1,000,000"),
-        (["--seeds", "2-0"], "expected each seed once and at least one"),
+        (["--seeds", "2-0"], "expected the smaller seed first, as in 0-2, received '2-0'"),
+        (["--seeds", "0-2,9-7"], "expected the smaller seed first, as in 7-9, received '9-7'"),
         (["--seeds", "0,0"], "expected each seed once"),
         (["--seeds", "a"], "expected seeds like 0-4 or 0,1,2"),
         (["--seeds", "4294967296"], "expected a number from 0 to 4294967295"),
@@ -469,6 +470,17 @@ def test_a_figure_over_folds_is_compared_with_the_mean_alone() -> None:
     assert "--vary fold=0-1 runs all" in runs()[0].reference["reason"]
 
 
+def test_a_fold_without_a_figure_is_not_behind_the_mean() -> None:
+    reference = REFERENCE | {"value": 0.5, "mean_over": {"fold": 2}}
+    config = {"experiment": "tests.support.toys.Toy", "device": "cpu", "threads": 1, "reference": reference}
+    Path("folds.yaml").write_text(yaml.safe_dump(config))
+    found = run_varied("folds.yaml", vary={"fold": [0, 1]}, jobs=2)
+    first, second = found.trials
+    assert second.run
+    failed = replace(second, run=replace(second.run, status="failed", metrics={}))
+    assert [replace(one, trials=(first, failed)).reference["verdict"] for one in found.outcomes] == ["not-comparable"]
+
+
 @pytest.mark.slow
 def test_failure_names_its_fold(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--vary", "fold=0,1", "--vary", "failing=[],[0]"]
@@ -505,6 +517,8 @@ def test_values_are_read() -> None:
         (["--vary", "fold"], "--vary expects KEY=VALUES such as seed=0-4 or trainer.optimizer.lr=1e-3,1e-4"),
         (["--vary", "fold="], "--vary expects values such as"),
         (["--vary", "fold=1,1"], "fold must be varied over different values"),
+        (["--vary", "bonus=1e-3,0.001"], "bonus must be varied over different values"),
+        (["--vary", "fold=0-2,9-7"], "--vary expects the smaller number first, as in 7-9, received '9-7'"),
         (["--vary", "fold=1", "--vary", "fold=2"], "received fold twice"),
         (["--vary", "flod=1,2"], "did you mean 'fold'?"),
         (["--vary", "fold=a,b"], "fold"),

@@ -18,6 +18,7 @@ from lab.config.files import setting
 from lab.config.shipped import shipped
 from lab.configuration import load
 from lab.runs.summary import local_runs
+from lab.tracking.destination import in_no_sweep, trial
 from tests.support.wandb_server import WandbServer
 
 FOLDER = next(iter(shipped().values())).parents[1] / "sweeps"
@@ -117,6 +118,15 @@ def test_trial_joins_its_sweep(server: WandbServer, path: Path, monkeypatch: pyt
     there = server.runs["trial1"]
     assert isinstance(there.summary[read(path)["metric"]["name"]], int | float)
     assert {key: setting(there.settings, key) for key in trial} == trial, "the resolved config, nested as in its file"
+
+
+def test_what_a_trial_needs_is_no_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or it would be recorded under the trial's id."""
+    monkeypatch.setenv("WANDB_SWEEP_ID", "sweep1")
+    monkeypatch.setenv("WANDB_RUN_ID", "trial1")
+    with in_no_sweep():
+        assert trial({}) == {}
+    assert trial({}) == {"id": "trial1", "sweep": "sweep1"}
 
 
 def test_trial_takes_no_seeds(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -137,6 +137,18 @@ def test_shared_files_are_not_cut() -> None:
     unshare(Path("missing"))
 
 
+def test_notes_stay_beside_their_sound() -> None:
+    """The journal names the sound alone."""
+    media = Path("run/media")
+    media.mkdir(parents=True)
+    for name in ("sample-1.wav", "sample-1.mid", "sample-2.wav", "sample-2.mid"):
+        (media / name).touch()
+    row = json.dumps({"time": 1, "file": "sample-1.wav"}) + "\n"
+    Path("run/media.jsonl").write_text(row + row.replace("-1", "-2"))
+    cut_journal(Path("run"), {"media.jsonl": len(row)})
+    assert {path.name for path in media.iterdir()} == {"sample-1.wav", "sample-1.mid"}
+
+
 @pytest.mark.parametrize("kind", ["symbolic", "hard"])
 def test_lock_empties_nothing(kind: str, run: Path) -> None:
     Path("thesis.tex").write_text("precious")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from lab.cli.output import print_json, print_line, print_lines, say
@@ -14,7 +15,7 @@ from lab.console.wording import count, size
 from lab.errors import ConfigError
 from lab.runs.folder import at_work
 from lab.runs.remove import clear_away, dependents, folder_of, remove
-from lab.runs.select import damaged
+from lab.runs.select import Run, damaged
 from lab.system.disk import disk
 
 SHOWN = ("run", "experiment", "status", "seed", "result", "disk")
@@ -42,7 +43,8 @@ def remove_runs(options: argparse.Namespace, names: Sequence[str], folder: Path)
         )
     sizes = {path: disk(path) for path in doomed}
     if runs and not options.json:
-        print_lines("\n".join(runs_table(runs, SHOWN)))
+        by_folder = [Run(replace(run.record, run_id=run.record.dir.name)) for run in runs]  # as they were named
+        print_lines("\n".join(runs_table(by_folder, SHOWN)))
     for one in needing:
         say(f"{one}, and keeps what it has")
     if not options.yes and not _agreed(f"remove {'it' if len(doomed) == 1 else 'them'} for good?"):

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from lab.console.plain import plain
 from lab.console.wording import count, duration, near, rate, word
-from lab.runs.summary import Summary
+from lab.runs.summary import Summary, runs_folder
 
 COLOURS = {"met": "green", "missed": "yellow", "not-comparable": "magenta", "none": "white"}
 """Of a verdict."""
@@ -138,7 +138,9 @@ def next_steps(run: Summary) -> list[Text]:
 
 
 def _next(run: Summary) -> list[tuple[str, str]]:
-    folder = word(near(run.dir))
+    folder, runs = word(near(run.dir)), run.dir.parent.parent
+    again = f"lab run {word(near(run.dir / 'config.yaml'))}{' --fast-dev-run' if run.fast_dev_run else ''}"
+    where = "" if runs.resolve() == runs_folder().resolve() else f" --runs-dir {word(near(runs))}"
     uses = [COMMANDS[one] for one in run.can if one in COMMANDS]
     offline = (
         [(f"lab sync {folder}", "send it to Weights & Biases")] if (run.wandb or {}).get("mode") == "offline" else []
@@ -147,9 +149,9 @@ def _next(run: Summary) -> list[tuple[str, str]]:
         *offline,
         *((words.format(folder=folder), what) for words, what in uses),
         (f"lab eval {folder}", "evaluate its checkpoint again"),
-        (f"lab run {word(near(run.dir / 'config.yaml'))}", "exactly this run once more"),
-        (f"lab run {word(near(run.dir / 'config.yaml'))} --seed {run.seed + 1}", "the same with another seed"),
-        ("lab runs", "all runs beside each other"),
+        *([] if run.parent else [(again, "exactly this run once more")]),
+        (f"{again} --seed {run.seed + 1}", "the same with another seed"),
+        (f"lab runs{where}", "all runs beside each other"),
     ]
 
 

@@ -154,7 +154,7 @@ def parse_sheet(content: bytes, file: str) -> Sheet:
         raise DataError(f"{file} has a header and no rows")
     else:
         rows, lines = rows[1:], lines[1:]
-    if empty := _empty(every, lines):
+    if empty := _empty(every, lines, len(first)):
         notes.append(f"empty rows of {file} are left out: line {some([*map(str, empty)], most=5)}")
     sheet = sheet._replace(names=names, rows=rows, lines=lines, headless=headless, empty=empty)
     if doubtful := _in_thousands(sheet):
@@ -165,17 +165,7 @@ def parse_sheet(content: bytes, file: str) -> Sheet:
     return sheet._replace(notes=tuple(notes))
 
 
-def texts_in(content: bytes, file: str, column: str) -> list[str]:
-    """Return the cells of a column of a csv. Raises ConfigError where there is none of this name, DataError as
-    `parse_sheet` does."""
-    sheet = parse_sheet(content, file)
-    sheet.require([column])
-    if sheet.empty:
-        raise DataError(f"{file}: line {sheet.empty[0]} is empty; expected a text in each row")
-    return list(sheet.cells(sheet.names.index(column)))
-
-
-def _empty(every: Sequence[tuple[int, list[str]]], lines: Sequence[int]) -> tuple[int, ...]:
+def _empty(every: Sequence[tuple[int, list[str]]], lines: Sequence[int], width: int) -> tuple[int, ...]:
     """Return where rows without anything in their cells begin, among those that begin at `lines`.
 
     A line without even a cell is none, but where there is one column: there, spreadsheets write a missing value so. One
@@ -183,7 +173,7 @@ def _empty(every: Sequence[tuple[int, list[str]]], lines: Sequence[int]) -> tupl
     """
     between = [(line, row) for line, row in every if not any(row) and lines[0] < line < lines[-1]]
     bare = [line for line, row in between if not row]
-    values = len(every[0][1]) == 1 and len(bare) < len(lines) - 1
+    values = width == 1 and len(bare) < len(lines) - 1
     return tuple(line for line, row in between if row or values)
 
 

@@ -21,7 +21,6 @@ from lab.data.own.texts.tagged import OUTSIDE, Sentence, read_tagged
 from lab.data.spec import DataSpec, InputSpec, Tags
 from lab.data.tokenizers.dropout import WordDropout
 from lab.data.tokenizers.words import Words
-from lab.errors import ConfigError
 
 SIZES = (2_000, 1_000, 2_000)
 """Generated sentences to train on, to validate and to test."""
@@ -61,11 +60,6 @@ class Tagged(SplitData):
         eval_batch_size: PositiveInt = 500,
         path: DataPath | None = None,
     ) -> None:
-        if path is not None and (train_size, val_size, test_size) != SIZES:
-            raise ConfigError(
-                "data.train_size, data.val_size and data.test_size are of generated sentences; of data.path, a tenth "
-                "is validated and a tenth tested"
-            )
         self.sizes, self.word_dropout = (train_size, val_size, test_size), word_dropout
         self.batch_size, self.eval_batch_size, self.path = batch_size, eval_batch_size, path
 
@@ -85,6 +79,12 @@ class Tagged(SplitData):
         """Return the splits of the user's sentences, and all tags: O, then those of each label."""
         loaded, self.info = own(path, read_tagged)
         self.notes = loaded.notes
+        if self.sizes != SIZES:
+            self.notes = (
+                *self.notes,
+                "data.train_size, data.val_size and data.test_size are of generated sentences, and change nothing: a "
+                "tenth of data.path is validated, and a tenth tested",
+            )
         every = {tag for part in loaded.splits for one in part for tag in one.tags} - {OUTSIDE}
         return loaded.splits, (OUTSIDE, *sorted(every, key=lambda tag: (tag[2:], tag)))
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lab.console.wording import plural, shown, some
-from lab.data.files.csv import texts_in
+from lab.data.files.csv import parse_sheet
 from lab.data.tokenizers.words import Words
 from lab.errors import DataError
 
@@ -14,8 +14,11 @@ from lab.errors import DataError
 def text_cells(content: bytes, file: str, column: str) -> tuple[list[str], list[dict[str, int]]]:
     """Return the texts in a column of a csv, and the row of each. Raises ConfigError where there is no column of this
     name, DataError where a text is missing, as in training."""
-    cells = texts_in(content, file, column)
-    labels = [{"row": row} for row in range(1, len(cells) + 1)]
+    sheet = parse_sheet(content, file)
+    sheet.require([column])
+    cells, labels = sheet.cells(sheet.names.index(column)), sheet.labels()
+    if sheet.empty and len(sheet.names) == 1:
+        raise DataError(f"{file}: line {sheet.empty[0]} is empty; expected a text in every row")
     if empty := [label for cell, label in zip(cells, labels, strict=True) if not cell]:
         raise DataError(f"{file}: column {column} has no text in {_places(empty)}; expected one in every row")
     return cells, labels

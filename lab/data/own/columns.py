@@ -63,13 +63,14 @@ class Column:
     def surprises(self, sheet: Sheet, cells: Sequence[str]) -> list[str]:
         """Return what there was no example of in training, one sentence each."""
         said = []
-        filled = [row for row, cell in enumerate(cells, 1) if is_missing(cell)]
+        numbers = [label["row"] for label in sheet.labels()]
+        filled = [row for row, cell in zip(numbers, cells, strict=True) if is_missing(cell)]
         if filled and not self.gaps:
             how = "none of its categories" if self.median is None else f"{self.median:g}, the median in training"
             said.append(f"{sheet.file}: column {self.name} is missing in {_rows(filled)}: taken as {how}")
         if self.median is None:
             unknown: dict[str, list[int]] = {}
-            for row, cell in enumerate(cells, 1):
+            for row, cell in zip(numbers, cells, strict=True):
                 if cell not in self.categories and not is_missing(cell):
                     unknown.setdefault(cell, []).append(row)
             said += [
@@ -123,7 +124,7 @@ class Columns:
                 kept.append(replace(column, median=statistics.median(numbers), gaps=gaps))
         if not kept:
             raise DataError(f"{sheet.file} has no column that varies in the rows to train on: {named(constant)}")
-        filled = "numbers are filled by the median"
+        filled = "numbers are filled by the median, a missing text is none of the categories"
         notes = []
         if constant:
             notes.append(
@@ -144,11 +145,7 @@ class Columns:
         """Return the rows of a csv, `(N, F)`. Raises ConfigError where a column is missing, DataError for bad cells."""
         sheet = parse_sheet(content, name)
         wanted = [one.name for one in self.columns]
-        if sheet.headless and len(sheet.names) != len(wanted) + len(self.aside):
-            raise ConfigError(
-                f"{name} has {count(len(sheet.names), 'column')} without names, but the file that the model was "
-                f"trained on had {len(wanted) + len(self.aside)}: {named([*wanted, *self.aside])}"
-            )
+        self._require_places(sheet, wanted)
         sheet.require(wanted)
         notes = list(sheet.notes)
         if extra := [one for one in sheet.names if one not in wanted and one not in self.aside]:
@@ -156,6 +153,18 @@ class Columns:
         for one in self.columns:
             notes += one.surprises(sheet, sheet.cells(sheet.names.index(one.name)))
         return Given(self.encode(sheet), sheet.labels(), notes)
+
+    def _require_places(self, sheet: Sheet, wanted: Sequence[str]) -> None:
+        """Raise ConfigError where columns without names may stand at other places than in training. Those after all
+        inputs, as the target by default, may be missing."""
+        every = sorted((*wanted, *self.aside), key=lambda name: (len(name), name))  # column 2 before column 10
+        last = every.index(max(wanted, key=every.index)) + 1
+        fits = {len(every)} if any(name in self.aside for name in every[:last]) else range(last, len(every) + 1)
+        if sheet.headless and len(sheet.names) not in fits:
+            raise ConfigError(
+                f"{sheet.file} has {count(len(sheet.names), 'column')} without names, and the table that the model was "
+                f"trained on has {len(every)}, of which {named(wanted)} are inputs; give it the same columns"
+            )
 
 
 def of_numbers(names: Iterable[str], values: Tensor) -> Columns:

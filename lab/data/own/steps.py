@@ -65,10 +65,8 @@ class History:
         left_out = len(sheet.rows) - self.past
         notes = [*sheet.notes]
         times, at = _times(sheet)
-        _require_forward(sheet, at, self.columns)
         _, odd = _require_order(sheet, times)
-        if odd:
-            notes.append(odd)
+        notes += [one for one in (odd, _backwards(sheet, at, self.columns)) if one]
         if left_out:
             notes.append(f"{name}: the forecast follows its last {self.past} steps; the {left_out} before are not used")
         if extra := [one for place, one in enumerate(sheet.names) if one not in self.columns and place != at]:
@@ -116,8 +114,10 @@ def steps_of(sheet: Sheet, columns: Sequence[str] | None) -> Steps:
     notes = list(sheet.notes)
     if left_out:
         notes.append(f"columns of {sheet.file} that are left out: {named(left_out)}")
-    if not columns:
-        _require_forward(sheet, at, ())
+    if falls := _backwards(sheet, at, columns or ()):
+        if not columns:
+            raise DataError(f"{falls}; if it is no time, --data.columns names what to forecast")
+        notes.append(falls)
     values, (period, odd) = _values(sheet, names), _require_order(sheet, times)
     if not columns and at is None and len(names) > 1 and bool((values[1:, 0] > values[:-1, 0]).all()):
         notes.append(
@@ -180,17 +180,18 @@ def _values(sheet: Sheet, names: Sequence[str]) -> Tensor:
     return values
 
 
-def _require_forward(sheet: Sheet, at: int | None, columns: Sequence[str]) -> None:
-    """Raise DataError where the first of several columns is a number that falls from row to row, as a time that runs
-    backwards; not where it is one of the columns that were asked for."""
-    if at is not None or len(sheet.names) < 2 or sheet.names[0] in columns:
-        return
+def _backwards(sheet: Sheet, at: int | None, columns: Sequence[str]) -> str | None:
+    """Return a sentence where the first of several columns is a number that falls from row to row, as a time that runs
+    backwards; None where it does not, or is one of the columns that were asked for."""
     numbers = sheet.numbers(0)
-    if len(numbers) > 2 and all(b is not None and a is not None and b < a for a, b in pairwise(numbers)):
-        raise DataError(
-            f"{sheet.file}: {sheet.names[0]} falls from row to row, as a time that runs backwards; expected a row for "
-            f"each step, the earliest first (if it is no time, --data.columns names what to forecast)"
-        )
+    if at is not None or len(sheet.names) < 2 or len(numbers) < 3 or sheet.names[0] in columns:
+        return None
+    if not all(b is not None and a is not None and b < a for a, b in pairwise(numbers)):
+        return None
+    return (
+        f"{sheet.file}: {sheet.names[0]} falls from row to row, as a time that runs backwards; expected a row for each "
+        "step, the earliest first"
+    )
 
 
 def _require_order(sheet: Sheet, times: Sequence[str]) -> tuple[int, str | None]:

@@ -37,7 +37,7 @@ def draw(
         raise ConfigError(f"top_k must be at least 1, received {top_k}")
     if not 0 <= top_p <= 1:
         raise ConfigError(f"top_p must be from 0 to 1, received {top_p}")
-    if temperature == 0:
+    if temperature < torch.finfo(logits.dtype).tiny:  # such numbers are flushed to 0
         return logits.argmax(1)
     logits = (logits - logits.amax(1, keepdim=True)) / temperature  # the largest stays finite
     if top_k is not None:

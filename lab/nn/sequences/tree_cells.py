@@ -123,11 +123,11 @@ class RecursiveTensor(Recursive):
 
     def __init__(self, width: int) -> None:
         super().__init__(width)
-        self.tensor = nn.Parameter(torch.empty(2 * width, width, 2 * width).uniform_(-0.5, 0.5))
+        self.forms = nn.Parameter(torch.empty(2 * width, width, 2 * width).uniform_(-0.5, 0.5))
 
     def composed(self, pair: Tensor) -> Tensor:
-        forms = (pair @ self.tensor.flatten(1)).view(len(pair), -1, pair.shape[1])  # (M, W, 2 W)
-        return super().composed(pair) + (forms @ pair[:, :, None])[:, :, 0] / pair.shape[1]
+        left = (pair @ self.forms.flatten(1)).view(len(pair), -1, pair.shape[1])  # (M, W, 2 W)
+        return super().composed(pair) + (left @ pair[:, :, None])[:, :, 0] / pair.shape[1]
 
 
 def in_order(state: Tensor, children: Children, count: int) -> Tensor:

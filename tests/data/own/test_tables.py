@@ -64,8 +64,8 @@ def test_columns_become_numbers(prepared: Prepared) -> None:
     assert data.notes == [
         "columns of own.csv that are left out: name (40 different texts in 40 rows, such as 'p0')",
         "rows of own.csv with the same inputs stay in one part of the split: 16 of 40 repeat another",
-        "missing values in age (8 of 40 rows), colour (13 of 40 rows): numbers are filled by the median, and a column "
-        "of their own says where",
+        "missing values in age (8 of 40 rows), colour (13 of 40 rows): numbers are filled by the median, a missing "
+        "text is none of the categories, and a column of their own says where",
     ]
     x, _ = everything(data)
     assert x.shape == (40, 5)
@@ -94,7 +94,8 @@ def test_inputs_are_of_training_rows(prepared: Prepared) -> None:
     assert reader(data).features == ("city=c0", "city=c1", "city=c2", "z", "w")
     assert data.notes == [
         "columns of own.csv that are left out, as they never vary in the rows to train on: x",
-        "missing values in z (2 of 40 rows), none of them in the rows to train on: numbers are filled by the median",
+        "missing values in z (2 of 40 rows), none of them in the rows to train on: numbers are filled by the median, "
+        "a missing text is none of the categories",
     ]
 
 
@@ -160,6 +161,20 @@ def test_rows_to_predict_are_read_by_name(prepared: Prepared) -> None:
         "new.csv: not used: extra",
         "new.csv: colour is 'green' in row 4, which training had not: taken as none of blue, red",
     ]
+
+
+def test_columns_without_names_keep_their_places(prepared: Prepared) -> None:
+    rows = [(i / 10, i * i, 7, i % 2) for i in range(30)]
+    last = reader(prepared(rows))
+    assert last.features == ("column 1", "column 2")
+    for text in ("0.5,4\n", "0.5,4,7\n", "0.5,4,7,1\n"):
+        assert inputs(last.read(text.encode(), "new.csv")) == [[0.5, 4]], "those after all inputs may be missing"
+    first = reader(prepared([(i % 2, i / 10, i * i) for i in range(30)], target="column 1"))
+    assert inputs(first.read(b"1,0.5,4\n", "new.csv")) == [[0.5, 4]]
+    with pytest.raises(
+        ConfigError, match=r"new\.csv has 2 columns without names, and the table .* has 3, of which col"
+    ):
+        first.read(b"0.5,4\n", "new.csv")
 
 
 def test_embedded_table_has_columns() -> None:

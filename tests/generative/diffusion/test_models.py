@@ -137,6 +137,7 @@ def test_classes_are_as_frequent_as_in_training(make: Callable[..., Guided]) -> 
     torch.manual_seed(0)
     earlier = {name: value for name, value in model.state_dict().items() if name != "shares"}
     again = make(SPEC, network=SMALL, fid_samples=None)
+    again.adapt(data)
     again.load_state_dict(earlier)
     assert again.shares.tolist() == [0.5, 0.5], "as models drew them before"
     assert model.usual_classes(10_000).float().mean().item() == pytest.approx(0.1, abs=0.01)
