@@ -66,6 +66,15 @@ def test_accumulated_gradients_are_those_of_a_larger_batch(train: Train) -> None
     assert not torch.allclose(weights(large), weights(other), atol=1e-2)
 
 
+@pytest.mark.parametrize("every", [3, 4])
+def test_accumulation_leaves_the_logged_loss(train: Train, every: int) -> None:
+    """It is that of the last batch of each step, as of each batch in a training that changes next to nothing."""
+    still = {"trainer__optimizer__lr": 1e-12, "trainer__max_epochs": 1, **CONSTANT}
+    each = [row["train/loss"] for row in rows(train(**still), "global_step")]
+    accumulated = [row["train/loss"] for row in rows(train(trainer__accumulate=every, **still), "global_step")]
+    assert accumulated == pytest.approx([*each[every - 1 :: every], each[-1]], rel=1e-4)
+
+
 def test_steps_count_accumulations(train: Train) -> None:
     run = train(data__batch_size=10, trainer__accumulate=4, trainer__max_epochs=2, checkpoint__steps=1, **CONSTANT)
     assert [row["global_step"] for row in rows(run, "global_step")] == [1, 2, 3, 4, 5, 6], "10 batches are 3 steps"

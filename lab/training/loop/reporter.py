@@ -36,6 +36,8 @@ class Reporter(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Batch, i: int
     ) -> None:
+        if module.automatic_optimization and trainer.accumulate_grad_batches > 1:  # Lightning has divided the loss
+            outputs = {**outputs, "loss": outputs["loss"] * trainer.accumulate_grad_batches}
         self.latest = outputs
         self.examples += len(batch)
         if not stepped(trainer, i):
