@@ -22,7 +22,8 @@ EPOCHS = 10
 class EarlyStopping:
     """Stop when a validation metric has not improved for `patience` epochs (Prechelt 1998).
 
-    The weights of the best epoch are then evaluated and exported, not those of the last one.
+    The weights of the best epoch are then evaluated and exported, not those of the last one. An epoch in which the
+    metric is NaN is no improvement.
 
     Args:
         metric: any figure under `val/`.

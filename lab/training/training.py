@@ -132,8 +132,8 @@ class Training(Experiment):
                 callbacks.append(LayerStatistics(settings.statistics_every, context, reporter, draw_gradients))
             if settings.unfreeze_every:
                 callbacks.append(Unfreezing(settings.unfreeze_every, self.model.encoder.layers_in_order()))
-            if stopping := settings.early_stopping:
-                callbacks.append(Stopping(stopping.metric, patience=stopping.patience, mode=stopping.mode))
+            if stop := settings.early_stopping:  # with a NaN an epoch is no better, as for `Best`
+                callbacks.append(Stopping(stop.metric, patience=stop.patience, mode=stop.mode, check_finite=False))
             trainer = lightning_trainer(
                 context,
                 callbacks,

@@ -97,6 +97,20 @@ def test_early_stopping_judges_the_best_epoch(train: Train, capsys: pytest.Captu
     assert absolute_error(model_of(run, "final")) == pytest.approx(validated(run, "absolute")[-4], rel=1e-5)
 
 
+def test_a_nan_is_an_epoch_without_improvement(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    losses = [torch.nan, 2.0, torch.nan, torch.inf, torch.nan, 1.0]
+
+    def measure(self: Any, batch: Any, metrics: Any) -> dict[str, torch.Tensor]:
+        metrics["absolute"].update(torch.zeros(1))
+        testing = self.running and self.trainer.testing
+        return {"loss": torch.tensor(0.0 if testing else losses[self.current_epoch])}
+
+    monkeypatch.setattr(Regression, "measure", measure)
+    run = train(**STOPPING, trainer__max_epochs=6)
+    assert len(validated(run, "loss")) == 5, "three epochs after the second"
+    assert run.judged == "weights of the best epoch by val/loss (epoch 2, 2)"
+
+
 def test_more_of_a_metric_can_be_better(train: Train) -> None:
     run = train(trainer__keep_best__metric="val/loss", trainer__keep_best__mode="max")
     losses = validated(run, "loss")
