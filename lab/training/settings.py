@@ -75,7 +75,8 @@ class TrainerSettings(Optimization):
         max_steps: optimizer steps; null for no limit. With both, training ends at what comes first.
         accumulate: batches whose gradients are averaged into one optimizer step. The last step of an epoch takes
             what is left, divided by the same number.
-        precision: of arithmetic in training; `bf16-mixed` pays on recent GPUs. Evaluation is always in float32.
+        precision: of arithmetic in training; `bf16-mixed` pays on recent GPUs. Validation and evaluation are
+            always in float32.
         initialisation: of the weights of linear and convolutional layers, but not of a pretrained encoder's: `xavier`
             for tanh, `kaiming` for ReLU, `lecun` for SELU, or `orthogonal` (`lab.nn.layers` has the papers); `default`
             leaves them as the model has them.

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import pytorch_lightning as pl
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from pytorch_lightning.plugins.precision import MixedPrecision
 
 from lab.experiment import RunContext
 from lab.training.loop.checkpoint_io import InMemory
@@ -24,12 +26,13 @@ def lightning_trainer(
     memory: InMemory | None = None,
 ) -> pl.Trainer:
     """Return a Trainer for one device; with a `memory` it can be saved and restored."""
-    limit = 1 if context.fast_dev_run else None
+    limit, device = 1 if context.fast_dev_run else None, context.device.type
+    mixed = [TrainingPrecision(precision, device)] if precision == "bf16-mixed" else []
     with quiet_lightning():
         return pl.Trainer(
-            accelerator={"cuda": "gpu"}.get(context.device.type, context.device.type),
+            accelerator={"cuda": "gpu"}.get(device, device),
             devices=1,
-            precision=precision,
+            precision=None if mixed else precision,
             max_epochs=epochs,
             accumulate_grad_batches=accumulate,
             limit_train_batches=2 if context.fast_dev_run else None,
@@ -43,8 +46,16 @@ def lightning_trainer(
             enable_checkpointing=memory is not None,
             default_root_dir=context.dir,
             # One process, also inside a SLURM job.
-            plugins=[LightningEnvironment(), *([memory] if memory else [])],
+            plugins=[LightningEnvironment(), *mixed, *([memory] if memory else [])],
         )
+
+
+class TrainingPrecision(MixedPrecision):
+    """Mixed precision in training alone: validation is in float32, as the evaluation is."""
+
+    @contextmanager
+    def val_step_context(self) -> Iterator[None]:
+        yield
 
 
 class quiet_lightning(warnings.catch_warnings):  # noqa: N801  # a context manager reads as a verb
