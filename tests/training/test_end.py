@@ -24,6 +24,7 @@ WAYS: dict[str, dict[str, Any]] = {
     },
     "with averaged weights": {"trainer__ema__decay": 0.8, "trainer__max_epochs": None, "trainer__max_steps": 13},
     "with the best weights": {"trainer__keep_best__metric": "val/absolute", "trainer__optimizer__lr": 0.5},
+    "with statistics of gradients": {"trainer__statistics_every": 7},
 }
 
 
@@ -31,7 +32,7 @@ class Killed(BaseException):
     """Stands for SIGKILL."""
 
 
-OFTEN = ("by early stopping", "with the best weights", "inside an accumulated epoch")
+OFTEN = ("by early stopping", "with the best weights", "inside an accumulated epoch", "with statistics of gradients")
 """The ends of `make test`; `make faults` has all."""
 
 

@@ -53,8 +53,9 @@ class LayerStatistics(pl.Callback):
         """Of each layer's gradient, in the last row."""
         self.said = False
 
-    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """A resumed run goes on from the last row before its checkpoint: it may have no row of its own."""
+    def on_fit_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """A resumed run goes on from the last row before its checkpoint: it may have no row of its own. Nor any step:
+        then Lightning calls neither `on_train_start` nor `on_train_end`."""
         journal = self.context.dir / METRICS
         for row in read_journal(journal) if self.context.restored and journal.is_file() else ():
             self.norms = norms_of(row) or self.norms
@@ -104,7 +105,7 @@ class LayerStatistics(pl.Callback):
                 notice(complaint)
                 self.said = True
 
-    def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+    def on_fit_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if len(self.norms) > 1:
             self.show(self.norms, self.context, self.reporter.step)
 
