@@ -24,7 +24,13 @@ def training_batches(data: DataModule, device: torch.device, seed: int, *, batch
     This and the three functions below raise ConfigError where the data module returns something that gives no batches.
     """
     size = {} if batch_size is None else {"batch_size": batch_size}
-    return as_batches(data.train(device, seed, **size), device, seed=seed)
+    batches = as_batches(data.train(device, seed, **size), device, seed=seed)
+    if len(batches) == 0:
+        raise ConfigError(
+            "data.train() returned no batches: there are no examples, or fewer than data.batch_size in an epoch that "
+            "leaves out a smaller last batch (drop_last); choose a smaller data.batch_size"
+        )
+    return batches
 
 
 def plain_batches(data: DataModule, device: torch.device, seed: int) -> Batches:

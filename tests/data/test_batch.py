@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, RandomSampler
 import lab
 from lab.data import Batch, Batches, DataModule, DatasetInfo, DataSpec, InputSpec
 from lab.data.batches import TensorBatches
-from lab.data.loader import as_batches
+from lab.data.loader import as_batches, training_batches
 from lab.errors import ConfigError, DataError
 from lab.resuming import resume
 from lab.runs.summary import local_runs
@@ -178,3 +178,17 @@ def test_a_run_from_dataloaders_resumes_exactly() -> None:
         lab.run("patterns.yaml", runs_dir="runs")
     (run,) = local_runs(Path("runs"))
     assert list(run_differences(undisturbed.dir, resume(run.dir).dir)) == []
+
+
+class Few(Patterns):
+    """Its loader leaves out the only batch, which is not full."""
+
+    def train(self, device: torch.device, seed: int, *, batch_size: int | None = None) -> Any:
+        return DataLoader(self.examples, len(self.examples) + 1, shuffle=True, drop_last=True)
+
+
+def test_no_batches_are_refused() -> None:
+    data = Few()
+    data.prepare()
+    with pytest.raises(ConfigError, match=r"data\.train\(\) returned no batches: .* a smaller data\.batch_size"):
+        training_batches(data, CPU, seed=0)
