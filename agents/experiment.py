@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -120,7 +120,7 @@ class AgentExperiment(Experiment):
             )
         return Cadence(wish.steps or max(SAVE_EVERY, least), neutral=False)
 
-    def misfit(self, restored: Checkpoint) -> str | None:
+    def misfit(self, restored: Checkpoint, changed: Collection[str]) -> str | None:
         if wrong := misplaced(restored, restored.state["agent"]["plain"]["num_timesteps"]):
             return wrong
         return misfit(self.agent, restored.state["agent"], restored.segments)

@@ -83,7 +83,8 @@ def resume(
         if not changed and record.status == "completed":
             lengths = config.experiment.lengths
             given = next((name for name in lengths if _length(before, name) is not None), lengths[0])
-            raise ConfigError(f"{folder} is complete; to train it longer, give a larger --{given}=N")
+            longer = f"to train it longer, give a larger --{given}=N"
+            raise ConfigError(f"{folder} is complete; {(restored and config.experiment.ended(restored)) or longer}")
         require_secrets(config, folder)
         needs = needs_of(config, folder.parent.parent, own=folder, fast_dev_run=record.fast_dev_run)
         require_place(record, config.as_dict())
@@ -94,7 +95,7 @@ def resume(
         if restored:
             with blamed(restored.folder):
                 others += job.experiment.lacks(restored)
-                wrong = job.experiment.misfit(restored)
+                wrong = job.experiment.misfit(restored, _changed(restored, config))
         _refuse(folder, changed, before, config, others, force=force)
         if changed and restored and 0 < (total := job.experiment.total_steps or 0) < position(restored.folder):
             raise ConfigError(

@@ -25,12 +25,14 @@ from lab.encoders.contract import build_encoder
 from lab.system.randomness import kept_randomness
 from lab.training.captions import named_rows
 from lab.training.model import Model
-from lab.training.optimization import ParameterGroup
+from lab.training.optimization import Optimization, ParameterGroup
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from PIL.Image import Image
+    from torch.optim import Optimizer
+    from torch.optim.lr_scheduler import LambdaLR
 
 # Dimensions: B images, C H W of an image, G channels of what is given of it. D is `score`, G is `generator`.
 
@@ -175,12 +177,11 @@ class BesideTheGame(Model):
             ParameterGroup(judging, optimizer="discriminator", rate=self.discriminator_rate),
         ]
 
-    def configure_optimizers(self) -> Any:
+    def optimizers_of(self, settings: Optimization) -> dict[str, tuple[Optimizer, LambdaLR]]:
         """The schedule of the players is over the steps of their game."""
-        groups, moves = self.groups_of(self.optimization), max(1, self.total_steps - self.first_move)
+        groups, moves = self.groups_of(settings), max(1, self.total_steps - self.first_move)
         alone, players = ([one for one in groups if (one.optimizer == "plain") is wanted] for wanted in (True, False))
-        built = self.optimization.build(alone, self.total_steps) | self.optimization.build(players, moves)
-        return [optimizer for optimizer, _ in built.values()], [schedule for _, schedule in built.values()]
+        return settings.build(alone, self.total_steps) | settings.build(players, moves)
 
     @property
     def first_move(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, ClassVar
@@ -64,9 +64,15 @@ class Experiment(ABC):
     def cadence(self, wish: CheckpointSettings) -> Cadence:
         """Return how often to save, in the steps that `train` counts. Raises ConfigError if `wish` is impossible."""
 
-    def misfit(self, restored: Checkpoint) -> str | None:
+    @classmethod
+    def ended(cls, restored: Checkpoint) -> str | None:
+        """Return what ended the training before its length, and would end a longer one at once, in a sentence that says
+        what to change; None where nothing did. `restored` is its last checkpoint."""
+        return None
+
+    def misfit(self, restored: Checkpoint, changed: Collection[str]) -> str | None:
         """Return why training cannot continue from a checkpoint that was written with other settings, or None; called
-        after `prepare`, before anything is written."""
+        after `prepare`, before anything is written. `changed` are their dotted names."""
         return None
 
     def lacks(self, restored: Checkpoint) -> Sequence[str]:

@@ -18,8 +18,16 @@ from lab.training.settings import Length, TrainerSettings
 
 Plain = dict[str, Any]
 
+STOPPED = (
+    "early stopping ended this run: to train it longer, give a larger --trainer.early_stopping.patience=N and --force"
+)
+CHOOSING = ("trainer.early_stopping", "trainer.keep_best")
+OF_OPTIMIZERS = ("trainer.optimizer", "trainer.schedule", "trainer.weight_decay_on", "trainer.layer_rate")
 
-def misfit(state: Mapping[str, Any], model: Model, length: Length, batches: int) -> str | None:
+
+def misfit(
+    state: Mapping[str, Any], model: Model, length: Length, batches: int, changed: Collection[str]
+) -> str | None:
     """Return why a training cannot go on from a checkpoint of other settings, or None.
 
     Args:
@@ -27,6 +35,7 @@ def misfit(state: Mapping[str, Any], model: Model, length: Length, batches: int)
         model: that is to go on.
         length: of its training.
         batches: of one epoch.
+        changed: dotted names of the settings that differ from those before the checkpoint.
     """
     if wrong := mismatch(state["lightning"]["state_dict"], model.state_dict()):
         return wrong
@@ -37,14 +46,31 @@ def misfit(state: Mapping[str, Any], model: Model, length: Length, batches: int)
             f"and {epoch[1]:,} now: a run is resumed with the number of examples, data.batch_size and "
             "trainer.accumulate as they were"
         )
-    return None
+    fixed = () if builds_by_settings(model) else OF_OPTIMIZERS
+    if name := next((one for one in sorted(changed) if one.startswith(fixed)), None):
+        return (
+            f"{name} must stay as it was: {type(model).__name__} builds its optimizers in a configure_optimizers of "
+            "its own, not in optimizers_of"
+        )
+    longer = any(f"trainer.{name}" in changed for name in TrainerSettings.roles.budget)
+    return STOPPED if longer and state["should_stop"] and not chooses_anew(changed) else None
+
+
+def builds_by_settings(model: Model) -> bool:
+    """Return whether `optimizers_of` builds the optimizers that the model trains with."""
+    return type(model).configure_optimizers is Model.configure_optimizers
+
+
+def chooses_anew(changed: Collection[str]) -> bool:
+    """Return whether early stopping decides again in a training with these other settings."""
+    return any(name.startswith(CHOOSING) for name in changed)
 
 
 def restore(model: Model, state: Plain, settings: TrainerSettings) -> None:
     """Load a checkpoint's weights. Raises CheckpointError where they, or what its optimizers keep, do not fit."""
     try:
         model.load_state_dict(state["lightning"]["state_dict"])
-        if type(model).configure_optimizers is Model.configure_optimizers:
+        if builds_by_settings(model):
             built = model.optimizers_of(settings).values()
             for saved, (optimizer, _) in zip(state["lightning"]["optimizer_states"], built, strict=True):
                 require_averages(saved, optimizer)
@@ -64,18 +90,18 @@ def with_settings(state: Plain, model: Model, settings: TrainerSettings, changed
         changed: dotted names of the settings that differ from those before the checkpoint.
     """
     lightning: Plain = dict(state["lightning"])
-    if type(model).configure_optimizers is Model.configure_optimizers:
+    if builds_by_settings(model):
         built = list(model.optimizers_of(settings).values())
         states, schedules = [], []
         saved = zip(built, lightning["optimizer_states"], lightning["lr_schedulers"], strict=True)
         for (optimizer, schedule), before, place in saved:
-            factor = settings.schedule.factor(place["last_epoch"], model.total_steps)
-            rates = [base * factor for base in schedule.base_lrs]
+            factors = [at(place["last_epoch"]) for at in schedule.lr_lambdas]  # lengths may differ
+            rates = [base * factor for base, factor in zip(schedule.base_lrs, factors, strict=True)]
             groups = [{**group, "lr": rate} for group, rate in zip(_groups(optimizer), rates, strict=True)]
             states.append({"state": _averages(before, optimizer, settings), "param_groups": groups})
             schedules.append({**place, "base_lrs": schedule.base_lrs, "_last_lr": rates})
         lightning |= {"optimizer_states": states, "lr_schedulers": schedules}
-    chooses = any(name.startswith(("trainer.early_stopping", "trainer.keep_best")) for name in changed)
+    chooses = chooses_anew(changed)
     if chooses:
         lightning["callbacks"] = dict(_chosen_anew(lightning["callbacks"], settings))
     return {**state, "lightning": lightning, "should_stop": state["should_stop"] and not chooses}

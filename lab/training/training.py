@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -41,7 +41,7 @@ from lab.training.loop.weights import copied
 from lab.training.loop.workers import data_workers
 from lab.training.model import ModelFactory
 from lab.training.rehearsal import rehearsed
-from lab.training.restoring import misfit, restore, with_settings
+from lab.training.restoring import STOPPED, misfit, restore, with_settings
 from lab.training.settings import TrainerSettings
 
 SAVE_EVERY = 1_000  # optimizer steps, where the config does not say
@@ -61,13 +61,7 @@ class Training(Experiment):
     step = "batch"
     parts = PARTS
 
-    def __init__(
-        self,
-        *,
-        model: ModelFactory,
-        data: DataModule,
-        trainer: TrainerSettings = DEFAULTS,
-    ) -> None:
+    def __init__(self, *, model: ModelFactory, data: DataModule, trainer: TrainerSettings = DEFAULTS) -> None:
         self.model_factory, self.data, self.settings = model, data, trainer
         self.others: dict[str, State] = {}
         """Further weights to save, by the name of their checkpoint."""
@@ -102,9 +96,13 @@ class Training(Experiment):
             return Cadence(1)
         return Cadence(wish.epochs * self.steps.per_epoch if wish.epochs else wish.steps or SAVE_EVERY)
 
-    def misfit(self, restored: Checkpoint) -> str | None:
+    @classmethod
+    def ended(cls, restored: Checkpoint) -> str | None:
+        return STOPPED if restored.state.get("should_stop") else None
+
+    def misfit(self, restored: Checkpoint, changed: Collection[str]) -> str | None:
         return misplaced(restored, restored.state["step"]) or misfit(
-            restored.state, self.model, self.steps, len(self.batches)
+            restored.state, self.model, self.steps, len(self.batches), changed
         )
 
     def train(self, context: RunContext) -> Throughput:

@@ -116,6 +116,18 @@ def test_a_complete_run_names_the_limit_that_it_has(train: Train) -> None:
         resume(run.dir)
 
 
+def test_early_stopping_takes_more_patience_than_length(train: Train) -> None:
+    stopped = train(trainer__early_stopping__patience=1, trainer__optimizer__lr=0.5, trainer__max_epochs=50)
+    sentence = r"early stopping ended this run: .* a larger --trainer\.early_stopping\.patience=N and --force"
+    with pytest.raises(ConfigError, match=f"is complete; {sentence}"):
+        resume(stopped.dir)
+    with pytest.raises(ConfigError, match=sentence):
+        resume(stopped.dir, {"trainer.max_epochs": 60})
+    assert list(stopped.dir.parent.iterdir()) == [stopped.dir]
+    longer = resume(stopped.dir, {"trainer.max_epochs": 60, "trainer.early_stopping.patience": 3}, force=True)
+    assert len(rows(longer, "epoch")) >= len(rows(stopped, "epoch")) + 2
+
+
 def test_steps_and_epochs_are_the_same_length(train: Train) -> None:
     epochs = train(trainer__max_epochs=3, trainer__schedule__kind="cosine")
     steps = train(trainer__max_epochs=None, trainer__max_steps=30, trainer__schedule__kind="cosine")

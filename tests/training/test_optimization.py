@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
 from generative.gan.gan import GAN
-from lab.data.spec import Classes, DataSpec, InputSpec
+from lab.data.spec import Classes, DataSpec, InputSpec, Values
 from lab.encoders import MLP, Combined, Conv, ConvStage, Encoder, Recurrent, ResNet, TextConv, Transformer, ViT
 from lab.encoders.base import EncoderFactory
 from lab.errors import ConfigError
 from lab.training.checks import require_optimization
 from lab.training.loop.unfreezing import Unfreezing
 from lab.training.optimization import Optimization, ParameterGroup, Schedule, by_layer
-from lab.training.settings import TrainerSettings
+from lab.training.restoring import misfit
+from lab.training.settings import Length, TrainerSettings
 from supervised.classifier import Classifier
+from tests.training.models import Regression
 
 ADAMW = partial(torch.optim.AdamW, lr=0.1, weight_decay=0.3)
 
@@ -182,3 +185,22 @@ def test_layers_thaw_from_the_top() -> None:
         parts = [*first, *second]
         assert sum(one.requires_grad for one in parts) == learning
     assert not bias.requires_grad
+
+
+class OwnOptimizer(Regression):
+    """Builds its optimizer by itself."""
+
+    def configure_optimizers(self) -> Any:
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def test_own_optimizers_take_no_other_settings() -> None:
+    spec = DataSpec(VECTORS, Values((1,)))
+    for model, sentence in (
+        (Regression(spec), None),
+        (OwnOptimizer(spec), "trainer.schedule.kind must stay as it was"),
+    ):
+        state = {"lightning": {"state_dict": model.state_dict()}, "should_stop": False}
+        found = misfit(state, model, Length(10, 1, 10), 10, ["trainer.max_epochs", "trainer.schedule.kind"])
+        assert (found and found.partition(":")[0]) == sentence
+        assert misfit(state, model, Length(10, 1, 10), 10, ["trainer.max_epochs"]) is None

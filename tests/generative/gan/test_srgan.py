@@ -20,7 +20,9 @@ from lab.data.spec import DataSpec, InputSpec
 from lab.encoders import Conv, ConvStage
 from lab.errors import ConfigError
 from lab.nn.superresolution import shrunk
-from lab.training.optimization import Optimization, ParameterGroup
+from lab.training.optimization import Optimization, ParameterGroup, Schedule
+from lab.training.restoring import with_settings
+from lab.training.settings import TrainerSettings
 
 SPEC = DataSpec(InputSpec((1, 8, 8)), classes=3)
 HALF = partial(shrunk, factor=2)
@@ -174,3 +176,22 @@ def test_run_shows_both() -> None:
     same = nearest_pixel(4)(shrunk(x, 4))  # as far as 7x7 pixels tell
     assert torch.allclose(model.reconstruct(x), model.reconstruct(same), atol=1e-5)
     assert not torch.allclose(model.reconstruct(x), model.reconstruct(x.flip(2)), atol=1e-3)
+
+
+def test_fork_trains_with_its_settings() -> None:
+    """Each optimizer has the new rate by a schedule of its own length."""
+    model = SRGAN(SPEC, **TINY, beginning=0.5)
+    model.total_steps = 20
+    before = TrainerSettings(partial(torch.optim.SGD, lr=0.1))
+    built = list(model.optimizers_of(before).values())
+    for (optimizer, schedule), steps in zip(built, (15, 5, 5), strict=True):
+        for _ in range(steps):
+            optimizer.step()
+            schedule.step()
+    states, places = ([one.state_dict() for one in kind] for kind in zip(*built, strict=True))
+    state = {"lightning": {"optimizer_states": states, "lr_schedulers": places}, "should_stop": False}
+    after = TrainerSettings(partial(torch.optim.SGD, lr=1.0), Schedule(kind="linear"))
+    new = with_settings(state, model, after, {"trainer.optimizer.lr", "trainer.schedule.kind"})["lightning"]
+    rates = [one["param_groups"][0]["lr"] for one in new["optimizer_states"]]
+    assert rates == pytest.approx([0.25, 0.5 * model.generator_rate, 0.5 * model.discriminator_rate])
+    assert [one["_last_lr"][0] for one in new["lr_schedulers"]] == rates
