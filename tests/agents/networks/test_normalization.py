@@ -106,7 +106,7 @@ def test_encoder_says_that_it_saw_them_normalised(tmp_path: Path) -> None:
     (note,) = dqn(together(BadlyScaled, 2), encoder=kept).carried()
     assert note == (
         "the pretrained encoder was trained on inputs standardised by their running mean and variance, and gets them "
-        "as they are in the data; --agent.normalize_observations=true prepares them so"
+        "as they are in the data; --agent.normalize_observations=true prepares them as then"
     )
 
 
