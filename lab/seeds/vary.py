@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from decimal import Decimal, InvalidOperation
 from itertools import product
 from typing import Any
 
@@ -69,10 +70,10 @@ def as_words(settings: Mapping[str, Any]) -> list[str]:
 
 
 def _meant(value: Any) -> str:
-    """Return the same text for all spellings of a number."""
+    """Return the same text for all spellings of a number, and for the number itself."""
     try:
-        return repr(float(value)) if isinstance(value, str) else repr(value)
-    except ValueError:
+        return str(Decimal(str(value)).normalize())
+    except InvalidOperation:
         return repr(value)
 
 

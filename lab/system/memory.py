@@ -113,8 +113,7 @@ def _cache(said: Path) -> int:
     """Return the bytes of a group's cache of files that were not used lately; 0 where the system does not say."""
     try:
         found = dict(line.split()[:2] for line in said.read_text().splitlines())
-        return int(
-            found.get("total_inactive_file", found.get("inactive_file", 0))
-        )  # the former of groups inside it too
+        # The former counts the groups inside of it too.
+        return int(found.get("total_inactive_file", found.get("inactive_file", 0)))
     except (OSError, ValueError):
         return 0

@@ -518,6 +518,7 @@ def test_values_are_read() -> None:
         (["--vary", "fold="], "--vary expects values such as"),
         (["--vary", "fold=1,1"], "fold must be varied over different values"),
         (["--vary", "bonus=1e-3,0.001"], "bonus must be varied over different values"),
+        (["--vary", "fold=0-1,1"], "fold must be varied over different values"),
         (["--vary", "fold=0-2,9-7"], "--vary expects the smaller number first, as in 7-9, received '9-7'"),
         (["--vary", "fold=1", "--vary", "fold=2"], "received fold twice"),
         (["--vary", "flod=1,2"], "did you mean 'fold'?"),

@@ -60,10 +60,10 @@ class Column:
             return own
         return torch.cat([own, torch.tensor([[float(is_missing(cell))] for cell in cells])], 1)
 
-    def surprises(self, sheet: Sheet, cells: Sequence[str]) -> list[str]:
-        """Return what there was no example of in training, one sentence each."""
+    def surprises(self, sheet: Sheet, numbers: Sequence[int]) -> list[str]:
+        """Return what there was no example of in training, one sentence each. `numbers` are those of the rows."""
         said = []
-        numbers = [label["row"] for label in sheet.labels()]
+        cells = sheet.cells(sheet.names.index(self.name))
         filled = [row for row, cell in zip(numbers, cells, strict=True) if is_missing(cell)]
         if filled and not self.gaps:
             how = "none of its categories" if self.median is None else f"{self.median:g}, the median in training"
@@ -150,9 +150,11 @@ class Columns:
         notes = list(sheet.notes)
         if extra := [one for one in sheet.names if one not in wanted and one not in self.aside]:
             notes.append(f"{name}: not used: {named(extra)}")
+        labels = sheet.labels()
+        numbers = [label["row"] for label in labels]
         for one in self.columns:
-            notes += one.surprises(sheet, sheet.cells(sheet.names.index(one.name)))
-        return Given(self.encode(sheet), sheet.labels(), notes)
+            notes += one.surprises(sheet, numbers)
+        return Given(self.encode(sheet), labels, notes)
 
     def _require_places(self, sheet: Sheet, wanted: Sequence[str]) -> None:
         """Raise ConfigError where columns without names may stand at other places than in training. Those after all
