@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from agents.compiled.decompositions import DECOMPOSITIONS
 from agents.compiled.listing import DRAWS
 
 aten = torch.ops.aten
@@ -42,10 +43,9 @@ def compile_program(
 
     numbers = [x.detach().clone() for x in drawn]
     rest = iter(numbers)
-    table: dict[Any, Callable[..., Any]] = {}
+    table: dict[Any, Callable[..., Any]] = {**DECOMPOSITIONS}
     for draw in DRAWS:
         table[draw] = (lambda x, *_, **__: x.copy_(next(rest))) if _in_place(draw) else lambda *_, **__: next(rest)
-    table |= {aten._fused_adam_.default: _adam, aten._fused_adam_.tensor_lr: _adam, aten._foreach_norm.Scalar: _norms}
     graph = make_fx(lambda *given: tuple(x.detach() for x in function(*given)), decomposition_table=table)(*inputs)
     outputs = _lift(graph, [*others, *numbers])
     arguments = (*inputs, *others, *numbers, *(torch.empty(x.shape, dtype=x.dtype) for x in outputs))
@@ -94,37 +94,3 @@ def _same(x: Tensor) -> tuple[Any, ...]:
 
 def _in_place(func: Any) -> bool:
     return bool(func._schema.name.endswith("_"))
-
-
-def _norms(tensors: list[Tensor], order: float = 2, dtype: Any = None) -> list[Tensor]:
-    if order != 2 or dtype is not None:
-        raise NotImplementedError("only the Euclidean norm is compiled")
-    return [x.square().sum().sqrt() for x in tensors]
-
-
-def _adam(
-    weights: list[Tensor],
-    gradients: list[Tensor],
-    means: list[Tensor],
-    squares: list[Tensor],
-    largest: list[Tensor],
-    steps: list[Tensor],
-    *,
-    lr: Tensor | float,
-    beta1: float,
-    beta2: float,
-    weight_decay: float,
-    eps: float,
-    amsgrad: bool,
-    maximize: bool,
-    grad_scale: Tensor | None = None,
-    found_inf: Tensor | None = None,
-) -> None:
-    """Take a step of Adam (Kingma & Ba 2015, algorithm 1), as torch's fused kernel does."""
-    if weight_decay or amsgrad or maximize or grad_scale is not None or found_inf is not None:
-        raise NotImplementedError("only plain Adam is compiled")
-    for w, g, m, v, step in zip(weights, gradients, means, squares, steps, strict=True):
-        m.copy_(m + (g - m) * (1 - beta1))
-        v.copy_(v * beta2 + g * g * (1 - beta2))
-        first, second = 1 - beta1**step, 1 - beta2**step
-        w.copy_(w - (lr / first) * m / (v.sqrt() / second.sqrt() + eps))

@@ -31,16 +31,20 @@ class Package:
         self.outputs = tuple(torch.empty_like(x, memory_format=torch.contiguous_format) for x in outputs)
         self.draws = [(func, args, settings) for func, args, settings, _ in listing.draws]
         drawn = [x for *_, x in listing.draws]
-        self.fixed: list[Tensor] = [*others, *drawn, *self.outputs]
+        self.fixed: list[Tensor] = [*others, *drawn]
         self.first_draw = len(inputs) + len(others)
 
-    def __call__(self, leaves: Sequence[Tensor | float]) -> Sequence[Tensor]:
+    def __call__(self, leaves: Sequence[Tensor | float], places: Sequence[Tensor] | None = None) -> Sequence[Tensor]:
+        """Run for these inputs, and return the outputs, which are written to `places`: by default to the package's own,
+        where the next call overwrites them."""
         given: list[Tensor] = []
-        for place, new in zip(self.inputs, leaves, strict=True):
-            given.append(new.contiguous() if isinstance(new, Tensor) else place.fill_(new))
+        for own, new in zip(self.inputs, leaves, strict=True):
+            given.append(new.contiguous() if isinstance(new, Tensor) else own.fill_(new))
+        outputs = self.outputs if places is None else places
         with torch.no_grad():
             given += self.fixed
+            given += outputs
             for number, (func, args, settings) in enumerate(self.draws, self.first_draw):
                 given[number] = func(*args, **settings)
             self.loader.boxed_run(given)
-        return self.outputs
+        return outputs

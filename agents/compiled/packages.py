@@ -21,8 +21,8 @@ from agents.compiled.package import Package
 from lab.console.notices import notice
 from lab.console.wording import near
 
-FORMAT = 1
-"""Of the programs' arguments: see `compiling.compile_program`."""
+FORMAT = 2
+"""Of the programs' arguments, and of how they compute: see `compiling.compile_program` and `decompositions`."""
 TORCH = (2, 13)
 """The version of torch whose interface to compiled programs is used; others run without."""
 

@@ -158,7 +158,7 @@ class OnPolicy(Agent, OnPolicyAlgorithm):
                 if not self.told(callback, steps):
                     return False
                 clock.lap("logging")
-            self._keep(rollout, seen)
+            self._keep(rollout, [torch.stack(column) for column in zip(*seen, strict=True)])
             self._finish(rollout, cut_off)
         clock.lap("inference")
         callback.update_locals(locals())
@@ -173,9 +173,10 @@ class OnPolicy(Agent, OnPolicyAlgorithm):
             parts = policy.actor(observations) if policy.values_can_wait else policy.heads(observations)[:3]
             return policy.distribution.sample(parts[0], parts[1]), *parts
 
-    def _keep(self, rollout: Rollout, seen: list[tuple[Tensor, ...]]) -> None:
-        """Store actions, log-probabilities and values of all steps."""
-        actions, outputs, latents, *values = (torch.stack(column) for column in zip(*seen, strict=True))
+    def _keep(self, rollout: Rollout, columns: Sequence[Tensor]) -> None:
+        """Store actions, log-probabilities and values of all steps. `columns` are what `_choose` returned, each
+        `(T, N, ...)`."""
+        actions, outputs, latents, *values = columns
         rollout.actions.copy_(actions)
         log_probs = self.policy.distribution.log_prob(*(x.flatten(0, 1) for x in (outputs, latents, rollout.actions)))
         rollout.log_probs.flatten().copy_(log_probs)

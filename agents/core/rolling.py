@@ -14,13 +14,9 @@ from torch import Tensor
 from agents.buffers.rollout import CutOff
 from agents.environments.native import TensorEnvs
 from agents.environments.vector import Steps
-from agents.spaces.observations import put
 
 if TYPE_CHECKING:
     from agents.core.on_policy import OnPolicy
-
-STEPPED = 5
-"""Parts of a step of the environments: observations, rewards, terminated, truncated, last observations."""
 
 
 class Rolling:
@@ -38,6 +34,8 @@ class Rolling:
         if isinstance(space := agent.action_space, spaces.Box):
             self.bounds = (torch.tensor(space.low, device=agent.device), torch.tensor(space.high, device=agent.device))
         self.step = agent.accelerate(self._step, "step of policy and environments", self._changed)
+        self.columns: Sequence[Tensor] = ()
+        """What the steps of a rollout returned, each `(T, N, ...)`."""
 
     def collect(self, callback: BaseCallback, count: int) -> bool:
         """Fill the rollout with `count` steps of every environment. False when a callback ends training."""
@@ -48,18 +46,22 @@ class Rolling:
         self._take_state()
         self.step.renew(*self.state)
         uniforms = self.envs.env.uniforms(count)  # (T, N, draws)
-        observations = torch.as_tensor(agent._last_obs).to(agent.device)
-        seen: list[tuple[Tensor, ...]] = []
-        stepped: list[tuple[Tensor, ...]] = []
-        for t in range(count):
-            put(rollout.observations, t, observations)
-            parts = [part.clone() for part in self.step(rollout.observations[t], uniforms[t])]  # type: ignore[index]
-            observations = parts[-STEPPED]
-            seen.append(tuple(parts[:-STEPPED]))
-            stepped.append(tuple(parts[-STEPPED:]))
+        observations: Any = rollout.observations
+        observations[0] = torch.as_tensor(agent._last_obs).to(agent.device)
+        first = self.step(observations[0], uniforms[0])
+        if not self.columns or len(self.columns[0]) != count:
+            self.columns = [x.new_empty(count, *x.shape) for x in first]
+        for column, x in zip(self.columns, first, strict=True):
+            column[0] = x
+        *seen, following, rewards, terminated, truncated, last = self.columns
+        rows = list(zip(*(column.unbind() for column in self.columns), strict=True))
+        for t in range(1, count):
+            self.step.write(rows[t], following[t - 1], uniforms[t])
+        observations[1:] = following[:-1]
         clock.lap("inference")
-        columns = [torch.stack(column).cpu().numpy() for column in zip(*stepped, strict=True)]  # (T, N, ...)
-        told, cut_off = self._tell(callback, columns)
+        # Copies: the next rollout overwrites the columns.
+        stepped = [x.cpu().numpy().copy() for x in (following, rewards, terminated, truncated, last)]
+        told, cut_off = self._tell(callback, stepped)
         clock.lap("environment")
         if not told:
             return False
@@ -78,10 +80,11 @@ class Rolling:
         rollout.rewards[:] = columns[1]
         ended = columns[2] | columns[3]
         some = ended.any(1)
+        checked = all(bool(np.isfinite(x).all()) for x in columns)
         for t, (observations, rewards, terminated, truncated, last) in enumerate(zip(*columns, strict=True)):
             rollout.starts[t] = agent._last_episode_starts
             steps = Steps(observations, rewards, terminated, truncated, last if some[t] else None)
-            self.envs.follow(steps)
+            self.envs.follow(steps, checked=checked)
             if some[t] and (rows := np.flatnonzero(truncated & ~terminated)).size:
                 cut_off.append(CutOff(t, rows, last[rows], ()))
             agent._last_obs, agent._last_episode_starts = observations, ended[t]

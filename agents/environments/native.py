@@ -96,10 +96,12 @@ class TensorEnvs(NativeEnvs):
 
     env: TensorVector
 
-    def follow(self, steps: Steps) -> None:
-        """Count a step that a program has taken."""
+    def follow(self, steps: Steps, *, checked: bool) -> None:
+        """Count a step that a program has taken, `checked` where all of its numbers are known to be finite."""
         self.steps += 1
-        self._account(steps)
+        if not checked:
+            self._check(steps)
+        self._count(steps)
 
 
 def native_maker(id: str, spec: EnvSpec | None, kwargs: Mapping[str, Any], *, registered: bool) -> MakeVector | None:

@@ -90,15 +90,19 @@ class Environments(VecEnv):
         """Step all copies with actions `(N, ...)`. Raises EnvironmentFailedError, also for what is not finite."""
         self.steps += 1
         steps = self._step(actions)
-        self._account(steps)
+        self._check(steps)
+        self._count(steps)
         return steps
 
-    def _account(self, steps: Steps) -> None:
-        """Check a step, and count it in the sums over episodes."""
-        self.rewards += steps.rewards
-        self.lengths += 1
+    def _check(self, steps: Steps) -> None:
+        """Raise EnvironmentFailedError where a number is not finite."""
         if steps.last is not None or not self._looks_finite(steps):
             self._require_finite(steps)
+
+    def _count(self, steps: Steps) -> None:
+        """Count a step in the sums over episodes."""
+        self.rewards += steps.rewards
+        self.lengths += 1
         if steps.last is not None:
             for i in np.flatnonzero(steps.terminated | steps.truncated):
                 self.ended.append(EpisodeResult(float(self.rewards[i]), int(self.lengths[i])))
@@ -164,7 +168,7 @@ class Environments(VecEnv):
         observations = steps.observations
         parts = observations.values() if isinstance(observations, dict) else (observations,)
         with np.errstate(over="ignore", invalid="ignore"):
-            return math.isfinite(self.rewards.sum() + sum(part.sum() for part in parts if part.dtype.kind == "f"))
+            return math.isfinite(steps.rewards.sum() + sum(part.sum() for part in parts if part.dtype.kind == "f"))
 
     def _require_finite(self, steps: Steps) -> None:
         if not np.isfinite(steps.rewards).all():

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from agents.acceleration.captured import MOST_RENEWED, Captured
 from agents.compiled.compilers import obstacle
-from agents.compiled.compiling import _adam
 from agents.compiled.made import Maker, require_compiler
 from agents.compiled.package import Package
 from agents.compiled.packages import Packages, folder, mine, missing, present
@@ -90,6 +89,22 @@ def test_programs_equal_their_page(own: Path) -> None:
         torch.testing.assert_close(found[:3], found[3:], rtol=1e-5, atol=1e-6)
         assert torch.equal(found[2], found[5]), "the same random numbers were drawn"
         torch.testing.assert_close(ours.state(), page.state(), rtol=1e-4, atol=1e-6)
+
+
+@compiler
+@pytest.mark.parametrize("compiled", [True, False])
+def test_outputs_are_written_to_given_places(own: Path, compiled: bool) -> None:
+    one, other = (Learner(present() if compiled else Packages()) for _ in range(2))
+    places = torch.empty(()), torch.empty(3, 4)
+    for number in range(8):  # from the first call to repetitions
+        x = torch.randn(3, 4)
+        torch.manual_seed(number)
+        found = one.learn(x, 2.0)
+        torch.manual_seed(number)
+        other.learn.write(places, x, 2.0)
+        assert all(map(torch.equal, places, found))
+    assert isinstance(other.learn.repeated, Package) is compiled
+    assert all(map(torch.equal, one.state(), other.state()))
 
 
 @compiler
@@ -196,26 +211,6 @@ def test_how_often_things_changed_does_not_decide_on_programs(programs: Packages
     for number in range(MOST_RENEWED + 2):
         once.renew(number)
     assert once.wished is bool(programs), "a resumed run does not know how often"
-
-
-def test_adam_is_torchs() -> None:
-    torch.manual_seed(0)
-    ours = [torch.randn(5, 3), torch.randn(3)]
-    theirs = [nn.Parameter(x.clone()) for x in ours]
-    adam = torch.optim.Adam(theirs, lr=0.02, betas=(0.8, 0.99), eps=1e-5, fused=True)
-    means, squares = ([torch.zeros_like(x) for x in ours] for _ in range(2))
-    steps = [torch.zeros(()) for _ in ours]
-    for _ in range(10):
-        gradients = [torch.randn_like(x) for x in ours]
-        for parameter, gradient in zip(theirs, gradients, strict=True):
-            parameter.grad = gradient.clone()
-        adam.step()
-        for step in steps:
-            step += 1
-        settings: dict[str, Any] = {"lr": 0.02, "beta1": 0.8, "beta2": 0.99, "eps": 1e-5}
-        _adam(ours, gradients, means, squares, [], steps, weight_decay=0, amsgrad=False, maximize=False, **settings)
-    for one, other in zip(ours, theirs, strict=True):
-        torch.testing.assert_close(one, other.detach())
 
 
 def test_no_compiler_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
