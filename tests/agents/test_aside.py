@@ -17,17 +17,18 @@ from lab.system.forking import RUNS_AFTER
 from tests.agents.compiled.test_packages import compiler
 from tests.support.tasks import Identity, ppo, together
 
-RUN = ["run", "ppo-cartpole", "--total_timesteps=15000", "--threads=1", "--evaluation.video=false"]
+SMALL = ["--total_timesteps=8000", "--agent.n_epochs=4", "--evaluation.every=8000", "--evaluation.episodes=2"]
+RUN = ["run", "ppo-cartpole", *SMALL, "--threads=1", "--evaluation.video=false"]
 
 
 def test_savings_grow_with_the_calls_of_what_is_recorded() -> None:
     agent = ppo(together(lambda: Identity(spaces.Discrete(2)), 2), 0)
     agent.packages = Packages()
     assert aside.savings(agent) == (0, 0.0)
-    agent.learn(2_000)
+    agent.learn(1_000)
     programs, early = aside.savings(agent)
     assert programs > 0
-    agent.learn(20_000, reset_num_timesteps=False)
+    agent.learn(6_000, reset_num_timesteps=False)
     assert aside.savings(agent)[1] > 2 * early > 0
 
 
@@ -88,7 +89,7 @@ def test_programs_are_compiled_where_later_runs_gain_enough(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setenv(RUNS_AFTER, later)
-    monkeypatch.setattr(aside, "TRIED", 0.5)
+    monkeypatch.setattr(aside, "TRIED", 0.2)
     monkeypatch.setattr(aside, "WORTH", worth)
     assert main([*RUN, f"--runs-dir={tmp_path / 'runs'}"]) == 0
     assert ("compiled beside it" in capsys.readouterr().err) == compiles

@@ -60,6 +60,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The user's cache, with the program of a `Learner`."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        # One program is compiled, whose headers are needed once; and what surrounds its loops may be slow.
+        patch.setattr(torch._inductor.config, "cpp_cache_precompile_headers", False)
+        patch.setattr(torch._inductor.config.aot_inductor, "compile_wrapper_opt_level", "O0")
         torch.set_num_threads(1)
         require_compiler()
         with Maker(lambda line: None) as maker:
