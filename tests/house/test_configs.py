@@ -1,9 +1,9 @@
 """Every shipped experiment keeps its contract. The experiments are found by glob, and none is named here.
 
-Few experiments, in which every class occurs that a config names, run from end to end and are evaluated again; some of
-them are killed and resumed. `make test` does that with a part of them, and `make faults` with all. All are built and
-take a step or two on a pretended GPU (`tests/devices`), which refuses tensors of the CPU. What is tested is what a kind
-promises: an encoder, pictures or baselines are not owed.
+Few experiments, in which every class occurs that a config names, take a step or two on a pretended GPU
+(`tests/devices`), which refuses tensors of the CPU. They run from end to end and are evaluated again; some of them are
+killed and resumed. `make test` does these with a part of them. `make faults` does them with all, and steps on the GPU
+with all experiments. What is tested is what a kind promises: an encoder, pictures or baselines are not owed.
 """
 
 from __future__ import annotations
@@ -42,11 +42,12 @@ from tests.support.recorded import recorded
 
 NAMES = list(shipped())
 ONE_OF_A_KIND = one_of_each_kind()
-SOME = ONE_OF_A_KIND[1::5]
+SOME = ONE_OF_A_KIND[::7]
 """Those that run from end to end in `make test`."""
 KILLED = SOME[::3]
 """Those that are killed and resumed in `make test`."""
 KINDS = [pytest.param(name, marks=() if name in SOME else pytest.mark.slow) for name in ONE_OF_A_KIND]
+STEPPING = [pytest.param(name, marks=() if name in ONE_OF_A_KIND else pytest.mark.slow) for name in NAMES]
 ROOT = Path(lab.__file__).parents[1]
 UNIMPORTED = {"listing.py": {"env.id"}}
 """`lab list` reads what an experiment is about without importing its classes, which would take seconds."""
@@ -86,7 +87,8 @@ def test_names_are_unique() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_config_is_complete(name: str) -> None:
-    """It opens with its command, describes itself, and says where each figure that it is measured against is from."""
+    """It opens with its command, describes itself, and says where each figure that it is measured against is from, and
+    reports know which way is better: that of the figure, or against it where it is to be shown that a network fails."""
     assert shipped()[name].read_text(encoding="utf-8").startswith(f"# lab run {name}\n# ")
     config = loaded(name)
     assert not texts_of_lab() & settings_of_family(config), "`lab` names a family's setting"
@@ -96,12 +98,6 @@ def test_config_is_complete(name: str) -> None:
     for measure in (common.reference, common.target):
         for field in fields(measure) if measure else ():
             assert getattr(measure, field.name) != "", f"{field.name} is empty"
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_reports_know_which_way_is_better(name: str) -> None:
-    """By the direction of its figure, or against it where it is to be shown that a network fails."""
-    common = loaded(name).common
     told = {one.kind: asdict(one) for one in (common.reference, common.target) if one}
     run = Run(recorded(Path("runs"), name, reference=told.get("reference", {}), target=told.get("target", {})))
     for kind, one in told.items():
@@ -138,7 +134,7 @@ def test_resolved_config_repeats_itself(name: str) -> None:
     assert load("again.yaml").as_dict() == resolved
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", STEPPING)
 def test_takes_two_steps_on_device(name: str) -> None:
     with extras_may_lack(), pretended_cuda():
         job = prepare(load(name, small(name) | ON_DEVICE), fast_dev_run=True)
