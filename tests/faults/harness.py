@@ -28,6 +28,8 @@ from lab.saving.saver import Saver
 from lab.system.forking import ForkServer, can_fork
 
 IMAGES = {"data.name": "digits", "checkpoint.steps": 4, "trainer.log_every": 3, "trainer.pictures_every": 2}
+NINE = {"data.train_size": 270, "data.batch_size": 30}
+"""An epoch has nine batches."""
 SMALL = [{"channels": 8, "max_pool": 2}]
 BRIEF = {"evaluation.episodes": 3, "evaluation.best_episodes": 2, "evaluation.video": False}
 QUICK = {"agent.n_epochs": 4}
@@ -46,11 +48,12 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "vae": (  # without a judge, which the GAN has
         "vae-mnist",
         IMAGES
+        | NINE
         | {"trainer.max_epochs": 3, "model.encoder.hidden": [32], "model.nll_samples": 5, "model.fid_samples": None},
     ),
     "gan": (
         "gan-mnist",
-        IMAGES | {"trainer.max_epochs": 2, "model.fid_samples": 128, "model.encoder.stages": SMALL},
+        IMAGES | NINE | {"trainer.max_epochs": 2, "model.fid_samples": 128, "model.encoder.stages": SMALL},
     ),
     "accumulating": (  # an epoch has 36 batches, so its last step has one; the run ends inside the second epoch
         "cnn-mnist",
@@ -61,12 +64,13 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "choosing": (  # stops early, and judges averaged weights of the best epoch
         "cnn-mnist",
         IMAGES
+        | NINE
         | {"trainer.max_epochs": 30, "trainer.ema.decay": 0.5, "trainer.ema.every": 2, "trainer.optimizer.lr": 0.05}
         | {"trainer.early_stopping.metric": "val/loss", "trainer.early_stopping.patience": 2}
         | {"trainer.keep_best.metric": "val/f1", "trainer.keep_best.mode": "max"}
         | {"model.encoder.stages": SMALL, "trainer.weight_decay_on": "weights", "model.encoder_rate": 0.5},
     ),
-    "classifier": ("cnn-mnist", IMAGES | {"trainer.max_epochs": 3, "model.encoder.stages": SMALL}),
+    "classifier": ("cnn-mnist", IMAGES | NINE | {"trainer.max_epochs": 3, "model.encoder.stages": SMALL}),
     "replay": ("ppo-cartpole", BRIEF | QUICK | LUNAR | {"total_timesteps": 1024, "evaluation.every": 700}),
     "boundary": (
         "dqn-cartpole",

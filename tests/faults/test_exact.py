@@ -33,9 +33,9 @@ LONGER: dict[str, dict[str, Any]] = {
 }
 
 
-OFTEN = ("ppo", "choosing", "recurrent")
-"""Kinds that `make test` kills; the others keep no state that these, the tests below or tests/house/test_configs.py do
-not cover."""
+OFTEN = ("ppo", "choosing")
+"""Kinds that `make test` kills; the others keep no state that these, the tests below, tests/house/test_configs.py or
+tests/agents/core/test_state.py do not cover."""
 
 
 @pytest.mark.fault(1, 26)
