@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 import lab
+import lab.seeds.run_varied
 from lab.cli.main import main
 from lab.configuration import load
 from lab.errors import ConfigError
@@ -23,6 +25,8 @@ from lab.published.results import Result, results, shortened
 from lab.published.table import Row, Table, read_table, tables
 from lab.runs.select import Run
 from lab.runs.summary import local_runs
+from lab.system.forking import can_fork
+from tests.faults.harness import shared_server
 from tests.support.recorded import recorded
 
 RUNS = Path("runs")
@@ -50,6 +54,8 @@ WIDE = table_of(narrow={"model.latent_dim": 2}, wide={"model.latent_dim": 8})
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table, "read_table", lambda name: WIDE)
+    if can_fork():  # or each command would start a server of its own
+        monkeypatch.setattr(lab.seeds.run_varied, "ForkServer", lambda name: nullcontext(shared_server()))
 
 
 def told(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> tuple[list[dict[str, Any]], str]:
@@ -88,7 +94,7 @@ def test_short_budget_has_no_verdict(capsys: pytest.CaptureFixture[str], monkeyp
     monkeypatch.setattr(plan, "TIMED", 0.2)
     endless = replace(WIDE.rows[0], settings={**WIDE.rows[0].settings, "trainer.max_epochs": 100_000})
     monkeypatch.setattr(table, "read_table", lambda name: replace(WIDE, rows=[endless]))
-    (row,), said = told(capsys, "--budget", "0.02")
+    (row,), said = told(capsys, "--budget", "0.004")
     assert "measuring how long a step takes" in said
     assert row["verdict"] == "not-comparable"
     assert row["budget"].startswith("a shortened budget: ")

@@ -457,6 +457,7 @@ def test_varied_run_equals_single_run() -> None:
 
 
 def test_a_figure_over_folds_is_compared_with_the_mean_alone() -> None:
+    """And only where each of the folds has a figure."""
     reference = REFERENCE | {"value": 0.5, "mean_over": {"fold": 2}}
     config = {"experiment": "tests.support.toys.Toy", "device": "cpu", "threads": 1, "reference": reference}
     Path("folds.yaml").write_text(yaml.safe_dump(config))
@@ -468,13 +469,6 @@ def test_a_figure_over_folds_is_compared_with_the_mean_alone() -> None:
         verdicts.append(outcome.reference["verdict"])
     assert verdicts == ["not-comparable", "met"]
     assert "--vary fold=0-1 runs all" in runs()[0].reference["reason"]
-
-
-def test_a_fold_without_a_figure_is_not_behind_the_mean() -> None:
-    reference = REFERENCE | {"value": 0.5, "mean_over": {"fold": 2}}
-    config = {"experiment": "tests.support.toys.Toy", "device": "cpu", "threads": 1, "reference": reference}
-    Path("folds.yaml").write_text(yaml.safe_dump(config))
-    found = run_varied("folds.yaml", vary={"fold": [0, 1]}, jobs=2)
     first, second = found.trials
     assert second.run
     failed = replace(second, run=replace(second.run, status="failed", metrics={}))

@@ -19,7 +19,7 @@ from supervised.representation.few import encoded
 
 CPU = torch.device("cpu")
 DIGITS = {"data.name": "digits", "data.train_size": 100, "data.batch_size": 20, "threads": 1}
-SHORT = {"data.name": "digits", "trainer.max_steps": 300, "trainer.optimizer.init_args.lr": 3e-3, "threads": 1}
+SHORT = {"data.name": "digits", "trainer.max_steps": 100, "trainer.optimizer.init_args.lr": 3e-3, "threads": 1}
 SHORT |= {"model.encoder.hidden": [64], "model.latent_dim": 10, "model.nll_samples": 1, "model.fid_samples": None}
 
 

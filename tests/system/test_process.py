@@ -25,7 +25,11 @@ from lab.finders.modules import own_folders
 from lab.system.process import process_as_found
 from lab.system.signals import ASKED_TO_END, signals_as_exceptions
 
-SMALL = {"threads": 1, "data.name": "digits"}
+SMALL: dict[str, Any] = {
+    "threads": 1,
+    "data.name": "digits",
+    "model.encoder.stages": [{"channels": 4, "stride": 4}],
+}
 
 
 def state() -> dict[str, Any]:

@@ -22,6 +22,7 @@ from lab.data import DataModule, Images
 from lab.data.augment import Augment
 from lab.encoders import MLP
 from lab.errors import ConfigError
+from lab.experiment.threads import thread_count
 from lab.saving.checkpoint import load, publish
 from tests.data.own.test_images import folder as image_folder
 
@@ -46,17 +47,24 @@ def test_frechet_distance_closed_form() -> None:
     assert frechet_distance(a, a) == pytest.approx(0, abs=1e-6)
 
 
-def test_collapsed_generators_are_found() -> None:
-    torch.manual_seed(0)
+@pytest.fixture(scope="module")
+def judged() -> tuple[Judge, Images]:
+    """A trained judge, and its data."""
     data = Images(name="digits", batch_size=32)
     data.prepare()
     judge = Judge(data.spec)
-    cpu = torch.device("cpu")
-    judge.fit(data)
-    images, labels = next(iter(data.test(cpu)))
+    with pytest.MonkeyPatch.context() as patch, thread_count(1):
+        patch.setattr(generative.judges.classifier, "STEPS", 468)
+        judge.learn(data)
+    return judge.eval(), data
+
+
+def test_collapsed_generators_are_found(judged: tuple[Judge, Images]) -> None:
+    judge, data = judged
+    images, labels = next(iter(data.test(CPU)))
     with torch.no_grad():
-        real, logits = judge.eval()(images)
-        other, _ = judge(torch.cat([x for x, _ in data.train(cpu, 1)]))
+        real, logits = judge(images)
+        other, _ = judge(torch.cat([x for x, _ in data.train(CPU, 1)]))
         assert (logits.argmax(1) == labels).float().mean() > 0.85
         good = frechet_distance(other, real)
         one_image = frechet_distance(judge(images[:1].expand(500, -1, -1, -1))[0], real)
@@ -219,12 +227,9 @@ def test_neighbours_at_known_points() -> None:
     assert nearest(torch.tensor([[3.2], [8.9]]), real)[1].tolist() == [3, 9]
 
 
-def test_collapse_and_memory_show_in_the_figures() -> None:
+def test_collapse_and_memory_show_in_the_figures(judged: tuple[Judge, Images]) -> None:
     """Of one image, of training images, and of noise."""
-    data = Images(name="digits", batch_size=32)
-    data.prepare()
-    judge = Judge(data.spec)
-    judge.learn(data)
+    judge, data = judged
     train = torch.cat([x for x, _ in data.unchanged(CPU)])
     with torch.no_grad():
         judgement = Judgement(judge, data, 500, CPU)
