@@ -104,8 +104,8 @@ OBSERVATIONS: dict[str, spaces.Space[Any]] = {
 }
 
 
-OFTEN = {"ppo": [*OBSERVATIONS], "dqn": ["image", "dict", "int64 vector"], "recurrent": ["image", "discrete"]}
-"""What `make test` trains on. The observations reach every kind of agent in one way, which `ppo` shows for each."""
+OFTEN = {"ppo": [*OBSERVATIONS][1::2], "dqn": [*OBSERVATIONS][::2], "recurrent": ["discrete"]}
+"""What `make test` trains on. Observations reach every kind of agent in one way, so that each is shown once."""
 LEARNED = [
     pytest.param(kind, name, marks=() if name in OFTEN[kind] else pytest.mark.slow)
     for kind in ("ppo", "dqn", "recurrent")
@@ -204,7 +204,7 @@ def refused(words: list[str], capsys: pytest.CaptureFixture[str], patch: pytest.
     return said
 
 
-@pytest.mark.parametrize("kind", ["ppo", "dqn"])
+@pytest.mark.parametrize("kind", ["ppo", pytest.param("dqn", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", ODD_ACTIONS)
 def test_unsupported_actions_are_refused(
     kind: str, name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -214,7 +214,7 @@ def test_unsupported_actions_are_refused(
     assert "PPO takes it" not in said
 
 
-@pytest.mark.parametrize("kind", ["ppo", "dqn"])
+@pytest.mark.parametrize("kind", [pytest.param("ppo", marks=pytest.mark.slow), "dqn"])
 @pytest.mark.parametrize("name", ODD_OBSERVATIONS)
 def test_unsupported_observations_are_refused(
     kind: str, name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -226,7 +226,9 @@ def test_unsupported_observations_are_refused(
     assert input_spec(env.observation_space), "the way out that it names"
 
 
-@pytest.mark.parametrize("encoder", ["Recurrent", "MLP", "Conv", "ResNet"])
+@pytest.mark.parametrize(
+    "encoder", ["Recurrent", "Conv", *(pytest.param(one, marks=pytest.mark.slow) for one in ("MLP", "ResNet"))]
+)
 def test_encoders_refuse_dicts(
     encoder: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

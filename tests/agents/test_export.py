@@ -140,7 +140,7 @@ def require_same(exported: list[tuple[Path, Agent]], alone: Alone) -> None:
             assert np.array_equal(taken["actions"], ours), path
 
 
-@pytest.mark.parametrize("name", ["ppo-cartpole", "dqn-cartpole"])
+@pytest.mark.parametrize("name", ["ppo-cartpole", pytest.param("dqn-cartpole", marks=pytest.mark.slow)])
 def test_exported_agent_acts_equally(name: str, alone: Alone, capsys: pytest.CaptureFixture[str]) -> None:
     settings = {"total_timesteps": 1300, "evaluation.every": 600, "evaluation.episodes": 2, "evaluation.video": False}
     run = lab.run(name, settings, runs_dir="runs")

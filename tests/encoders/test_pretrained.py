@@ -40,22 +40,29 @@ def carry(source: Summary, name: str, freeze: bool, **overrides: Any) -> Summary
     return lab.run(name, settings | overrides, runs_dir="runs", fast_dev_run=True)
 
 
-def test_classifiers_encoder_in_other_models() -> None:
+BRIEF: dict[str, Any] = {"model.fid_samples": None, "model.nll_samples": 5}
+
+
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        ("vae-mnist", BRIEF),
+        pytest.param("gan-mnist", {"model.fid_samples": None, "model.spectral": False}, marks=pytest.mark.slow),
+        pytest.param("cnn-mnist", {}, marks=pytest.mark.slow),
+    ],
+)
+def test_classifiers_encoder_in_other_models(name: str, more: dict[str, Any]) -> None:
     source = lab.run("cnn-mnist", DIGITS | SMALL, runs_dir="runs", fast_dev_run=True)
-    brief: dict[str, Any] = {"model.fid_samples": None, "model.nll_samples": 5}
-    gan: dict[str, Any] = {"model.fid_samples": None, "model.spectral": False}
-    others: dict[str, dict[str, Any]] = {"vae-mnist": brief, "gan-mnist": gan, "cnn-mnist": {}}
-    for name, more in others.items():
-        frozen = carry(source, name, True, **DIGITS, **more)
-        assert same(weights(frozen.dir), weights(source.dir)), "weights and batch norm statistics stay"
-        assert lab.evaluate(frozen.dir).metrics == frozen.metrics
-    tuned = carry(source, "vae-mnist", False, **DIGITS, **brief)
+    frozen = carry(source, name, True, **DIGITS, **more)
+    assert same(weights(frozen.dir), weights(source.dir)), "weights and batch norm statistics stay"
+    assert lab.evaluate(frozen.dir).metrics == frozen.metrics
+    tuned = carry(source, name, False, **DIGITS, **more)
     assert not same(weights(tuned.dir), weights(source.dir))
     shutil.rmtree(source.dir)
     assert lab.evaluate(tuned.dir).metrics == tuned.metrics, "a run is evaluated from what it holds itself"
 
 
-@pytest.mark.parametrize("name", ["ppo-cartpole", "dqn-cartpole"])
+@pytest.mark.parametrize("name", [pytest.param("ppo-cartpole", marks=pytest.mark.slow), "dqn-cartpole"])
 def test_agents_encoder_in_another_agent(name: str) -> None:
     source = lab.run("ppo-cartpole", runs_dir="runs", fast_dev_run=True)
     frozen = carry(source, name, True)
@@ -65,7 +72,7 @@ def test_agents_encoder_in_another_agent(name: str) -> None:
 
 
 def test_other_inputs_are_refused() -> None:
-    source = lab.run("cnn-mnist", DIGITS, runs_dir="runs", fast_dev_run=True)
+    source = lab.run("cnn-mnist", DIGITS | SMALL, runs_dir="runs", fast_dev_run=True)
     with pytest.raises(ConfigError, match=r"takes inputs of shape \(1, 28, 28\), received \(4,\)"):
         carry(source, "ppo-cartpole", False)
     with pytest.raises(ConfigError, match="there is no encoder in nowhere; expected a run"):

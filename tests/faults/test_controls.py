@@ -137,10 +137,11 @@ CONTROLS: list[tuple[str, Callable[[Control], None]]] = [
     ("accumulating", without_average),
     ("choosing", without_best),
 ]
-QUICK = ("ppo", "vae")
-"""Kinds whose controls are tried here; `make faults` tries all."""
+OFTEN = [("ppo", without_generators), ("ppo", without_environments), ("vae", without_moments)]
+OFTEN += [("vae", without_position_in_the_epoch)]
+"""The controls that are tried here; `make faults` tries all."""
 CASES = [
-    pytest.param(kind, made, id=f"{kind}-{made.__name__}", marks=() if kind in QUICK else SLOW)
+    pytest.param(kind, made, id=f"{kind}-{made.__name__}", marks=() if (kind, made) in OFTEN else SLOW)
     for kind, made in CONTROLS
 ]
 FEW = {"ppo": 5, "replay": 5, "workers": 5, "normalised": 5, "recurrent": 5, "choosing": 80}

@@ -71,6 +71,7 @@ def test_another_optimizer_begins_anew(parent: Summary, capsys: pytest.CaptureFi
     assert "momentum" in optimizer_of(fork)["param_groups"][0]
 
 
+@pytest.mark.slow
 def test_amsgrad_begins_anew(parent: Summary, capsys: pytest.CaptureFixture[str]) -> None:
     fork = resume(parent.dir, {"trainer.optimizer.amsgrad": True, "trainer.max_epochs": 4}, force=True)
     assert "begins without averages" in capsys.readouterr().err
@@ -94,9 +95,9 @@ def test_what_does_not_fit_is_refused(parent: Summary, change: dict[str, Any], s
     "change",
     [
         {"agent.normalize_rewards": True},
-        {"agent.normalize_observations": True},
+        pytest.param({"agent.normalize_observations": True}, marks=pytest.mark.slow),
         {"agent.prioritized_alpha": 0.6},
-        {"agent.average": 0.0},
+        pytest.param({"agent.average": 0.0}, marks=pytest.mark.slow),
         {"agent.buffer_size": 3000},
     ],
 )
@@ -209,7 +210,9 @@ def test_half_a_fork_is_no_run(parent: Summary, monkeypatch: pytest.MonkeyPatch)
     assert not (parent.dir / FORK).exists()
 
 
-@pytest.mark.parametrize("what", ["media/*.png", "checkpoints/step-*/state.safetensors"])
+@pytest.mark.parametrize(
+    "what", [pytest.param("media/*.png", marks=pytest.mark.slow), "checkpoints/step-*/state.safetensors"]
+)
 def test_full_disk_leaves_no_fork(parent: Summary, what: str) -> None:
     """A limit on the size of files stands for a disk that is full when the fork takes this over."""
     most = max(path.stat().st_size for path in parent.dir.glob(what)) - 1

@@ -146,7 +146,9 @@ def damage(path: Path, how: str) -> None:
 
 @pytest.mark.fault(8)
 @pytest.mark.parametrize("how", ["bit flipped", *(pytest.param(how, marks=SLOW) for how in ("truncated", "empty"))])
-@pytest.mark.parametrize("name", ["state.safetensors", pytest.param("meta.json", marks=SLOW), "manifest.json"])
+@pytest.mark.parametrize(
+    "name", ["state.safetensors", *(pytest.param(name, marks=SLOW) for name in ("meta.json", "manifest.json"))]
+)
 def test_damaged_checkpoint_is_skipped(
     how: str, name: str, capsys: pytest.CaptureFixture[str], undamaged: tuple[Path, Path]
 ) -> None:

@@ -104,7 +104,9 @@ def test_other_config_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.fault(10)
-@pytest.mark.parametrize(("name", "value"), [("torch", "1.0"), ("deep-learning-lab", "0.0.1")])
+@pytest.mark.parametrize(
+    ("name", "value"), [pytest.param("torch", "1.0", marks=pytest.mark.slow), ("deep-learning-lab", "0.0.1")]
+)
 def test_other_version_is_refused(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -63,7 +63,7 @@ def signalled(
     ("kind", "name"),
     [
         ("vae", "SIGTERM"),
-        ("ppo", "SIGUSR1"),
+        pytest.param("ppo", "SIGUSR1", marks=SLOW),
         pytest.param("gan", "SIGHUP", marks=SLOW),
         pytest.param("classifier", "SIGUSR1", marks=SLOW),
         pytest.param("dqn", "SIGHUP", marks=SLOW),

@@ -206,9 +206,13 @@ def test_nothing_that_can_be_published(server: WandbServer, tmp_path: Path) -> N
 
 FAILURES = [("500", "upsertView"), ("hang", "upsertView"), ("cut", "upsertView"), ("500", "RunResumeStatus")]
 FAILURES += [("404", "ProjectInternalId"), ("hang", "GetProjects")]
+OFTEN = FAILURES[:1] + FAILURES[3:4]
+"""Those that `make test` tries: before and after the runs have been sent."""
 
 
-@pytest.mark.parametrize(("how", "only"), FAILURES)
+@pytest.mark.parametrize(
+    ("how", "only"), [pytest.param(*one, marks=() if one in OFTEN else pytest.mark.slow) for one in FAILURES]
+)
 def test_a_server_that_fails(server: WandbServer, tmp_path: Path, how: Trouble, only: str) -> None:
     folder = offline(tmp_path).dir
     server.fail(how, only=only)

@@ -137,7 +137,7 @@ def test_single_run_has_no_interval() -> None:
     assert (found.probability, found.low, found.high) == (0.5, None, None)
 
 
-@pytest.mark.parametrize("runs", [3, 5, 10])
+@pytest.mark.parametrize("runs", [5, *(pytest.param(one, marks=pytest.mark.slow) for one in (3, 10))])
 def test_normal_samples_have_few_outliers(runs: int) -> None:
     random = np.random.default_rng(0)
     found = [bool(outliers(random.normal(5, 2, runs).tolist())) for _ in range(4000)]

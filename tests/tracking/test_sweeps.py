@@ -100,7 +100,10 @@ def test_experiment_takes_every_value(path: Path) -> None:
         assert {key: setting(config, key) for key in assignment} == assignment
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, id=path.stem, marks=pytest.mark.slow if place else ()) for place, path in enumerate(FILES)],
+)
 def test_trial_joins_its_sweep(server: WandbServer, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_SWEEP_ID", "sweep1")
     monkeypatch.setenv("WANDB_RUN_ID", "trial1")

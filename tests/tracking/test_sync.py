@@ -48,7 +48,7 @@ def test_online_run_arrives_complete(server: WandbServer) -> None:
     assert list(unsent(local_runs(Path("runs")))) == []
 
 
-@pytest.mark.parametrize("there", [0, 1, 4, 9, 10])
+@pytest.mark.parametrize("there", [0, *(pytest.param(one, marks=pytest.mark.slow) for one in (1, 9)), 4, 10])
 def test_known_rows_are_not_resent(server: WandbServer, tmp_path: Path, there: int) -> None:
     folder = offline(tmp_path).dir
     sync(folder)
@@ -65,9 +65,13 @@ def test_known_rows_are_not_resent(server: WandbServer, tmp_path: Path, there: i
 
 FAILURES = [("500", "file_stream"), ("hang", "file_stream"), ("cut", "file_stream"), ("404", "file_stream")]
 FAILURES += [("500", "PUT upload"), ("500", "."), ("hang", "."), ("401", ".")]
+OFTEN = FAILURES[1::3]
+"""Those that `make test` tries."""
 
 
-@pytest.mark.parametrize(("how", "only"), FAILURES)
+@pytest.mark.parametrize(
+    ("how", "only"), [pytest.param(*one, marks=() if one in OFTEN else pytest.mark.slow) for one in FAILURES]
+)
 def test_failing_server_loses_nothing(
     server: WandbServer, tmp_path: Path, capsys: pytest.CaptureFixture[str], how: Trouble, only: str
 ) -> None:

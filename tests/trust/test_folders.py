@@ -64,7 +64,12 @@ def start(worker):
 
 
 @pytest.mark.parametrize(
-    ("method", "within"), [("spawn", "a command"), ("forkserver", "a command"), ("forkserver", "a call")]
+    ("method", "within"),
+    [
+        ("spawn", "a command"),
+        pytest.param("forkserver", "a command", marks=pytest.mark.slow),
+        ("forkserver", "a call"),
+    ],
 )
 def test_workers_import_nothing_from_here(method: str, within: str) -> None:
     """Python begins such a process with `-c`, which takes the working directory first."""

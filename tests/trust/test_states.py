@@ -86,7 +86,12 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "place", "what"), [("ppo", *one) for one in OF_AN_AGENT] + [("classifier", *one) for one in OF_A_MODEL]
+    ("kind", "place", "what"),
+    [
+        pytest.param(kind, *one, marks=pytest.mark.slow if at % 2 else ())
+        for kind, found in (("ppo", OF_AN_AGENT), ("classifier", OF_A_MODEL))
+        for at, one in enumerate(found)
+    ],
 )
 def test_training_goes_on_from_no_other_state(
     kind: str, place: tuple[Any, ...], what: Any, killed: dict[str, Path], capsys: pytest.CaptureFixture[str]
@@ -100,10 +105,17 @@ def test_training_goes_on_from_no_other_state(
     assert len(said) == 1
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WANDB_MODE", "disabled")
+        return lab.run("ppo-cartpole", SIZES, runs_dir=tmp_path_factory.mktemp("finished")).dir.absolute()
+
+
 @pytest.mark.parametrize("name", ["final", "best"])
 @pytest.mark.parametrize("state", ["text", "shape", "missing", "more", "value", "number"])
-def test_nothing_is_done_with_other_weights(name: str, state: str) -> None:
-    folder = lab.run("ppo-cartpole", SIZES).dir
+def test_nothing_is_done_with_other_weights(name: str, state: str, finished: Path) -> None:
+    folder = Path(shutil.copytree(finished, Path("runs/ppo-cartpole", finished.name).absolute()))
     weights = load(folder / "checkpoints" / name).state
     changes: dict[str, Any] = {
         "text": "x",

@@ -54,7 +54,7 @@ def resolved(name: str) -> str:
     return yaml.safe_dump(load(name).as_dict())
 
 
-@pytest.mark.parametrize("every", [12, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("every", [24, pytest.param(1, marks=pytest.mark.slow)])
 def test_shipped_experiments_open_as_strangers(every: int) -> None:
     """Whoever only uses the lab's parts is asked nothing, whichever key signed the run. The lab's own experiments take
     nothing from the working directory."""

@@ -28,8 +28,21 @@ def agent(id: str, *, together: bool, capture: Capture = "auto", **settings: Any
     return made
 
 
-@pytest.mark.parametrize("id", ["CartPole-v1", "Pendulum-v1", "Acrobot-v1"])
-@pytest.mark.parametrize("settings", [{}, {"share_encoder": False, "normalize_rewards": True}], ids=["shared", "own"])
+SHARED: dict[str, Any] = {}
+OWN: dict[str, Any] = {"share_encoder": False, "normalize_rewards": True}
+
+
+@pytest.mark.parametrize(
+    ("id", "settings"),
+    [
+        pytest.param("CartPole-v1", SHARED, id="shared-CartPole-v1"),
+        pytest.param("Pendulum-v1", OWN, id="own-Pendulum-v1"),
+        pytest.param("CartPole-v1", OWN, id="own-CartPole-v1", marks=pytest.mark.slow),
+        pytest.param("Pendulum-v1", SHARED, id="shared-Pendulum-v1", marks=pytest.mark.slow),
+        pytest.param("Acrobot-v1", SHARED, id="shared-Acrobot-v1", marks=pytest.mark.slow),
+        pytest.param("Acrobot-v1", OWN, id="own-Acrobot-v1", marks=pytest.mark.slow),
+    ],
+)
 def test_rollouts_are_those_of_the_loop(id: str, settings: dict[str, Any]) -> None:
     found = []
     for together in (True, False):

@@ -98,11 +98,11 @@ def saved(agent: Agent, folder: Path) -> tuple[Any, list[Segment]]:
     return state, segments
 
 
-LONG = ("gru", "dqn pictures")
+SELDOM = ("gru", "dqn pictures", "ppo box", "ppo choices", "dqn native")
 """`make faults` restores these; in `make test`, the others have all that they have."""
 
 
-@pytest.mark.parametrize("name", [pytest.param(one, marks=pytest.mark.slow if one in LONG else ()) for one in KINDS])
+@pytest.mark.parametrize("name", [pytest.param(one, marks=pytest.mark.slow if one in SELDOM else ()) for one in KINDS])
 def test_restored_agents_continue_bitwise(name: str, tmp_path: Path) -> None:
     build, environments, settings = KINDS[name]
     agent, other = (build(environments(), 0, **settings) for _ in range(2))

@@ -93,8 +93,14 @@ GIVEN: dict[str, tuple[str, Callable[[Path], Path]]] = {
 }
 
 
-@pytest.mark.parametrize("given", GIVEN)
-@pytest.mark.parametrize("cls", CLASSES)
+@pytest.mark.parametrize(
+    ("cls", "given"),
+    [
+        pytest.param(cls, given, marks=() if (i + j) % 3 == 0 else pytest.mark.slow)
+        for i, cls in enumerate(CLASSES)
+        for j, given in enumerate(GIVEN)
+    ],
+)
 def test_wrong_kinds_are_named(cls: str, given: str, tmp_path: Path) -> None:
     told, made = GIVEN[given]
     place = made(tmp_path)
