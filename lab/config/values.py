@@ -6,7 +6,7 @@ Imports nothing heavy, so that `lab list` is quick.
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from functools import partial
 from os import PathLike, fspath
@@ -43,16 +43,22 @@ class Text(str):
 class Loader(SafeLoader):
     """Reads YAML files: 1e6 is a number, dates are texts, and no key stands twice."""
 
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
+    def __init__(self, stream: Any) -> None:
+        super().__init__(stream)
+        self.checked: set[yaml.Node] = set()
+
+    def flatten_mapping(self, node: Any) -> None:
+        """Replace the merge key `<<` by what it merges, in which a key may well stand again."""
         seen: set[Any] = set()
-        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+        for key, _ in () if node in self.checked else node.value:
             if isinstance(key, yaml.ScalarNode):
                 if (key.tag, key.value) in seen:
                     raise yaml.constructor.ConstructorError(
                         None, None, f"{key.value!r} stands there a second time", key.start_mark
                     )
                 seen.add((key.tag, key.value))
-        return super().construct_mapping(node, deep)
+        self.checked.add(node)
+        super().flatten_mapping(node)
 
     def construct_yaml_int(self, node: Any) -> int:
         if len(node.value) > LONGEST_NUMBER:

@@ -24,7 +24,7 @@ SECRET_NUMBER = re.compile(rf"(?:^|[_.-])(?!(?:{COUNTED})$)(?:{NAMES}|{PIN})$", 
 """Names under which a number is a secret too. Under the others it is a count, such as that of tokens."""
 CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
-NAMED = rf"(?<![\w.-])(?:[\w.-]{{0,60}}[_.-])?(?:{NAMES}|{PIN})"
+NAMED = rf"(?<![\w.-])(?:[\w.-]{{0,60}}(?:[_.-]|(?-i:(?<=[a-z0-9])(?=[A-Z]))))?(?:{NAMES}|{PIN})"
 IN_TEXT = re.compile(
     r"(://[^/\s:@]*:)[^@\s/]+(?=@)"  # user:password in an address
     r"|(://)[^/\s:@]{8,}(?=@)"  # a token before a host

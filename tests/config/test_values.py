@@ -133,6 +133,14 @@ def test_what_no_config_holds(text: str, sentence: str) -> None:
         load("mine.yaml")
 
 
+def test_what_is_merged_may_merge_and_change_other_keys() -> None:
+    Path("mine.yaml").write_text(
+        "extends: ppo-cartpole\nenv: {kwargs: {a: &a {size: 1}, b: {c: &c {<<: *a, size: 2}}, d: {<<: *c, more: 3}}}\n"
+    )
+    kwargs = load("mine.yaml").as_dict()["env"]["kwargs"]
+    assert kwargs == {"a": {"size": 1}, "b": {"c": {"size": 2}}, "d": {"size": 2, "more": 3}}
+
+
 def test_words_come_back() -> None:
     for value in (*TEXTS, *NUMBERS):
         assert read_word(word(value)) == value

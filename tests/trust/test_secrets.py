@@ -76,6 +76,16 @@ def test_secrets_may_be_numbers(name: str) -> None:
     assert redact(f"--env.kwargs.{name}=12345678") == f"--env.kwargs.{name}={BLANK}"
 
 
+@pytest.mark.parametrize("name", ["clientSecret", "env.kwargs.dbPassword", "myApiKey"])
+def test_names_of_several_words_are_known_in_texts(name: str) -> None:
+    assert redact(f"{name}=abcd1234 of {name}: 'x1y2z3'") == f"{name}={BLANK} of {name}: '{BLANK}'"
+
+
+@pytest.mark.parametrize("text", ["maxTokens=4096", "compass=north", "monkey=banana"])
+def test_other_names_stay_in_texts(text: str) -> None:
+    assert redact(text) == text
+
+
 def test_other_numbers_stay() -> None:
     numbers = {
         "token": 512,
