@@ -38,7 +38,7 @@ def compile_program(
         drawn: results of the function's draws of random numbers, in their order.
         file: to write, `.pt2`.
     """
-    from torch._inductor import aoti_compile_and_package
+    from torch._inductor import aoti_compile_and_package, config
     from torch.fx.experimental.proxy_tensor import make_fx
 
     numbers = [x.detach().clone() for x in drawn]
@@ -52,7 +52,9 @@ def compile_program(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         exported = torch.export.export(graph, arguments)
-        aoti_compile_and_package(exported, package_path=str(file))
+        # Torch keeps compiled headers in a folder of the system's that others may have made before.
+        with config.patch({"aot_inductor.precompile_headers": False, "cpp_cache_precompile_headers": False}):
+            aoti_compile_and_package(exported, package_path=str(file))
 
 
 def _lift(graph: torch.fx.GraphModule, tensors: Sequence[Tensor]) -> list[Tensor]:

@@ -47,8 +47,7 @@ class Maker:
     def __init__(self, say: Callable[[str], None]) -> None:
         self.say = say
         self.made: list[Made] = []
-        # Nothing is taken from a folder that others may write to, as torch's own cache in /tmp may be. The compiled
-        # headers of torch are in it, for all programs together.
+        # Nothing is taken from a folder that others may write to, as torch's own cache in /tmp may be.
         self.place = tempfile.TemporaryDirectory(prefix="lab-compile-")
         self.before = {name: os.environ.get(name) for name in PLACES}
 

@@ -58,16 +58,20 @@ class Learner:
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The user's cache, with the program of a `Learner`."""
+    from torch._inductor import codecache
+
+    headers = tmp_path_factory.mktemp("torchs") / "headers"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        # One program is compiled, whose headers are needed once; and what surrounds its loops may be slow.
-        patch.setattr(torch._inductor.config, "cpp_cache_precompile_headers", False)
+        patch.setattr(codecache, "_HEADER_DIR", str(headers))
+        # What surrounds the program's loops may be slow.
         patch.setattr(torch._inductor.config.aot_inductor, "compile_wrapper_opt_level", "O0")
         torch.set_num_threads(1)
         require_compiler()
         with Maker(lambda line: None) as maker:
             Learner(Packages((), maker)).learn(torch.ones(3, 4), 2.0)
         assert [(one.what, one.problem) for one in maker.made] == [("learning", "")]
+        assert not headers.exists(), "nothing comes from a folder that others may have made"
         yield folder()
 
 
