@@ -22,7 +22,8 @@ from lab.console.notices import notice
 from lab.console.wording import near
 
 FORMAT = 2
-"""Of the programs' arguments, and of how they compute: see `compiling.compile_program` and `decompositions`."""
+"""Of the programs' arguments, and of how they compute: see `compiling.compile_program` and `decompositions`. Programs
+of other formats are left alone."""
 TORCH = (2, 13)
 """The version of torch whose interface to compiled programs is used; others run without."""
 
@@ -116,7 +117,8 @@ def present() -> Packages:
     """Return the programs in the user's cache: none for another version of torch, or in a folder of somebody else's."""
     if not supported() or not mine(folder()):
         return Packages()
-    return Packages(file.stem for file in folder().glob("*.pt2") if mine(file) and not file.match(UNFINISHED))
+    files = folder().glob(f"{FORMAT}-*.pt2")
+    return Packages(file.stem for file in files if mine(file) and not file.match(UNFINISHED))
 
 
 def missing(state: Mapping[str, Iterable[str]]) -> str | None:
@@ -127,7 +129,7 @@ def missing(state: Mapping[str, Iterable[str]]) -> str | None:
         return None
     return (
         f"{len(gone)} of the {len(used)} compiled programs that this run has used are not in {near(folder())}; with "
-        "the same machine and torch, `lab compile` with its config makes them again"
+        "the same machine, torch and lab, `lab compile` with its config makes them again"
     )
 
 
@@ -149,6 +151,6 @@ def mine(path: Path) -> bool:
 
 def name_of(digest: str) -> str:
     """Return the name of the program of a listing on this kind of machine, for the present number of threads."""
-    parts = [FORMAT, digest, torch.__version__, platform.system(), platform.machine()]
+    parts: list[object] = [digest, torch.__version__, platform.system(), platform.machine()]
     parts += [torch.backends.cpu.get_cpu_capability(), torch.get_num_threads()]
-    return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:32]
+    return f"{FORMAT}-{hashlib.sha256('|'.join(map(str, parts)).encode()).hexdigest()[:32]}"

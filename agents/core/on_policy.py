@@ -174,8 +174,7 @@ class OnPolicy(Agent, OnPolicyAlgorithm):
             return policy.distribution.sample(parts[0], parts[1]), *parts
 
     def _keep(self, rollout: Rollout, columns: Sequence[Tensor]) -> None:
-        """Store actions, log-probabilities and values of all steps. `columns` are what `_choose` returned, each
-        `(T, N, ...)`."""
+        """Store actions, log-probabilities and values of all steps: `columns` of `_choose`, each `(T, N, ...)`."""
         actions, outputs, latents, *values = columns
         rollout.actions.copy_(actions)
         log_probs = self.policy.distribution.log_prob(*(x.flatten(0, 1) for x in (outputs, latents, rollout.actions)))

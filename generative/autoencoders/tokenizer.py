@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from generative.autoencoders.codebook import Codebook
@@ -16,7 +15,7 @@ from lab.encoders.files import load_encoder, save_encoder
 from lab.encoders.networks.staged import Staged
 from lab.errors import CheckpointError, ConfigError
 from lab.runs.artifacts import artifact_at, seal, sealed
-from lab.saving.tensors import UNFIT, tensors_in
+from lab.saving.tensors import UNFIT, as_bytes, tensors_in
 from lab.system.files import write_atomic, write_json
 from lab.system.opening import parse_json
 
@@ -77,7 +76,7 @@ def save_tokenizer(tokenizer: ImageTokenizer, folder: Path) -> None:
     all else beside it."""
     save_encoder(tokenizer.encoder, folder)
     rest = {name: one for name, one in tokenizer.state_dict().items() if not name.startswith(ENCODER)}
-    write_atomic(folder / WEIGHTS, save({name: one.detach().cpu().contiguous() for name, one in rest.items()}))
+    write_atomic(folder / WEIGHTS, as_bytes({name: one.detach().cpu().contiguous() for name, one in rest.items()}))
     book = tokenizer.codebook
     write_json(folder / DESCRIPTION, {"schema": 1, "size": book.size, "width": book.width, "decay": book.decay})
     seal(folder, None)  # a run seals it anew, as its own

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import load
 from torch import Tensor
 
 from lab.console.notices import notice
 from lab.console.wording import near
+from lab.saving.tensors import as_bytes
 from lab.system.files import write_atomic
 
 
@@ -37,14 +38,14 @@ def keep(recipe: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
     file = _file(recipe)
     with suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(file, save({name: value.contiguous() for name, value in weights.items()}))
+        write_atomic(file, as_bytes({name: value.contiguous() for name, value in weights.items()}))
         notice(f"later runs on these data have the same judge, which is kept in {near(file)}")
 
 
 def digest(weights: Mapping[str, Tensor]) -> str:
     """Return the SHA-256 of weights, as hexadecimal digits."""
     plain = {name: value.detach().cpu().contiguous() for name, value in sorted(weights.items())}
-    return hashlib.sha256(save(plain)).hexdigest()
+    return hashlib.sha256(as_bytes(plain)).hexdigest()
 
 
 def _file(recipe: Mapping[str, Any]) -> Path:

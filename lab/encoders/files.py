@@ -15,7 +15,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
-from safetensors.torch import save
 from torch import Tensor
 
 from lab.config.imports import import_class, import_from_here, present_name, public_name
@@ -25,7 +24,7 @@ from lab.encoders.combined import Combined
 from lab.encoders.trained_on import TrainedOn
 from lab.errors import CheckpointError, ConfigError, nearest
 from lab.runs.artifacts import seal, sealed
-from lab.saving.tensors import UNFIT, tensors_in
+from lab.saving.tensors import UNFIT, as_bytes, tensors_in
 from lab.system.files import make_folder, write_atomic, write_json
 from lab.system.opening import MOST_BYTES, parse_json
 from lab.trust.settings import wrong_settings
@@ -52,7 +51,7 @@ def save_encoder(encoder: Encoder, folder: Path, trained_on: TrainedOn | None = 
     """Write `encoder` into `folder`, which is made where it is missing, with what it was trained on where that is
     known. A frozen one was trained on what its file said."""
     make_folder(folder)
-    write_atomic(folder / WEIGHTS, save(plain_state(encoder)))
+    write_atomic(folder / WEIGHTS, as_bytes(plain_state(encoder)))
     description = {"schema": 1, **_plain(encoder), "spec": _plain(encoder.spec), "features_dim": encoder.features_dim}
     learns = any(one.requires_grad for one in encoder.parameters())
     if known := (trained_on if learns else None) or encoder.trained_on or trained_on:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -17,7 +16,7 @@ from lab.errors import CheckpointError, LabError, SavingError
 from lab.keys.ownership import is_signed_for
 from lab.keys.signature import RUN, signed
 from lab.saving.packing import pack, unpack
-from lab.saving.tensors import MOST_VALUES, UNREADABLE, read_tensors, read_verified, require_print
+from lab.saving.tensors import MOST_VALUES, UNREADABLE, as_bytes, read_tensors, read_verified, require_print
 from lab.system.files import make_folder, print_of, sync_folder, write_atomic, write_json
 from lab.system.opening import first_link, parse_json, read_json
 
@@ -75,7 +74,7 @@ def publish(
     make_folder(staging)
     structure, tensors = pack(state)
     plain = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
-    write_atomic(staging / WEIGHTS, save(plain))
+    write_atomic(staging / WEIGHTS, as_bytes(plain))
     described, _ = pack(dict(meta))  # strict JSON has no infinities and no numbers as keys, which settings may have
     write_json(staging / META, {"meta": described, "structure": structure})
     manifest = {
@@ -172,7 +171,7 @@ def write_segment(folder: Path, start: int, rows: Mapping[str, Tensor]) -> Segme
     stop = start + len(next(iter(rows.values())))
     path = folder / f"rows-{start:010d}-{stop:010d}.safetensors"
     make_folder(folder)
-    write_atomic(path, save({name: value.contiguous() for name, value in rows.items()}))
+    write_atomic(path, as_bytes({name: value.contiguous() for name, value in rows.items()}))
     return Segment(start, stop, path, print_of(path))
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load
+from safetensors.torch import load, save
 from torch import Tensor
 
 from lab.errors import CheckpointError
@@ -31,6 +31,15 @@ UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, Overflow
 """What is raised for files that are damaged, incomplete or of another kind."""
 UNFIT = (*UNREADABLE, RuntimeError, IndexError)
 """What is raised besides for a state that does not fit what it is loaded into."""
+
+
+def as_bytes(tensors: dict[str, Tensor]) -> bytes:
+    """Return contiguous tensors of the CPU as the content of a file.
+
+    Raises MemoryError where there is no room for the copies that this makes: the library would end the process.
+    """
+    bytes(2 * sum(x.nbytes for x in tensors.values()))
+    return save(tensors)
 
 
 def require_print(path: Path, below: Path, expected: Mapping[str, Any]) -> None:

@@ -165,6 +165,19 @@ def test_runs_keep_to_the_programs_they_began_with(own: Path) -> None:
 
 
 @compiler
+def test_programs_of_other_formats_are_left_alone(own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (name,) = present().names
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    shutil.copytree(own, folder())
+    folder().chmod(0o700)
+    earlier = [f"0-{name.partition('-')[2]}", name.partition("-")[2]]
+    for one in earlier:
+        shutil.copy(folder() / f"{name}.pt2", folder() / f"{one}.pt2")
+    assert present().names == {name}
+    assert "1 of the 1 compiled programs" in str(missing({"used": earlier[:1], "known": earlier}))
+
+
+@compiler
 @pytest.mark.parametrize(
     "spoil",
     [lambda file: file.chmod(0o666), lambda file: file.parent.chmod(0o777), lambda file: _linked(file)],
