@@ -35,6 +35,7 @@ def main() -> int:
     parser.add_argument("--since", type=float, default=time.time(), help="second of the clock at which they began")
     parser.add_argument("--out", type=Path, default=Path("gpu.json"), help="file for the figures (default: gpu.json)")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the step that runs is ended too
     if options.device == "cuda" and not _gpu_is_there():
         print("no CUDA device is here; `make gpu ARGS='--device cpu'` rehearses without one", file=sys.stderr)
         return 2
@@ -51,7 +52,9 @@ def main() -> int:
         )
         report["steps"][step.name] = found
         report["seconds"] = round(time.time() - options.since, 1)
-        options.out.write_text(json.dumps(report, indent=1) + "\n")
+        part = options.out.with_name(f"{options.out.name}.part")  # the file is whole at any time
+        part.write_text(json.dumps(report, indent=1) + "\n")
+        part.replace(options.out)
         print(f"{step.name:28} {found['verdict']:9} {found.get('seconds', 0):6.1f} s  {summary(found)}", flush=True)
     print(f"all figures are in {options.out}")
     return int(any(one["verdict"] != "done" for one in report["steps"].values()))
@@ -98,7 +101,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     """End all processes of a step that are left."""
     with suppress(ProcessLookupError, PermissionError):  # none is left
         os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    with suppress(subprocess.TimeoutExpired):  # a broken device can hold a process for ever
+        process.wait(10)
 
 
 def _gpu_is_there() -> bool:
