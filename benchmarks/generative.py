@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -25,6 +26,7 @@ import lab
 from benchmarks.left_out import left_out_if_missing, require
 from benchmarks.pairs import alternate
 from benchmarks.peers import AS_PEERS
+from benchmarks.processes import lines
 from generative.gan.gan import GAN
 from lab.configuration import load
 from lab.data import Images
@@ -42,18 +44,23 @@ def measure(pairs: int) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         data = _written(folder)
-        for nats, epochs in _epochs(data):
-            ours = partial(_ours, folder / "runs", epochs)
-            for peer, module in (("examples", "torch"), ("pythae", "pythae")):
-                title = f"lab run / {peer}, VAE, {epochs} epochs to {nats:g} nats, from the shell"
-                with left_out_if_missing(title):
-                    require(module)
-                    alternate(title, ours, partial(_peer, peer, data, epochs), pairs)
+        with left_out_if_missing("epochs of the VAE"):
+            _beside_peers(pairs, data, folder / "runs")
     images = STEPS * 128
     for precision in ("32-true", "bf16-mixed"):
         title = f"lab run with trainer.precision {precision} / loop of the PyTorch example, DCGAN"
         result = alternate(title, partial(_lab_gan, precision), _example_gan, pairs)
         print(f"  images/s: {images / result.ours:,.0f} against {images / result.other:,.0f}")
+
+
+def _beside_peers(pairs: int, data: Path, runs: Path) -> None:
+    for nats, epochs in _epochs(data):
+        ours = partial(_ours, runs, epochs)
+        for peer, module in (("examples", "torch"), ("pythae", "pythae")):
+            title = f"lab run / {peer}, VAE, {epochs} epochs to {nats:g} nats, from the shell"
+            with left_out_if_missing(title):
+                require(module)
+                alternate(title, ours, partial(_peer, peer, data, epochs), pairs)
 
 
 def _written(folder: Path) -> Path:
@@ -73,16 +80,14 @@ def _epochs(data: Path) -> Iterator[tuple[float, int]]:
     """Yield each NLL and after how many epochs a training reaches it."""
     wanted = list(NLLS)
     command = [*_command("examples", data, MOST_EPOCHS), "each"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        found = []
-        for line in process.stdout:
+    found = []
+    with closing(lines(command)) as printed:
+        for line in printed:
             told = json.loads(line)
             while wanted and told["nll"] <= wanted[0]:
                 found.append((wanted.pop(0), told["epoch"]))
             if not wanted:
                 break
-        process.terminate()
     for nats in wanted:
         print(f"{nats:g} nats are not reached in {MOST_EPOCHS} epochs")
     yield from found

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from lab.errors import ConfigError, DataError
+from lab.errors import ConfigError, DataError, LabError
 
 NAMED: list[str] = []
 """What was left out, and why."""
@@ -17,8 +17,8 @@ FAILED: list[str] = []
 
 @contextmanager
 def left_out_if_missing(name: str) -> Iterator[None]:
-    """Leave out what is left of the block once a package or a data set turns out not to be there, or a process fails;
-    `name` is that of the benchmark or its part."""
+    """Leave out what is left of the block once a package or a data set turns out not to be there, or a process or the
+    lab fails; `name` is that of the benchmark or its part."""
     try:
         yield
     except (ConfigError, DataError, ImportError) as error:  # ConfigError: an environment's package
@@ -26,8 +26,14 @@ def left_out_if_missing(name: str) -> Iterator[None]:
         print(f"left out: {NAMED[-1]}", flush=True)
     except subprocess.CalledProcessError as error:
         said = error.stderr.decode(errors="replace") if isinstance(error.stderr, bytes) else error.stderr or ""
-        FAILED.append(f"{name}: {' '.join(map(str, error.cmd))}: exit code {error.returncode}\n{said[-2000:]}")
-        print(f"failed: {FAILED[-1]}", flush=True)
+        _failed(f"{name}: {' '.join(map(str, error.cmd))}: exit code {error.returncode}\n{said[-2000:]}")
+    except LabError as error:
+        _failed(f"{name}: {error}")
+
+
+def _failed(what: str) -> None:
+    FAILED.append(what)
+    print(f"failed: {what}", flush=True)
 
 
 def require(*packages: str) -> None:

@@ -13,6 +13,7 @@ import flax.linen as nn
 import jax
 import numpy as np
 from rejax import DQN, PPO
+from rejax.evaluate import evaluate
 from rejax.networks import DiscreteQNetwork, EpsilonGreedyPolicy
 
 EPISODES = 100  # of an evaluation
@@ -53,14 +54,19 @@ class Whole:
                 hidden_layer_sizes=(256, 256), action_dim=2, activation=nn.relu
             )
             algo = algo.replace(agent=wide)
-        if not self.judged:
-            algo = algo.replace(eval_callback=lambda algo, state, key: ())
+        algo = algo.replace(eval_callback=play if self.judged else lambda algo, state, key: ())
         self.program = jax.jit(algo.train).lower(jax.random.PRNGKey(self.seed)).compile()
 
     def learn(self, steps: int) -> float:
         """Train for the steps that it was compiled for; return the mean return of the final policy, 0 if not judged."""
         self.state, found = jax.block_until_ready(self.program(jax.random.PRNGKey(self.seed)))
-        return float(found[1][..., :EPISODES].mean()) if self.judged else 0.0
+        return float(found[1].mean()) if self.judged else 0.0
+
+
+def play(algo: Any, state: Any, key: Any) -> Any:
+    """Return the lengths and returns of 100 episodes; rejax's own evaluation plays 128."""
+    longest = algo.env_params.max_steps_in_episode
+    return evaluate(algo.make_act(state), key, algo.env, algo.env_params, EPISODES, longest)
 
 
 def rejax_ppo(seed: int, *, judged: bool = False) -> Whole:

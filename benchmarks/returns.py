@@ -3,11 +3,12 @@
 
 Both sides train in the environment of the experiment's YAML for its number of steps, with the same seeds, and are
 judged by the same 100 deterministic episodes per seed. The lab's side is the YAML as it stands, whatever it has that
-SB3 lacks; the other side is always what the zoo has for SB3 (`benchmarks/zoo.py`). The lab reaches SB3 where its mean
-over seeds is at least SB3's minus one standard error of that. With `--steps`, DQN begins to learn after a tenth of
-these at the latest, on both sides: the zoo's for Atari would otherwise play at random all the time. `--points 5` judges
-both sides five times on the way as well, by 20 other episodes, the same on both: learning curves at equal steps, with
-the mean return of the last 100 episodes of training in brackets.
+SB3 lacks, without the user's compiled programs; the other side is always what the zoo has for SB3
+(`benchmarks/zoo.py`). The lab reaches SB3 where its mean over seeds is at least SB3's minus one standard error of that.
+With `--steps`, DQN begins to learn after a tenth of these at the latest, on both sides: the zoo's for Atari would
+otherwise play at random all the time. `--points 5` judges both sides five times on the way as well, by 20 other
+episodes, the same on both: learning curves at equal steps, with the mean return of the last 100 episodes of training in
+brackets.
 """
 
 from __future__ import annotations
@@ -59,11 +60,13 @@ class Cut:
         steps: of training; None for all of the experiment's.
         points: of the learning curve; 0 for none.
         device: of torch.
+        threads: of torch, on the CPU.
     """
 
     steps: int | None
     points: int
     device: str
+    threads: int = 1
 
     def every(self, length: int) -> int:
         """Steps between two points; the last one, at the end, comes by itself."""
@@ -148,7 +151,9 @@ def theirs(name: str, seed: int, cut: Cut) -> Result:
 def ours(name: str, seed: int, cut: Cut) -> Result:
     """The lab's, from a run which without a curve is not evaluated while it trains."""
     length = cut.steps or cast(AgentExperiment, load(name).build()).total_timesteps
-    overrides = {"seed": seed, "device": cut.device, "total_timesteps": length}
+    overrides = {"seed": seed, "device": cut.device, "threads": cut.threads, "total_timesteps": length}
+    if cut.device == "cpu":
+        overrides["agent.capture"] = "always"  # goes without what the user has compiled
     overrides |= {"evaluation.every": cut.every(length), "evaluation.video": False}
     if cut.points:
         overrides["evaluation.best_episodes"] = EPISODES
@@ -229,4 +234,4 @@ def main(words: Sequence[str]) -> None:
     options = parser.parse_args(words)
     torch.set_num_threads(options.threads)
     for name in options.names:
-        compare(name, options.seeds, Cut(options.steps, options.points, options.device))
+        compare(name, options.seeds, Cut(options.steps, options.points, options.device, options.threads))

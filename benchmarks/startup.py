@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from functools import partial
 from statistics import median
 
+from benchmarks.compiled import without_programs
 from benchmarks.pairs import alternate
 
 QUICK = (["list"], ["--help"], ["runs"])
@@ -19,15 +20,16 @@ SHORT = ["run", "ppo-cartpole", "--total_timesteps=256"]
 def measure(pairs: int) -> None:
     for words in QUICK:
         alternate(f"lab {words[0]} / bare python", partial(lab, words), partial(python, "pass"), 4 * pairs)
-    with tempfile.TemporaryDirectory() as runs:
+    with tempfile.TemporaryDirectory() as runs, without_programs() as variables:
         short = [*SHORT, "--runs-dir", runs]
-        alternate("lab run ppo-cartpole of 256 steps / import torch", partial(lab, short), torch, pairs)
-        print(f"seconds to the first word of lab run: {median(first_word(short) for _ in range(pairs)):.2f}")
+        alternate("lab run ppo-cartpole of 256 steps / import torch", partial(lab, short, variables), torch, pairs)
+        waited = median(first_word(short, variables) for _ in range(pairs))
+        print(f"seconds to the first word of lab run: {waited:.2f}")
 
 
-def lab(words: list[str]) -> float:
+def lab(words: list[str], variables: Mapping[str, str] | None = None) -> float:
     """Seconds that a command takes from the shell."""
-    return _seconds([sys.executable, "-m", "lab.cli", *words])
+    return _seconds([sys.executable, "-m", "lab.cli", *words], variables)
 
 
 def python(script: str) -> float:
@@ -40,11 +42,11 @@ def torch() -> float:
     return python("import torch")
 
 
-def first_word(words: list[str]) -> float:
+def first_word(words: list[str], variables: Mapping[str, str]) -> float:
     """Seconds until a command says something."""
     started = time.perf_counter()
     command = [sys.executable, "-m", "lab.cli", *words]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=os.environ) as process:
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=variables) as process:
         assert process.stderr
         process.stderr.readline()
         waited = time.perf_counter() - started
@@ -52,7 +54,7 @@ def first_word(words: list[str]) -> float:
     return waited
 
 
-def _seconds(command: list[str]) -> float:
+def _seconds(command: list[str], variables: Mapping[str, str] | None = None) -> float:
     started = time.perf_counter()
-    subprocess.run(command, check=True, capture_output=True)
+    subprocess.run(command, check=True, capture_output=True, env=variables)
     return time.perf_counter() - started

@@ -9,10 +9,10 @@ after the training does not count. Targets: 1.5 times as many images per second,
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import tempfile
 import time
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ import torch
 import lab
 from benchmarks.classifiers import BATCH, Arrays, train
 from benchmarks.pairs import alternate
+from benchmarks.processes import lines, until
 from lab.data import Images
 from lab.runs.summary import local_runs
 
@@ -90,17 +91,15 @@ def _command(path: Path, epochs: int) -> list[str]:
 def _epochs(path: Path) -> int | None:
     """Return after how many epochs the usual pipeline reaches the accuracy; None where it does not."""
     command = [*_command(path, MOST_EPOCHS), "each"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        assert process.stdout
-        for line in process.stdout:
+    with closing(lines(command)) as printed:
+        for line in printed:
             if line.startswith("{") and (told := json.loads(line))["accuracy"] >= WANTED:
-                process.terminate()
                 return int(told["epoch"])
     return None
 
 
 def _theirs(path: Path, epochs: int) -> float:
-    seconds, line = _until("{", _command(path, epochs))
+    seconds, line = until("{", _command(path, epochs))
     told = json.loads(line)
     print(f"  usual: {told['accuracy']:.2%}", flush=True)
     return seconds - float(told["evaluation"])
@@ -108,21 +107,7 @@ def _theirs(path: Path, epochs: int) -> float:
 
 def _ours(runs: Path, epochs: int) -> float:
     words = ["run", "cnn-mnist", *_settings(trainer__max_epochs=epochs), "--runs-dir", str(runs)]
-    seconds, _ = _until("evaluating", [sys.executable, "-m", "lab.cli", *words])
+    seconds, _ = until("evaluating", [sys.executable, "-m", "lab.cli", *words])
     summary = max(local_runs(runs), key=lambda run: run.started)
     print(f"  lab: {summary.metrics['test/accuracy']:.2%}", flush=True)
     return seconds
-
-
-def _until(begins: str, command: list[str]) -> tuple[float, str]:
-    """Return the seconds from the start of a process to its first line that begins so, and the line. It runs on to its
-    end, which does not count."""
-    started, found = time.perf_counter(), None
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-        assert process.stdout
-        for line in process.stdout:
-            if found is None and line.startswith(begins):
-                found = time.perf_counter() - started, line
-    if found is None:
-        raise RuntimeError(f"no line of {' '.join(command)} begins with {begins}")
-    return found
