@@ -204,7 +204,7 @@ def refused(words: list[str], capsys: pytest.CaptureFixture[str], patch: pytest.
     return said
 
 
-@pytest.mark.parametrize("kind", ["ppo", pytest.param("dqn", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kind", [pytest.param("ppo", marks=pytest.mark.slow), "dqn"])
 @pytest.mark.parametrize("name", ODD_ACTIONS)
 def test_unsupported_actions_are_refused(
     kind: str, name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

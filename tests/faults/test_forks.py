@@ -71,7 +71,6 @@ def test_another_optimizer_begins_anew(parent: Summary, capsys: pytest.CaptureFi
     assert "momentum" in optimizer_of(fork)["param_groups"][0]
 
 
-@pytest.mark.slow
 def test_amsgrad_begins_anew(parent: Summary, capsys: pytest.CaptureFixture[str]) -> None:
     fork = resume(parent.dir, {"trainer.optimizer.amsgrad": True, "trainer.max_epochs": 4}, force=True)
     assert "begins without averages" in capsys.readouterr().err

@@ -62,8 +62,8 @@ def signalled(
 @pytest.mark.parametrize(
     ("kind", "name"),
     [
-        ("vae", "SIGTERM"),
-        pytest.param("ppo", "SIGUSR1", marks=SLOW),
+        ("vae", "SIGUSR1"),
+        pytest.param("ppo", "SIGTERM", marks=SLOW),
         pytest.param("gan", "SIGHUP", marks=SLOW),
         pytest.param("classifier", "SIGUSR1", marks=SLOW),
         pytest.param("dqn", "SIGHUP", marks=SLOW),

@@ -47,7 +47,7 @@ SOME = ONE_OF_A_KIND[::7]
 KILLED = SOME[::3]
 """Those that are killed and resumed in `make test`."""
 KINDS = [pytest.param(name, marks=() if name in SOME else pytest.mark.slow) for name in ONE_OF_A_KIND]
-STEPPING = [pytest.param(name, marks=() if name in ONE_OF_A_KIND[1::2] else pytest.mark.slow) for name in NAMES]
+STEPPING = [pytest.param(name, marks=() if name in ONE_OF_A_KIND[::2] else pytest.mark.slow) for name in NAMES]
 ROOT = Path(lab.__file__).parents[1]
 UNIMPORTED = {"listing.py": {"env.id"}}
 """`lab list` reads what an experiment is about without importing its classes, which would take seconds."""

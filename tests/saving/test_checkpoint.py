@@ -14,9 +14,15 @@ import torch
 
 from lab.errors import CheckpointError
 from lab.saving import checkpoint
+from lab.saving.tensors import as_bytes
 from lab.system.files import write_atomic, write_json
 
 STATE = {"weight": torch.arange(6.0).view(2, 3).T, "step": torch.tensor(7)}
+
+
+def test_too_little_memory_is_an_error_of_python() -> None:
+    with pytest.raises(MemoryError):
+        as_bytes({"weight": torch.zeros(1).expand(2**50)})
 
 
 def test_loading_restores_the_state(tmp_path: Path) -> None:
