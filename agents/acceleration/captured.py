@@ -163,11 +163,13 @@ class Captured:
             return self.function(*rebuild(own, list(leaves)))
 
         before.restore()
+        in_use = frozenset(self.packages.used)
         package = self.packages.find(function, self.what, listing, places, others, outputs)
         before.restore()  # compiling runs the function
         if package is not None:
             package(places)
-            if all(map(close, package.outputs, outputs)) and after.is_now(close):
+            # One that the run has used already is not judged again: a resumed run would come to another decision.
+            if package.file.stem in in_use or (all(map(close, package.outputs, outputs)) and after.is_now(close)):
                 return package
             self.packages.refuse(package.file, "does not compute what it was made from")
         after.restore()

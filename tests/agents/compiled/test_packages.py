@@ -165,6 +165,18 @@ def test_runs_keep_to_the_programs_they_began_with(own: Path) -> None:
 
 
 @compiler
+def test_a_program_in_use_is_not_judged_again(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (name,) = present().names
+    monkeypatch.setattr("agents.acceleration.captured.close", lambda some, others: False)
+    begun, resumed = present(), present()
+    resumed.load_state_dict({"used": [name], "known": [name]})
+    for programs, used in ((begun, False), (resumed, True)):
+        learner = Learner(programs)
+        learner.learn(torch.ones(3, 4), 2.0)
+        assert isinstance(learner.learn.repeated, Package) is used
+
+
+@compiler
 def test_programs_of_other_formats_are_left_alone(own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (name,) = present().names
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
