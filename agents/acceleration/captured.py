@@ -103,6 +103,16 @@ class Captured:
             self.wished = self.renewed <= MOST_RENEWED or bool(self.packages)
 
     def __call__(self, *inputs: Input) -> Sequence[Tensor]:
+        return self._call(inputs, None)
+
+    def write(self, places: Sequence[Tensor], *inputs: Input) -> None:
+        """Call the function, and leave what it returns in `places`, contiguous tensors of the same shapes and types."""
+        for place, x in zip(places, self._call(inputs, places), strict=True):
+            if place is not x:
+                place.copy_(x)
+
+    def _call(self, inputs: Sequence[Input], places: Sequence[Tensor] | None) -> Sequence[Tensor]:
+        """Call the function; a compiled program leaves its outputs in `places`, where there are any."""
         self.repeated = None
         if not self.wished:
             return self.function(*inputs)
@@ -110,18 +120,9 @@ class Captured:
         key = take_apart(inputs, leaves)
         self.repeated = self.proven.get(key)
         self.calls += 1
+        if isinstance(self.repeated, Package):
+            return self.repeated(leaves, places)
         return self._learn(key, inputs, leaves) if self.repeated is None else self.repeated(leaves)
-
-    def write(self, places: Sequence[Tensor], *inputs: Input) -> None:
-        """Call the function, and leave what it returns in `places`, contiguous tensors of the same shapes and types."""
-        leaves: list[Tensor | float] = []
-        if self.wished and isinstance(package := self.proven.get(take_apart(inputs, leaves)), Package):
-            self.repeated = package
-            self.calls += 1
-            package(leaves, places)
-        else:
-            for place, x in zip(places, self(*inputs), strict=True):
-                place.copy_(x)
 
     def _learn(self, key: Any, inputs: Sequence[Input], leaves: list[Tensor | float]) -> Sequence[Tensor]:
         """Answer one of the first calls."""

@@ -15,7 +15,7 @@ from torch import Tensor
 aten = torch.ops.aten
 
 FLAT = 8.0
-"""From where on the hyperbolic tangent is taken for constant: 1 - 3e-7 and less away from 1."""
+"""Beyond it the hyperbolic tangent, which differs from 1 by less than 3e-7 there, is taken for constant."""
 NUMERATOR = (1.0, 0.13444499671459198, 0.003571599954739213, 2.1894695237278938e-05, 1.5230464001092514e-08)
 DENOMINATOR = (1.0, 0.4677782654762268, 0.026164449751377106, 0.000341129518346861, 8.522465009264124e-07)
 """tanh(x) = x p(x^2) / q(x^2): coefficients of p and q, the constants first. They were fitted for the least relative
@@ -25,7 +25,7 @@ FEW_COLUMNS = 8
 
 
 def tanh(x: Tensor) -> Tensor:
-    """Return the hyperbolic tangent with a relative error of at most 4e-7: several times as fast as by exponentials."""
+    """Return the hyperbolic tangent with a relative error of at most 4e-7, by a rational function."""
     if x.dtype != torch.float32:
         return NotImplemented  # type: ignore[no-any-return]
     x = x.clamp(-FLAT, FLAT)
