@@ -8,6 +8,9 @@ BIN := $(VENV)/bin
 # in turn.
 PARALLEL = --numprocesses $(shell $(BIN)/python -c "import os; print(min(4, os.cpu_count() or 1) + 1)") --dist worksteal
 
+# Tests start many processes of Python: with this variable, each would compile the lab's modules anew.
+COMPILED_ONCE = PYTHONDONTWRITEBYTECODE=
+
 .PHONY: run test faults check bench gpu docs clean
 
 run: $(VENV)/.run
@@ -16,12 +19,12 @@ run: $(VENV)/.run
 test: $(VENV)/.test
 	@echo "about a quarter of an hour on two cores; slower tests are in make faults. The report's page is opened in Chromium,"
 	@echo "where /usr/bin/chromium is installed. Reasons of skipped tests stand at the end."
-	$(BIN)/python -m pytest -q -rs $(PARALLEL) $(ARGS)
+	$(COMPILED_ONCE) $(BIN)/python -m pytest -q -rs $(PARALLEL) $(ARGS)
 
 # The whole fault matrix, with 50 random kills for each kind of experiment, a sweep's agent, and all other tests that are
 # too slow for `make test`: more than half an hour.
 faults: $(VENV)/.test
-	$(BIN)/python -m pytest -q -m "slow or fault" $(PARALLEL) $(ARGS)
+	$(COMPILED_ONCE) $(BIN)/python -m pytest -q -m "slow or fault" $(PARALLEL) $(ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -78,7 +78,7 @@ def measure(pairs: int) -> None:
         beside_sb3(pairs, partial(timed, variables=variables))
     with left_out_if_missing("compiled agents"):
         settings = [f"--{name}={value}" for name, value in PLAIN_DQN.items()]
-        with with_programs("ppo-cartpole", TENSORS) as ppo, with_programs("dqn-cartpole", *settings) as dqn:
+        with with_programs("ppo-cartpole", TENSORS) as ppo, with_programs("dqn-cartpole", TENSORS, *settings) as dqn:
             beside_peers(pairs, "_compiled", ppo, dqn)
 
 
@@ -145,7 +145,7 @@ def lab_ppo_compiled(seed: int) -> Any:
 
 
 def lab_dqn_compiled(seed: int) -> Any:
-    return with_compiled(lab_dqn(seed))
+    return with_compiled(lab_agent("dqn-cartpole", {**PLAIN_DQN, "env.vectorization": "tensors"}, seed))
 
 
 def with_compiled(agent: Any) -> Any:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from agents.acceleration.captured import Capture, Captured
+from agents.acceleration.eager_adam import EagerAdam
 from agents.acceleration.programs import Input
 from agents.compiled.packages import NONE, Packages
 from lab.errors import DivergedError
+
+TOGETHER = 4
+"""Steps that a compiled program takes in one call. More take longer to compile, and save little."""
 
 
 class Descent:
@@ -67,14 +72,17 @@ class Descent:
         self._follow = Captured(
             self._follow_gradient, module, device, capture, self._changed, packages, "step along the gradient"
         )
+        self._several = Captured(self._take_steps, module, device, capture, self._changed, packages, "gradient steps")
         self._norm = torch.zeros(())
         self._gradients: Sequence[Tensor] = ()
         self._stateless = True
+        self._due: dict[Captured, tuple[object, ...]] = {}
+        """Functions that have not run since `renew`, and what they read."""
 
     @property
     def captured(self) -> Sequence[Captured]:
-        """The two functions that are repeated."""
-        return self._compute, self._follow
+        """The functions that are repeated."""
+        return self._compute, self._follow, self._several
 
     def renew(self, *constants: object) -> None:
         """Begin a round of steps. Call it whenever anything but tensors' values may have changed: which weights are
@@ -84,14 +92,37 @@ class Descent:
             parameter.grad = None  # or the optimizer would go on moving those that are no longer trained
         self.parameters = [p for group in groups for p in group["params"] if p.requires_grad]
         self._stateless = any(p not in self.optimizer.state for p in self.parameters)
+        if self._stateless and self._several.packages and isinstance(self.optimizer, EagerAdam):
+            self.optimizer.begin()
+            self._stateless = False
         settings = [value for group in groups for name, value in group.items() if name not in ("params", "lr")]
-        self._compute.renew(*constants)
-        self._follow.renew(self.max_norm, *settings, *self._changed())
+        optimizing = (self.max_norm, *settings, *self._changed())
+        self._due = {self._compute: constants, self._follow: optimizing, self._several: (*constants, *optimizing)}
         self.norms = []
+
+    def along(self, batches: Iterable[Sequence[Input]], *, singly: bool = False) -> Iterator[Sequence[Tensor]]:
+        """Take a step for each of `batches`, which are inputs of the loss, and yield its figures.
+
+        Compiled programs take several steps in one call, which must have as many figures each. With `singly` the
+        figures of a step come before it is taken: a loop that ends there leaves it out, and the next batch may depend
+        on what is done with them.
+        """
+        if singly or self._stateless or not self._several.packages:
+            for inputs in batches:
+                yield self.backward(*inputs)
+                self.step()
+            return
+        rest = iter(batches)
+        while some := tuple(islice(rest, TOGETHER)):
+            norms, *figures = self._renewed(self._several)(self._rates(), *map(tuple, some))
+            self._note(norms.tolist())
+            each = len(figures) // len(some)
+            for number in range(len(some)):
+                yield figures[number * each : (number + 1) * each]
 
     def backward(self, *inputs: Input) -> Sequence[Tensor]:
         """Compute the gradient of the loss at `inputs`; return the figures. The weights do not change."""
-        self._norm, *rest = self._compute(*inputs)
+        self._norm, *rest = self._renewed(self._compute)(*inputs)
         count = len(self.parameters)
         self._gradients = rest[:count]
         return rest[count:]
@@ -104,22 +135,35 @@ class Descent:
         clip = True
         if self._norm.device.type == "cpu":
             norm = self._norm.item()
-            if not math.isfinite(norm):
-                raise DivergedError(
-                    f"the norm of the gradient became {norm} in {self.place()}, before the weights were changed"
-                )
+            self._note([norm], ", before the weights were changed")
             clip = norm > self.max_norm or bool(self._follow.packages)  # one program, which multiplies by 1 then
-            self.norms.append(norm)
         else:
             self.norms.append(self._norm.clone())
-        for parameter, gradient in zip(self.parameters, self._gradients, strict=True):
-            parameter.grad = gradient
-        rates = tuple([group["lr"] for group in self.optimizer.param_groups])
+        self._hand_over(self._gradients)
         # A repetition leaves its gradients in the same place each time, where following them can be repeated as well;
         # but not the first time, in which the optimizer makes its state.
         where = None if self._stateless else self._compute.repeated
-        follow = self._follow_gradient if where is None else self._follow
-        follow(rates, self._norm if clip else None, where)
+        follow = self._follow_gradient if where is None else self._renewed(self._follow)
+        follow(self._rates(), self._norm if clip else None, where)
+
+    def _renewed(self, function: Captured) -> Captured:
+        if (constants := self._due.pop(function, None)) is not None:
+            function.renew(*constants)
+        return function
+
+    def _note(self, norms: Sequence[float], when: str = "") -> None:
+        for norm in norms:
+            if not math.isfinite(norm):
+                raise DivergedError(f"the norm of the gradient became {norm} in {self.place()}{when}")
+        self.norms += norms
+
+    def _rates(self) -> tuple[float | Tensor, ...]:
+        return tuple([group["lr"] for group in self.optimizer.param_groups])
+
+    def _hand_over(self, gradients: Sequence[Tensor]) -> None:
+        """Give the gradients to the optimizer."""
+        for parameter, gradient in zip(self.parameters, gradients, strict=True):
+            parameter.grad = gradient
 
     def require_finite(self) -> None:
         """Raise DivergedError if the norm of a gradient since `renew` is not finite."""
@@ -162,6 +206,20 @@ class Descent:
                 if "capturable" in group:
                     group["capturable"] = capturable
         return ()
+
+    def _take_steps(self, rates: Sequence[float | Tensor], *batches: Sequence[Input]) -> Sequence[Tensor]:
+        """Take a step for each batch; return the norms of the gradients `(K,)` before clipping, and all figures."""
+        norms, figures = [], []
+        for inputs in batches:
+            norm, *rest = self._compute_gradient(*inputs)
+            count = len(self.parameters)
+            self._hand_over(rest[:count])
+            self._follow_gradient(rates, norm, None)
+            norms.append(norm)
+            figures += rest[count:]
+        for parameter in self.parameters:
+            parameter.grad = None
+        return torch.stack(norms), *figures
 
     def _changed(self) -> Sequence[Tensor]:
         """Return the optimizer's state, and the gradients that are followed."""

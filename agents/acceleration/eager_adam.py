@@ -24,6 +24,15 @@ class EagerAdam(Adam):
     def load_state_dict(self, state_dict: Any) -> None:
         unwrap(Optimizer.load_state_dict)(self, state_dict)
 
+    def begin(self) -> None:
+        """Make the state that torch makes in the first step: programs change tensors that are there."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = torch.zeros_like(parameter) if parameter.requires_grad else None
+            self._init_group(group, [], [], [], [], [], [])  # type: ignore[no-untyped-call]
+            for parameter in group["params"]:
+                parameter.grad = None
+
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Take a step along the gradients of the parameters."""
         with torch.set_grad_enabled(self.defaults["differentiable"]):

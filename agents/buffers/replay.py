@@ -23,7 +23,7 @@ class Sample(NamedTuple):
         next_observations: after these steps.
         discounts: gamma to their number; 0 where the episode terminated.
         weights: importance weights of prioritized replay; None where all are 1.
-        slots: their places in the buffer, for `update_priorities`.
+        slots: their places in the buffer.
     """
 
     observations: Tensors
@@ -67,6 +67,8 @@ class Replay:
         self.terminated, self.truncated = np.zeros((2, rows, n_envs), dtype=bool)
         self.pos, self.full = 0, False
         self.priorities = Priorities(rows * n_envs, alpha) if alpha is not None else None
+        self.drawn: np.ndarray[Any, Any] = np.zeros(0, dtype=int)
+        """The places of the transitions that `sample` drew last."""
 
     def size(self) -> int:
         """Number of rows, each with a transition of every environment."""
@@ -102,6 +104,7 @@ class Replay:
             slots, weights = torch.randint(self.size() * self.n_envs, (count,)).numpy(), None
         else:
             slots, weights = self.priorities.draw(count, self.size() * self.n_envs, beta)
+        self.drawn = slots
         rows, copies = slots // self.n_envs, slots % self.n_envs
         rewards, last, discounts = self._sums(rows, copies)
         return Sample(
@@ -114,10 +117,10 @@ class Replay:
             slots,
         )
 
-    def update_priorities(self, slots: np.ndarray[Any, Any], errors: Tensor) -> None:
-        """Set the priorities of these transitions from their temporal difference errors `(B,)`."""
+    def update_priorities(self, errors: Tensor) -> None:
+        """Set the priorities of the transitions drawn last from their temporal difference errors `(B,)`."""
         assert self.priorities is not None
-        self.priorities.update(slots, errors.abs().cpu().numpy())
+        self.priorities.update(self.drawn, errors.abs().cpu().numpy())
 
     def _sums(self, rows: np.ndarray[Any, Any], copies: np.ndarray[Any, Any]) -> tuple[Any, Any, Any]:
         """Return rewards summed over up to n steps, the row of the last of these steps, and the discount after it."""

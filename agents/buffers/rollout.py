@@ -89,8 +89,8 @@ class Rollout:
 
     def explained_variance(self) -> float:
         """Return 1 - Var(returns - values) / Var(returns); NaN where all returns are the same."""
-        spread = self.returns.var()
-        return float("nan") if spread == 0 else float(1 - (self.returns - self.values).var() / spread)
+        returns, values = (x.cpu().numpy().astype(float) for x in (self.returns, self.values))
+        return float(1 - (returns - values).var() / returns.var()) if np.ptp(returns) else float("nan")
 
     def batches(self, size: int, *, normalize: bool) -> Iterator[Transitions]:
         """Yield all transitions once, in random order and batches of `size`, with normalised advantages if wished."""

@@ -49,6 +49,13 @@ def product(a: Tensor, b: Tensor) -> Tensor:
     return (b.t() @ a.t()).t()
 
 
+def layer(bias: Tensor, a: Tensor, b: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    """Return `bias + a @ b`. Torch would copy the bias to each row first; here what follows the product adds it."""
+    if beta != 1 or alpha != 1:
+        return NotImplemented  # type: ignore[no-any-return]
+    return a @ b - (-bias)  # the compiler would put a sum together again
+
+
 def norms(tensors: list[Tensor], order: float = 2, dtype: Any = None) -> list[Tensor]:
     """Return the Euclidean norm of each tensor."""
     if order != 2 or dtype is not None:
@@ -91,6 +98,7 @@ def adam(
 DECOMPOSITIONS: dict[Any, Callable[..., Any]] = {
     aten.tanh.default: tanh,
     aten.mm.default: product,
+    aten.addmm.default: layer,
     aten._foreach_norm.Scalar: norms,
     aten._fused_adam_.default: adam,
     aten._fused_adam_.tensor_lr: adam,

@@ -21,7 +21,7 @@ from agents.compiled.package import Package
 from lab.console.notices import notice
 from lab.console.wording import near
 
-FORMAT = 2
+FORMAT = 3
 """Of the programs' arguments, and of how they compute: see `compiling.compile_program` and `decompositions`. Programs
 of other formats are left alone."""
 TORCH = (2, 13)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,8 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from agents.buffers.replay import Replay
 from agents.core.agent import Agent
-from agents.environments.vector import Environments
+from agents.core.rolling import Rolling
+from agents.environments.vector import Environments, Steps
 from agents.spaces.observations import at, each, put, to_device
 from lab.console.notices import notice
 
@@ -34,6 +35,8 @@ class OffPolicy(Agent, OffPolicyAlgorithm):
 
     plain_state = (*Agent.plain_state, "rows_added")
     replay_buffer: Replay  # type: ignore[assignment]
+    rolling: Rolling | None = None
+    """Takes the steps where environments are in tensors, with the `chances` of a subclass that has one."""
 
     @abstractmethod
     def exploration(self, count: int) -> Callable[[int, Any], np.ndarray[Any, Any]]:
@@ -43,6 +46,10 @@ class OffPolicy(Agent, OffPolicyAlgorithm):
 
         All random numbers must come from torch's generators, so that a resumed run is the same.
         """
+
+    def chances(self, count: int) -> Sequence[np.ndarray[Any, Any]]:
+        """Draw what `rolling` needs besides observations for each of the next `count` steps, `(T, N, ...)`."""
+        raise NotImplementedError
 
     def random_actions(self, count: int) -> np.ndarray[Any, Any]:
         """Draw `count` random actions for each environment, `(count, N, *action_shape)`, by torch's generator."""
@@ -71,13 +78,8 @@ class OffPolicy(Agent, OffPolicyAlgorithm):
         self.policy.set_training_mode(False)
         callback.on_rollout_start()
         clock.start()
-        count = int(train_freq.frequency)
-        explore = self.exploration(count)
-        newest = replay.pos
-        for t in range(count):
-            actions = explore(t, self._last_obs)
-            clock.lap("inference")
-            steps = env.advance(actions)
+        count, newest = int(train_freq.frequency), replay.pos
+        for t, (actions, steps) in enumerate(self._steps(env, count)):
             replay.add(self._last_obs, actions, steps)
             self.rows_added += 1
             put(self._last_obs, slice(None), steps.observations)
@@ -92,6 +94,21 @@ class OffPolicy(Agent, OffPolicyAlgorithm):
         self._learn_statistics((newest + np.arange(count)) % replay.buffer_size)
         callback.on_rollout_end()
         return RolloutReturn(count * env.num_envs, 0, True)
+
+    def _steps(self, env: Environments, count: int) -> Iterator[tuple[np.ndarray[Any, Any], Steps]]:
+        """Take `count` steps, and yield the actions and the result of each."""
+        if self.rolling is not None:
+            chances = [torch.from_numpy(x).to(self.device) for x in self.chances(count)]
+            taken = self.rolling.take(self._last_obs, count, *chances)
+            actions = taken[0].cpu().numpy().copy()
+            self.stopwatch.lap("inference")
+            yield from zip(actions, self.rolling.follow(taken), strict=True)
+            return
+        explore = self.exploration(count)
+        for t in range(count):
+            actions = explore(t, self._last_obs)
+            self.stopwatch.lap("inference")
+            yield actions, env.advance(actions)
 
     def _setup_learn(self, *args: Any, **settings: Any) -> tuple[int, BaseCallback]:
         found = super()._setup_learn(*args, **settings)

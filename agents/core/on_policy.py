@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import repeat
 from typing import Any, cast
 
@@ -17,17 +17,15 @@ from agents.acceleration.captured import Capture
 from agents.acceleration.eager_adam import EagerAdam
 from agents.buffers.rollout import CutOff, Rollout, Transitions
 from agents.core.agent import Agent, evaluating
+from agents.core.collecting import step_by_step, together
 from agents.core.rolling import Rolling
 from agents.environments.native import TensorEnvs
 from agents.environments.vector import Environments
 from agents.networks.actor_critic import ActorCritic
 from agents.networks.extractor import EncoderExtractor, RecurrentState, running_norm
 from agents.networks.normalization import RewardScale
-from agents.spaces.observations import Tensors, at, each, put, rows_of, to_device
+from agents.spaces.observations import Tensors, each, rows_of, to_device
 from lab.encoders.base import Encoder, EncoderFactory
-
-AT_ONCE = 4096
-"""Observations whose values are computed together."""
 
 
 class OnPolicy(Agent, OnPolicyAlgorithm):
@@ -91,7 +89,10 @@ class OnPolicy(Agent, OnPolicyAlgorithm):
         self.memory = tuple(part.to(self.device) for part in self.policy.initial_memory(env.num_envs))
         self.choose = self.accelerate(self._choose)
         self.choose.wished &= not (self.recurrent or self.use_sde)  # gSDE keeps noise outside of the policy's tensors
-        self.rolling = Rolling(self) if isinstance(env, TensorEnvs) and not (self.recurrent or self.use_sde) else None
+        self.rolling: Rolling | None = None
+        if isinstance(env, TensorEnvs) and not (self.recurrent or self.use_sde):
+            self.rolling = Rolling(self, self._choose)
+            self.evaluate = self.accelerate(self.policy.evaluate_rollout, "log-probabilities and values of a rollout")
         for inner in (self.policy.pi_features_extractor.encoder, self.policy.vf_features_extractor.encoder):
             if inner.pretrained and ortho_init:
                 inner.load_state_dict(encoder(inner.spec).state_dict())
@@ -122,43 +123,26 @@ class OnPolicy(Agent, OnPolicyAlgorithm):
     def collect_rollouts(self, env: VecEnv, callback: BaseCallback, rollout_buffer: Any, n_rollout_steps: int) -> bool:
         """Fill the rollout with `n_rollout_steps` steps of every environment. False when a callback ends training."""
         assert isinstance(env, Environments)
-        policy, rollout, clock = self.policy, self.rollout_buffer, self.stopwatch
-        if self.rolling is not None:
-            return self.rolling.collect(callback, n_rollout_steps)
-        policy.set_training_mode(False)
+        rollout, clock = self.rollout_buffer, self.stopwatch
+        self.policy.set_training_mode(False)
         callback.on_rollout_start()
-        self.choose.renew()
-        policy.distribution.resample(env.num_envs)
-        rollout.memory = self.memory
-        cut_off: list[CutOff] = []
-        seen: list[tuple[Tensor, ...]] = []  # stacked once, which is faster than writing each step to its place
         clock.start()
+        take = step_by_step if self.rolling is None else together
+        columns: list[Tensor] = []
+        cut_off: list[CutOff] = []
+        for t, steps in enumerate(take(self, n_rollout_steps, columns)):
+            rollout.starts[t], rollout.rewards[t] = self._last_episode_starts, steps.rewards
+            if steps.last is not None and (rows := np.flatnonzero(steps.truncated & ~steps.terminated)).size:
+                last = each(lambda x, rows=rows: x[rows].copy(), steps.last)
+                cut_off.append(CutOff(t, rows, last, tuple(part[rows] for part in self.memory)))
+            self._last_obs, self._last_episode_starts = steps.observations, steps.terminated | steps.truncated
+            self.num_timesteps += env.num_envs
+            clock.lap("environment")
+            if not self.told(callback, steps):
+                return False
+            clock.lap("logging")
         with torch.no_grad():
-            for t in range(n_rollout_steps):
-                if self.use_sde and self.sde_sample_freq > 0 and t % self.sde_sample_freq == 0:
-                    policy.distribution.resample(env.num_envs)
-                put(rollout.observations, t, to_device(self._last_obs, self.device))
-                observations = at(rollout.observations, t)  # the rollout's: encoders may return a view of them
-                if self.recurrent:
-                    *parts, self.memory = policy.heads(observations, self.memory, self._starts())
-                    seen.append((policy.distribution.sample(parts[0], parts[1]), *parts))
-                else:
-                    seen.append(tuple(part.clone() for part in self.choose(observations)))
-                actions = seen[-1][0].cpu().numpy()
-                rollout.starts[t] = self._last_episode_starts
-                clock.lap("inference")
-                steps = env.advance(self.allowed(actions))
-                rollout.rewards[t] = steps.rewards
-                if steps.last is not None and (rows := np.flatnonzero(steps.truncated & ~steps.terminated)).size:
-                    last = each(lambda x, rows=rows: x[rows].copy(), steps.last)
-                    cut_off.append(CutOff(t, rows, last, tuple(part[rows] for part in self.memory)))
-                self._last_obs, self._last_episode_starts = steps.observations, steps.terminated | steps.truncated
-                self.num_timesteps += env.num_envs
-                clock.lap("environment")
-                if not self.told(callback, steps):
-                    return False
-                clock.lap("logging")
-            self._keep(rollout, [torch.stack(column) for column in zip(*seen, strict=True)])
+            self._keep(rollout, columns)
             self._finish(rollout, cut_off)
         clock.lap("inference")
         callback.update_locals(locals())
@@ -177,14 +161,13 @@ class OnPolicy(Agent, OnPolicyAlgorithm):
         """Store actions, log-probabilities and values of all steps: `columns` of `_choose`, each `(T, N, ...)`."""
         actions, outputs, latents, *values = columns
         rollout.actions.copy_(actions)
-        log_probs = self.policy.distribution.log_prob(*(x.flatten(0, 1) for x in (outputs, latents, rollout.actions)))
-        rollout.log_probs.flatten().copy_(log_probs)
-        if values:
-            rollout.values.copy_(values[0])
-        else:
-            flat = each(lambda x: x.flatten(0, 1), rollout.observations)
-            parts = [self.policy.values(at(flat, slice(i, i + AT_ONCE))) for i in range(0, rows_of(flat), AT_ONCE)]
-            rollout.values.flatten().copy_(torch.cat(parts))
+        evaluate: Callable[..., Sequence[Tensor]] = self.policy.evaluate_rollout
+        if self.rolling is not None:
+            evaluate = self.evaluate
+            evaluate.renew()
+        log_probs, *waited = evaluate(outputs, latents, rollout.actions, None if values else rollout.observations)
+        rollout.log_probs.copy_(log_probs)
+        rollout.values.copy_(*values, *waited)
 
     def _finish(self, rollout: Rollout, cut_off: list[CutOff]) -> None:
         """Scale rewards, add the value of what time limits cut off, and estimate advantages."""
@@ -196,10 +179,11 @@ class OnPolicy(Agent, OnPolicyAlgorithm):
             goes_on = torch.zeros(len(rows), device=self.device)
             values = self.policy.values(to_device(last, self.device), memory, goes_on)
             rollout.rewards[t, rows] += self.gamma * values.cpu().numpy()
-        last_values = self.policy.values(to_device(self._last_obs, self.device), self.memory, self._starts())
+        last_values = self.policy.values(to_device(self._last_obs, self.device), self.memory, self.starts())
         rollout.finish(last_values, cast(np.ndarray, self._last_episode_starts))
 
-    def _starts(self) -> Tensor | None:
+    def starts(self) -> Tensor | None:
+        """Return 1 where an episode begins, `(N,)`; None where no memory asks for it."""
         if not self.recurrent:
             return None
         return torch.from_numpy(cast(np.ndarray, self._last_episode_starts).astype(np.float32)).to(self.device)

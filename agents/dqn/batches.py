@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from agents.acceleration.captured import Captured
 from agents.buffers.replay import Replay
 from agents.dqn.losses import q_targets
-from agents.networks.q_network import QNet
-from agents.spaces.observations import Tensors, at
+from agents.spaces.observations import Tensors
 
 AT_ONCE = 1024
 """Transitions that are drawn, and sent through the target network, together: it does not change in a round."""
@@ -52,41 +51,44 @@ class Minibatch(NamedTuple):
 
 def minibatches(
     replay: Replay,
-    target_net: QNet,
+    next_values: Captured,
     count: int,
     size: int,
     *,
     beta: float,
     reward_factor: float | None,
     double: bool,
-) -> Iterator[tuple[Minibatch, np.ndarray[Any, Any]]]:
-    """Yield `count` batches of `size` transitions, and where they lie in the replay buffer.
+) -> Iterator[Minibatch]:
+    """Yield `count` batches of `size` transitions.
 
     Args:
         replay: the buffer.
-        target_net: does not change in the meantime.
+        next_values: of observations, by the target network, which does not change in the meantime.
         count: of batches.
         size: of each batch.
         beta: how far importance weights make up for priorities, from 0 to 1.
         reward_factor: rewards are multiplied by this and clipped to [-10, 10]; None for the rewards as they are.
         double: leave the targets to double Q-learning.
     """
+    next_values.renew()
     at_once = 1 if replay.priorities else max(1, AT_ONCE // size)  # priorities: a batch depends on the one before it
     for done in range(0, count, at_once):
         drawn = replay.sample(min(at_once, count - done) * size, beta)
         rewards = drawn.rewards if reward_factor is None else (drawn.rewards * reward_factor).clamp(-10, 10)
         with torch.no_grad():
-            next_values = target_net.values(drawn.next_observations)
-            targets = None if double else q_targets(None, next_values, rewards, drawn.discounts)
-        following = Following(drawn.next_observations, next_values, rewards, drawn.discounts) if double else None
+            values = next_values(drawn.next_observations)[0].clone()
+            targets = None if double else q_targets(None, values, rewards, drawn.discounts)
+        following = Following(drawn.next_observations, values, rewards, drawn.discounts) if double else None
         everything = Minibatch(drawn.observations, drawn.actions, targets, following, drawn.weights)
-        for start in range(0, len(rewards), size):
-            part = slice(start, start + size)
-            yield _rows(everything, part), drawn.slots[part]
+        yield from _split(everything, size, len(rewards) // size)
 
 
-def _rows(batch: Any, part: slice) -> Any:
-    """Return some rows of all tensors in a batch."""
-    if isinstance(batch, tuple):
-        return type(batch)(*(_rows(x, part) for x in batch))
-    return None if batch is None else at(batch, part)
+def _split(batch: Any, size: int, count: int) -> Sequence[Any]:
+    """Return `count` batches of `size` rows of all tensors in a batch."""
+    if batch is None:
+        return [None] * count
+    if isinstance(batch, Tensor):
+        return torch.split(batch, size)
+    parts = batch.values() if isinstance(batch, dict) else batch
+    rows = zip(*(_split(part, size, count) for part in parts), strict=True)
+    return [dict(zip(batch, row, strict=True)) if isinstance(batch, dict) else type(batch)(*row) for row in rows]

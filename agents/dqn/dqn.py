@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import stable_baselines3
@@ -18,9 +18,12 @@ from agents.acceleration.eager_adam import EagerAdam
 from agents.buffers.replay import Replay
 from agents.core.agent import evaluating, sb3_schedule
 from agents.core.off_policy import OffPolicy
+from agents.core.rolling import Rolling
 from agents.core.targets import follow
 from agents.dqn.batches import Following, Minibatch, minibatches
+from agents.dqn.exploration import chances, epsilon_greedy
 from agents.dqn.losses import q_targets, td_loss
+from agents.environments.native import TensorEnvs
 from agents.networks.extractor import EncoderExtractor, RecurrentState, running_norm
 from agents.networks.normalization import RewardScale
 from agents.networks.q_network import QPolicy
@@ -148,6 +151,8 @@ class DQN(OffPolicy, stable_baselines3.DQN):
         self.averaged_policy = copy.deepcopy(self.policy) if average else self.policy
         self.target_behind = True  # whether the online network has changed since the target network took it over
         self.choose = self.accelerate(self._choose)
+        self.rolling = Rolling(self, self._explore) if isinstance(env, TensorEnvs) else None
+        self.next_values = self.accelerate(self.policy.next_values, "values of the target network")
         self.descent = self.make_descent(self.loss, self.policy.optimizer, max_grad_norm)
 
     def loss(self, batch: Minibatch) -> Sequence[Tensor]:
@@ -176,39 +181,35 @@ class DQN(OffPolicy, stable_baselines3.DQN):
         self.descent.renew(self.double)
         drawn = minibatches(
             self.replay_buffer,
-            self.policy.q_net_target,
+            self.next_values,
             gradient_steps,
             batch_size,
             beta=1 - (1 - self.beta) * self._current_progress_remaining,
             reward_factor=self.reward_scale.factor if self.reward_scale is not None else None,
             double=self.double,
         )
-        for batch, slots in drawn:
-            errors, q_values = self.descent.backward(batch)
-            self.descent.step()
-            if self.replay_buffer.priorities is not None:
-                self.replay_buffer.update_priorities(slots, errors)
+        prioritized = self.replay_buffer.priorities is not None
+        for figures in self.descent.along(((batch,) for batch in drawn), singly=prioritized):
+            if prioritized:
+                self.replay_buffer.update_priorities(figures[0])
         self.descent.require_finite()
         self._n_updates += gradient_steps
         self.target_behind = True
         if self.average:
             follow(self.averaged_policy.q_net, self.policy.q_net, 1 - self.average)
-        self._record(float(errors.abs().mean()), float(q_values.mean()))
+        self._record(*figures)
         self.stopwatch.lap("learning")
 
     def exploration(self, count: int) -> Callable[[int, Any], np.ndarray[Any, Any]]:
         """Explore epsilon-greedily, and at random before learning starts."""
-        self.choose.renew()
-        coins, anything = torch.rand(count, self.n_envs).numpy(), self.random_actions(count)
+        return epsilon_greedy(self, count)
 
-        def explore(t: int, observations: Any) -> np.ndarray[Any, Any]:
-            greedy = coins[t] >= self.exploration_rate
-            if self.num_timesteps < self.learning_starts or not greedy.any():
-                return cast(np.ndarray, anything[t])
-            (best,) = self.choose(to_device(observations, self.device))
-            return np.where(greedy, best.cpu().numpy(), anything[t])
+    def chances(self, count: int) -> Sequence[np.ndarray[Any, Any]]:
+        return chances(self, count)
 
-        return explore
+    def _explore(self, observations: Tensors, greedy: Tensor, anything: Tensor) -> Sequence[Tensor]:
+        """Return actions `(B,)` for the `chances` `(B,)` of a step."""
+        return (torch.where(greedy, self._choose(observations)[0], anything),)
 
     def _choose(self, observations: Tensors) -> Sequence[Tensor]:
         """Return the actions `(B,)` of the highest values."""
@@ -234,17 +235,16 @@ class DQN(OffPolicy, stable_baselines3.DQN):
 
     @property
     def learned_modules(self) -> dict[str, nn.Module]:
-        averaged = {"averaged_policy": self.averaged_policy} if self.average else {}
-        return {"policy": self.policy, **averaged}
+        return {"policy": self.policy, **({"averaged_policy": self.averaged_policy} if self.average else {})}
 
     @property
     def encoder(self) -> Encoder:
         return self.acting_policy.q_net.features_extractor.encoder
 
-    def _record(self, td_error: float, q_value: float) -> None:
+    def _record(self, errors: Tensor, q_values: Tensor) -> None:
         """Record figures of the last batch, and the mean norm of the gradients."""
-        self.logger.record("train/td_error", td_error)
-        self.logger.record("train/q_value", q_value)
+        self.logger.record("train/td_error", float(errors.abs().mean()))
+        self.logger.record("train/q_value", float(q_values.mean()))
         self.logger.record("train/grad_norm", self.descent.mean_norm())
         self.logger.record("train/n_updates", self._n_updates)
         self.logger.record("rollout/exploration_rate", self.exploration_rate)

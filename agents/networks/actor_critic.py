@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -12,7 +13,10 @@ from torch.distributions import Normal
 
 from agents.networks.distributions import action_distribution
 from agents.networks.extractor import EncoderExtractor, RecurrentState
-from agents.spaces.observations import Tensors
+from agents.spaces.observations import Tensors, at, each, rows_of
+
+AT_ONCE = 4096
+"""Observations whose values are computed together."""
 
 
 class Heads(NamedTuple):
@@ -91,6 +95,19 @@ class ActorCritic(ActorCriticPolicy):
             return self.heads(observations, memory, starts).values
         latent = self.after_value_trunk(self.vf_features_extractor.features(observations))
         return cast(Tensor, self.value_net(latent)).squeeze(1)
+
+    @torch.no_grad()
+    def evaluate_rollout(
+        self, outputs: Tensor, latents: Tensor, actions: Tensor, observations: Tensors | None
+    ) -> Sequence[Tensor]:
+        """Return log-probabilities of actions and, where observations are given, their values: `(T, N)` for arguments
+        `(T, N, ...)`."""
+        log_probs = self.distribution.log_prob(*(x.flatten(0, 1) for x in (outputs, latents, actions)))
+        if observations is None:
+            return (log_probs.reshape(actions.shape[:2]),)
+        flat = each(lambda x: x.flatten(0, 1), observations)
+        parts = [self.values(at(flat, slice(i, i + AT_ONCE))) for i in range(0, rows_of(flat), AT_ONCE)]
+        return tuple(x.reshape(actions.shape[:2]) for x in (log_probs, torch.cat(parts)))
 
     @property
     def values_can_wait(self) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import torch
 from gymnasium import spaces
 from stable_baselines3.common.torch_layers import create_mlp
 from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
@@ -58,6 +60,11 @@ class QPolicy(DQNPolicy):
     def __init__(self, *args: Any, dueling: bool = False, **settings: Any) -> None:
         self.dueling = dueling
         super().__init__(*args, **settings)
+
+    @torch.no_grad()
+    def next_values(self, observations: Tensors) -> Sequence[Tensor]:
+        """Return the target network's values of observations, `(B, A)`, as a tuple of one."""
+        return (self.q_net_target.values(observations),)
 
     def make_q_net(self) -> QNet:
         """Build a network; SB3 calls this for both."""

@@ -161,18 +161,23 @@ class PPO(OnPolicy, stable_baselines3.PPO):
         self.epsilon: float = self.clip_range(progress)  # type: ignore[operator]
         value_epsilon = None if self.clip_range_vf is None else float(self.clip_range_vf(progress))  # type: ignore[operator]
         self.figures: list[Tensor] = []
-        for epoch, batches in enumerate(self.passes(self.n_epochs)):
-            with_figures = self.target_kl is not None or epoch == self.n_epochs - 1
-            for batch in batches:
-                figures = self.descent.backward(batch, self.epsilon, value_epsilon, with_figures)
-                self.figures += [part.clone() for part in figures]
-                if too_far := self.target_kl is not None and bool(self.figures[-1][0] > 1.5 * self.target_kl):
-                    break
-                self.descent.step()
-            if too_far:
+        always = self.target_kl is not None or bool(self.packages)  # programs compute them on the way
+        inputs = (
+            (batch, self.epsilon, value_epsilon, always or epoch == self.n_epochs - 1)
+            for epoch, batches in enumerate(self.passes(self.n_epochs))
+            for batch in batches
+        )
+        steps = 0
+        for figures in self.descent.along(inputs, singly=self.target_kl is not None):
+            steps += 1
+            self.figures += [part.clone() for part in figures]
+            if self.target_kl is not None and bool(self.figures[-1][0] > 1.5 * self.target_kl):
                 break
         self.descent.require_finite()
-        self._n_updates += epoch + 1
+        each = self.n_steps * self.n_envs // self.batch_size
+        self._n_updates += -(-steps // each)  # passes, as SB3 counts
+        if self.target_kl is None:
+            self.figures = self.figures[-each:]
         self.learn_statistics()
         self._record()
         self.stopwatch.lap("learning")

@@ -50,8 +50,8 @@ def test_gradients_equal_textbook(double: bool, weighted: bool) -> None:
     with torch.no_grad():
         for parameter in agent.policy.q_net_target.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
-    if weighted:
-        agent.replay_buffer.update_priorities(np.arange(200), torch.randn(200))
+    if agent.replay_buffer.priorities is not None:
+        agent.replay_buffer.priorities.update(np.arange(200), np.abs(torch.randn(200).numpy()))
     agent._setup_learn(1000)
     torch.manual_seed(5)
     batch = agent.replay_buffer.sample(64, beta=0.4)

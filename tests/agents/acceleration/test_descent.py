@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from agents.acceleration.captured import PROOFS, Capture
 from agents.acceleration.descent import Descent
+from agents.acceleration.eager_adam import EagerAdam
+from agents.compiled.packages import Packages
 from agents.networks.extractor import scaled
 from lab.errors import DivergedError
 from tests.agents.acceleration.test_captured import NETS, pair_of_steps
@@ -151,6 +153,59 @@ def test_divergence_keeps_weights(capture: Capture) -> None:
         with pytest.raises(DivergedError, match="became nan in the update after step 7, before the weights were"):
             down.step()
         assert all(torch.equal(p, old) for p, old in zip(net.parameters(), before, strict=True)), rounds
+
+
+def rounds(net: nn.Module, packages: Packages, *, singly: bool) -> list[Tensor]:
+    """Take three rounds of ten steps, and return norms, figures and weights."""
+    optimizer = EagerAdam(net.parameters(), lr=0.05, fused=True)
+
+    def loss(x: Tensor, scale: float | Tensor) -> Sequence[Tensor]:
+        y = net(x) * scale
+        return y.mean(), y, y.abs().mean()
+
+    down = Descent(loss, net, optimizer, max_norm=0.1, device=CPU, capture="auto", packages=packages)
+    found: list[Tensor] = []
+    for number in range(3):
+        down.renew()
+        torch.manual_seed(number)
+        batches = [(torch.randn(8, 4), 0.5 + i) for i in range(10)]
+        steps = [[x.clone() for x in figures] for figures in down.along(batches, singly=singly)]
+        assert [len(figures) for figures in steps] == [2] * 10
+        found += [x for figures in steps for x in figures]
+        found.append(torch.tensor(down.norms))
+    return [*found, *(p.detach() for p in net.parameters())]
+
+
+@pytest.mark.parametrize("singly", [False, True])
+def test_steps_taken_together_are_the_same(singly: bool) -> None:
+    net = NETS["smooth"]()
+    ours = rounds(copy.deepcopy(net), Packages(["there is one, of something else"]), singly=singly)
+    plain = rounds(copy.deepcopy(net), Packages(), singly=False)
+    assert all(map(torch.equal, ours, plain))
+
+
+def test_a_loop_that_ends_leaves_its_step_out() -> None:
+    net = NETS["relu"]()
+    down = descent(net, "auto", packages=Packages(["there is one, of something else"]))
+    down.renew()
+    for number, _ in enumerate(down.along([(torch.randn(8, 4),)] * 5, singly=True)):
+        before = [p.detach().clone() for p in net.parameters()]
+        if number == 3:
+            break
+    assert len(down.norms) == 3
+    assert all(map(torch.equal, net.parameters(), before))
+
+
+def test_divergence_ends_steps_taken_together() -> None:
+    net = NETS["relu"]()
+    optimizer = EagerAdam(net.parameters(), lr=0.05, fused=True)
+    some = Packages(["there is one, of something else"])
+    down = Descent(lambda x: (net(x).mean(),), net, optimizer, max_norm=1, device=CPU, capture="auto", packages=some)
+    down.renew()
+    batches = [(torch.full((8, 4), float("nan") if i == 5 else 1.0),) for i in range(8)]
+    with pytest.raises(DivergedError, match=r"became nan in an update$"):
+        list(down.along(batches))
+    assert len(down.norms) == 4
 
 
 def test_scaling_keeps_shape_and_values() -> None:

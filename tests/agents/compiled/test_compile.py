@@ -13,7 +13,9 @@ from lab.cli.main import main
 from tests.agents.compiled.test_packages import compiler
 from tests.support.tasks import Identity, ppo, together
 
-FEW = ["--threads=1", "--agent.n_steps=8", "--agent.batch_size=64", "--agent.n_epochs=2", "--agent.encoder.hidden=[8]"]
+FEW = ["--threads=1", "--agent.encoder.hidden=[8]", "--agent.batch_size=64"]
+PPO = [*FEW, "--agent.n_steps=8", "--agent.n_epochs=2", "--total_timesteps=4096"]
+DQN = [*FEW, "--agent.train_freq=64", "--agent.gradient_steps=8", "--total_timesteps=2048"]
 
 
 @compiler
@@ -41,19 +43,24 @@ def test_recurrent_agents_run_as_before(capsys: pytest.CaptureFixture[str]) -> N
 
 @pytest.mark.slow
 @compiler
-@pytest.mark.parametrize("way", ["native", "tensors"])
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("ppo-cartpole", [*PPO, "--env.vectorization=native"]),
+        ("ppo-cartpole", [*PPO, "--env.vectorization=tensors"]),
+        ("dqn-cartpole", [*DQN, "--env.vectorization=tensors"]),
+    ],
+    ids=["ppo-native", "ppo-tensors", "dqn-tensors"],
+)
 def test_runs_with_programs_resume_exactly(
-    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    name: str, words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    words = [*FEW, f"--env.vectorization={way}"]
-    assert main(["compile", "ppo-cartpole", "--seconds=0.5", *words]) == 0
+    assert main(["compile", name, "--seconds=0.5", *words]) == 0
     said = capsys.readouterr().out
     assert "training is" in said
     assert "not compiled" not in said
-    assert (
-        main(["verify", "ppo-cartpole", "--kills=2", "--total_timesteps=4096", "--checkpoint.steps=128", *words]) == 0
-    )
+    assert main(["verify", name, "--kills=2", "--checkpoint.steps=128", *words]) == 0
     assert "EXACT" in capsys.readouterr().out
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from agents.compiled.decompositions import FEW_COLUMNS, adam, product, tanh
+from agents.compiled.decompositions import FEW_COLUMNS, adam, layer, product, tanh
 
 
 def test_tanh_is_torchs() -> None:
@@ -38,6 +38,13 @@ def test_products_are_torchs(columns: int) -> None:
         assert found is NotImplemented
     else:
         torch.testing.assert_close(found, a @ b)
+
+
+def test_layers_are_torchs() -> None:
+    torch.manual_seed(0)
+    bias, a, b = torch.randn(16), torch.randn(32, 8), torch.randn(8, 16)
+    torch.testing.assert_close(layer(bias, a, b), torch.addmm(bias, a, b))
+    assert layer(bias, a, b, beta=0.5) is NotImplemented
 
 
 def test_adam_is_torchs() -> None:

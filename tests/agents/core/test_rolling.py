@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from gymnasium.wrappers import TimeLimit
@@ -13,7 +14,7 @@ from agents.core.agent import Agent
 from agents.environments.settings import EnvSettings
 from agents.ppo import PPO
 from lab.errors import ConfigError
-from tests.support.tasks import ppo, weights
+from tests.support.tasks import dqn, ppo, weights
 
 COPIES = 4
 
@@ -64,7 +65,7 @@ def test_rollouts_are_those_of_the_loop(id: str, settings: dict[str, Any]) -> No
 def test_steps_are_captured() -> None:
     learner = agent("CartPole-v1", together=True)
     learner.learn(512)
-    assert learner.rolling.step.proven  # type: ignore[attr-defined]
+    assert learner.rolling.steps.proven  # type: ignore[attr-defined]
 
 
 def test_plain_steps_are_the_same() -> None:
@@ -73,6 +74,52 @@ def test_plain_steps_are_the_same() -> None:
         torch.manual_seed(0)
         learner.learn(512)
     assert torch.equal(*(weights(learner.policy) for learner in found))
+
+
+@pytest.mark.parametrize("steps", [5, 11, 12])
+def test_any_number_of_steps(steps: int) -> None:
+    """What is taken at once divides the number of steps: all of 5, 1 of 11, 6 of 12."""
+    found = []
+    for rolls in (True, False):
+        learner = agent("CartPole-v1", together=rolls, n_steps=steps, batch_size=COPIES * steps)
+        torch.manual_seed(0)
+        learner.learn(20 * COPIES * steps)
+        found.append(learner)
+    assert torch.equal(*(weights(learner.policy) for learner in found))
+
+
+def test_states_lie_in_memory_as_in_a_resumed_run() -> None:
+    """A compiled program is found by its operations, to which the strides of tensors belong."""
+    env = EnvSettings("CartPole-v1", num_envs=1, vectorization="tensors")
+    learner = dqn(env.make_vec(0, env.plan()))
+    learner.learn(8)
+    assert learner.rolling is not None
+    state = learner.rolling.state
+    assert [part.stride() for part in state] == [torch.empty(part.shape).stride() for part in state]
+
+
+@pytest.mark.parametrize("copies", [1, 3])
+def test_off_policy_steps_are_those_of_the_loop(copies: int) -> None:
+    found = []
+    for rolls in (True, False):
+        env = EnvSettings("CartPole-v1", num_envs=copies, vectorization="tensors")
+        learner = dqn(env.make_vec(0, env.plan()), exploration_fraction=0.5, target_update_interval=30)
+        assert learner.rolling is not None
+        if not rolls:
+            learner.rolling = None
+        torch.manual_seed(0)
+        learner.learn(1500)
+        found.append(learner)
+    ours, theirs = found
+    rows = ours.replay_buffer.size()
+    assert rows == theirs.replay_buffer.size() == -(-1500 // copies // 8) * 8
+    for name in ("observations", "next_observations", "actions", "rewards", "terminated", "truncated"):
+        one, other = (getattr(each.replay_buffer, name)[:rows] for each in found)
+        assert np.array_equal(one, other), name
+    assert [(e["r"], e["l"]) for e in ours.ep_info_buffer or ()] == [
+        (e["r"], e["l"]) for e in theirs.ep_info_buffer or ()
+    ]
+    assert torch.equal(weights(ours.policy), weights(theirs.policy))
 
 
 def test_time_limits_are_bootstrapped() -> None:

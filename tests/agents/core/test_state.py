@@ -66,6 +66,7 @@ KINDS: dict[str, tuple[Any, Callable[[], Environments], dict[str, Any]]] = {
     "gru": (ppo, cartpole("native"), {"encoder": remembering("gru"), "share_encoder": False} | BOTH),
     "dqn": (dqn, walks, LINEAR | {"buffer_size": 150, "tau": 0.5, "target_update_interval": 8}),
     "dqn native": (dqn, cartpole("native"), {"average": 0.5, "buffer_size": 300}),
+    "dqn tensors": (dqn, tensors, {}),
     "dqn pictures": (
         dqn,
         cartpole("native", "CartPolePixels"),
