@@ -61,6 +61,7 @@ class Captured:
         changed: returns the tensors outside of `module` that the function may change.
         packages: compiled programs that may run in the place of functions.
         what: the function does, for messages.
+        repeats: whether its operations may be repeated where there is no compiled program, which keeps their results.
     """
 
     def __init__(
@@ -72,9 +73,11 @@ class Captured:
         changed: Callable[[], Sequence[Tensor]] = tuple,
         packages: Packages = NONE,
         what: str = "",
+        *,
+        repeats: bool = True,
     ) -> None:
         self.function, self.module, self.device, self.changed = function, module, device, changed
-        self.packages, self.what = packages, what
+        self.packages, self.what, self.repeats = packages, what, repeats
         self.wished = wish != "never" and (device.type == "cpu" or (device.type == "cuda" and wish == "always"))
         self.programs: dict[Any, Program | Graph | None] = {}
         self.proven: dict[Any, Program | Graph | Package] = {}
@@ -111,10 +114,20 @@ class Captured:
             if place is not x:
                 place.copy_(x)
 
+    def is_compiled(self, *inputs: Input) -> bool:
+        """Whether a compiled program runs for such inputs. Nothing changes, random numbers included."""
+        key = take_apart(inputs, [])
+        known = key in self.proven or key in self.programs or len(self.programs) == MOST
+        if self.wished and self.packages and not known:
+            before = Snapshot(self.module, self.device, self.changed())
+            self(*inputs)
+            before.restore()
+        return isinstance(self.proven.get(key), Package)
+
     def _call(self, inputs: Sequence[Input], places: Sequence[Tensor] | None) -> Sequence[Tensor]:
         """Call the function; a compiled program leaves its outputs in `places`, where there are any."""
         self.repeated = None
-        if not self.wished:
+        if not (self.wished and (self.repeats or self.packages)):
             return self.function(*inputs)
         leaves: list[Tensor | float] = []
         key = take_apart(inputs, leaves)
@@ -149,7 +162,7 @@ class Captured:
             if listing is not None and (package := self._compiled(listing, before, own, places, tape.outputs)):
                 self.proven[key] = self.repeated = package
                 return package.outputs
-            if tape.calls is not None:
+            if tape.calls is not None and self.repeats:
                 self.programs[key] = Program(places, tape.calls, tape.outputs, tape.memory)
         return tape.outputs
 

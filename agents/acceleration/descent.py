@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 
 import torch
 from torch import Tensor, nn
@@ -72,12 +72,19 @@ class Descent:
         self._follow = Captured(
             self._follow_gradient, module, device, capture, self._changed, packages, "step along the gradient"
         )
-        self._several = Captured(self._take_steps, module, device, capture, self._changed, packages, "gradient steps")
+        self._several = Captured(
+            self._take_steps, module, device, capture, self._changed, packages, "gradient steps", repeats=False
+        )
+        self._together: bool | None = None
         self._norm = torch.zeros(())
         self._gradients: Sequence[Tensor] = ()
         self._stateless = True
-        self._due: dict[Captured, tuple[object, ...]] = {}
-        """Functions that have not run since `renew`, and what they read."""
+        self._due: dict[Captured, tuple[object, ...]] = {}  # functions not called since `renew`, and what they read
+
+    @property
+    def takes_several(self) -> bool:
+        """Whether `along` takes several steps in one call; a guess before it is first used."""
+        return bool(self._several.packages) if self._together is None else self._together
 
     @property
     def captured(self) -> Sequence[Captured]:
@@ -103,18 +110,22 @@ class Descent:
     def along(self, batches: Iterable[Sequence[Input]], *, singly: bool = False) -> Iterator[Sequence[Tensor]]:
         """Take a step for each of `batches`, which are inputs of the loss, and yield its figures.
 
-        Compiled programs take several steps in one call, which must have as many figures each. With `singly` the
-        figures of a step come before it is taken: a loop that ends there leaves it out, and the next batch may depend
-        on what is done with them.
+        A compiled program takes several steps in one call, which must have as many figures each; their batches are
+        drawn before the first of them. With `singly` the figures of a step come before it is taken: a loop that ends
+        there leaves it out, and the next batch may depend on what is done with them. Raises what `step` raises.
         """
-        if singly or self._stateless or not self._several.packages:
-            for inputs in batches:
+        rest = iter(batches)
+        first = tuple(islice(rest, 1))
+        like = () if singly or self._stateless else tuple(map(tuple, first * TOGETHER))
+        several, rest = self._renewed(self._several), chain(first, rest)
+        self._together = bool(like) and several.is_compiled(self._rates(), *like)
+        if not self._together:
+            for inputs in rest:
                 yield self.backward(*inputs)
                 self.step()
             return
-        rest = iter(batches)
         while some := tuple(islice(rest, TOGETHER)):
-            norms, *figures = self._renewed(self._several)(self._rates(), *map(tuple, some))
+            norms, *figures = several(self._rates(), *map(tuple, some))
             self._note(norms.tolist())
             each = len(figures) // len(some)
             for number in range(len(some)):
@@ -135,7 +146,7 @@ class Descent:
         clip = True
         if self._norm.device.type == "cpu":
             norm = self._norm.item()
-            self._note([norm], ", before the weights were changed")
+            self._note([norm])
             clip = norm > self.max_norm or bool(self._follow.packages)  # one program, which multiplies by 1 then
         else:
             self.norms.append(self._norm.clone())
@@ -151,16 +162,18 @@ class Descent:
             function.renew(*constants)
         return function
 
-    def _note(self, norms: Sequence[float], when: str = "") -> None:
+    def _note(self, norms: Sequence[float]) -> None:
         for norm in norms:
             if not math.isfinite(norm):
-                raise DivergedError(f"the norm of the gradient became {norm} in {self.place()}{when}")
-        self.norms += norms
+                raise DivergedError(
+                    f"the norm of the gradient became {norm} in {self.place()}, before the weights were changed"
+                )
+            self.norms.append(norm)
 
     def _rates(self) -> tuple[float | Tensor, ...]:
         return tuple([group["lr"] for group in self.optimizer.param_groups])
 
-    def _hand_over(self, gradients: Sequence[Tensor]) -> None:
+    def _hand_over(self, gradients: Sequence[Tensor | None]) -> None:
         """Give the gradients to the optimizer."""
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
             parameter.grad = gradient
@@ -208,20 +221,29 @@ class Descent:
         return ()
 
     def _take_steps(self, rates: Sequence[float | Tensor], *batches: Sequence[Input]) -> Sequence[Tensor]:
-        """Take a step for each batch; return the norms of the gradients `(K,)` before clipping, and all figures."""
+        """Take a step for each batch; return the norms of the gradients `(K,)` before clipping, and all figures. From
+        a norm on that is not finite, nothing changes."""
         norms, figures = [], []
+        finite: Tensor | bool = True
         for inputs in batches:
             norm, *rest = self._compute_gradient(*inputs)
             count = len(self.parameters)
-            self._hand_over(rest[:count])
-            self._follow_gradient(rates, norm, None)
             norms.append(norm)
             figures += rest[count:]
-        for parameter in self.parameters:
-            parameter.grad = None
+            finite = norm.isfinite() & finite
+            changing = [*self.parameters, *self._state()]
+            before = [x.detach().clone() for x in changing]
+            self._hand_over(rest[:count])
+            self._follow_gradient(rates, norm, None)
+            with torch.no_grad():
+                for x, old in zip(changing, before, strict=True):
+                    x.copy_(torch.where(finite, x, old))
+        self._hand_over([None] * len(self.parameters))
         return torch.stack(norms), *figures
 
     def _changed(self) -> Sequence[Tensor]:
         """Return the optimizer's state, and the gradients that are followed."""
-        state = [x for p in self.parameters for x in self.optimizer.state.get(p, {}).values() if isinstance(x, Tensor)]
-        return [*state, *(p.grad for p in self.parameters if p.grad is not None)]
+        return [*self._state(), *(p.grad for p in self.parameters if p.grad is not None)]
+
+    def _state(self) -> list[Tensor]:
+        return [x for p in self.parameters for x in self.optimizer.state.get(p, {}).values() if isinstance(x, Tensor)]

@@ -23,7 +23,6 @@ class Sample(NamedTuple):
         next_observations: after these steps.
         discounts: gamma to their number; 0 where the episode terminated.
         weights: importance weights of prioritized replay; None where all are 1.
-        slots: their places in the buffer.
     """
 
     observations: Tensors
@@ -32,7 +31,6 @@ class Sample(NamedTuple):
     next_observations: Tensors
     discounts: Tensor
     weights: Tensor | None
-    slots: np.ndarray[Any, Any]
 
 
 class Replay:
@@ -114,7 +112,6 @@ class Replay:
             to_device(at(self.next_observations, (last, copies)), self.device),
             self._tensor(discounts),
             None if weights is None else self._tensor(weights),
-            slots,
         )
 
     def update_priorities(self, errors: Tensor) -> None:

@@ -74,11 +74,16 @@ class Agent(BaseAlgorithm):
         )
 
     def accelerate(
-        self, function: Function, what: str = "choice of actions", changed: Callable[[], Sequence[Tensor]] = tuple
+        self,
+        function: Function,
+        what: str = "choice of actions",
+        changed: Callable[[], Sequence[Tensor]] = tuple,
+        *,
+        repeats: bool = True,
     ) -> Captured:
         """Return a function of the policy's networks, which may change other tensors, that is repeated without Python
-        where that is possible."""
-        return Captured(function, self.policy, self.device, self.capture, changed, self.packages, what)
+        where that is possible: see `Captured`."""
+        return Captured(function, self.policy, self.device, self.capture, changed, self.packages, what, repeats=repeats)
 
     def _excluded_save_params(self) -> list[str]:
         names = [name for name, value in vars(self).items() if isinstance(value, Captured | Descent | Packages)]

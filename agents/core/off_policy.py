@@ -28,7 +28,8 @@ HURRIED_START = 100
 class OffPolicy(Agent, OffPolicyAlgorithm):
     """Acts in the environments by `exploration`, and keeps the result in the replay buffer, from which `train` learns.
 
-    A subclass gives `exploration`, `train`, `act` and `encoder`; `_on_step`, called after each step of the
+    A subclass gives `exploration`, `train`, `act` and `encoder`. Where environments are in tensors it may give
+    `rolling` and `chances`, which then take the place of `exploration`. `_on_step`, called after each step of the
     environments, is the place for schedules and target networks. It may also inherit the SB3 algorithm that it is: see
     `agents/dqn/dqn.py`. Actions may be of any space that SB3's algorithm allows; replay keeps them as they are taken.
     """

@@ -92,7 +92,9 @@ class OnPolicy(Agent, OnPolicyAlgorithm):
         self.rolling: Rolling | None = None
         if isinstance(env, TensorEnvs) and not (self.recurrent or self.use_sde):
             self.rolling = Rolling(self, self._choose)
-            self.evaluate = self.accelerate(self.policy.evaluate_rollout, "log-probabilities and values of a rollout")
+            self.evaluate = self.accelerate(
+                self.policy.evaluate_rollout, "log-probabilities and values of a rollout", repeats=False
+            )
         for inner in (self.policy.pi_features_extractor.encoder, self.policy.vf_features_extractor.encoder):
             if inner.pretrained and ortho_init:
                 inner.load_state_dict(encoder(inner.spec).state_dict())

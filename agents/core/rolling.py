@@ -40,8 +40,10 @@ class Rolling:
         if isinstance(space := agent.action_space, spaces.Box):
             self.bounds = (torch.tensor(space.low, device=agent.device), torch.tensor(space.high, device=agent.device))
         self.steps = agent.accelerate(self._steps, "steps of policy and environments", self._changed)
+        self.random = torch.empty(0)
+        """The environments' generator before the last steps."""
         self.columns: Sequence[Tensor] = ()
-        """What the last steps returned, each `(T, N, ...)`."""
+        """What the last steps returned, and the environments' states after each, `(T, N, ...)`."""
 
     def take(self, observations: Any, count: int, *drawn: Tensor) -> Sequence[Tensor]:
         """Take `count` steps from observations `(N, *shape)`, with `drawn` `(T, N, ...)` for `choose`.
@@ -50,6 +52,7 @@ class Rolling:
         them: `(T, N, ...)` each. The next call overwrites them.
         """
         self._take_state()
+        self.random = self._generator().get_state()
         self.steps.renew(*self.state)
         parts = (self.envs.env.uniforms(count), *drawn)  # (T, N, ...) each
         width = next(k for k in range(AT_ONCE, 0, -1) if count % k == 0)
@@ -58,23 +61,41 @@ class Rolling:
             self.columns = [x.new_empty(count, *x.shape[1:]) for x in first]
         for column, x in zip(self.columns, first, strict=True):
             column[:width] = x
-        following = self.columns[-5]
+        *_, following, _, _, _, _ = found = self.columns[: -len(self.state)]
         places = list(zip(*(torch.split(x, width) for x in self.columns), strict=True))
         given = list(zip(*(torch.split(x, width) for x in parts), strict=True))
         for number in range(1, count // width):
             self.steps.write(places[number], following[number * width - 1], *given[number])
-        return self.columns
+        return found
 
     def follow(self, columns: Sequence[Tensor]) -> Iterator[Steps]:
-        """Count the steps that `take` returned, and yield each; their arrays stay as they are."""
+        """Count the steps that `take` returned, and yield each; their arrays stay as they are. Where the caller ends
+        early, the environments go back to the last step that it got."""
         # Copies: the next call of `take` overwrites the columns.
         stepped = [x.cpu().numpy().copy() for x in columns[-5:]]
         some = (stepped[2] | stepped[3]).any(1)
         checked = all(bool(np.isfinite(x).all()) for x in stepped)
-        for ended, seen, rewards, terminated, truncated, last in zip(some, *stepped, strict=True):
-            steps = Steps(seen, rewards, terminated, truncated, last if ended else None)
-            self.envs.follow(steps, checked=checked)
-            yield steps
+        done = 0
+        try:
+            for ended, seen, rewards, terminated, truncated, last in zip(some, *stepped, strict=True):
+                steps = Steps(seen, rewards, terminated, truncated, last if ended else None)
+                self.envs.follow(steps, checked=checked)
+                done += 1
+                yield steps
+        finally:
+            if done < len(some):
+                self._go_back(done)
+
+    def _go_back(self, done: int) -> None:
+        """Put the environments where they were after the first `done` of the last steps."""
+        for part, column in zip(self.state, self.columns[-len(self.state) :], strict=True):
+            part.copy_(column[done - 1])
+        self._generator().set_state(self.random)
+        self.envs.env.uniforms(done)
+
+    def _generator(self) -> torch.Generator:
+        assert isinstance(self.envs.env.random, torch.Generator)
+        return self.envs.env.random
 
     def _steps(self, observations: Tensor, uniforms: Tensor, *drawn: Tensor) -> Sequence[Tensor]:
         rows = []
@@ -85,7 +106,7 @@ class Rolling:
                 state, *parts = self.envs.env.core.step(self.state, actions, chance)
                 for old, new in zip(self.state, state, strict=True):
                     old.copy_(new)
-                rows.append((*chosen, *parts))
+                rows.append((*chosen, *parts, *state))
                 observations = parts[0]
             return [torch.stack(column) for column in zip(*rows, strict=True)]
 

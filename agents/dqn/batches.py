@@ -80,15 +80,15 @@ def minibatches(
             targets = None if double else q_targets(None, values, rewards, drawn.discounts)
         following = Following(drawn.next_observations, values, rewards, drawn.discounts) if double else None
         everything = Minibatch(drawn.observations, drawn.actions, targets, following, drawn.weights)
-        yield from _split(everything, size, len(rewards) // size)
+        yield from split(everything, size, len(rewards) // size)
 
 
-def _split(batch: Any, size: int, count: int) -> Sequence[Any]:
+def split(batch: Any, size: int, count: int) -> Sequence[Any]:
     """Return `count` batches of `size` rows of all tensors in a batch."""
     if batch is None:
         return [None] * count
     if isinstance(batch, Tensor):
         return torch.split(batch, size)
     parts = batch.values() if isinstance(batch, dict) else batch
-    rows = zip(*(_split(part, size, count) for part in parts), strict=True)
+    rows = zip(*(split(part, size, count) for part in parts), strict=True)
     return [dict(zip(batch, row, strict=True)) if isinstance(batch, dict) else type(batch)(*row) for row in rows]

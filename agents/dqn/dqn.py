@@ -151,7 +151,8 @@ class DQN(OffPolicy, stable_baselines3.DQN):
         self.averaged_policy = copy.deepcopy(self.policy) if average else self.policy
         self.target_behind = True  # whether the online network has changed since the target network took it over
         self.choose = self.accelerate(self._choose)
-        self.rolling = Rolling(self, self._explore) if isinstance(env, TensorEnvs) else None
+        if isinstance(env, TensorEnvs) and type(self).exploration is DQN.exploration:  # a subclass may have its own
+            self.rolling = Rolling(self, self._explore)
         self.next_values = self.accelerate(self.policy.next_values, "values of the target network")
         self.descent = self.make_descent(self.loss, self.policy.optimizer, max_grad_norm)
 
@@ -188,9 +189,8 @@ class DQN(OffPolicy, stable_baselines3.DQN):
             reward_factor=self.reward_scale.factor if self.reward_scale is not None else None,
             double=self.double,
         )
-        prioritized = self.replay_buffer.priorities is not None
-        for figures in self.descent.along(((batch,) for batch in drawn), singly=prioritized):
-            if prioritized:
+        for figures in self.descent.along(((x,) for x in drawn), singly=self.replay_buffer.priorities is not None):
+            if self.replay_buffer.priorities is not None:
                 self.replay_buffer.update_priorities(figures[0])
         self.descent.require_finite()
         self._n_updates += gradient_steps

@@ -161,7 +161,7 @@ class PPO(OnPolicy, stable_baselines3.PPO):
         self.epsilon: float = self.clip_range(progress)  # type: ignore[operator]
         value_epsilon = None if self.clip_range_vf is None else float(self.clip_range_vf(progress))  # type: ignore[operator]
         self.figures: list[Tensor] = []
-        always = self.target_kl is not None or bool(self.packages)  # programs compute them on the way
+        always = self.target_kl is not None or self.descent.takes_several  # programs compute them on the way
         inputs = (
             (batch, self.epsilon, value_epsilon, always or epoch == self.n_epochs - 1)
             for epoch, batches in enumerate(self.passes(self.n_epochs))

@@ -17,6 +17,7 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import DummyVecEnv
 from torch import Tensor
 
+from agents.dqn.batches import Following, Minibatch, split
 from agents.dqn.dqn import DQN
 from agents.dqn.losses import td_loss
 from agents.environments.settings import EnvSettings, Plan
@@ -71,11 +72,26 @@ def test_gradients_equal_textbook(double: bool, weighted: bool) -> None:
         torch.testing.assert_close(mine, gradient, rtol=1e-4, atol=1e-6)
     if before is not None:
         assert agent.replay_buffer.priorities is not None
-        learned = agent.replay_buffer.priorities.of(batch.slots)
-        order = {int(slot): i for i, slot in enumerate(batch.slots)}  # the last of those drawn twice
+        slots = agent.replay_buffer.drawn
+        learned = agent.replay_buffer.priorities.of(slots)
+        order = {int(slot): i for i, slot in enumerate(slots)}  # the last of those drawn twice
         errors = (values - wanted).detach().abs().numpy()
-        exact = [(errors[order[int(slot)]] + 1e-6) ** 0.6 for slot in batch.slots]
+        exact = [(errors[order[int(slot)]] + 1e-6) ** 0.6 for slot in slots]
         np.testing.assert_allclose(learned, exact, rtol=1e-4)
+
+
+def test_batches_are_split_in_order() -> None:
+    columns = [torch.arange(6), torch.arange(6, 12)]
+    seen = {"far": columns[0], "near": columns[1]}
+    after = Following(seen, columns[1], columns[0], columns[1])
+    first, second = split(Minibatch(seen, columns[0], None, after, None), 3, 2)
+    assert isinstance(second, Minibatch)
+    assert isinstance(second.following, Following)
+    assert isinstance(second.observations, dict)
+    assert isinstance(second.following.observations, dict)
+    assert (second.targets, second.weights) == (None, None)
+    assert first.actions.tolist() == [0, 1, 2]
+    assert second.observations["near"].tolist() == second.following.observations["near"].tolist() == [9, 10, 11]
 
 
 @pytest.mark.parametrize("ends", [None, "terminated", "truncated"])

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from agents.acceleration.captured import PROOFS, Capture
+from agents.acceleration.captured import PROOFS, Capture, Captured
 from agents.acceleration.descent import Descent
 from agents.acceleration.eager_adam import EagerAdam
 from agents.compiled.packages import Packages
@@ -155,8 +155,11 @@ def test_divergence_keeps_weights(capture: Capture) -> None:
         assert all(torch.equal(p, old) for p, old in zip(net.parameters(), before, strict=True)), rounds
 
 
-def rounds(net: nn.Module, packages: Packages, *, singly: bool) -> list[Tensor]:
-    """Take three rounds of ten steps, and return norms, figures and weights."""
+SOME = ["there is one, of something else"]
+
+
+def rounds(net: nn.Module, packages: Packages, *, singly: bool = False) -> list[Tensor]:
+    """Take three rounds of ten steps on batches that are drawn on the way; return norms, figures, weights and state."""
     optimizer = EagerAdam(net.parameters(), lr=0.05, fused=True)
 
     def loss(x: Tensor, scale: float | Tensor) -> Sequence[Tensor]:
@@ -165,28 +168,55 @@ def rounds(net: nn.Module, packages: Packages, *, singly: bool) -> list[Tensor]:
 
     down = Descent(loss, net, optimizer, max_norm=0.1, device=CPU, capture="auto", packages=packages)
     found: list[Tensor] = []
-    for number in range(3):
+    torch.manual_seed(0)
+    for _ in range(3):
         down.renew()
-        torch.manual_seed(number)
-        batches = [(torch.randn(8, 4), 0.5 + i) for i in range(10)]
+        batches = ((torch.randn(8, 4), 0.5 + i) for i in range(10))
         steps = [[x.clone() for x in figures] for figures in down.along(batches, singly=singly)]
         assert [len(figures) for figures in steps] == [2] * 10
         found += [x for figures in steps for x in figures]
         found.append(torch.tensor(down.norms))
-    return [*found, *(p.detach() for p in net.parameters())]
+    state = [x for p in net.parameters() for x in optimizer.state[p].values()]
+    return [*found, *(p.detach() for p in net.parameters()), *state]
 
 
 @pytest.mark.parametrize("singly", [False, True])
-def test_steps_taken_together_are_the_same(singly: bool) -> None:
+@pytest.mark.parametrize("dropout", [False, True])
+def test_programs_of_something_else_change_no_bit(dropout: bool, singly: bool) -> None:
+    net = nn.Sequential(NETS["smooth"](), nn.Dropout(0.5 if dropout else 0.0))
+    ours = rounds(copy.deepcopy(net), Packages(SOME), singly=singly)
+    assert all(map(torch.equal, ours, rounds(copy.deepcopy(net), Packages())))
+
+
+def test_steps_taken_together_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     net = NETS["smooth"]()
-    ours = rounds(copy.deepcopy(net), Packages(["there is one, of something else"]), singly=singly)
-    plain = rounds(copy.deepcopy(net), Packages(), singly=False)
-    assert all(map(torch.equal, ours, plain))
+    plain = rounds(copy.deepcopy(net), Packages())
+    monkeypatch.setattr(Captured, "is_compiled", lambda *_: True)
+    assert all(map(torch.equal, rounds(copy.deepcopy(net), Packages(SOME)), plain))
+
+
+def test_looking_for_a_program_changes_nothing() -> None:
+    net = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Dropout(0.5), nn.Linear(8, 1))
+    down = Descent(
+        lambda x: (net(x).mean(),),
+        net,
+        EagerAdam(net.parameters(), lr=0.05, fused=True),
+        max_norm=1,
+        device=CPU,
+        capture="auto",
+        packages=Packages(SOME),
+    )
+    down.renew()
+    everything = [*net.parameters(), *net.buffers(), *down._state()]
+    before, chance = [x.detach().clone() for x in everything], torch.get_rng_state()
+    assert not down._several.is_compiled((0.05,), (torch.randn(8, 4, generator=torch.Generator()),))
+    assert all(map(torch.equal, everything, before))
+    assert torch.equal(torch.get_rng_state(), chance)
 
 
 def test_a_loop_that_ends_leaves_its_step_out() -> None:
     net = NETS["relu"]()
-    down = descent(net, "auto", packages=Packages(["there is one, of something else"]))
+    down = descent(net, "auto", packages=Packages(SOME))
     down.renew()
     for number, _ in enumerate(down.along([(torch.randn(8, 4),)] * 5, singly=True)):
         before = [p.detach().clone() for p in net.parameters()]
@@ -196,16 +226,26 @@ def test_a_loop_that_ends_leaves_its_step_out() -> None:
     assert all(map(torch.equal, net.parameters(), before))
 
 
-def test_divergence_ends_steps_taken_together() -> None:
+def test_divergence_ends_steps_taken_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The weights are those before the step that fails, whatever comes after it in the same call."""
+    monkeypatch.setattr(Captured, "is_compiled", lambda *_: True)
     net = NETS["relu"]()
     optimizer = EagerAdam(net.parameters(), lr=0.05, fused=True)
-    some = Packages(["there is one, of something else"])
-    down = Descent(lambda x: (net(x).mean(),), net, optimizer, max_norm=1, device=CPU, capture="auto", packages=some)
+    settings: dict[str, Any] = {"max_norm": 1, "device": CPU, "capture": "auto", "packages": Packages(SOME)}
+    down = Descent(lambda x: (net(x).mean(),), net, optimizer, **settings)
     down.renew()
-    batches = [(torch.full((8, 4), float("nan") if i == 5 else 1.0),) for i in range(8)]
-    with pytest.raises(DivergedError, match=r"became nan in an update$"):
+    batches = [(torch.full((8, 4), float("nan") if i == 5 else 1.0 + i),) for i in range(8)]
+    alone = copy.deepcopy(net)
+    with pytest.raises(DivergedError, match="became nan in an update, before the weights were changed"):
         list(down.along(batches))
-    assert len(down.norms) == 4
+    assert len(down.norms) == 5
+    plain = torch.optim.Adam(alone.parameters(), lr=0.05, fused=True)
+    for (x,) in batches[:5]:
+        plain.zero_grad()
+        alone(x).mean().backward()
+        nn.utils.clip_grad_norm_(alone.parameters(), 1)
+        plain.step()
+    assert all(map(torch.equal, net.parameters(), alone.parameters()))
 
 
 def test_scaling_keeps_shape_and_values() -> None:

@@ -122,6 +122,31 @@ def test_off_policy_steps_are_those_of_the_loop(copies: int) -> None:
     assert torch.equal(weights(ours.policy), weights(theirs.policy))
 
 
+@pytest.mark.parametrize("kind", ["ppo", "dqn"])
+def test_environments_go_back_where_a_callback_ends_training(kind: str) -> None:
+    """Training goes on from the step that the callback saw last, as it does step by step."""
+    found = []
+    for rolls in (True, False):
+        env = EnvSettings("CartPole-v1", num_envs=2, vectorization="tensors")
+        learner: Any = {"ppo": ppo, "dqn": dqn}[kind](env.make_vec(0, env.plan()), 0)
+        assert learner.rolling is not None
+        if not rolls:
+            learner.rolling = None
+        torch.manual_seed(0)
+        seen: list[Any] = []
+
+        def look(local: dict[str, Any], _: Any, seen: list[Any] = seen) -> bool:
+            seen.append(local["self"]._last_obs.copy())
+            return len(seen) != 21
+
+        learner.learn(1000, callback=look)
+        torch.manual_seed(1)
+        learner.learn(200, callback=look, reset_num_timesteps=False)
+        found.append(np.stack(seen))
+    ours, theirs = found
+    assert np.array_equal(ours, theirs)
+
+
 def test_time_limits_are_bootstrapped() -> None:
     learner = agent("Pendulum-v1", together=True, gamma=0.9, learning_rate=0.0, n_steps=208)
     with torch.no_grad():
