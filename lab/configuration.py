@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, fields
 from functools import cache, partial
 from typing import Any, ClassVar
 
-from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
+from jsonargparse import Namespace, set_parsing_settings
 
 from lab.config.classes import known_keys, named_classes, overridden, require_class, require_given_classes
 from lab.config.explained import classes_for
@@ -25,19 +25,17 @@ from lab.config.messages import explain
 from lab.config.parsed import (
     FILE,
     MODE,
-    dotted,
+    Parser,
     reading,
     refuse_callables,
     register,
-    replace_class,
-    replaced_classes,
     require_groups,
     settings,
 )
 from lab.config.roles import Roles, roles_of
 from lab.config.types import PositiveInt, Seed
 from lab.config.values import unmarked
-from lab.config.words import as_words, in_full, joined, may_name_class, present, short_names
+from lab.config.words import as_words, dotted, in_full, joined, may_name_class, present, replace_classes, short_names
 from lab.errors import ConfigError
 from lab.experiment import Experiment
 from lab.runs.reference import Reference, Target
@@ -97,7 +95,7 @@ class Config:
 
     def __init__(
         self,
-        parser: ArgumentParser,
+        parser: Parser,
         values: Namespace,
         experiment: type[Experiment],
         stranger: Stranger | None = None,
@@ -223,15 +221,10 @@ def load(name: str, overrides: Mapping[str, Any] | Sequence[str] = (), *, trust:
         others = parse([word for word in words if not short_names([word], top)])
         words, notes = in_full(words, short, list(dotted(others)))
     parsed = parse(words)
-    replaced = list(replaced_classes(parse(()), parsed)) if may_name_class(overridden(words)) else []
-    for place, old, new in replaced:
-        # jsonargparse would carry over what both classes know by name (Adam's weight_decay of 0 into AdamW).
-        lost = replace_class(values, place, new)
-        if lost:
-            key = ".".join(part for part in place if part != "init_args")
-            notes.append(
-                f"{key} is now {new.rpartition('.')[2]}: the config's {', '.join(lost)} for {old} no longer apply"
-            )
+    replaced = False
+    if may_name_class(overridden(words)):
+        replaced, lost = replace_classes(values, parse(()), parsed)
+        notes += lost
     config = Config(parser, parse(words) if replaced else parsed, cls, stranger)
     config.notes = notes
     if not (isinstance(config.common.name, str) and is_name(config.common.name)):  # it may be null
@@ -240,9 +233,9 @@ def load(name: str, overrides: Mapping[str, Any] | Sequence[str] = (), *, trust:
 
 
 @cache
-def _parser(cls: type[Experiment]) -> ArgumentParser:
+def _parser(cls: type[Experiment]) -> Parser:
     """Return what reads the settings of a class of experiments. Making it takes a fifth of the time of reading."""
-    parser = ArgumentParser(exit_on_error=False, add_help=False, allow_abbrev=False, parser_mode=MODE)
+    parser = Parser(exit_on_error=False, add_help=False, allow_abbrev=False, parser_mode=MODE)
     parser.add_argument("--config", action="config")
     parser.add_class_arguments(Common, None)
     parser.add_class_arguments(cls, None)
