@@ -12,6 +12,7 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from lab.config.classes import require_class
@@ -157,8 +158,12 @@ def _nearest_key(name: str, top_keys: Iterable[str], known_keys: Iterable[str]) 
 
 def _parameters(message: str) -> set[str]:
     """Names of the settings of the classes that a message names."""
-    classes = [import_class(name, "") for name in _NAMED.findall(message)]
-    return {name for cls in classes if isinstance(cls, type) for name in inspect.signature(cls).parameters}
+    found: set[str] = set()
+    for name in _NAMED.findall(message):
+        if isinstance(cls := import_class(name, ""), type):
+            with suppress(ValueError):  # torch.Tensor has no signature
+                found |= set(inspect.signature(cls).parameters)
+    return found
 
 
 def _class_names() -> set[str]:

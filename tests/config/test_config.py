@@ -142,6 +142,7 @@ FILES = [
     ("extends: vae-mnist\nmodell: 3", "unknown key 'modell'; did you mean 'model'?"),
     ("extends: vae-mnist\nreference: {metric: x}", None),
     ("extends: vae-mnist\ntrainer: {early_stopping: {metric: val/loss, monitor: val/kl}}", "monitor"),
+    ("extends: vae-mnist\ntrainer: {optimizer: {init_args: {lr: {a: 1}}}}", "unknown key 'trainer.optimizer.lr.a'"),
     ("extends: vae-mnist\ntrainer: {schedule: {kind: cosin}}", "must be one of 'constant', 'linear', 'cosine', 'step'"),
 ]
 
