@@ -14,7 +14,7 @@ import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from lab.cli.views.settings import value_text
-from lab.config.docstrings import described, first_sentence
+from lab.config.classes import described, first_sentence
 from lab.config.explained import REQUIRED, parameters, role_of, type_text
 from lab.config.files import read
 from lab.config.imports import import_class, public_name

@@ -25,17 +25,19 @@ from lab.config.messages import explain
 from lab.config.parsed import (
     FILE,
     MODE,
-    Parser,
+    dotted,
     reading,
     refuse_callables,
     register,
+    replace_classes,
     require_groups,
     settings,
 )
+from lab.config.parser import Parser
 from lab.config.roles import Roles, roles_of
 from lab.config.types import PositiveInt, Seed
 from lab.config.values import unmarked
-from lab.config.words import as_words, dotted, in_full, joined, may_name_class, present, replace_classes, short_names
+from lab.config.words import as_words, in_full, joined, may_name_class, present, short_names
 from lab.errors import ConfigError
 from lab.experiment import Experiment
 from lab.runs.reference import Reference, Target

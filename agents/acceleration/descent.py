@@ -88,8 +88,8 @@ class Descent:
 
     @property
     def captured(self) -> Sequence[Captured]:
-        """The functions that are repeated."""
-        return self._compute, self._follow, self._several
+        """The functions that are repeated without compiled programs."""
+        return self._compute, self._follow
 
     def renew(self, *constants: object) -> None:
         """Begin a round of steps. Call it whenever anything but tensors' values may have changed: which weights are

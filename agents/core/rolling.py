@@ -98,6 +98,7 @@ class Rolling:
         return self.envs.env.random
 
     def _steps(self, observations: Tensor, uniforms: Tensor, *drawn: Tensor) -> Sequence[Tensor]:
+        """Return what `take` keeps of K steps, `(K, N, ...)` each, for random numbers `(K, N, ...)`."""
         rows = []
         with torch.no_grad():
             for chance, *others in zip(uniforms, *drawn, strict=True):

@@ -1,8 +1,10 @@
-"""The classes that configs and overrides name: found in plain values, checked, and the types of their settings."""
+"""The classes that configs and overrides name: found in plain values, checked, the types of their settings, and what
+their docstrings say of these."""
 
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import is_dataclass
@@ -15,6 +17,9 @@ import yaml
 from lab.config.imports import import_class, present_name
 from lab.config.values import read_word, unmarked
 from lab.errors import ConfigError, nearest
+
+HEADING = re.compile(r"^(Args|Arguments|Parameters|Attributes):\s*$")
+ENTRY = re.compile(r"^\*{0,2}(\w+)(?: *\(.*?\))?: *(.*)$")
 
 
 def named_classes(values: Any, key: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
@@ -113,3 +118,44 @@ def takes_anything(owner: Any, values: Any, key: str) -> bool:
 def inside(key: str, name: str) -> str:
     """Return the dotted key of `name` inside `key`, as the command line has it: without `init_args`."""
     return key if name == "init_args" else f"{key}.{name}".lstrip(".")
+
+
+def described(cls: Any) -> dict[str, str]:
+    """Return parameter -> its text in the section `Args:` of the class or its constructor, those of base classes
+    included. Line breaks become spaces."""
+    found: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        texts = (vars(base).get("__doc__"), getattr(vars(base).get("__init__"), "__doc__", None))
+        for text in texts:
+            if isinstance(text, str):
+                found |= dict(_entries(inspect.cleandoc(text)))
+    return found
+
+
+def first_sentence(cls: Any) -> str:
+    """Return the first paragraph of a class's own docstring on one line; empty where it has none."""
+    text = inspect.cleandoc(vars(cls).get("__doc__") or "")
+    return " ".join(text.partition("\n\n")[0].split())
+
+
+def _entries(text: str) -> Iterator[tuple[str, str]]:
+    """Yield (parameter, text) of the section `Args:` of a docstring in Google's style."""
+    lines = iter(text.splitlines())
+    for line in lines:
+        if HEADING.match(line):
+            break
+    name, said, depth = "", "", None
+    for line in lines:
+        indent = len(line) - len(line.lstrip())
+        if line.strip() and indent == 0:
+            break  # the section has ended
+        depth = indent if depth is None and line.strip() else depth
+        match = ENTRY.match(line.strip()) if indent == depth else None
+        if match:
+            if name:
+                yield name, said
+            name, said = match[1], match[2]
+        elif line.strip():
+            said = f"{said} {line.strip()}".strip()
+    if name:
+        yield name, said

@@ -8,8 +8,7 @@ from dataclasses import MISSING, dataclass, fields, is_dataclass
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from lab.config.classes import inside
-from lab.config.docstrings import described
+from lab.config.classes import described, inside
 from lab.config.files import read, setting
 from lab.config.imports import import_class
 from lab.config.roles import Roles

@@ -1,13 +1,11 @@
-"""Overrides as words of a command line, `--a.b=value` or `--a.b value`, and the classes that they replace."""
+"""Overrides as words of a command line: `--a.b=value`, or `--a.b value`."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from jsonargparse import Namespace
-
-from lab.config.classes import inside, takes_anything
+from lab.config.classes import takes_anything
 from lab.config.values import plain, utf8
 from lab.config.values import word as as_word
 from lab.errors import ConfigError
@@ -87,57 +85,3 @@ def may_name_class(value: Any) -> bool:
     if isinstance(value, dict | list):
         return any(map(may_name_class, value.values() if isinstance(value, dict) else value))
     return isinstance(value, str) and ("." in value or not value.islower())
-
-
-def dotted(values: Namespace, key: str = "") -> Iterator[str]:
-    """Yield the dotted names of all settings, as the command line has them."""
-    for name, value in vars(values).items():
-        place = inside(key, name)
-        if not isinstance(value, Namespace) or "class_path" in value:
-            yield place
-        inner = value.get("init_args") if isinstance(value, Namespace) and "class_path" in value else value
-        if isinstance(inner, Namespace):
-            yield from dotted(inner, place)
-
-
-def replace_classes(values: dict[str, Any], before: Namespace, after: Namespace) -> tuple[bool, list[str]]:
-    """Put each class that overrides replaced into a config, without settings: jsonargparse would carry over what both
-    classes know by name (Adam's weight_decay of 0 into AdamW).
-
-    Args:
-        values: the config.
-        before: its settings as they were read without the overrides.
-        after: the same with them.
-
-    Returns whether there is any, and a note for each that loses settings.
-    """
-    notes = []
-    replaced = list(_replaced(before, after))
-    for place, old, new in replaced:
-        if lost := _replace(values, place, new):
-            key = ".".join(part for part in place if part != "init_args")
-            notes.append(
-                f"{key} is now {new.rpartition('.')[2]}: the config's {', '.join(lost)} for {old} no longer apply"
-            )
-    return bool(replaced), notes
-
-
-def _replaced(before: Any, after: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str, str]]:
-    """Yield (place, short name of the old class, path of the new class) for each class that overrides replaced."""
-    if not (isinstance(before, Namespace) and isinstance(after, Namespace)):
-        return
-    old, new = before.get("class_path"), after.get("class_path")
-    if old and new and old != new:
-        yield place, old.rpartition(".")[2], new
-        return
-    for name in vars(before):
-        yield from _replaced(before[name], after.get(name), (*place, name))
-
-
-def _replace(values: dict[str, Any], place: tuple[str, ...], class_path: str) -> list[str]:
-    """Put `class_path` without settings at `place` of a config; return the names of the settings that were there."""
-    for part in place[:-1]:
-        values = values.setdefault(part, {})
-    before = values.get(place[-1]) or {}
-    values[place[-1]] = {"class_path": class_path}
-    return list(before.get("init_args") or {})

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from jsonargparse import ArgumentParser
 
-from lab.config import parsed
+from lab.config import parser
 from lab.configuration import load
 from lab.errors import ConfigError
 
@@ -37,7 +37,7 @@ def result(name: str, overrides: Any) -> Any:
 @pytest.mark.parametrize(("name", "overrides"), CASES)
 def test_reading_once_changes_nothing(name: str, overrides: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     once = result(name, overrides)
-    monkeypatch.setattr(parsed, "READS_ONCE", False)
+    monkeypatch.setattr(parser, "READS_ONCE", False)
     assert result(name, overrides) == once
 
 
@@ -47,12 +47,12 @@ def test_nested_settings_are_read_less_often(monkeypatch: pytest.MonkeyPatch) ->
     read = ArgumentParser.parse_object
 
     def counted(*args: Any, **kwargs: Any) -> Any:
-        calls[parsed.READS_ONCE] += 1
+        calls[parser.READS_ONCE] += 1
         return read(*args, **kwargs)
 
     monkeypatch.setattr(ArgumentParser, "parse_object", counted)
     load("hvae-mnist")
-    monkeypatch.setattr(parsed, "READS_ONCE", False)
+    monkeypatch.setattr(parser, "READS_ONCE", False)
     load("hvae-mnist")
     assert 0 < 2 * calls[True] < calls[False]
 
